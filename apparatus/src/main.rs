@@ -1,0 +1,2 @@
+//! apparatus
+fn main() {}

@@ -1,0 +1,532 @@
+//! The stored format: what happened in a run, as facts in order.
+//!
+//! A journal is a chain of entries. Each holds one [`Event`] as canonical JSON (RFC 8785), a salt, the digest of both, and a
+//! hash over the header, that digest and the hash before it. Erasing a body leaves a chain that still verifies.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    context::Manifest,
+    governance::{Proposal, Verdict},
+    ids::{Digest, IdempotencyKey, RunId, StepPath},
+    recovery::{Failure, Response},
+    values::{Timestamp, Value},
+};
+
+/// Version of the stored format; a reader refuses a larger one.
+pub const FORMAT: u32 = 1;
+
+/// A value up to this many bytes of canonical JSON stands in the journal itself; a larger one becomes a blob.
+pub const INLINE_LIMIT: usize = 16 * 1024;
+
+/// What happened in a run. Past tense, never edited, complete enough to replay without asking a clock, a model or a tool.
+///
+/// Stored format: variants and optional fields may be added; nothing is renamed, removed or reused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// First entry of every journal. `bundle` pins workflows, prompts, schemas and tool files; policies are judged anew.
+    RunStarted {
+        /// The frozen project.
+        bundle: Digest,
+        /// Which of its workflows.
+        workflow: Arc<str>,
+        /// The stages that run unless a decision says otherwise, in order.
+        stages: Vec<Arc<str>>,
+        /// What the run works on; it has passed the input schema.
+        input: Held,
+        /// Business keys by which people find the run.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        about: Value,
+    },
+    /// A step that touches nothing outside is done: `set`, `native`, a finished block.
+    StepDone {
+        /// Which step.
+        step: StepPath,
+        /// What it gave.
+        output: Held,
+    },
+    /// The step's `when` was false. Its value is `none`.
+    StepSkipped {
+        /// Which step.
+        step: StepPath,
+    },
+    /// A `decide` step chose. With stages in `then`, they run before the step is done.
+    Decided {
+        /// Which step.
+        step: StepPath,
+        /// Which rule fired, counted from 0; `None` for `otherwise`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<u32>,
+        /// The values that the rules looked at, by reference text.
+        saw: Value,
+        /// The stages chosen, in order; empty for `next`.
+        then: Vec<Arc<str>>,
+    },
+    /// All steps of the innermost stage are done.
+    StageDone {
+        /// Which stage.
+        stage: Arc<str>,
+    },
+    /// An `each` froze its items.
+    EachOpened {
+        /// Which step.
+        step: StepPath,
+        /// The list, as it was at that moment.
+        items: Held,
+        /// How many.
+        count: u32,
+        /// SHA-256 over the list's canonical JSON.
+        digest: Digest,
+    },
+    /// A `parallel` decided which of its branches run.
+    ParallelOpened {
+        /// Which step.
+        step: StepPath,
+        /// The branches that run, in the order written.
+        branches: Vec<Arc<str>>,
+    },
+    /// One item, branch or turn is over. Its steps' values are gone; what it gave stays.
+    BodyDone {
+        /// Which body: the step's path with its index or branch.
+        body: StepPath,
+        /// What `gives` said, or why it failed.
+        result: BodyResult,
+    },
+    /// A model is about to be asked. Durable before the first byte leaves.
+    ModelAsked {
+        /// Which step.
+        step: StepPath,
+        /// From 1; every further sending of the same visit counts.
+        attempt: u32,
+        /// The model name of the project, not the vendor's.
+        model: Arc<str>,
+        /// What the model is shown, exactly.
+        manifest: Manifest,
+    },
+    /// What the model answered, judged against the step's schema and checks.
+    ModelAnswered {
+        /// Which step.
+        step: StepPath,
+        /// The attempt that it answers.
+        attempt: u32,
+        /// Accepted, or why not.
+        result: StepResult,
+        /// What the provider billed, not our estimate.
+        usage: Usage,
+        /// The raw answer, for the record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        raw: Option<BlobRef>,
+    },
+    /// A proposal was denied. An allowed action is written once, as `ActionStarted`.
+    ActionJudged {
+        /// Which step.
+        step: StepPath,
+        /// What was asked for.
+        proposal: Proposal,
+        /// Why not.
+        verdict: Verdict,
+    },
+    /// Durable before the first byte leaves. With no `ActionFinished` after it, the outcome is unknown.
+    ActionStarted {
+        /// Which step.
+        step: StepPath,
+        /// From 1 within this visit of the step.
+        attempt: u32,
+        /// What is done.
+        proposal: Proposal,
+        /// Who allowed it.
+        verdict: Verdict,
+        /// On what the receiver de-duplicates.
+        key: IdempotencyKey,
+    },
+    /// The same intent is sent once more: same bytes, same key, after a crash or an uncertain outcome.
+    ActionResent {
+        /// Which step.
+        step: StepPath,
+        /// The new attempt.
+        attempt: u32,
+    },
+    /// What the tool answered.
+    ActionFinished {
+        /// Which step.
+        step: StepPath,
+        /// The attempt that it answers.
+        attempt: u32,
+        /// Done, or what went wrong.
+        result: StepResult,
+        /// The raw answer, for the record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        raw: Option<BlobRef>,
+    },
+    /// A `wait` began.
+    WaitStarted {
+        /// Which step.
+        step: StepPath,
+        /// When it ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// The signals that end it; any of them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        signals: Vec<Arc<str>>,
+    },
+    /// A `wait` is over.
+    WaitEnded {
+        /// Which step.
+        step: StepPath,
+        /// By which inbox message; `None`: by time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<u64>,
+        /// `{by: time}` or `{by: signal, name, body}`.
+        output: Held,
+    },
+    /// The owner read a signal out of the run's inbox. It is kept until a `wait` takes it.
+    SignalReceived {
+        /// Number of the message in the run's inbox, from 1.
+        message: u64,
+        /// The signal's name.
+        name: Arc<str>,
+        /// What it carried.
+        body: Held,
+        /// Who sent it.
+        sender: Arc<str>,
+    },
+    /// A person asked the run to pause, to go on, or to stop for good.
+    ControlReceived {
+        /// Number of the message in the run's inbox, from 1.
+        message: u64,
+        /// What was asked.
+        control: Control,
+        /// Who asked.
+        sender: Arc<str>,
+    },
+    /// A step that touches nothing outside failed, or a block failed because of its bodies.
+    StepFailed {
+        /// Which step.
+        step: StepPath,
+        /// Why.
+        failure: Failure,
+    },
+    /// What is done about the step's latest failure.
+    FailureAnswered {
+        /// Which step.
+        step: StepPath,
+        /// The response, with what it changes or waits for.
+        response: Response,
+    },
+    /// Last entry of every finished journal.
+    RunFinished {
+        /// How it ended.
+        end: End,
+        /// The workflow's result, if it completed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<Held>,
+        /// Why, if it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+}
+
+/// What a person may ask of a whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// Start nothing more until resumed.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Start nothing more; end when what is open has answered.
+    Cancel,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Its result is there.
+    Completed,
+    /// A failure had no recovery left.
+    Failed,
+    /// A person stopped it.
+    Cancelled,
+}
+
+/// What a step that speaks to the outside came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepResult {
+    /// Its value.
+    Done(Held),
+    /// Why not.
+    Failed(Failure),
+}
+
+/// What a body came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyResult {
+    /// What it gave.
+    Gave(Held),
+    /// The failure that no recovery mended.
+    Failed(Failure),
+    /// It was no longer needed: the join was decided without it.
+    Dropped,
+}
+
+/// A value as the journal keeps it: in place, or as a reference to a blob of the same run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// In place.
+    Value(Value),
+    /// Over [`INLINE_LIMIT`].
+    Blob(BlobRef),
+}
+
+/// Names a blob of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BlobRef {
+    /// SHA-256 over the bytes.
+    pub digest: Digest,
+    /// How many.
+    pub bytes: u64,
+}
+
+/// Bytes kept beside a journal, written in the same transaction as the entry that names them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blob {
+    /// Its name within the run.
+    pub digest: Digest,
+    /// Its content.
+    pub bytes: Arc<[u8]>,
+}
+
+impl Blob {
+    /// Names the bytes.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Blob { digest: Digest::of(&[&bytes]), bytes }
+    }
+
+    /// The name to write in the journal.
+    pub fn reference(&self) -> BlobRef {
+        BlobRef { digest: self.digest, bytes: self.bytes.len() as u64 }
+    }
+}
+
+impl Held {
+    /// Keeps `value` in place if it is small, else moves it into a blob that must be appended with the event.
+    pub fn hold(value: Value, blobs: &mut Vec<Blob>) -> Held {
+        if !may_exceed(&value, INLINE_LIMIT) {
+            return Held::Value(value);
+        }
+        let bytes = value.to_jcs();
+        if bytes.len() <= INLINE_LIMIT {
+            return Held::Value(value);
+        }
+        let blob = Blob::new(bytes);
+        let reference = blob.reference();
+        blobs.push(blob);
+        Held::Blob(reference)
+    }
+}
+
+/// Whether canonical JSON of `value` could be longer than `limit`; never wrong when it says no.
+fn may_exceed(value: &Value, limit: usize) -> bool {
+    fn walk(value: &Value, left: &mut usize) -> bool {
+        let own = match value {
+            Value::Null | Value::Bool(_) => 5,
+            Value::Int(_) | Value::Float(_) => 26,
+            // A control character takes six bytes.
+            Value::Text(text) => 2 + 6 * text.len(),
+            Value::List(items) => 2 + items.len(),
+            Value::Map(map) => 2 + map.keys().map(|key| 4 + 6 * key.len()).sum::<usize>(),
+        };
+        match left.checked_sub(own) {
+            None => return true,
+            Some(rest) => *left = rest,
+        }
+        match value {
+            Value::List(items) => items.iter().any(|item| walk(item, left)),
+            Value::Map(map) => map.values().any(|item| walk(item, left)),
+            _ => false,
+        }
+    }
+    walk(value, &mut limit.clone())
+}
+
+/// What a provider billed, in disjoint buckets of tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Usage {
+    /// Input that no cache held.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub input: u64,
+    /// Input read from a cache.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_read: u64,
+    /// Input written to a cache.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_write: u64,
+    /// Visible output.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub output: u64,
+    /// Output spent on reasoning.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reasoning: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Usage {
+    /// All tokens together.
+    pub fn tokens(&self) -> u64 {
+        self.input + self.cache_read + self.cache_write + self.output + self.reasoning
+    }
+}
+
+/// One fact with its number, time and place in the chain, as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// Who wrote it: the run's epoch at that time.
+    pub epoch: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Makes the digest of a guessable body unguessable.
+    pub salt: [u8; 16],
+    /// The event as canonical JSON. `None` once it has been erased.
+    pub body: Option<Arc<[u8]>>,
+    /// SHA-256 over salt and body.
+    pub digest: Digest,
+    /// SHA-256 over the hash before, the header and the digest.
+    pub hash: Digest,
+}
+
+/// The last entry of a journal, as the next one and an appender need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its number; 0 before the first entry.
+    pub seq: u64,
+    /// Its hash; [`Digest::ZERO`] before the first entry.
+    pub hash: Digest,
+}
+
+impl Head {
+    /// Before the first entry.
+    pub const START: Head = Head { seq: 0, hash: Digest::ZERO };
+}
+
+/// Where a journal breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// An entry is missing or out of order.
+    #[error("entry {found} stands where entry {wanted} belongs")]
+    Order {
+        /// The number that belongs there.
+        wanted: u64,
+        /// The number that stands there.
+        found: u64,
+    },
+    /// Salt or body were changed.
+    #[error("the body of entry {seq} does not fit its digest")]
+    Body {
+        /// Which entry.
+        seq: u64,
+    },
+    /// Header, digest or an entry before were changed.
+    #[error("entry {seq} does not fit its hash")]
+    Hash {
+        /// Which entry.
+        seq: u64,
+    },
+    /// The epoch went back.
+    #[error("entry {seq} is of epoch {epoch}, after an entry of epoch {before}")]
+    Epoch {
+        /// Which entry.
+        seq: u64,
+        /// Its epoch.
+        epoch: u64,
+        /// The epoch of the entry before.
+        before: u64,
+    },
+    /// The body is no event of this format.
+    #[error("entry {seq} holds no event that this version knows: {detail}")]
+    Event {
+        /// Which entry.
+        seq: u64,
+        /// What the reader said.
+        detail: String,
+    },
+}
+
+impl Entry {
+    /// Seals `event` as the entry after `head`. The caller brings time and salt.
+    pub fn seal(run: RunId, head: Head, epoch: u64, at: Timestamp, salt: [u8; 16], event: &Event) -> Entry {
+        let body = serde_json_canonicalizer::to_vec(event)
+            .expect("an event is finite JSON with texts as keys: held by the types of its fields");
+        let digest = Digest::of(&[&salt, &body]);
+        let seq = head.seq + 1;
+        let hash = chain(run, head.hash, seq, epoch, at, digest);
+        Entry { seq, epoch, at, salt, body: Some(body.into()), digest, hash }
+    }
+
+    /// This entry as the head for the next.
+    pub fn head(&self) -> Head {
+        Head { seq: self.seq, hash: self.hash }
+    }
+
+    /// Whether this entry follows `head` unchanged.
+    pub fn verify(&self, run: RunId, head: Head) -> Result<(), Broken> {
+        if self.seq != head.seq + 1 {
+            return Err(Broken::Order { wanted: head.seq + 1, found: self.seq });
+        }
+        if let Some(body) = &self.body
+            && Digest::of(&[&self.salt, body]) != self.digest
+        {
+            return Err(Broken::Body { seq: self.seq });
+        }
+        if chain(run, head.hash, self.seq, self.epoch, self.at, self.digest) != self.hash {
+            return Err(Broken::Hash { seq: self.seq });
+        }
+        Ok(())
+    }
+
+    /// Reads the event. An erased body is an error too: what is gone cannot be replayed.
+    pub fn event(&self) -> Result<Event, Broken> {
+        let broken = |detail: String| Broken::Event { seq: self.seq, detail };
+        let body = self.body.as_deref().ok_or_else(|| broken("its body was erased".to_owned()))?;
+        serde_json::from_slice(body).map_err(|error| broken(error.to_string()))
+    }
+}
+
+fn chain(run: RunId, before: Digest, seq: u64, epoch: u64, at: Timestamp, digest: Digest) -> Digest {
+    Digest::of(&[
+        b"surefoot/entry/v1\0",
+        before.bytes(),
+        &run.bytes(),
+        &seq.to_be_bytes(),
+        &epoch.to_be_bytes(),
+        &at.micros().to_be_bytes(),
+        digest.bytes(),
+    ])
+}
+
+/// Verifies `entries` as a whole journal or as the part of it after `head`; gives the new head.
+pub fn verify<'a>(run: RunId, head: Head, entries: impl IntoIterator<Item = &'a Entry>) -> Result<Head, Broken> {
+    let (mut head, mut epoch) = (head, 0);
+    for entry in entries {
+        entry.verify(run, head)?;
+        if entry.epoch < epoch {
+            return Err(Broken::Epoch { seq: entry.seq, epoch: entry.epoch, before: epoch });
+        }
+        (head, epoch) = (entry.head(), entry.epoch);
+    }
+    Ok(head)
+}

@@ -1,0 +1,24 @@
+//! Pure: the words, the facts, the decisions. No clock, no randomness, no IO, no async.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | **project** | the folder a user writes: workflows, prompts, schemas, tools, cases |
+//! | **bundle** | a project frozen: canonical JSON, named by its SHA-256; a run is pinned to one |
+//! | **workflow → stage → step** | the program; a group of steps sharing one context; one thing done |
+//! | **run** | one execution of one workflow on one input |
+//! | **event / entry** | a fact / that fact with its number, time and hash in the run's **journal** |
+//! | **shared, stage, task** | the three context layers: the whole run's, the stage's, the step's own |
+//! | **manifest** | what exactly one model call was shown |
+//! | **proposal → verdict → permit → outcome** | a step asks → we judge → leave to act once → what the tool answered |
+//! | **failure kind** | the typed name of what went wrong; each has its own recovery |
+//! | **frame / body** | where values of steps live / the steps of one item, branch or turn, with a frame of their own |
+//! | **visit / attempt** | a step done afresh (`~2`) / one sending within a visit |
+
+pub mod context;
+pub mod governance;
+pub mod ids;
+pub mod journal;
+pub mod recovery;
+pub mod values;

@@ -1,0 +1,531 @@
+//! Keeps: journals, leases, bundles, blobs, and the rows that answer questions across runs.
+//!
+//! A store compares and applies; it never knows what an event means. The summary of a run comes with each append.
+//! Every backend passes `tests/conformance.rs` and agrees with [`memory`], the readable reference, in `tests/differential.rs`.
+//!
+//! # Who owns a run
+//! A worker is one boot of one process and holds one lease. A run has an *epoch*, raised by one at every claim and every reap;
+//! every write of a run compares epoch, owner and head on the run's one row. A write that finds them changed is *fenced*: its
+//! caller forgets the run and touches nothing. Safety never depends on a clock; only liveness does.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use kernel::{
+    ids::{Digest, RunId, WorkerId},
+    journal::{Blob, Entry, Head},
+    values::{Span, Timestamp},
+};
+
+/// Deaths of its worker after which a run is quarantined, unless a step completed in between.
+pub const STRIKES: u32 = 3;
+
+/// What can go wrong in a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the data directory.
+    #[error("the data directory {path} is in use by another process")]
+    Locked {
+        /// Which directory.
+        path: String,
+    },
+    /// The data are of a newer version of Surefoot.
+    #[error("the data directory {path} has schema {found}, this program knows up to {known}")]
+    Newer {
+        /// Which directory.
+        path: String,
+        /// What stands there.
+        found: u32,
+        /// The newest that we know.
+        known: u32,
+    },
+    /// The data directory cannot be made, read or written.
+    #[error("cannot use the data directory {path}: {detail}")]
+    Unusable {
+        /// Which directory.
+        path: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// There is no such run.
+    #[error("there is no run {run}")]
+    NoRun {
+        /// Which.
+        run: RunId,
+    },
+    /// The disk is full: nothing of this call was written; finished work may be tried again.
+    #[error("the disk is full")]
+    Full,
+    /// The store is closing or its writer has ended: whether the call happened is not known.
+    #[error("the store has stopped: {detail}")]
+    Stopped {
+        /// Why.
+        detail: String,
+    },
+    /// A row breaks a rule that readers rely on.
+    #[error("the store is damaged: {table} {row}: {detail}")]
+    Damaged {
+        /// Which table.
+        table: &'static str,
+        /// Which row, as a person would name it.
+        row: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The database said no for another reason.
+    #[error("the database refused {verb}")]
+    Database {
+        /// What we were doing.
+        verb: &'static str,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What is known of a run without reading its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// Waits for a worker.
+    Queued,
+    /// A worker has it.
+    Running,
+    /// Waits for something with a name.
+    Waiting,
+    /// A person or a declared recovery paused it.
+    Paused,
+    /// No worker here can run it.
+    Blocked,
+    /// Its worker died [`STRIKES`] times without a completed step.
+    Quarantined,
+    /// Final: its result is there.
+    Completed,
+    /// Final: a failure had no recovery left.
+    Failed,
+    /// Final: a person stopped it.
+    Cancelled,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Status; 9] = [
+        Status::Queued,
+        Status::Running,
+        Status::Waiting,
+        Status::Paused,
+        Status::Blocked,
+        Status::Quarantined,
+        Status::Completed,
+        Status::Failed,
+        Status::Cancelled,
+    ];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Queued => "queued",
+            Status::Running => "running",
+            Status::Waiting => "waiting",
+            Status::Paused => "paused",
+            Status::Blocked => "blocked",
+            Status::Quarantined => "quarantined",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads what [`Status::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether nothing can follow.
+    pub fn is_final(self) -> bool {
+        matches!(self, Status::Completed | Status::Failed | Status::Cancelled)
+    }
+}
+
+/// A run to be started.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its id, chosen by the caller.
+    pub run: RunId,
+    /// Whose it is.
+    pub tenant: Arc<str>,
+    /// The workflow's name.
+    pub workflow: Arc<str>,
+    /// The bundle, already in the store.
+    pub bundle: Digest,
+    /// The same key starts the same run; with another `input`, it is a conflict.
+    pub start_key: Option<Arc<str>>,
+    /// SHA-256 over the input: what a second start with the same key must equal.
+    pub input: Digest,
+    /// Business keys, for `runs ls`.
+    pub about: BTreeMap<Arc<str>, String>,
+    /// The first entry, sealed in epoch 0 (or 1 when `owner` is set: the start is then the first claim as well).
+    pub first: Entry,
+    /// Blobs that the first entry names.
+    pub blobs: Vec<Blob>,
+    /// A worker that claims the run with this very call; `None` queues it, due at once.
+    pub owner: Option<WorkerId>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What a start came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// The run is new and durable.
+    Created,
+    /// The same start was made before, by this run.
+    Known {
+        /// The run of the first start.
+        run: RunId,
+    },
+    /// The key is taken by a run with another input.
+    Conflict {
+        /// The run that has the key.
+        run: RunId,
+    },
+}
+
+/// A run that a worker may now drive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    /// Which.
+    pub run: RunId,
+    /// The new epoch.
+    pub epoch: u64,
+    /// Where its journal stands.
+    pub head: Head,
+    /// What it is pinned to.
+    pub bundle: Digest,
+    /// Whose it is.
+    pub tenant: Arc<str>,
+    /// How many messages its inbox has had.
+    pub inbox_gen: u64,
+}
+
+/// What the appender believes; all of it must still be true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expect {
+    /// The epoch of its claim.
+    pub epoch: u64,
+    /// Itself.
+    pub owner: WorkerId,
+    /// Number of the last entry that it knows.
+    pub head: u64,
+}
+
+/// What the store compares and applies with an append, in the same transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Guard {
+    /// The inbox has had no more messages than these.
+    InboxIs(u64),
+    /// An action begins: a row says so while it is open.
+    ActionOpen(OpenAction),
+    /// An open action is sent once more.
+    ActionResent {
+        /// Its step path.
+        step: Arc<str>,
+        /// The new attempt.
+        attempt: u32,
+    },
+    /// An open action has its answer: the row goes.
+    ActionClosed {
+        /// Its step path.
+        step: Arc<str>,
+    },
+    /// The lease is given back until `wake_at`, or until a message comes.
+    Suspend {
+        /// [`Status::Waiting`], [`Status::Paused`] or [`Status::Blocked`].
+        status: Status,
+        /// For what, in words: "signal approve", "time".
+        waits_for: Arc<str>,
+        /// When it is due by itself.
+        wake_at: Option<Timestamp>,
+    },
+    /// The run is over and its lease given back.
+    Finish {
+        /// One of the final ones.
+        status: Status,
+        /// The failure kind, if it failed.
+        failure: Option<Arc<str>>,
+    },
+}
+
+/// An action whose outcome is not recorded yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenAction {
+    /// Its step path.
+    pub step: Arc<str>,
+    /// Tool and operation, `crm.save`.
+    pub action: Arc<str>,
+    /// `read` or `idempotent`.
+    pub effect: Arc<str>,
+    /// On what the receiver de-duplicates.
+    pub key: Arc<str>,
+    /// Sent how often.
+    pub attempt: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// One call of [`Store::append`].
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The run.
+    pub run: RunId,
+    /// What must still be true.
+    pub expect: Expect,
+    /// Sealed, in order, the first one after `expect.head`. May be empty when only the guards matter.
+    pub entries: Vec<Entry>,
+    /// Blobs that the entries name.
+    pub blobs: Vec<Blob>,
+    /// Compared and applied in this order.
+    pub guards: Vec<Guard>,
+    /// A step was completed: the run is no suspect any more.
+    pub progress: bool,
+    /// The step that is being done now, for `runs ls`; `None` leaves it.
+    pub doing: Option<Arc<str>>,
+    /// The last inbox message that the entries account for; `None` leaves it.
+    pub inbox_read: Option<u64>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What an append came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// Durable. Only now may a byte leave the process.
+    Done {
+        /// How many messages the inbox has had: more than read means there is something to fold.
+        inbox_gen: u64,
+    },
+    /// Another worker owns this run. Forget it; touch nothing.
+    Fenced,
+    /// One guard no longer holds. Nothing was written: decide again.
+    Refused {
+        /// Which, by its place in [`Append::guards`].
+        guard: usize,
+        /// How it stands: the inbox generation for [`Guard::InboxIs`].
+        current: u64,
+    },
+}
+
+/// A message in a run's inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its number in this inbox, from 1; 0 in a message not posted yet.
+    pub seq: u64,
+    /// The sender's id for it: a second message with the same id changes nothing.
+    pub id: Arc<str>,
+    /// `signal`, `pause`, `resume`, `cancel`.
+    pub kind: Arc<str>,
+    /// The signal's name; empty for the others.
+    pub name: Arc<str>,
+    /// Who sent it.
+    pub sender: Arc<str>,
+    /// Canonical JSON.
+    pub body: Arc<[u8]>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a post came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// Durable, with this number; the worker that owns the run now, if any.
+    New {
+        /// The message's number.
+        seq: u64,
+        /// Who should look.
+        owner: Option<WorkerId>,
+    },
+    /// A message with this id was there already.
+    Known {
+        /// Its number.
+        seq: u64,
+    },
+    /// The run is over; nothing was written.
+    Final {
+        /// How it ended.
+        status: Status,
+    },
+    /// Too many messages wait unread; nothing was written.
+    Crowded {
+        /// How many.
+        unread: u64,
+    },
+}
+
+/// Most messages that an inbox holds unread.
+pub const UNREAD_LIMIT: u64 = 1000;
+
+/// A run's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRow {
+    /// Which.
+    pub run: RunId,
+    /// Whose it is.
+    pub tenant: Arc<str>,
+    /// Its workflow.
+    pub workflow: Arc<str>,
+    /// What it is pinned to.
+    pub bundle: Digest,
+    /// How it stands.
+    pub status: Status,
+    /// What it waits for, in words.
+    pub waits_for: Option<Arc<str>>,
+    /// When it is due by itself.
+    pub wake_at: Option<Timestamp>,
+    /// The step it was doing last.
+    pub doing: Option<Arc<str>>,
+    /// Business keys.
+    pub about: BTreeMap<Arc<str>, String>,
+    /// The failure kind, if it failed.
+    pub failure: Option<Arc<str>>,
+    /// How often it was claimed or reaped.
+    pub epoch: u64,
+    /// Who has it.
+    pub owner: Option<WorkerId>,
+    /// Where its journal stands.
+    pub head: Head,
+    /// How many messages its inbox has had.
+    pub inbox_gen: u64,
+    /// How many of them are in the journal.
+    pub inbox_read: u64,
+    /// Deaths of its workers since a step completed.
+    pub strikes: u32,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Which runs to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct RunQuery {
+    /// Only these; empty: all.
+    pub status: Vec<Status>,
+    /// Only this workflow's.
+    pub workflow: Option<Arc<str>>,
+    /// Only runs whose `about` holds this key with this value.
+    pub about: Option<(Arc<str>, String)>,
+    /// Only runs before this one: the last of the page before.
+    pub before: Option<RunId>,
+    /// At most so many; 0 means 50.
+    pub limit: u32,
+}
+
+/// What a heartbeat came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// The lease holds until then.
+    Alive {
+        /// Runs of this worker that have unread messages.
+        unread: Vec<RunId>,
+    },
+    /// The worker was declared dead: it stops everything it does.
+    Dead,
+}
+
+/// The answer of a worker that had already lost the run. Kept, never believed by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LateResult {
+    /// The run.
+    pub run: RunId,
+    /// The action's step path.
+    pub step: Arc<str>,
+    /// The epoch that had sent it.
+    pub epoch: u64,
+    /// Which sending.
+    pub attempt: u32,
+    /// The outcome, as canonical JSON.
+    pub outcome: Arc<[u8]>,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+/// Something `db check` found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which rule is broken: `chain`, `head`, `blob`, `open_action`, `inbox`, `never_lost`, `pages`.
+    pub rule: &'static str,
+    /// The run it concerns, if one.
+    pub run: Option<RunId>,
+    /// What is wrong, with both values.
+    pub detail: String,
+}
+
+/// About eighteen verbs; each is needed by `runtime` today. Replies come after COMMIT.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Starts a run: its row, its first entry and its start key, all of it or nothing.
+    ///
+    /// A crash before the return leaves either; the same call again with the same start key then says which.
+    async fn start(&self, run: NewRun) -> Result<Started, StoreError>;
+
+    /// Gives `worker` up to `limit` runs that have been due longest, each in a new epoch. Empty: nothing is due.
+    ///
+    /// Runs on their last strike come one at a time: none while `worker` still has another of them.
+    /// A crash before the return may leave runs claimed by a worker that never learns of it; its death releases them.
+    async fn claim(&self, worker: WorkerId, limit: u32, now: Timestamp) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Appends entries to a journal and applies guards: all of it or nothing.
+    ///
+    /// A crash before the return leaves either everything or nothing; whoever claims the run next reads the journal and knows.
+    async fn append(&self, append: Append) -> Result<Appended, StoreError>;
+
+    /// Puts a message into the inbox of a run and wakes it. With `pardon`, its strikes are forgotten as well.
+    ///
+    /// A crash before the return leaves either; the same message id again then changes nothing.
+    async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError>;
+
+    /// Messages of a run after number `after`, in order.
+    async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError>;
+
+    /// Entries of a run after number `after`, in order, at most `limit`.
+    async fn journal(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError>;
+
+    /// A blob of a run; `None` if it has none of that name or it was erased.
+    async fn blob(&self, run: RunId, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError>;
+
+    /// A run's row.
+    async fn run(&self, run: RunId) -> Result<Option<RunRow>, StoreError>;
+
+    /// Rows of runs, newest first.
+    async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError>;
+
+    /// Keeps a bundle under its digest. Keeping it twice changes nothing.
+    async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError>;
+
+    /// A bundle's bytes.
+    async fn bundle(&self, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError>;
+
+    /// A worker begins. Where the store admits one process at a time, every older worker is dead by definition: their runs are
+    /// released with a strike, due at once. Blocked runs become due again: this worker may be able to run them.
+    async fn join(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Prolongs a worker's lease to `now + lease`. A worker once declared dead stays dead.
+    async fn beat(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<Beat, StoreError>;
+
+    /// A worker ends in good order: its runs are released without a strike, due at once.
+    async fn leave(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Declares workers dead whose lease has ended and releases their runs with a strike; quarantines at [`STRIKES`].
+    /// Gives the number of runs released. Repeating it is safe; it is a question of rows, not an event.
+    async fn reap(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// When the earliest run without an owner is due; `None`: no such run.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Keeps the answer that a fenced worker still got. Insert only; it changes no state.
+    async fn salvage(&self, late: LateResult) -> Result<(), StoreError>;
+
+    /// Reads everything and compares: chains, heads, blobs, open actions, inbox numbers. Empty: all is well.
+    async fn check(&self) -> Result<Vec<Finding>, StoreError>;
+}
