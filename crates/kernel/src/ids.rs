@@ -168,13 +168,8 @@ pub struct IdempotencyKey(Arc<str>);
 impl IdempotencyKey {
     /// `call` counts the calls of one step; 0 for an `act` step.
     pub fn derive(run: RunId, step: &StepPath, call: u32) -> Self {
-        let digest = Digest::of(&[
-            b"surefoot/key/v1\0",
-            &run.bytes(),
-            step.as_str().as_bytes(),
-            b"\0",
-            &call.to_be_bytes(),
-        ]);
+        let digest =
+            Digest::of(&[b"surefoot/key/v1\0", &run.bytes(), step.as_str().as_bytes(), b"\0", &call.to_be_bytes()]);
         IdempotencyKey(format!("sf_{}", hex::encode(&digest.bytes()[..20])).into())
     }
 

@@ -101,7 +101,8 @@ impl Value {
 
     /// Canonical JSON (RFC 8785, JCS).
     pub fn to_jcs(&self) -> Vec<u8> {
-        serde_json_canonicalizer::to_vec(self).expect("a value is finite JSON with texts as keys: held by its constructors")
+        serde_json_canonicalizer::to_vec(self)
+            .expect("a value is finite JSON with texts as keys: held by its constructors")
     }
 
     /// Canonical JSON as a text.
