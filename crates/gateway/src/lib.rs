@@ -1,1 +1,225 @@
-//! gateway
+//! Speaks to models and to tools, and decides nothing.
+//!
+//! A [`Provider`] answers a [`ModelRequest`]; a [`Tool`] acts on a [`Permit`]. What they say is judged elsewhere: the kernel
+//! checks answers against schemas, says what a failure means, and alone makes a permit. Nothing here retries, follows a
+//! redirect or keeps a memory of earlier calls: a call that is worth repeating is repeated by the engine, which writes down why.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use kernel::{
+    context::ModelRequest,
+    governance::Permit,
+    journal::Usage,
+    recovery::{Failure, FailureKind, Phase},
+    values::Value,
+};
+
+mod caught;
+
+/// Answers model requests.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Asks once. Every way to fail is in the [`Reply`].
+    async fn ask(&self, request: &ModelRequest) -> Reply;
+}
+
+/// What came back from a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The parsed JSON if the request has an output schema, else a text. Not yet judged against that schema.
+    pub answer: Result<Value, Failure>,
+    /// What the provider billed; also when the answer is a failure.
+    pub usage: Usage,
+    /// The bytes as they came, for the record. `None` if there are none, or nothing that the answer does not say.
+    pub raw: Option<Arc<[u8]>>,
+}
+
+impl Reply {
+    /// A failure for which nothing was billed.
+    pub fn failed(failure: Failure) -> Reply {
+        Reply { answer: Err(failure), usage: Usage::default(), raw: None }
+    }
+}
+
+/// Acts outside this process.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// Acts once: the permit's operation on the permit's input, under the permit's key.
+    async fn call(&self, permit: &Permit) -> Outcome;
+}
+
+/// What came back from a tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What the tool gave, or why not. The failure's phase says how far the call had come.
+    pub answer: Result<Value, Failure>,
+    /// The bytes as they came, for the record. `None` if there are none, or nothing that the answer does not say.
+    pub raw: Option<Arc<[u8]>>,
+}
+
+impl Outcome {
+    /// A failure without an answer.
+    pub fn failed(failure: Failure) -> Outcome {
+        Outcome { answer: Err(failure), raw: None }
+    }
+}
+
+/// All models and tools that a process can reach, by the names that a project gives them. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Gateway {
+    providers: BTreeMap<Arc<str>, Arc<dyn Provider>>,
+    tools: BTreeMap<Arc<str>, Arc<dyn Tool>>,
+}
+
+impl Gateway {
+    /// One that reaches nothing yet.
+    pub fn new() -> Gateway {
+        Gateway::default()
+    }
+
+    /// Lets `provider` answer for the model `model`; the last one given for a name counts.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<Arc<str>>, provider: impl Provider + 'static) -> Gateway {
+        self.providers.insert(model.into(), Arc::new(provider));
+        self
+    }
+
+    /// Like [`Gateway::with_model`] for a provider that several models share.
+    #[must_use]
+    pub fn with_shared_model(mut self, model: impl Into<Arc<str>>, provider: Arc<dyn Provider>) -> Gateway {
+        self.providers.insert(model.into(), provider);
+        self
+    }
+
+    /// Lets `tool` act for the tool name `name`; the last one given for a name counts.
+    #[must_use]
+    pub fn with_tool(mut self, name: impl Into<Arc<str>>, tool: impl Tool + 'static) -> Gateway {
+        self.tools.insert(name.into(), Arc::new(tool));
+        self
+    }
+
+    /// Like [`Gateway::with_tool`] for a tool that is shared.
+    #[must_use]
+    pub fn with_shared_tool(mut self, name: impl Into<Arc<str>>, tool: Arc<dyn Tool>) -> Gateway {
+        self.tools.insert(name.into(), tool);
+        self
+    }
+
+    /// The model names that have a provider, sorted.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.providers.keys()
+    }
+
+    /// The tool names that have a tool, sorted.
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.tools.keys()
+    }
+
+    /// Whether a provider answers for `model`.
+    pub fn has_model(&self, model: &str) -> bool {
+        self.providers.contains_key(model)
+    }
+
+    /// Whether there is a tool of this name.
+    pub fn has_tool(&self, tool: &str) -> bool {
+        self.tools.contains_key(tool)
+    }
+
+    /// Asks the request's model once.
+    ///
+    /// A model without a provider, and a provider that panics, are failures of kind `internal`.
+    pub async fn ask(&self, request: &ModelRequest) -> Reply {
+        let Some(provider) = self.providers.get(&request.model) else {
+            return Reply::failed(not_sent(format!("no provider is set up for the model `{}`", request.model)));
+        };
+        match caught::caught(provider.ask(request)).await {
+            Some(reply) => reply,
+            None => Reply::failed(Failure {
+                kind: FailureKind::Internal,
+                phase: Phase::MaybeSent,
+                detail: format!("the provider of the model `{}` panicked: the process log says where", request.model),
+                retry_after: None,
+            }),
+        }
+    }
+
+    /// Lets the permit's tool act once. The permit is spent.
+    ///
+    /// A name without a tool is a failure of kind `internal` with which nothing was sent. A tool that panics may have acted:
+    /// `tool_error`, maybe sent.
+    pub async fn call(&self, permit: Permit) -> Outcome {
+        let tool = match self.tool(permit.tool()) {
+            Ok(tool) => tool,
+            Err(failure) => return Outcome::failed(failure),
+        };
+        caught::acting(permit.tool(), permit.operation(), tool.call(&permit)).await
+    }
+
+    fn tool(&self, name: &str) -> Result<&Arc<dyn Tool>, Failure> {
+        self.tools.get(name).ok_or_else(|| not_sent(format!("no tool `{name}` is set up in this process")))
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (models, tools): (Vec<_>, Vec<_>) = (self.models().collect(), self.tools().collect());
+        f.debug_struct("Gateway").field("models", &models).field("tools", &tools).finish()
+    }
+}
+
+fn not_sent(detail: String) -> Failure {
+    Failure { kind: FailureKind::Internal, phase: Phase::NotSent, detail, retry_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Echo;
+
+    #[async_trait]
+    impl Provider for Echo {
+        async fn ask(&self, request: &ModelRequest) -> Reply {
+            assert!(!request.user.is_empty(), "asked for nothing");
+            Reply { answer: Ok(request.user.as_str().into()), usage: Usage::default(), raw: None }
+        }
+    }
+
+    fn request(model: &str, user: &str) -> ModelRequest {
+        ModelRequest {
+            step: "ask".into(),
+            workflow: "w".into(),
+            attempt: 1,
+            model: model.into(),
+            system: String::new(),
+            user: user.to_owned(),
+            data: Value::Null,
+            output_schema: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_to_the_provider_of_its_model() {
+        let gateway = Gateway::new().with_model("small", Echo);
+        assert_eq!(gateway.ask(&request("small", "hello")).await.answer, Ok("hello".into()));
+        assert!(gateway.has_model("small") && !gateway.has_tool("small"));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nothing_stands_behind_is_a_failure_that_names_it() {
+        let failure = Gateway::new().ask(&request("strong", "hello")).await.answer.unwrap_err();
+        assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::NotSent));
+        assert_eq!(failure.detail, "no provider is set up for the model `strong`");
+        let failure = Gateway::new().tool("mail").err().unwrap();
+        assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::NotSent));
+        assert_eq!(failure.detail, "no tool `mail` is set up in this process");
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_panics_is_a_failure() {
+        let gateway = Gateway::new().with_model("small", Echo);
+        let failure = gateway.ask(&request("small", "")).await.answer.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Internal);
+    }
+}
