@@ -8,6 +8,10 @@
 //! every write of a run compares epoch, owner and head on the run's one row. A write that finds them changed is *fenced*: its
 //! caller forgets the run and touches nothing. Safety never depends on a clock; only liveness does.
 
+pub mod check;
+pub mod memory;
+pub mod rules;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
@@ -52,6 +56,20 @@ pub enum StoreError {
     NoRun {
         /// Which.
         run: RunId,
+    },
+    /// A run names a bundle that was never put.
+    #[error("bundle {bundle} is not in the store")]
+    NoBundle {
+        /// Which.
+        bundle: Digest,
+    },
+    /// The call breaks a rule that its caller holds: a bug of ours, nothing was written.
+    #[error("cannot {verb}: {detail}")]
+    Misuse {
+        /// What was called.
+        verb: &'static str,
+        /// What is wrong with the call, with both values.
+        detail: String,
     },
     /// The disk is full: nothing of this call was written; finished work may be tried again.
     #[error("the disk is full")]
@@ -137,7 +155,9 @@ impl Status {
 
     /// Reads what [`Status::as_str`] wrote.
     pub fn parse(text: &str) -> Option<Status> {
-        Status::ALL.into_iter().find(|status| status.as_str() == text)
+        Status::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
     }
 
     /// Whether nothing can follow.
@@ -363,6 +383,9 @@ pub enum Posted {
 /// Most messages that an inbox holds unread.
 pub const UNREAD_LIMIT: u64 = 1000;
 
+/// Places above [`UNREAD_LIMIT`] that only messages other than signals may take.
+pub const CONTROL_RESERVE: u64 = 100;
+
 /// A run's row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunRow {
@@ -461,26 +484,44 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// About eighteen verbs; each is needed by `runtime` today. Replies come after COMMIT.
+/// About nineteen verbs; each is needed by `runtime` today. Replies come after COMMIT.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Starts a run: its row, its first entry and its start key, all of it or nothing.
     ///
-    /// A crash before the return leaves either; the same call again with the same start key then says which.
+    /// A crash before the return leaves either; the same call again with the same start key (or the same run id and input)
+    /// then says which.
+    ///
+    /// # Errors
+    /// [`StoreError::NoBundle`]: put the bundle first. [`StoreError::Misuse`]: `owner` has no lease, or `first` is not the
+    /// first entry in the right epoch.
     async fn start(&self, run: NewRun) -> Result<Started, StoreError>;
 
     /// Gives `worker` up to `limit` runs that have been due longest, each in a new epoch. Empty: nothing is due.
     ///
     /// Runs on their last strike come one at a time: none while `worker` still has another of them.
     /// A crash before the return may leave runs claimed by a worker that never learns of it; its death releases them.
-    async fn claim(&self, worker: WorkerId, limit: u32, now: Timestamp) -> Result<Vec<Claimed>, StoreError>;
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>, StoreError>;
 
     /// Appends entries to a journal and applies guards: all of it or nothing.
     ///
     /// A crash before the return leaves either everything or nothing; whoever claims the run next reads the journal and knows.
+    ///
+    /// # Errors
+    /// [`StoreError::Misuse`] when the entries do not follow `expect`, or a guard makes no sense (a run finishes while one of
+    /// its actions is open, an action is opened twice or closed unopened): a bug of the caller.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
 
-    /// Puts a message into the inbox of a run and wakes it. With `pardon`, its strikes are forgotten as well.
+    /// Puts a message into the inbox of a run and wakes it. With `pardon`, its strikes are forgotten as well; only so does a
+    /// message wake a quarantined run.
+    ///
+    /// An id that is known is answered first, also after the run has ended. Above [`UNREAD_LIMIT`] signals are refused;
+    /// `pause`, `resume` and `cancel` have [`CONTROL_RESERVE`] places more, so that a crowd of signals cannot shut them out.
     ///
     /// A crash before the return leaves either; the same message id again then changes nothing.
     async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError>;
@@ -501,7 +542,12 @@ pub trait Store: Send + Sync + 'static {
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError>;
 
     /// Keeps a bundle under its digest. Keeping it twice changes nothing.
-    async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError>;
+    async fn put_bundle(
+        &self,
+        digest: Digest,
+        bytes: Arc<[u8]>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// A bundle's bytes.
     async fn bundle(&self, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError>;
@@ -511,7 +557,8 @@ pub trait Store: Send + Sync + 'static {
     async fn join(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<(), StoreError>;
 
     /// Prolongs a worker's lease to `now + lease`. A worker once declared dead stays dead.
-    async fn beat(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<Beat, StoreError>;
+    async fn beat(&self, worker: WorkerId, lease: Span, now: Timestamp)
+    -> Result<Beat, StoreError>;
 
     /// A worker ends in good order: its runs are released without a strike, due at once.
     async fn leave(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError>;
@@ -520,11 +567,15 @@ pub trait Store: Send + Sync + 'static {
     /// Gives the number of runs released. Repeating it is safe; it is a question of rows, not an event.
     async fn reap(&self, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// When the earliest run without an owner is due; `None`: no such run.
+    /// When the earliest run without an owner is due; `None`: no such run. A run on its last strike counts, even where
+    /// [`Store::claim`] would hold it back: wait a little between two claims that gave nothing.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Keeps the answer that a fenced worker still got. Insert only; it changes no state.
     async fn salvage(&self, late: LateResult) -> Result<(), StoreError>;
+
+    /// Answers of fenced workers, by step, epoch and attempt.
+    async fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError>;
 
     /// Reads everything and compares: chains, heads, blobs, open actions, inbox numbers. Empty: all is well.
     async fn check(&self) -> Result<Vec<Finding>, StoreError>;

@@ -1,0 +1,263 @@
+//! `db check` for one run: its chain, and every row that the chain explains, read once and compared.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use kernel::{
+    ids::{Digest, RunId},
+    journal::{self, Entry, Event, Head},
+};
+
+use crate::{Finding, Message, OpenAction, RunRow, rules};
+
+/// Findings of one run beyond these are only counted.
+const FINDING_LIMIT: usize = 20;
+
+/// Compares one run. Feed it all entries in order, then blobs, messages in order and open actions, then call [`RunCheck::finish`].
+pub struct RunCheck<'a> {
+    row: &'a RunRow,
+    head: Head,
+    epoch: u64,
+    /// After the first break, every further entry would be reported too.
+    broken: bool,
+    /// The last entry was the end of the run.
+    ended: bool,
+    /// Actions started and not finished, by the journal: attempt and key.
+    open: BTreeMap<Arc<str>, (u32, Arc<str>)>,
+    named: BTreeSet<Digest>,
+    messages: u64,
+    findings: Vec<Finding>,
+    more: usize,
+}
+
+impl<'a> RunCheck<'a> {
+    /// Begins with the row, which must itself be sound.
+    pub fn new(row: &'a RunRow) -> Self {
+        let mut check = RunCheck {
+            row,
+            head: Head::START,
+            epoch: 0,
+            broken: false,
+            ended: false,
+            open: BTreeMap::new(),
+            named: BTreeSet::new(),
+            messages: 0,
+            findings: Vec::new(),
+            more: 0,
+        };
+        if let Err(detail) = rules::row_is_sound(row) {
+            check.find("never_lost", detail);
+        }
+        check
+    }
+
+    /// The run that is checked.
+    pub fn run(&self) -> RunId {
+        self.row.run
+    }
+
+    /// Notes something that broke a rule.
+    pub fn find(&mut self, rule: &'static str, detail: String) {
+        if self.findings.len() < FINDING_LIMIT {
+            self.findings.push(Finding {
+                rule,
+                run: Some(self.row.run),
+                detail,
+            });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The next entry of the journal.
+    pub fn entry(&mut self, entry: &Entry) {
+        if self.broken {
+            return;
+        }
+        if self.ended {
+            self.find(
+                "chain",
+                format!("entry {} stands after the end of the run", entry.seq),
+            );
+        }
+        match journal::verify(self.row.run, self.head, [entry]) {
+            Ok(head) => self.head = head,
+            Err(broken) => {
+                self.broken = true;
+                return self.find("chain", broken.to_string());
+            }
+        }
+        if entry.epoch < self.epoch {
+            let (seq, epoch, before) = (entry.seq, entry.epoch, self.epoch);
+            self.find(
+                "chain",
+                journal::Broken::Epoch { seq, epoch, before }.to_string(),
+            );
+        }
+        self.epoch = entry.epoch;
+        let Some(body) = &entry.body else { return };
+        match entry.event() {
+            Ok(event) => self.event(event),
+            Err(broken) => self.find("chain", broken.to_string()),
+        }
+        if let Ok(json) = serde_json::from_slice(body) {
+            references(&json, &mut self.named);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::ActionStarted {
+                step, attempt, key, ..
+            } => {
+                self.open
+                    .insert(step.as_str().into(), (attempt, key.as_str().into()));
+            }
+            Event::ActionResent { step, attempt } => match self.open.get_mut(step.as_str()) {
+                Some(open) => open.0 = attempt,
+                None => self.find(
+                    "open_action",
+                    format!("`{step}` is sent again and was never started"),
+                ),
+            },
+            Event::ActionFinished { step, .. } => {
+                self.open.remove(step.as_str());
+            }
+            Event::RunFinished { .. } => self.ended = true,
+            _ => {}
+        }
+    }
+
+    /// A blob of the run; `None` for one that was erased.
+    pub fn blob(&mut self, digest: Digest, bytes: Option<&[u8]>) {
+        self.named.remove(&digest);
+        if let Some(bytes) = bytes {
+            let found = Digest::of(&[bytes]);
+            if found != digest {
+                self.find(
+                    "blob",
+                    format!("blob {digest} holds bytes with digest {found}"),
+                );
+            }
+        }
+    }
+
+    /// The next message of the inbox.
+    pub fn message(&mut self, message: &Message) {
+        self.messages += 1;
+        if message.seq != self.messages {
+            self.find(
+                "inbox",
+                format!(
+                    "message {} stands where {} belongs",
+                    message.seq, self.messages
+                ),
+            );
+            self.messages = message.seq;
+        }
+    }
+
+    /// A row of an open action.
+    pub fn open_action(&mut self, row: &OpenAction) {
+        match self.open.remove(&row.step) {
+            _ if self.broken => {}
+            None => self.find(
+                "open_action",
+                format!("row `{}` is open, its journal says it is not", row.step),
+            ),
+            Some((attempt, key)) if attempt != row.attempt || key != row.key => {
+                let (found, wanted) = ((row.attempt, &row.key), (attempt, &key));
+                let detail = format!(
+                    "row `{}` has attempt {} and key {}, its journal {} and {}",
+                    row.step, found.0, found.1, wanted.0, wanted.1
+                );
+                self.find("open_action", detail);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Compares the row with all that was read, and gives what was found.
+    pub fn finish(mut self) -> Vec<Finding> {
+        let row = self.row;
+        if !self.broken {
+            if self.head != row.head {
+                let detail = format!(
+                    "the row ends at entry {} with {}, the journal at {} with {}",
+                    row.head.seq, row.head.hash, self.head.seq, self.head.hash
+                );
+                self.find("head", detail);
+            }
+            if self.epoch > row.epoch {
+                self.find(
+                    "head",
+                    format!(
+                        "the row is in epoch {}, its journal in {}",
+                        row.epoch, self.epoch
+                    ),
+                );
+            }
+            if self.ended != row.status.is_final() {
+                let how = if self.ended { "ended" } else { "not ended" };
+                self.find(
+                    "head",
+                    format!("the row is {}, its journal has {how}", row.status.as_str()),
+                );
+            }
+            for step in std::mem::take(&mut self.open).into_keys() {
+                self.find(
+                    "open_action",
+                    format!("`{step}` is open by its journal and has no row"),
+                );
+            }
+            for digest in std::mem::take(&mut self.named) {
+                self.find(
+                    "blob",
+                    format!("blob {digest} is named by the journal and is not there"),
+                );
+            }
+        }
+        if self.messages != row.inbox_gen {
+            self.find(
+                "inbox",
+                format!(
+                    "the row counts {} messages, the inbox has {}",
+                    row.inbox_gen, self.messages
+                ),
+            );
+        }
+        if self.more > 0 {
+            let detail = format!("and {} more findings in this run", self.more);
+            self.findings.push(Finding {
+                rule: "chain",
+                run: Some(row.run),
+                detail,
+            });
+        }
+        self.findings
+    }
+}
+
+/// Blobs that an event names: `{digest, bytes}` anywhere but inside a user's own values.
+fn references(json: &serde_json::Value, found: &mut BTreeSet<Digest>) {
+    match json {
+        serde_json::Value::Object(map) => {
+            if let (2, Some(digest), Some(_)) = (map.len(), map.get("digest"), map.get("bytes")) {
+                found.extend(digest.as_str().and_then(|text| text.parse::<Digest>().ok()));
+                return;
+            }
+            for (key, inner) in map {
+                if !matches!(&**key, "value" | "saw" | "about") {
+                    references(inner, found);
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;
