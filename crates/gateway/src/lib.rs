@@ -4,7 +4,7 @@
 //! checks answers against schemas, says what a failure means, and alone makes a permit. Nothing here retries, follows a
 //! redirect or keeps a memory of earlier calls: a call that is worth repeating is repeated by the engine, which writes down why.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use kernel::{
@@ -12,10 +12,13 @@ use kernel::{
     governance::Permit,
     journal::Usage,
     recovery::{Failure, FailureKind, Phase},
-    values::Value,
+    values::{Span, Value},
 };
 
 mod caught;
+pub mod model;
+pub mod secret;
+pub mod tool;
 
 /// Answers model requests.
 #[async_trait]
@@ -166,6 +169,11 @@ impl fmt::Debug for Gateway {
         let (models, tools): (Vec<_>, Vec<_>) = (self.models().collect(), self.tools().collect());
         f.debug_struct("Gateway").field("models", &models).field("tools", &tools).finish()
     }
+}
+
+/// For a timer of the runtime.
+fn duration(span: Span) -> Duration {
+    Duration::from_micros(u64::try_from(span.micros()).unwrap_or(0))
 }
 
 fn not_sent(detail: String) -> Failure {

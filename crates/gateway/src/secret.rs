@@ -1,0 +1,195 @@
+//! Secrets: named in files as `secret://name`, read at the moment of use, never written down.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+/// The text of a secret. Prints as `[secret]`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Wraps the text.
+    pub fn new(text: impl Into<Arc<str>>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The text itself, for the one place that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Why a secret cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum NoSecret {
+    /// It is nowhere.
+    #[error("the secret `{name}` is not set: set the environment variable {variable}")]
+    Missing {
+        /// As in `secret://name`.
+        name: String,
+        /// Where it was looked for first.
+        variable: String,
+    },
+    /// Its file is there and cannot be read.
+    #[error("the file of the secret `{name}` cannot be read")]
+    Unreadable {
+        /// As in `secret://name`.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Where secrets come from. Asked at every call, so that a rotated secret counts at once.
+pub trait Secrets: Send + Sync {
+    /// The secret `name` as it is now.
+    ///
+    /// # Errors
+    /// [`NoSecret`]: nothing may be sent.
+    fn get(&self, name: &str) -> Result<Secret, NoSecret>;
+}
+
+/// How a variable of the environment is looked up: the binary brings it.
+pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// `SUREFOOT_SECRET_NAME` in the environment, else the file `name` in the secrets directory.
+#[derive(Clone)]
+pub struct SystemSecrets {
+    environment: Lookup,
+    directory: Option<PathBuf>,
+}
+
+impl SystemSecrets {
+    /// With a directory, a secret that is not in the environment is the content of the file of its name, without the line
+    /// ends at its end.
+    pub fn new(environment: Lookup, directory: Option<PathBuf>) -> SystemSecrets {
+        SystemSecrets { environment, directory }
+    }
+}
+
+/// `SUREFOOT_SECRET_BILLING_KEY` for `billing-key`.
+pub fn variable(name: &str) -> String {
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    format!("SUREFOOT_SECRET_{name}")
+}
+
+impl Secrets for SystemSecrets {
+    fn get(&self, name: &str) -> Result<Secret, NoSecret> {
+        let variable = variable(name);
+        if let Some(text) = (self.environment)(&variable) {
+            return Ok(Secret::new(text));
+        }
+        let missing = || NoSecret::Missing { name: name.to_owned(), variable };
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        let Some(directory) = self.directory.as_ref().filter(|_| plain) else { return Err(missing()) };
+        match std::fs::read_to_string(directory.join(name)) {
+            Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing()),
+            Err(source) => Err(NoSecret::Unreadable { name: name.to_owned(), source }),
+        }
+    }
+}
+
+/// Secrets given as pairs: for embedding and for tests.
+impl Secrets for BTreeMap<String, Secret> {
+    fn get(&self, name: &str) -> Result<Secret, NoSecret> {
+        let missing = || NoSecret::Missing { name: name.to_owned(), variable: variable(name) };
+        BTreeMap::get(self, name).cloned().ok_or_else(missing)
+    }
+}
+
+/// Takes secrets out of what comes back: a server may echo what it was sent.
+#[derive(Default)]
+pub(crate) struct Scrubber {
+    needles: Vec<Vec<u8>>,
+}
+
+/// Shorter texts are no secrets, and taking them out would garble answers.
+const SHORTEST: usize = 6;
+
+impl Scrubber {
+    /// Scrubs `text` as it is, as it stands in JSON, and as it stands in a URL.
+    pub(crate) fn add(&mut self, text: &str) {
+        if text.len() < SHORTEST {
+            return;
+        }
+        let json = serde_json::Value::from(text).to_string();
+        let url: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        for form in [text.to_owned(), json.trim_matches('"').to_owned(), url.replace('+', "%20"), url] {
+            if !self.needles.contains(&form.as_bytes().to_vec()) {
+                self.needles.push(form.into_bytes());
+            }
+        }
+        // A longer form first: it may hold a shorter one.
+        self.needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+    }
+
+    /// The bytes with every secret replaced by `[secret]`.
+    pub(crate) fn scrub(&self, bytes: Vec<u8>) -> Vec<u8> {
+        self.needles.iter().fold(bytes, |bytes, needle| replace(bytes, needle))
+    }
+
+    /// Like [`Scrubber::scrub`] for a text.
+    pub(crate) fn scrub_text(&self, text: String) -> String {
+        let bytes = self.scrub(text.into_bytes());
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+fn replace(bytes: Vec<u8>, needle: &[u8]) -> Vec<u8> {
+    let first = |from: &[u8]| from.windows(needle.len()).position(|window| window == needle);
+    let Some(mut at) = first(&bytes) else { return bytes };
+    let (mut rest, mut out) = (&bytes[..], Vec::with_capacity(bytes.len()));
+    loop {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(b"[secret]");
+        rest = &rest[at + needle.len()..];
+        match first(rest) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "[secret]");
+    }
+
+    #[test]
+    fn a_secret_is_read_from_the_environment_or_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("billing-key"), "hunter2\n").unwrap();
+        let environment: Lookup = Arc::new(|name| (name == "SUREFOOT_SECRET_CRM").then(|| "letmein".to_owned()));
+        let secrets = SystemSecrets::new(environment, Some(directory.path().to_owned()));
+        assert_eq!(secrets.get("crm").unwrap().reveal(), "letmein");
+        assert_eq!(secrets.get("billing-key").unwrap().reveal(), "hunter2");
+        assert_eq!(
+            secrets.get("mail-key").unwrap_err().to_string(),
+            "the secret `mail-key` is not set: set the environment variable SUREFOOT_SECRET_MAIL_KEY"
+        );
+        assert!(secrets.get("../billing-key").is_err());
+    }
+
+    #[test]
+    fn every_form_of_a_secret_is_taken_out() {
+        let mut scrubber = Scrubber::default();
+        scrubber.add("p\"ss w/rd");
+        scrubber.add("short");
+        let text = r#"a p"ss w/rd b p\"ss w/rd c p%22ss+w%2Frd d p%22ss%20w%2Frd short p"ss w/rd"#;
+        assert_eq!(scrubber.scrub_text(text.to_owned()), "a [secret] b [secret] c [secret] d [secret] short [secret]");
+    }
+}

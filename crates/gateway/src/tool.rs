@@ -1,0 +1,4 @@
+//! Tools: what can act outside a run.
+
+pub mod http;
+pub mod native;
