@@ -61,11 +61,7 @@ impl<'a> RunCheck<'a> {
     /// Notes something that broke a rule.
     pub fn find(&mut self, rule: &'static str, detail: String) {
         if self.findings.len() < FINDING_LIMIT {
-            self.findings.push(Finding {
-                rule,
-                run: Some(self.row.run),
-                detail,
-            });
+            self.findings.push(Finding { rule, run: Some(self.row.run), detail });
         } else {
             self.more += 1;
         }
@@ -77,10 +73,7 @@ impl<'a> RunCheck<'a> {
             return;
         }
         if self.ended {
-            self.find(
-                "chain",
-                format!("entry {} stands after the end of the run", entry.seq),
-            );
+            self.find("chain", format!("entry {} stands after the end of the run", entry.seq));
         }
         match journal::verify(self.row.run, self.head, [entry]) {
             Ok(head) => self.head = head,
@@ -91,10 +84,7 @@ impl<'a> RunCheck<'a> {
         }
         if entry.epoch < self.epoch {
             let (seq, epoch, before) = (entry.seq, entry.epoch, self.epoch);
-            self.find(
-                "chain",
-                journal::Broken::Epoch { seq, epoch, before }.to_string(),
-            );
+            self.find("chain", journal::Broken::Epoch { seq, epoch, before }.to_string());
         }
         self.epoch = entry.epoch;
         let Some(body) = &entry.body else { return };
@@ -109,18 +99,12 @@ impl<'a> RunCheck<'a> {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::ActionStarted {
-                step, attempt, key, ..
-            } => {
-                self.open
-                    .insert(step.as_str().into(), (attempt, key.as_str().into()));
+            Event::ActionStarted { step, attempt, key, .. } => {
+                self.open.insert(step.as_str().into(), (attempt, key.as_str().into()));
             }
             Event::ActionResent { step, attempt } => match self.open.get_mut(step.as_str()) {
                 Some(open) => open.0 = attempt,
-                None => self.find(
-                    "open_action",
-                    format!("`{step}` is sent again and was never started"),
-                ),
+                None => self.find("open_action", format!("`{step}` is sent again and was never started")),
             },
             Event::ActionFinished { step, .. } => {
                 self.open.remove(step.as_str());
@@ -136,10 +120,7 @@ impl<'a> RunCheck<'a> {
         if let Some(bytes) = bytes {
             let found = Digest::of(&[bytes]);
             if found != digest {
-                self.find(
-                    "blob",
-                    format!("blob {digest} holds bytes with digest {found}"),
-                );
+                self.find("blob", format!("blob {digest} holds bytes with digest {found}"));
             }
         }
     }
@@ -148,13 +129,7 @@ impl<'a> RunCheck<'a> {
     pub fn message(&mut self, message: &Message) {
         self.messages += 1;
         if message.seq != self.messages {
-            self.find(
-                "inbox",
-                format!(
-                    "message {} stands where {} belongs",
-                    message.seq, self.messages
-                ),
-            );
+            self.find("inbox", format!("message {} stands where {} belongs", message.seq, self.messages));
             self.messages = message.seq;
         }
     }
@@ -163,10 +138,7 @@ impl<'a> RunCheck<'a> {
     pub fn open_action(&mut self, row: &OpenAction) {
         match self.open.remove(&row.step) {
             _ if self.broken => {}
-            None => self.find(
-                "open_action",
-                format!("row `{}` is open, its journal says it is not", row.step),
-            ),
+            None => self.find("open_action", format!("row `{}` is open, its journal says it is not", row.step)),
             Some((attempt, key)) if attempt != row.attempt || key != row.key => {
                 let (found, wanted) = ((row.attempt, &row.key), (attempt, &key));
                 let detail = format!(
@@ -191,50 +163,25 @@ impl<'a> RunCheck<'a> {
                 self.find("head", detail);
             }
             if self.epoch > row.epoch {
-                self.find(
-                    "head",
-                    format!(
-                        "the row is in epoch {}, its journal in {}",
-                        row.epoch, self.epoch
-                    ),
-                );
+                self.find("head", format!("the row is in epoch {}, its journal in {}", row.epoch, self.epoch));
             }
             if self.ended != row.status.is_final() {
                 let how = if self.ended { "ended" } else { "not ended" };
-                self.find(
-                    "head",
-                    format!("the row is {}, its journal has {how}", row.status.as_str()),
-                );
+                self.find("head", format!("the row is {}, its journal has {how}", row.status.as_str()));
             }
             for step in std::mem::take(&mut self.open).into_keys() {
-                self.find(
-                    "open_action",
-                    format!("`{step}` is open by its journal and has no row"),
-                );
+                self.find("open_action", format!("`{step}` is open by its journal and has no row"));
             }
             for digest in std::mem::take(&mut self.named) {
-                self.find(
-                    "blob",
-                    format!("blob {digest} is named by the journal and is not there"),
-                );
+                self.find("blob", format!("blob {digest} is named by the journal and is not there"));
             }
         }
         if self.messages != row.inbox_gen {
-            self.find(
-                "inbox",
-                format!(
-                    "the row counts {} messages, the inbox has {}",
-                    row.inbox_gen, self.messages
-                ),
-            );
+            self.find("inbox", format!("the row counts {} messages, the inbox has {}", row.inbox_gen, self.messages));
         }
         if self.more > 0 {
             let detail = format!("and {} more findings in this run", self.more);
-            self.findings.push(Finding {
-                rule: "chain",
-                run: Some(row.run),
-                detail,
-            });
+            self.findings.push(Finding { rule: "chain", run: Some(row.run), detail });
         }
         self.findings
     }

@@ -155,9 +155,7 @@ impl Status {
 
     /// Reads what [`Status::as_str`] wrote.
     pub fn parse(text: &str) -> Option<Status> {
-        Status::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        Status::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
     /// Whether nothing can follow.
@@ -501,12 +499,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Runs on their last strike come one at a time: none while `worker` still has another of them.
     /// A crash before the return may leave runs claimed by a worker that never learns of it; its death releases them.
-    async fn claim(
-        &self,
-        worker: WorkerId,
-        limit: u32,
-        now: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError>;
+    async fn claim(&self, worker: WorkerId, limit: u32, now: Timestamp) -> Result<Vec<Claimed>, StoreError>;
 
     /// Appends entries to a journal and applies guards: all of it or nothing.
     ///
@@ -542,12 +535,7 @@ pub trait Store: Send + Sync + 'static {
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError>;
 
     /// Keeps a bundle under its digest. Keeping it twice changes nothing.
-    async fn put_bundle(
-        &self,
-        digest: Digest,
-        bytes: Arc<[u8]>,
-        now: Timestamp,
-    ) -> Result<(), StoreError>;
+    async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError>;
 
     /// A bundle's bytes.
     async fn bundle(&self, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError>;
@@ -557,8 +545,7 @@ pub trait Store: Send + Sync + 'static {
     async fn join(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<(), StoreError>;
 
     /// Prolongs a worker's lease to `now + lease`. A worker once declared dead stays dead.
-    async fn beat(&self, worker: WorkerId, lease: Span, now: Timestamp)
-    -> Result<Beat, StoreError>;
+    async fn beat(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<Beat, StoreError>;
 
     /// A worker ends in good order: its runs are released without a strike, due at once.
     async fn leave(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError>;

@@ -13,8 +13,8 @@ use kernel::{
 };
 
 use crate::{
-    Append, Appended, Beat, Claimed, Finding, Guard, LateResult, Message, NewRun, OpenAction,
-    Posted, RunQuery, RunRow, STRIKES, Started, Status, Store, StoreError,
+    Append, Appended, Beat, Claimed, Finding, Guard, LateResult, Message, NewRun, OpenAction, Posted, RunQuery, RunRow,
+    STRIKES, Started, Status, Store, StoreError,
     check::RunCheck,
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
@@ -83,11 +83,7 @@ impl Inner {
                 worker.dead = true;
             }
         }
-        for kept in self
-            .runs
-            .values_mut()
-            .filter(|kept| kept.row.owner.is_some_and(|owner| dead.contains(&owner)))
-        {
+        for kept in self.runs.values_mut().filter(|kept| kept.row.owner.is_some_and(|owner| dead.contains(&owner))) {
             let mut row = kept.row.clone();
             row.epoch += 1;
             row.owner = None;
@@ -116,10 +112,7 @@ impl Kept {
     }
 
     /// What the guards make of the open actions, or why they do not fit.
-    fn actions_after(
-        &self,
-        guards: &[Guard],
-    ) -> Result<BTreeMap<Arc<str>, OpenAction>, StoreError> {
+    fn actions_after(&self, guards: &[Guard]) -> Result<BTreeMap<Arc<str>, OpenAction>, StoreError> {
         let run = self.row.run;
         let mut open = self.open.clone();
         for guard in guards {
@@ -146,11 +139,7 @@ impl Kept {
 }
 
 fn sound(row: &RunRow) -> Result<(), StoreError> {
-    rules::row_is_sound(row).map_err(|detail| StoreError::Damaged {
-        table: "run",
-        row: row.run.to_string(),
-        detail,
-    })
+    rules::row_is_sound(row).map_err(|detail| StoreError::Damaged { table: "run", row: row.run.to_string(), detail })
 }
 
 #[async_trait]
@@ -158,17 +147,9 @@ impl Store for MemoryStore {
     async fn start(&self, new: NewRun) -> Result<Started, StoreError> {
         rules::start_is_sound(&new)?;
         let mut inner = self.lock();
-        let key = new
-            .start_key
-            .as_ref()
-            .map(|key| (new.tenant.clone(), new.workflow.clone(), key.clone()));
-        let earlier = key
-            .as_ref()
-            .and_then(|key| inner.start_keys.get(key))
-            .copied();
-        if let Some(earlier) =
-            earlier.or_else(|| inner.runs.contains_key(&new.run).then_some(new.run))
-        {
+        let key = new.start_key.as_ref().map(|key| (new.tenant.clone(), new.workflow.clone(), key.clone()));
+        let earlier = key.as_ref().and_then(|key| inner.start_keys.get(key)).copied();
+        if let Some(earlier) = earlier.or_else(|| inner.runs.contains_key(&new.run).then_some(new.run)) {
             return Ok(match inner.runs.get(&earlier) {
                 Some(kept) if kept.input == new.input => Started::Known { run: earlier },
                 _ => Started::Conflict { run: earlier },
@@ -180,27 +161,16 @@ impl Store for MemoryStore {
         if let Some(owner) = new.owner
             && !inner.alive(owner)
         {
-            return Err(StoreError::Misuse {
-                verb: "start",
-                detail: format!("{owner} has no lease"),
-            });
+            return Err(StoreError::Misuse { verb: "start", detail: format!("{owner} has no lease") });
         }
         let row = RunRow {
             run: new.run,
             tenant: new.tenant,
             workflow: new.workflow,
             bundle: new.bundle,
-            status: if new.owner.is_some() {
-                Status::Running
-            } else {
-                Status::Queued
-            },
+            status: if new.owner.is_some() { Status::Running } else { Status::Queued },
             waits_for: None,
-            wake_at: if new.owner.is_some() {
-                None
-            } else {
-                Some(new.now)
-            },
+            wake_at: if new.owner.is_some() { None } else { Some(new.now) },
             doing: None,
             about: new.about,
             failure: None,
@@ -219,11 +189,7 @@ impl Store for MemoryStore {
             row,
             input: new.input,
             entries: vec![new.first],
-            blobs: new
-                .blobs
-                .into_iter()
-                .map(|blob| (blob.digest, blob.bytes))
-                .collect(),
+            blobs: new.blobs.into_iter().map(|blob| (blob.digest, blob.bytes)).collect(),
             inbox: Vec::new(),
             open: BTreeMap::new(),
             late: BTreeMap::new(),
@@ -235,12 +201,7 @@ impl Store for MemoryStore {
         Ok(Started::Created)
     }
 
-    async fn claim(
-        &self,
-        worker: WorkerId,
-        limit: u32,
-        now: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    async fn claim(&self, worker: WorkerId, limit: u32, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
         let mut inner = self.lock();
         if !inner.alive(worker) {
             return Ok(Vec::new());
@@ -253,10 +214,8 @@ impl Store for MemoryStore {
             .filter_map(|kept| Some((kept.row.wake_at.filter(|at| *at <= now)?, kept.row.run)))
             .collect();
         due.sort_unstable();
-        let mut room_for_suspect = !inner
-            .runs
-            .values()
-            .any(|kept| kept.row.owner == Some(worker) && suspect(&kept.row));
+        let mut room_for_suspect =
+            !inner.runs.values().any(|kept| kept.row.owner == Some(worker) && suspect(&kept.row));
         let mut claimed = Vec::new();
         for (_, run) in due {
             if claimed.len() as u64 >= u64::from(limit) {
@@ -292,9 +251,7 @@ impl Store for MemoryStore {
         let mut inner = self.lock();
         let kept = inner.kept(append.run)?;
         let expect = append.expect;
-        if (kept.row.epoch, kept.row.owner, kept.row.head.seq)
-            != (expect.epoch, Some(expect.owner), expect.head)
-        {
+        if (kept.row.epoch, kept.row.owner, kept.row.head.seq) != (expect.epoch, Some(expect.owner), expect.head) {
             return Ok(Appended::Fenced);
         }
         let current = kept.row.inbox_gen;
@@ -320,11 +277,7 @@ impl Store for MemoryStore {
         }
         let open = kept.actions_after(&append.guards)?;
         match lease {
-            Lease::Suspended(Guard::Suspend {
-                status,
-                waits_for,
-                wake_at,
-            }) => {
+            Lease::Suspended(Guard::Suspend { status, waits_for, wake_at }) => {
                 row.owner = None;
                 row.status = *status;
                 row.waits_for = Some(waits_for.clone());
@@ -348,21 +301,14 @@ impl Store for MemoryStore {
         Ok(Appended::Done { inbox_gen: current })
     }
 
-    async fn post(
-        &self,
-        run: RunId,
-        mut message: Message,
-        pardon: bool,
-    ) -> Result<Posted, StoreError> {
+    async fn post(&self, run: RunId, mut message: Message, pardon: bool) -> Result<Posted, StoreError> {
         let mut inner = self.lock();
         let kept = inner.kept(run)?;
         if let Some(known) = kept.inbox.iter().find(|known| known.id == message.id) {
             return Ok(Posted::Known { seq: known.seq });
         }
         if kept.row.status.is_final() {
-            return Ok(Posted::Final {
-                status: kept.row.status,
-            });
+            return Ok(Posted::Final { status: kept.row.status });
         }
         let unread = kept.row.inbox_gen - kept.row.inbox_read;
         if unread >= rules::unread_limit(&message) {
@@ -382,10 +328,7 @@ impl Store for MemoryStore {
             row.wake_at = Some(row.wake_at.map_or(message.at, |at| at.min(message.at)));
         }
         message.seq = row.inbox_gen;
-        let posted = Posted::New {
-            seq: message.seq,
-            owner: row.owner,
-        };
+        let posted = Posted::New { seq: message.seq, owner: row.owner };
         kept.set(row)?;
         kept.inbox.push(message);
         Ok(posted)
@@ -394,31 +337,17 @@ impl Store for MemoryStore {
     async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {
         let inner = self.lock();
         let all = inner.runs.get(&run).map_or(&[][..], |kept| &kept.inbox);
-        Ok(all
-            .iter()
-            .filter(|message| message.seq > after)
-            .cloned()
-            .collect())
+        Ok(all.iter().filter(|message| message.seq > after).cloned().collect())
     }
 
     async fn journal(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
         let inner = self.lock();
         let all = inner.runs.get(&run).map_or(&[][..], |kept| &kept.entries);
-        Ok(all
-            .iter()
-            .filter(|entry| entry.seq > after)
-            .take(limit as usize)
-            .cloned()
-            .collect())
+        Ok(all.iter().filter(|entry| entry.seq > after).take(limit as usize).cloned().collect())
     }
 
     async fn blob(&self, run: RunId, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
-        Ok(self
-            .lock()
-            .runs
-            .get(&run)
-            .and_then(|kept| kept.blobs.get(&digest))
-            .cloned())
+        Ok(self.lock().runs.get(&run).and_then(|kept| kept.blobs.get(&digest)).cloned())
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunRow>, StoreError> {
@@ -429,30 +358,15 @@ impl Store for MemoryStore {
         let inner = self.lock();
         let wanted = |row: &&RunRow| {
             (query.status.is_empty() || query.status.contains(&row.status))
-                && query
-                    .workflow
-                    .as_ref()
-                    .is_none_or(|workflow| *workflow == row.workflow)
-                && query
-                    .about
-                    .as_ref()
-                    .is_none_or(|(key, value)| row.about.get(key) == Some(value))
+                && query.workflow.as_ref().is_none_or(|workflow| *workflow == row.workflow)
+                && query.about.as_ref().is_none_or(|(key, value)| row.about.get(key) == Some(value))
                 && query.before.is_none_or(|before| row.run < before)
         };
         let rows = inner.runs.values().rev().map(|kept| &kept.row);
-        Ok(rows
-            .filter(wanted)
-            .take(rules::page(query.limit))
-            .cloned()
-            .collect())
+        Ok(rows.filter(wanted).take(rules::page(query.limit)).cloned().collect())
     }
 
-    async fn put_bundle(
-        &self,
-        digest: Digest,
-        bytes: Arc<[u8]>,
-        _now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, _now: Timestamp) -> Result<(), StoreError> {
         self.lock().bundles.entry(digest).or_insert(bytes);
         Ok(())
     }
@@ -463,15 +377,10 @@ impl Store for MemoryStore {
 
     async fn join(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<(), StoreError> {
         let mut inner = self.lock();
-        let living =
-            |(id, other): (&WorkerId, &Worker)| (!other.dead && *id != worker).then_some(*id);
+        let living = |(id, other): (&WorkerId, &Worker)| (!other.dead && *id != worker).then_some(*id);
         let others: Vec<_> = inner.workers.iter().filter_map(living).collect();
         inner.bury(&others, true, now)?;
-        for kept in inner
-            .runs
-            .values_mut()
-            .filter(|kept| kept.row.status == Status::Blocked)
-        {
+        for kept in inner.runs.values_mut().filter(|kept| kept.row.status == Status::Blocked) {
             let mut row = kept.row.clone();
             row.status = Status::Queued;
             row.waits_for = None;
@@ -479,34 +388,22 @@ impl Store for MemoryStore {
             row.updated_at = now;
             kept.set(row)?;
         }
-        let own = inner.workers.entry(worker).or_insert(Worker {
-            lease_until: now + lease,
-            dead: false,
-        });
+        let own = inner.workers.entry(worker).or_insert(Worker { lease_until: now + lease, dead: false });
         if !own.dead {
             own.lease_until = now + lease;
         }
         Ok(())
     }
 
-    async fn beat(
-        &self,
-        worker: WorkerId,
-        lease: Span,
-        now: Timestamp,
-    ) -> Result<Beat, StoreError> {
+    async fn beat(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<Beat, StoreError> {
         let mut inner = self.lock();
         match inner.workers.get_mut(&worker) {
             Some(own) if !own.dead => own.lease_until = now + lease,
             _ => return Ok(Beat::Dead),
         }
         let rows = inner.runs.values().map(|kept| &kept.row);
-        let unread = rows
-            .filter(|row| row.owner == Some(worker) && row.inbox_gen > row.inbox_read)
-            .map(|row| row.run);
-        Ok(Beat::Alive {
-            unread: unread.collect(),
-        })
+        let unread = rows.filter(|row| row.owner == Some(worker) && row.inbox_gen > row.inbox_read).map(|row| row.run);
+        Ok(Beat::Alive { unread: unread.collect() })
     }
 
     async fn leave(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
@@ -515,9 +412,7 @@ impl Store for MemoryStore {
 
     async fn reap(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut inner = self.lock();
-        let ended = |(id, worker): (&WorkerId, &Worker)| {
-            (!worker.dead && worker.lease_until < now).then_some(*id)
-        };
+        let ended = |(id, worker): (&WorkerId, &Worker)| (!worker.dead && worker.lease_until < now).then_some(*id);
         let dead: Vec<_> = inner.workers.iter().filter_map(ended).collect();
         inner.bury(&dead, true, now)
     }
@@ -525,27 +420,18 @@ impl Store for MemoryStore {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let inner = self.lock();
         let rows = inner.runs.values().map(|kept| &kept.row);
-        Ok(rows
-            .filter(|row| row.owner.is_none())
-            .filter_map(|row| row.wake_at)
-            .min())
+        Ok(rows.filter(|row| row.owner.is_none()).filter_map(|row| row.wake_at).min())
     }
 
     async fn salvage(&self, late: LateResult) -> Result<(), StoreError> {
         let mut inner = self.lock();
         let kept = inner.kept(late.run)?;
-        kept.late
-            .entry((late.step.clone(), late.epoch, late.attempt))
-            .or_insert(late);
+        kept.late.entry((late.step.clone(), late.epoch, late.attempt)).or_insert(late);
         Ok(())
     }
 
     async fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError> {
-        Ok(self
-            .lock()
-            .runs
-            .get(&run)
-            .map_or_else(Vec::new, |kept| kept.late.values().cloned().collect()))
+        Ok(self.lock().runs.get(&run).map_or_else(Vec::new, |kept| kept.late.values().cloned().collect()))
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
@@ -554,13 +440,9 @@ impl Store for MemoryStore {
         for kept in inner.runs.values() {
             let mut check = RunCheck::new(&kept.row);
             kept.entries.iter().for_each(|entry| check.entry(entry));
-            kept.blobs
-                .iter()
-                .for_each(|(digest, bytes)| check.blob(*digest, Some(bytes)));
+            kept.blobs.iter().for_each(|(digest, bytes)| check.blob(*digest, Some(bytes)));
             kept.inbox.iter().for_each(|message| check.message(message));
-            kept.open
-                .values()
-                .for_each(|action| check.open_action(action));
+            kept.open.values().for_each(|action| check.open_action(action));
             findings.extend(check.finish());
         }
         Ok(findings)

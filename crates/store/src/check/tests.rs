@@ -49,18 +49,11 @@ fn row(entries: &[Entry]) -> RunRow {
 fn found(row: &RunRow, entries: &[Entry]) -> Vec<String> {
     let mut check = RunCheck::new(row);
     entries.iter().for_each(|entry| check.entry(entry));
-    check
-        .finish()
-        .into_iter()
-        .map(|finding| format!("{}: {}", finding.rule, finding.detail))
-        .collect()
+    check.finish().into_iter().map(|finding| format!("{}: {}", finding.rule, finding.detail)).collect()
 }
 
 fn done(step: &str) -> Event {
-    Event::StepDone {
-        step: StepPath::new(step),
-        output: Held::Value(Value::Int(1)),
-    }
+    Event::StepDone { step: StepPath::new(step), output: Held::Value(Value::Int(1)) }
 }
 
 #[test]
@@ -74,12 +67,7 @@ fn every_changed_field_of_an_entry_is_found() {
     let whole = sealed(&[done("a"), done("b"), done("c")]);
     let changes: [fn(&mut Entry); 6] = [
         |entry| entry.salt[0] ^= 1,
-        |entry| {
-            entry.body = entry
-                .body
-                .as_ref()
-                .map(|body| body.iter().map(|byte| byte ^ 1).collect())
-        },
+        |entry| entry.body = entry.body.as_ref().map(|body| body.iter().map(|byte| byte ^ 1).collect()),
         |entry| entry.at = Timestamp::from_micros(6),
         |entry| entry.epoch += 1,
         |entry| entry.hash = Digest::ZERO,
@@ -89,12 +77,7 @@ fn every_changed_field_of_an_entry_is_found() {
         for index in 0..whole.len() {
             let mut entries = whole.clone();
             change(&mut entries[index]);
-            assert_eq!(
-                found(&row(&whole), &entries).len(),
-                1,
-                "change {place} of entry {}",
-                index + 1
-            );
+            assert_eq!(found(&row(&whole), &entries).len(), 1, "change {place} of entry {}", index + 1);
         }
     }
 }
@@ -104,32 +87,19 @@ fn a_cut_tail_a_second_end_and_a_false_status_are_found() {
     let whole = sealed(&[done("a"), done("b")]);
     assert!(found(&row(&whole), &whole[..1])[0].starts_with("head: the row ends at entry 2"));
 
-    let end = Event::RunFinished {
-        end: End::Completed,
-        result: None,
-        failure: None,
-    };
+    let end = Event::RunFinished { end: End::Completed, result: None, failure: None };
     let over = sealed(&[end.clone(), end]);
     let found = found(&row(&over), &over);
     assert_eq!(
         found,
-        [
-            "chain: entry 2 stands after the end of the run",
-            "head: the row is queued, its journal has ended",
-        ]
+        ["chain: entry 2 stands after the end of the run", "head: the row is queued, its journal has ended",]
     );
 }
 
 #[test]
 fn an_open_action_without_a_row_and_a_row_without_an_action_are_found() {
-    let entries = sealed(&[Event::ActionResent {
-        step: StepPath::new("pay"),
-        attempt: 2,
-    }]);
-    assert_eq!(
-        found(&row(&entries), &entries),
-        ["open_action: `pay` is sent again and was never started"]
-    );
+    let entries = sealed(&[Event::ActionResent { step: StepPath::new("pay"), attempt: 2 }]);
+    assert_eq!(found(&row(&entries), &entries), ["open_action: `pay` is sent again and was never started"]);
 
     let entries = sealed(&[done("a")]);
     let row = row(&entries);
@@ -143,27 +113,18 @@ fn an_open_action_without_a_row_and_a_row_without_an_action_are_found() {
         attempt: 1,
         since: Timestamp::from_micros(1),
     });
-    assert_eq!(
-        check.finish()[0].detail,
-        "row `pay` is open, its journal says it is not"
-    );
+    assert_eq!(check.finish()[0].detail, "row `pay` is open, its journal says it is not");
 }
 
 #[test]
 fn a_missing_blob_is_found_and_a_users_own_map_is_not_taken_for_one() {
     let blob = Blob::new(*b"long");
-    let named = Event::StepDone {
-        step: StepPath::new("a"),
-        output: Held::Blob(blob.reference()),
-    };
+    let named = Event::StepDone { step: StepPath::new("a"), output: Held::Blob(blob.reference()) };
     let entries = sealed(&[named]);
     assert!(found(&row(&entries), &entries)[0].starts_with("blob: blob "));
 
     let digest = Value::text(Digest::ZERO.to_string());
     let own = Value::map([("digest", digest), ("bytes", Value::Int(3))]);
-    let entries = sealed(&[Event::StepDone {
-        step: StepPath::new("a"),
-        output: Held::Value(own),
-    }]);
+    let entries = sealed(&[Event::StepDone { step: StepPath::new("a"), output: Held::Value(own) }]);
     assert_eq!(found(&row(&entries), &entries), [""; 0]);
 }

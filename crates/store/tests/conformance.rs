@@ -1,0 +1,5 @@
+//! One suite for all backends: a backend joins by one line.
+
+mod cases;
+
+suite!(memory, crate::cases::Bed::memory());
