@@ -79,7 +79,7 @@ pub fn judge(proposal: &Proposal, named: (&str, &str)) -> Verdict {
 }
 
 /// Leave to call one tool once. Only the kernel makes one, and only from an allowing verdict that is in the journal and was
-/// acknowledged in this epoch, so no road leads to a tool around governance. Not `Clone`: calling spends it.
+/// acknowledged in this epoch, so no road goes to a tool around governance. Not `Clone`: calling spends it.
 ///
 /// ```compile_fail
 /// // Nobody outside the kernel can make one.

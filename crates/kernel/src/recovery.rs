@@ -10,11 +10,11 @@ use crate::{
 };
 
 macro_rules! failure_kinds {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal,)*) => {
         /// The typed name of what went wrong; each has its own recovery.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum FailureKind { $($(#[$doc])* $name,)* }
+        pub enum FailureKind { $($(#[doc = $doc])* $name,)* }
 
         impl FailureKind {
             /// Every kind that this version can meet.
@@ -23,6 +23,11 @@ macro_rules! failure_kinds {
             /// As it is written in `on_failure`.
             pub fn as_str(self) -> &'static str {
                 match self { $(FailureKind::$name => $text,)* }
+            }
+
+            /// What happened, as one sentence: the comment of the variant.
+            pub fn explanation(self) -> &'static str {
+                match self { $(FailureKind::$name => concat!($($doc,)*).trim_ascii(),)* }
             }
         }
     };

@@ -1,0 +1,31 @@
+//! Pages of `docs/` that are written from the code. `tests/tidy.rs` fails when one is stale.
+
+use std::fmt::Write as _;
+
+use kernel::recovery::FailureKind;
+
+/// One generated page.
+pub struct Page {
+    /// Where it stands.
+    pub path: &'static str,
+    /// Writes it whole.
+    pub write: fn() -> String,
+}
+
+/// All of them.
+pub const PAGES: &[Page] = &[Page { path: "docs/failures.md", write: failures }];
+
+const HEADER: &str = "<!-- Generated: cargo run -p xtask -- generate. Edit the source instead. -->\n\n";
+
+/// The failure kinds, as they are written in `on_failure`.
+fn failures() -> String {
+    let mut page = format!(
+        "{HEADER}# Failure kinds\n\n\
+         A step that fails says with which kind. The name is what `on_failure` in a workflow matches, and what the journal keeps.\n\n\
+         | kind | what happened |\n| --- | --- |\n"
+    );
+    for kind in FailureKind::ALL {
+        writeln!(page, "| `{kind}` | {} |", kind.explanation()).expect("a String takes every write");
+    }
+    page
+}
