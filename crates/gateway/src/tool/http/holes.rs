@@ -1,4 +1,4 @@
-//! Texts with holes over `with`: `/payments/{{ with.payment_id }}/refunds`.
+//! Texts with holes over `with`: `/payments/{{ with.payment_id }}/transfers`.
 //!
 //! A hole is a dotted path and nothing more: whatever is computed is computed in the workflow, where it is journaled.
 

@@ -16,23 +16,23 @@ fn key() -> IdempotencyKey {
 
 fn tool(base_url: impl Into<String>, operation: HttpOperation, auth: Option<Auth>) -> Result<HttpTool, BadHttpTool> {
     let secrets = BTreeMap::from([("billing-key".to_owned(), Secret::new("hunter2-hunter2"))]);
-    let operations = BTreeMap::from([("refund".into(), operation)]);
+    let operations = BTreeMap::from([("transfer".into(), operation)]);
     HttpTool::new(HttpSpec { base_url: base_url.into(), auth, operations }, Arc::new(secrets), HttpClient::new()?)
 }
 
-fn refund() -> HttpOperation {
-    HttpOperation::new(Method::POST, Holes::parse("/payments/{{ with.id }}/refunds").unwrap())
+fn transfer() -> HttpOperation {
+    HttpOperation::new(Method::POST, Holes::parse("/payments/{{ with.id }}/transfers").unwrap())
 }
 
 async fn call(tool: &HttpTool, input: &str) -> Outcome {
-    tool.perform("billing", "refund", Value::from_json(input.as_bytes()).unwrap().to_jcs().as_slice(), &key()).await
+    tool.perform("billing", "transfer", Value::from_json(input.as_bytes()).unwrap().to_jcs().as_slice(), &key()).await
 }
 
 /// What a server that answers like this makes of a call.
 async fn answered(response: ResponseTemplate, not_done: &[u16]) -> Outcome {
     let server = MockServer::start().await;
     Mock::given(matchers::any()).respond_with(response).expect(1).mount(&server).await;
-    let operation = HttpOperation { not_done: not_done.to_vec(), ..refund() };
+    let operation = HttpOperation { not_done: not_done.to_vec(), ..transfer() };
     call(&tool(server.uri(), operation, None).unwrap(), r#"{"id":"p1"}"#).await
 }
 
@@ -65,7 +65,7 @@ fn told(outcome: &Outcome) -> (FailureKind, Phase, Option<String>) {
 async fn a_request_carries_its_arguments_its_key_and_who_we_are() {
     let server = MockServer::start().await;
     Mock::given(matchers::method("POST"))
-        .and(matchers::path("/v1/payments/p%2F1/refunds"))
+        .and(matchers::path("/v1/payments/p%2F1/transfers"))
         .and(matchers::query_param("tag", "a"))
         .and(matchers::query_param("tag", "b"))
         .and(matchers::query_param("note", "50 % & more"))
@@ -87,7 +87,7 @@ async fn a_request_carries_its_arguments_its_key_and_who_we_are() {
             ("gone".to_owned(), holes("{{ with.gone }}")),
         ],
         headers: vec![("X-Reason".to_owned(), holes("late {{ with.amount }}"))],
-        ..refund()
+        ..transfer()
     };
     let auth = Some(Auth::Bearer { secret: "billing-key".to_owned() });
     let tool = tool(format!("{}/v1/", server.uri()), operation, auth).unwrap();
@@ -111,13 +111,13 @@ async fn a_body_of_its_own_shape_and_other_ways_to_show_who_we_are() {
         .mount(&server)
         .await;
     let shape = Value::from_json(br#"{"amount":"{{ with.amount }}","currency":"EUR"}"#).unwrap();
-    let operation = HttpOperation { body: HttpBody::Shape(Shape::parse(&shape).unwrap()), ..refund() };
+    let operation = HttpOperation { body: HttpBody::Shape(Shape::parse(&shape).unwrap()), ..transfer() };
     let secret = || "billing-key".to_owned();
     let basic = tool(server.uri(), operation, Some(Auth::Basic { user: "shop".to_owned(), secret: secret() })).unwrap();
     let outcome = call(&basic, r#"{"id":"p1","amount":5}"#).await;
     assert_eq!(outcome.answer.unwrap().to_json(), r#"{"status":204,"text":""}"#);
     let header =
-        tool(server.uri(), refund(), Some(Auth::Header { name: "X-Api-Key".to_owned(), secret: secret() })).unwrap();
+        tool(server.uri(), transfer(), Some(Auth::Header { name: "X-Api-Key".to_owned(), secret: secret() })).unwrap();
     assert_eq!(call(&header, r#"{"id":"p1"}"#).await.answer.unwrap().to_json(), r#"{"status":200,"text":"fine"}"#);
 }
 
@@ -148,7 +148,7 @@ async fn every_status_means_what_the_table_says() {
 #[tokio::test]
 async fn a_failure_does_not_repeat_the_other_sides_page_but_the_record_has_it() {
     let outcome = answered(ResponseTemplate::new(422).set_body_string("<h1>no such payment</h1>"), &[]).await;
-    assert_eq!(outcome.answer.unwrap_err().detail, "`billing.refund` answered 422 Unprocessable Entity");
+    assert_eq!(outcome.answer.unwrap_err().detail, "`billing.transfer` answered 422 Unprocessable Entity");
     assert_eq!(outcome.raw.as_deref(), Some(b"<h1>no such payment</h1>".as_slice()));
 }
 
@@ -157,10 +157,10 @@ async fn where_nothing_listens_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let outcome = call(&tool(format!("http://{address}"), refund(), None).unwrap(), r#"{"id":"p1"}"#).await;
+    let outcome = call(&tool(format!("http://{address}"), transfer(), None).unwrap(), r#"{"id":"p1"}"#).await;
     assert_eq!(told(&outcome), (FailureKind::ToolError, Phase::NotSent, None));
     let detail = outcome.answer.unwrap_err().detail;
-    assert!(detail.starts_with(&format!("`billing.refund` could not connect to {address}: ")), "{detail}");
+    assert!(detail.starts_with(&format!("`billing.transfer` could not connect to {address}: ")), "{detail}");
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn where_tls_fails_nothing_was_sent() {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     });
-    let outcome = call(&tool(format!("https://{address}"), refund(), None).unwrap(), r#"{"id":"p1"}"#).await;
+    let outcome = call(&tool(format!("https://{address}"), transfer(), None).unwrap(), r#"{"id":"p1"}"#).await;
     assert_eq!(told(&outcome), (FailureKind::ToolError, Phase::NotSent, None));
 }
 
@@ -179,7 +179,7 @@ async fn where_tls_fails_nothing_was_sent() {
 async fn without_an_answer_in_time_it_may_have_been_done() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let operation = HttpOperation { timeout: Span::from_millis(2000), ..refund() };
+    let operation = HttpOperation { timeout: Span::from_millis(2000), ..transfer() };
     let outcome = call(&tool(&base, operation, None).unwrap(), r#"{"id":"p1"}"#).await;
     assert_eq!(told(&outcome), (FailureKind::ToolTimeout, Phase::MaybeSent, None));
     assert!(outcome.answer.unwrap_err().detail.ends_with("within 2s"));
@@ -189,16 +189,16 @@ async fn without_an_answer_in_time_it_may_have_been_done() {
 async fn a_lost_connection_or_half_an_answer_leaves_it_open() {
     for reply in ["", "HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"id\":"] {
         let (address, seen) = raw(reply).await;
-        let outcome = call(&tool(format!("http://{address}"), refund(), None).unwrap(), r#"{"id":"p1"}"#).await;
+        let outcome = call(&tool(format!("http://{address}"), transfer(), None).unwrap(), r#"{"id":"p1"}"#).await;
         assert_eq!(told(&outcome), (FailureKind::ToolError, Phase::MaybeSent, None), "{reply}");
-        assert!(seen.lock().unwrap().starts_with("POST /payments/p1/refunds HTTP/1.1"));
+        assert!(seen.lock().unwrap().starts_with("POST /payments/p1/transfers HTTP/1.1"));
     }
 }
 
 #[tokio::test]
 async fn half_of_a_no_is_a_no() {
     let (address, _) = raw("HTTP/1.1 404 Not Found\r\ncontent-length: 20\r\n\r\n{\"id\":").await;
-    let outcome = call(&tool(format!("http://{address}"), refund(), None).unwrap(), r#"{"id":"p1"}"#).await;
+    let outcome = call(&tool(format!("http://{address}"), transfer(), None).unwrap(), r#"{"id":"p1"}"#).await;
     assert_eq!(told(&outcome), (FailureKind::ToolRejected, Phase::Answered, None));
 }
 
@@ -207,7 +207,7 @@ async fn an_answer_that_does_not_end_is_not_swallowed() {
     let long = vec![b'x'; answer::LONGEST + 1];
     let outcome = answered(ResponseTemplate::new(200).set_body_bytes(long), &[]).await;
     assert_eq!(told(&outcome), (FailureKind::ContractViolated, Phase::Answered, None));
-    assert_eq!(outcome.answer.unwrap_err().detail, "`billing.refund` answered 200 OK with more than 8 MiB");
+    assert_eq!(outcome.answer.unwrap_err().detail, "`billing.transfer` answered 200 OK with more than 8 MiB");
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn a_secret_that_is_echoed_does_not_come_back() {
         .respond_with(ResponseTemplate::new(200).set_body_string(r#"{"you":"Bearer hunter2-hunter2"}"#))
         .mount(&server)
         .await;
-    let tool = tool(server.uri(), refund(), Some(Auth::Bearer { secret: "billing-key".to_owned() })).unwrap();
+    let tool = tool(server.uri(), transfer(), Some(Auth::Bearer { secret: "billing-key".to_owned() })).unwrap();
     let outcome = call(&tool, r#"{"id":"p1"}"#).await;
     assert_eq!(outcome.answer.unwrap().to_json(), r#"{"you":"Bearer [secret]"}"#);
     assert!(!String::from_utf8_lossy(&outcome.raw.unwrap()).contains("hunter2"));
@@ -229,30 +229,30 @@ async fn what_cannot_be_sent_is_not_sent() {
         let tool = tool("http://127.0.0.1:9", operation, None).unwrap();
         call(&tool, input).await.answer.unwrap_err()
     };
-    let failure = failed(refund(), r#"{"id":".."}"#).await;
+    let failure = failed(transfer(), r#"{"id":".."}"#).await;
     assert_eq!((failure.kind, failure.phase), (FailureKind::InvalidArguments, Phase::NotSent));
-    assert_eq!(failure.detail, "`billing.refund` cannot be sent: a segment of its path would be `.` or `..`");
-    let failure = failed(refund(), "{}").await;
-    assert_eq!(failure.detail, "`billing.refund` cannot be sent: `with.id` is missing");
+    assert_eq!(failure.detail, "`billing.transfer` cannot be sent: a segment of its path would be `.` or `..`");
+    let failure = failed(transfer(), "{}").await;
+    assert_eq!(failure.detail, "`billing.transfer` cannot be sent: `with.id` is missing");
     let headers = vec![("X-Note".to_owned(), Holes::parse("{{ with.note }}").unwrap())];
-    let failure = failed(HttpOperation { headers, ..refund() }, r#"{"id":"p1","note":"a\r\nHost: evil"}"#).await;
+    let failure = failed(HttpOperation { headers, ..transfer() }, r#"{"id":"p1","note":"a\r\nHost: evil"}"#).await;
     assert_eq!(failure.kind, FailureKind::InvalidArguments);
 
     let auth = Some(Auth::Bearer { secret: "other".to_owned() });
     let failure =
-        call(&tool("http://127.0.0.1:9", refund(), auth).unwrap(), r#"{"id":"p1"}"#).await.answer.unwrap_err();
+        call(&tool("http://127.0.0.1:9", transfer(), auth).unwrap(), r#"{"id":"p1"}"#).await.answer.unwrap_err();
     assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::NotSent));
     assert!(failure.detail.ends_with("set the environment variable SUREFOOT_SECRET_OTHER"), "{}", failure.detail);
 }
 
 #[tokio::test]
 async fn no_argument_reaches_another_host() {
-    let tool = tool("http://billing.example:8080/v1", refund(), None).unwrap();
+    let tool = tool("http://billing.example:8080/v1", transfer(), None).unwrap();
     for id in ["@evil.example", "//evil.example/", "..%2f..", "a/../../..", "?x#y", "\\\\evil"] {
         let with = Value::map([("id", id.into())]);
-        let url = tool.url(&refund(), &with).unwrap();
+        let url = tool.url(&transfer(), &with).unwrap();
         assert_eq!(url.host_str(), Some("billing.example"), "{id}");
-        assert!(url.path().starts_with("/v1/payments/") && url.path().ends_with("/refunds"), "{url}");
+        assert!(url.path().starts_with("/v1/payments/") && url.path().ends_with("/transfers"), "{url}");
         assert_eq!((url.query(), url.path_segments().map(Iterator::count)), (None, Some(4)), "{url}");
     }
 }
@@ -262,22 +262,22 @@ fn a_tool_file_that_says_too_much_is_refused() {
     let refused = |base: &str, operation| tool(base, operation, None).err().map(|error| error.to_string()).unwrap();
     let at = |path| HttpOperation::new(Method::GET, Holes::parse(path).unwrap());
     assert_eq!(
-        refused("billing.example", refund()),
+        refused("billing.example", transfer()),
         "the base URL `billing.example` is no URL: write one like `https://billing.example/v1`"
     );
     assert_eq!(
-        refused("ftp://b.example", refund()),
+        refused("ftp://b.example", transfer()),
         "the base URL `ftp://b.example` must begin with http:// or https://"
     );
-    assert!(!refused("https://me:hunter2@b.example", refund()).contains("hunter2"));
+    assert!(!refused("https://me:hunter2@b.example", transfer()).contains("hunter2"));
     let base = "https://b.example";
-    assert_eq!(refused(base, at("{{ with.url }}")), "the path of `refund` must begin with `/`");
-    assert_eq!(refused(base, at("/a/../b")), "the path of `refund` must not go through `.` or `..`");
+    assert_eq!(refused(base, at("{{ with.url }}")), "the path of `transfer` must begin with `/`");
+    assert_eq!(refused(base, at("/a/../b")), "the path of `transfer` must not go through `.` or `..`");
     assert!(refused(base, at("/a?b={{ with.c }}")).contains("a query goes under `query`"));
     let headers = vec![("Host".to_owned(), Holes::parse("evil.example").unwrap())];
     assert_eq!(
-        refused(base, HttpOperation { headers, ..refund() }),
-        "the header `Host` of `refund` is set by the gateway itself"
+        refused(base, HttpOperation { headers, ..transfer() }),
+        "the header `Host` of `transfer` is set by the gateway itself"
     );
 }
 
