@@ -18,7 +18,8 @@ pub fn generated(house: &House) -> Found {
     found
 }
 
-/// Every `SUREFOOT_…` variable that a shipped source names stands in `docs/settings.md`, and no other does.
+/// Every `SUREFOOT_…` variable that a shipped source names stands in `docs/settings.md`, and no other does. One that ends with `_`
+/// is a family: `SUREFOOT_SECRET_` stands for each of its members.
 pub fn settings(house: &House) -> Found {
     let mut found = Found::default();
     let mut named = BTreeMap::new();
@@ -30,7 +31,8 @@ pub fn settings(house: &House) -> Found {
     let page = house.tree.text(SETTINGS).unwrap_or_default();
     let documented: BTreeSet<String> = variables(page).into_iter().map(|(_, name)| name).collect();
     for (name, (path, line)) in &named {
-        if !documented.contains(name) {
+        let family = || documented.iter().any(|known| known.ends_with('_') && name.starts_with(known.as_str()));
+        if !documented.contains(name) && !family() {
             found.add(path, *line, format!("{name} is not in {SETTINGS}"));
         }
     }
@@ -116,7 +118,10 @@ mod tests {
     #[test]
     fn an_undocumented_setting_and_a_setting_of_nothing_are_found() {
         let house = House::of(&[
-            ("crates/surefoot/src/a.rs", "var(\"SUREFOOT_STORE\"); var(\"SUREFOOT_SECRET_\"); // SUREFOOT_NOT\n"),
+            (
+                "crates/surefoot/src/a.rs",
+                "var(\"SUREFOOT_STORE\"); var(\"SUREFOOT_SECRET_\"); var(\"SUREFOOT_SECRET_KEY\"); // SUREFOOT_NOT\n",
+            ),
             (SETTINGS, "`SUREFOOT_SECRET_<NAME>`\n`SUREFOOT_OLD`\n"),
         ]);
         assert_eq!(
