@@ -16,9 +16,12 @@
 //! | **frame / body** | where values of steps live / the steps of one item, branch or turn, with a frame of their own |
 //! | **visit / attempt** | a step done afresh (`~2`) / one sending within a visit |
 
+pub mod complaint;
 pub mod context;
 pub mod governance;
 pub mod ids;
 pub mod journal;
 pub mod recovery;
+pub mod types;
 pub mod values;
+pub mod yaml;
