@@ -57,7 +57,8 @@ pub enum Verdict {
 }
 
 /// The one rule until policies exist, and the text that its digest is taken of.
-pub const BUILT_IN_RULE: &str = "allow an operation that the step names and the tool file declares with effect read or idempotent; deny all else";
+pub const BUILT_IN_RULE: &str =
+    "allow an operation that the step names and the tool file declares with effect read or idempotent; deny all else";
 
 /// Judges a proposal of the step that named `tool.operation`.
 ///
@@ -70,11 +71,7 @@ pub fn judge(proposal: &Proposal, named: (&str, &str)) -> Verdict {
             "the step names `{}.{}`, the proposal is for `{}.{}`",
             named.0, named.1, proposal.tool, proposal.operation
         );
-        return Verdict::Deny {
-            rule,
-            policy,
-            reason,
-        };
+        return Verdict::Deny { rule, policy, reason };
     }
     match proposal.effect {
         Effect::Read | Effect::Idempotent => Verdict::Allow { rule, policy },

@@ -141,10 +141,7 @@ impl FromStr for Digest {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes)
             .map(|()| Digest(bytes))
-            .map_err(|_| BadId {
-                text: text.to_owned(),
-                wanted: "a SHA-256 (64 hexadecimal digits)",
-            })
+            .map_err(|_| BadId { text: text.to_owned(), wanted: "a SHA-256 (64 hexadecimal digits)" })
     }
 }
 
@@ -220,11 +217,7 @@ impl StepPath {
 
     /// The name of the step itself, without indices: `facts` for `read[17]/facts~2`.
     pub fn name(&self) -> &str {
-        self.0
-            .rsplit('/')
-            .next()
-            .map(|last| Segment::read(last).name)
-            .unwrap_or_default()
+        self.0.rsplit('/').next().map(|last| Segment::read(last).name).unwrap_or_default()
     }
 }
 
@@ -274,24 +267,12 @@ impl<'a> Segment<'a> {
         };
         if let Some((name, rest)) = text.split_once('[') {
             let index = rest.trim_end_matches(']').parse().unwrap_or(0);
-            return Segment {
-                name,
-                frame: Some(FrameKey::Index(index)),
-                visit,
-            };
+            return Segment { name, frame: Some(FrameKey::Index(index)), visit };
         }
         if let Some((name, branch)) = text.split_once('.') {
-            return Segment {
-                name,
-                frame: Some(FrameKey::Branch(branch)),
-                visit,
-            };
+            return Segment { name, frame: Some(FrameKey::Branch(branch)), visit };
         }
-        Segment {
-            name: text,
-            frame: None,
-            visit,
-        }
+        Segment { name: text, frame: None, visit }
     }
 }
 
@@ -304,11 +285,7 @@ mod tests {
         let id = RunId::new(Timestamp::from_micros(1_700_000_000_000_000), [7; 10]);
         assert_eq!(id.to_string().parse::<RunId>(), Ok(id));
         assert!("run_12".parse::<RunId>().is_err());
-        assert!(
-            "worker_018bcfe568007707870707070707070707"
-                .parse::<RunId>()
-                .is_err()
-        );
+        assert!("worker_018bcfe568007707870707070707070707".parse::<RunId>().is_err());
     }
 
     #[test]
@@ -326,30 +303,9 @@ mod tests {
     fn paths_fall_into_segments() {
         let path = StepPath::new("read[17]/split.left~2/facts");
         let segments: Vec<_> = path.segments().collect();
-        assert_eq!(
-            segments[0],
-            Segment {
-                name: "read",
-                frame: Some(FrameKey::Index(17)),
-                visit: 1
-            }
-        );
-        assert_eq!(
-            segments[1],
-            Segment {
-                name: "split",
-                frame: Some(FrameKey::Branch("left")),
-                visit: 2
-            }
-        );
-        assert_eq!(
-            segments[2],
-            Segment {
-                name: "facts",
-                frame: None,
-                visit: 1
-            }
-        );
+        assert_eq!(segments[0], Segment { name: "read", frame: Some(FrameKey::Index(17)), visit: 1 });
+        assert_eq!(segments[1], Segment { name: "split", frame: Some(FrameKey::Branch("left")), visit: 2 });
+        assert_eq!(segments[2], Segment { name: "facts", frame: None, visit: 1 });
         assert_eq!(path.name(), "facts");
     }
 }

@@ -307,18 +307,12 @@ impl Blob {
     /// Names the bytes.
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
-        Blob {
-            digest: Digest::of(&[&bytes]),
-            bytes,
-        }
+        Blob { digest: Digest::of(&[&bytes]), bytes }
     }
 
     /// The name to write in the journal.
     pub fn reference(&self) -> BlobRef {
-        BlobRef {
-            digest: self.digest,
-            bytes: self.bytes.len() as u64,
-        }
+        BlobRef { digest: self.digest, bytes: self.bytes.len() as u64 }
     }
 }
 
@@ -426,10 +420,7 @@ pub struct Head {
 
 impl Head {
     /// Before the first entry.
-    pub const START: Head = Head {
-        seq: 0,
-        hash: Digest::ZERO,
-    };
+    pub const START: Head = Head { seq: 0, hash: Digest::ZERO };
 }
 
 /// Where a journal breaks.
@@ -477,45 +468,24 @@ pub enum Broken {
 
 impl Entry {
     /// Seals `event` as the entry after `head`. The caller brings time and salt.
-    pub fn seal(
-        run: RunId,
-        head: Head,
-        epoch: u64,
-        at: Timestamp,
-        salt: [u8; 16],
-        event: &Event,
-    ) -> Entry {
+    pub fn seal(run: RunId, head: Head, epoch: u64, at: Timestamp, salt: [u8; 16], event: &Event) -> Entry {
         let body = serde_json_canonicalizer::to_vec(event)
             .expect("an event is finite JSON with texts as keys: held by the types of its fields");
         let digest = Digest::of(&[&salt, &body]);
         let seq = head.seq + 1;
         let hash = chain(run, head.hash, seq, epoch, at, digest);
-        Entry {
-            seq,
-            epoch,
-            at,
-            salt,
-            body: Some(body.into()),
-            digest,
-            hash,
-        }
+        Entry { seq, epoch, at, salt, body: Some(body.into()), digest, hash }
     }
 
     /// This entry as the head for the next.
     pub fn head(&self) -> Head {
-        Head {
-            seq: self.seq,
-            hash: self.hash,
-        }
+        Head { seq: self.seq, hash: self.hash }
     }
 
     /// Whether this entry follows `head` unchanged.
     pub fn verify(&self, run: RunId, head: Head) -> Result<(), Broken> {
         if self.seq != head.seq + 1 {
-            return Err(Broken::Order {
-                wanted: head.seq + 1,
-                found: self.seq,
-            });
+            return Err(Broken::Order { wanted: head.seq + 1, found: self.seq });
         }
         if let Some(body) = &self.body
             && Digest::of(&[&self.salt, body]) != self.digest
@@ -530,26 +500,13 @@ impl Entry {
 
     /// Reads the event. An erased body is an error too: what is gone cannot be replayed.
     pub fn event(&self) -> Result<Event, Broken> {
-        let broken = |detail: String| Broken::Event {
-            seq: self.seq,
-            detail,
-        };
-        let body = self
-            .body
-            .as_deref()
-            .ok_or_else(|| broken("its body was erased".to_owned()))?;
+        let broken = |detail: String| Broken::Event { seq: self.seq, detail };
+        let body = self.body.as_deref().ok_or_else(|| broken("its body was erased".to_owned()))?;
         serde_json::from_slice(body).map_err(|error| broken(error.to_string()))
     }
 }
 
-fn chain(
-    run: RunId,
-    before: Digest,
-    seq: u64,
-    epoch: u64,
-    at: Timestamp,
-    digest: Digest,
-) -> Digest {
+fn chain(run: RunId, before: Digest, seq: u64, epoch: u64, at: Timestamp, digest: Digest) -> Digest {
     Digest::of(&[
         b"surefoot/entry/v1\0",
         before.bytes(),
@@ -562,20 +519,12 @@ fn chain(
 }
 
 /// Verifies `entries` as a whole journal or as the part of it after `head`; gives the new head.
-pub fn verify<'a>(
-    run: RunId,
-    head: Head,
-    entries: impl IntoIterator<Item = &'a Entry>,
-) -> Result<Head, Broken> {
+pub fn verify<'a>(run: RunId, head: Head, entries: impl IntoIterator<Item = &'a Entry>) -> Result<Head, Broken> {
     let (mut head, mut epoch) = (head, 0);
     for entry in entries {
         entry.verify(run, head)?;
         if entry.epoch < epoch {
-            return Err(Broken::Epoch {
-                seq: entry.seq,
-                epoch: entry.epoch,
-                before: epoch,
-            });
+            return Err(Broken::Epoch { seq: entry.seq, epoch: entry.epoch, before: epoch });
         }
         (head, epoch) = (entry.head(), entry.epoch);
     }

@@ -112,12 +112,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of our own making.
     pub fn inside(kind: FailureKind, detail: impl Into<String>) -> Failure {
-        Failure {
-            kind,
-            phase: Phase::Inside,
-            detail: detail.into(),
-            retry_after: None,
-        }
+        Failure { kind, phase: Phase::Inside, detail: detail.into(), retry_after: None }
     }
 }
 

@@ -59,22 +59,13 @@ impl Type {
 
     /// A closed object; every property is there.
     pub fn object<K: Into<Arc<str>>>(fields: impl IntoIterator<Item = (K, Type)>) -> Type {
-        let fields = fields
-            .into_iter()
-            .map(|(name, ty)| (name.into(), (ty, true)))
-            .collect();
-        Type::Object {
-            fields: Arc::new(fields),
-            open: false,
-        }
+        let fields = fields.into_iter().map(|(name, ty)| (name.into(), (ty, true))).collect();
+        Type::Object { fields: Arc::new(fields), open: false }
     }
 
     /// An object of which nothing is known.
     pub fn any_object() -> Type {
-        Type::Object {
-            fields: Arc::default(),
-            open: true,
-        }
+        Type::Object { fields: Arc::default(), open: true }
     }
 
     /// `self`, or none.
@@ -118,20 +109,11 @@ impl Type {
             Value::Bool(_) => Type::Bool,
             Value::Int(_) => Type::Int,
             Value::Float(_) => Type::Number,
-            Value::Text(text) => Type::Text {
-                options: Some(Arc::from([text.clone()])),
-            },
-            Value::List(items) => Type::list(
-                items
-                    .iter()
-                    .map(|item| Type::of(item).widened())
-                    .reduce(Type::join)
-                    .unwrap_or(Type::Any),
-            ),
-            Value::Map(map) => Type::object(
-                map.iter()
-                    .map(|(name, value)| (name.clone(), Type::of(value))),
-            ),
+            Value::Text(text) => Type::Text { options: Some(Arc::from([text.clone()])) },
+            Value::List(items) => {
+                Type::list(items.iter().map(|item| Type::of(item).widened()).reduce(Type::join).unwrap_or(Type::Any))
+            }
+            Value::Map(map) => Type::object(map.iter().map(|(name, value)| (name.clone(), Type::of(value)))),
         }
     }
 
@@ -159,15 +141,11 @@ impl Type {
                 let mut both: Vec<_> = a.iter().chain(b.iter()).cloned().collect();
                 both.sort();
                 both.dedup();
-                Type::Text {
-                    options: (both.len() <= 64).then(|| both.into()),
-                }
+                Type::Text { options: (both.len() <= 64).then(|| both.into()) }
             }
             (Type::Text { .. }, Type::Text { .. }) => Type::TEXT,
             (Type::List(a), Type::List(b)) => Type::list((*a).clone().join((*b).clone())),
-            (Type::Object { fields: a, open: x }, Type::Object { fields: b, open: y }) => {
-                join_objects(&a, &b, x || y)
-            }
+            (Type::Object { fields: a, open: x }, Type::Object { fields: b, open: y }) => join_objects(&a, &b, x || y),
             (a, b) => union(a, b),
         }
     }
@@ -180,13 +158,7 @@ impl Type {
     /// Why a `value` cannot stand where `self` is wanted: "`/email`: a number where a text is wanted". `None` if it can.
     pub fn refusal(&self, value: &Type) -> Option<String> {
         let mut path = String::new();
-        refuse(self, value, &mut path).map(|why| {
-            if path.is_empty() {
-                why
-            } else {
-                format!("`{path}`: {why}")
-            }
-        })
+        refuse(self, value, &mut path).map(|why| if path.is_empty() { why } else { format!("`{path}`: {why}") })
     }
 
     /// What `name` of this value has for a type.
@@ -194,22 +166,15 @@ impl Type {
         match self {
             Type::Any => Property::Unknown,
             Type::Object { fields, open } => match fields.get(name) {
-                Some((ty, required)) => Property::Found {
-                    ty: ty.clone(),
-                    required: *required,
-                },
+                Some((ty, required)) => Property::Found { ty: ty.clone(), required: *required },
                 None if *open => Property::Unknown,
                 None => Property::Missing(fields.keys().cloned().collect()),
             },
             Type::Maybe(_) | Type::Null => Property::MayBeNull,
-            Type::Union(members) => members
-                .iter()
-                .map(|member| member.property(name))
-                .reduce(either)
-                .unwrap_or(Property::Unknown),
-            Type::Bool | Type::Int | Type::Number | Type::Text { .. } | Type::List(_) => {
-                Property::NoObject
+            Type::Union(members) => {
+                members.iter().map(|member| member.property(name)).reduce(either).unwrap_or(Property::Unknown)
             }
+            Type::Bool | Type::Int | Type::Number | Type::Text { .. } | Type::List(_) => Property::NoObject,
         }
     }
 
@@ -223,11 +188,7 @@ impl Type {
 
     /// The type a JSON Schema describes. `root` is the schema that local `$ref`s point into.
     pub fn of_schema(schema: &serde_json::Value, root: &serde_json::Value) -> Type {
-        Reader {
-            root,
-            left: Cell::new(MAX_NODES),
-        }
-        .read(schema, 0)
+        Reader { root, left: Cell::new(MAX_NODES) }.read(schema, 0)
     }
 }
 
@@ -254,10 +215,7 @@ pub enum Property {
 fn either(a: Property, b: Property) -> Property {
     match (a, b) {
         (Property::Found { ty: a, required: x }, Property::Found { ty: b, required: y }) => {
-            Property::Found {
-                ty: a.join(b),
-                required: x && y,
-            }
+            Property::Found { ty: a.join(b), required: x && y }
         }
         (Property::MayBeNull, _) | (_, Property::MayBeNull) => Property::MayBeNull,
         (Property::Missing(mut a), Property::Missing(b)) => {
@@ -268,10 +226,7 @@ fn either(a: Property, b: Property) -> Property {
         }
         (Property::Found { ty, .. }, Property::Missing(_) | Property::NoObject)
         | (Property::Missing(_) | Property::NoObject, Property::Found { ty, .. }) => {
-            Property::Found {
-                ty,
-                required: false,
-            }
+            Property::Found { ty, required: false }
         }
         (Property::NoObject, Property::NoObject) => Property::NoObject,
         _ => Property::Unknown,
@@ -288,14 +243,9 @@ fn join_objects(a: &Properties, b: &Properties, open: bool) -> Type {
         fields.insert(name.clone(), joined);
     }
     for (name, (ty, _)) in b {
-        fields
-            .entry(name.clone())
-            .or_insert_with(|| (ty.clone(), false));
+        fields.entry(name.clone()).or_insert_with(|| (ty.clone(), false));
     }
-    Type::Object {
-        fields: Arc::new(fields),
-        open,
-    }
+    Type::Object { fields: Arc::new(fields), open }
 }
 
 fn union(a: Type, b: Type) -> Type {
@@ -338,53 +288,28 @@ fn refuse(wanted: &Type, given: &Type, path: &mut String) -> Option<String> {
     let plain = || Some(format!("{given} where {wanted} is wanted"));
     match (wanted, given) {
         (Type::Any, _) | (_, Type::Any) => None,
-        (Type::Union(_), Type::Union(members)) => members
-            .iter()
-            .find(|member| refuse(wanted, member, &mut path.clone()).is_some())
-            .and_then(|_| plain()),
-        (Type::Union(members), _) => (!members
-            .iter()
-            .any(|member| refuse(member, given, &mut path.clone()).is_none()))
-        .then(plain)
-        .flatten(),
-        (_, Type::Union(members)) => members
-            .iter()
-            .find(|member| refuse(wanted, member, &mut path.clone()).is_some())
-            .and_then(|_| plain()),
+        (Type::Union(_), Type::Union(members)) => {
+            members.iter().find(|member| refuse(wanted, member, &mut path.clone()).is_some()).and_then(|_| plain())
+        }
+        (Type::Union(members), _) => {
+            (!members.iter().any(|member| refuse(member, given, &mut path.clone()).is_none())).then(plain).flatten()
+        }
+        (_, Type::Union(members)) => {
+            members.iter().find(|member| refuse(wanted, member, &mut path.clone()).is_some()).and_then(|_| plain())
+        }
         (Type::Maybe(_), Type::Null) => None,
         (Type::Maybe(wanted), given) => refuse(wanted, &given.present(), path),
         (Type::Null, Type::Null) | (Type::Bool, Type::Bool) | (Type::Int, Type::Int) => None,
-        (_, Type::Maybe(_)) => Some(format!(
-            "{given}, and none cannot stand where {wanted} is wanted"
-        )),
+        (_, Type::Maybe(_)) => Some(format!("{given}, and none cannot stand where {wanted} is wanted")),
         // A whole number may come out of any number; which one it is, is known when it runs.
         (Type::Number, Type::Int | Type::Number) => None,
-        (
-            Type::Text {
-                options: Some(wanted),
-            },
-            Type::Text {
-                options: Some(given),
-            },
-        ) => {
+        (Type::Text { options: Some(wanted) }, Type::Text { options: Some(given) }) => {
             let stray = given.iter().find(|text| !wanted.contains(text))?;
             Some(format!("\"{stray}\" is not one of {}", quoted(wanted)))
         }
-        (Type::Text { options: None }, Type::Text { .. })
-        | (Type::Text { .. }, Type::Text { options: None }) => None,
-        (Type::List(wanted), Type::List(given)) => {
-            descend(path, "-", |path| refuse(wanted, given, path))
-        }
-        (
-            Type::Object {
-                fields: wanted,
-                open,
-            },
-            Type::Object {
-                fields: given,
-                open: more,
-            },
-        ) => {
+        (Type::Text { options: None }, Type::Text { .. }) | (Type::Text { .. }, Type::Text { options: None }) => None,
+        (Type::List(wanted), Type::List(given)) => descend(path, "-", |path| refuse(wanted, given, path)),
+        (Type::Object { fields: wanted, open }, Type::Object { fields: given, open: more }) => {
             for (name, (ty, required)) in wanted.iter() {
                 match given.get(name) {
                     Some((other, _)) => {
@@ -408,11 +333,7 @@ fn refuse(wanted: &Type, given: &Type, path: &mut String) -> Option<String> {
     }
 }
 
-fn descend<T>(
-    path: &mut String,
-    name: &str,
-    inner: impl FnOnce(&mut String) -> Option<T>,
-) -> Option<T> {
+fn descend<T>(path: &mut String, name: &str, inner: impl FnOnce(&mut String) -> Option<T>) -> Option<T> {
     let before = path.len();
     path.push('/');
     path.push_str(name);
@@ -424,12 +345,7 @@ fn descend<T>(
 }
 
 fn quoted(options: &[Arc<str>]) -> String {
-    let mut text = options
-        .iter()
-        .take(6)
-        .map(|option| format!("\"{option}\""))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut text = options.iter().take(6).map(|option| format!("\"{option}\"")).collect::<Vec<_>>().join(", ");
     if options.len() > 6 {
         text.push_str(", …");
     }
@@ -452,22 +368,14 @@ impl Reader<'_> {
             return Type::Any;
         }
         if let Some(target) = keys.get("$ref").and_then(|target| target.as_str()) {
-            let found = target
-                .strip_prefix('#')
-                .and_then(|pointer| self.root.pointer(pointer));
+            let found = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
             return found.map_or(Type::Any, |found| self.read(found, depth + 1));
         }
-        if let Some(value) = keys
-            .get("const")
-            .and_then(|value| Value::try_from(value).ok())
-        {
+        if let Some(value) = keys.get("const").and_then(|value| Value::try_from(value).ok()) {
             return Type::of(&value);
         }
         if let Some(options) = keys.get("enum").and_then(|options| options.as_array()) {
-            let types = options
-                .iter()
-                .filter_map(|option| Value::try_from(option).ok())
-                .map(|value| Type::of(&value));
+            let types = options.iter().filter_map(|option| Value::try_from(option).ok()).map(|value| Type::of(&value));
             return types.reduce(Type::join).unwrap_or(Type::Any);
         }
         for word in ["anyOf", "oneOf"] {
@@ -488,33 +396,21 @@ impl Reader<'_> {
                 .reduce(Type::join)
                 .unwrap_or(Type::Any),
             _ if keys.contains_key("properties") => self.read_word("object", keys, depth),
-            _ => match keys
-                .get("allOf")
-                .and_then(|all| all.as_array())
-                .map(Vec::as_slice)
-            {
+            _ => match keys.get("allOf").and_then(|all| all.as_array()).map(Vec::as_slice) {
                 Some([only]) => self.read(only, depth + 1),
                 _ => Type::Any,
             },
         }
     }
 
-    fn read_word(
-        &self,
-        word: &str,
-        keys: &serde_json::Map<String, serde_json::Value>,
-        depth: usize,
-    ) -> Type {
+    fn read_word(&self, word: &str, keys: &serde_json::Map<String, serde_json::Value>, depth: usize) -> Type {
         match word {
             "null" => Type::Null,
             "boolean" => Type::Bool,
             "integer" => Type::Int,
             "number" => Type::Number,
             "string" => Type::TEXT,
-            "array" => Type::list(
-                keys.get("items")
-                    .map_or(Type::Any, |items| self.read(items, depth + 1)),
-            ),
+            "array" => Type::list(keys.get("items").map_or(Type::Any, |items| self.read(items, depth + 1))),
             "object" => {
                 let required: Vec<&str> = keys
                     .get("required")
@@ -522,16 +418,10 @@ impl Reader<'_> {
                     .map(|names| names.iter().filter_map(|name| name.as_str()).collect())
                     .unwrap_or_default();
                 let mut fields = Properties::new();
-                if let Some(properties) = keys
-                    .get("properties")
-                    .and_then(|properties| properties.as_object())
-                {
+                if let Some(properties) = keys.get("properties").and_then(|properties| properties.as_object()) {
                     for (name, schema) in properties {
                         let ty = self.read(schema, depth + 1);
-                        fields.insert(
-                            name.as_str().into(),
-                            (ty, required.contains(&name.as_str())),
-                        );
+                        fields.insert(name.as_str().into(), (ty, required.contains(&name.as_str())));
                     }
                 }
                 // JSON Schema leaves every object open; one that lists properties and says nothing else means exactly these
@@ -547,10 +437,7 @@ impl Reader<'_> {
                                 .any(|key| keys.contains_key(*key))
                     }
                 };
-                Type::Object {
-                    fields: Arc::new(fields),
-                    open,
-                }
+                Type::Object { fields: Arc::new(fields), open }
             }
             _ => Type::Any,
         }
@@ -567,12 +454,8 @@ impl fmt::Display for Type {
             Type::Int => f.write_str("a whole number"),
             Type::Number => f.write_str("a number"),
             Type::Text { options: None } => f.write_str("a text"),
-            Type::Text {
-                options: Some(options),
-            } if options.len() == 1 => write!(f, "the text {}", quoted(options)),
-            Type::Text {
-                options: Some(options),
-            } => write!(f, "one of {}", quoted(options)),
+            Type::Text { options: Some(options) } if options.len() == 1 => write!(f, "the text {}", quoted(options)),
+            Type::Text { options: Some(options) } => write!(f, "one of {}", quoted(options)),
             Type::List(item) => match &**item {
                 Type::Any => f.write_str("a list"),
                 item => write!(f, "a list of {}", plural(item)),
@@ -621,24 +504,12 @@ mod tests {
             (json!({"type": ["string", "null"]}), "a text or none"),
             (json!({"enum": ["a", "b"]}), "one of \"a\", \"b\""),
             (json!({"enum": ["a", null]}), "the text \"a\" or none"),
-            (
-                json!({"type": "array", "items": {"type": "object"}}),
-                "a list of objects",
-            ),
+            (json!({"type": "array", "items": {"type": "object"}}), "a list of objects"),
             (json!({"type": "array"}), "a list"),
-            (
-                json!({"anyOf": [{"type": "integer"}, {"type": "string"}]}),
-                "a whole number or a text",
-            ),
-            (
-                json!({"anyOf": [{"type": "integer"}, {"type": "number"}]}),
-                "a number",
-            ),
+            (json!({"anyOf": [{"type": "integer"}, {"type": "string"}]}), "a whole number or a text"),
+            (json!({"anyOf": [{"type": "integer"}, {"type": "number"}]}), "a number"),
             (json!({"properties": {"a": true}}), "an object"),
-            (
-                json!({"$ref": "#/$defs/x", "$defs": {"x": {"type": "boolean"}}}),
-                "true or false",
-            ),
+            (json!({"$ref": "#/$defs/x", "$defs": {"x": {"type": "boolean"}}}), "true or false"),
             (json!({"$ref": "#"}), "anything"),
             (json!(true), "anything"),
         ] {
@@ -652,42 +523,22 @@ mod tests {
             "type": "object", "required": ["id", "cents"],
             "properties": {"id": {"type": "string"}, "cents": {"type": "integer"}, "kind": {"enum": ["full", "part"]}}
         }));
-        let given = |pairs: &[(&str, Type)]| {
-            Type::object(pairs.iter().map(|(name, ty)| (*name, ty.clone())))
-        };
+        let given = |pairs: &[(&str, Type)]| Type::object(pairs.iter().map(|(name, ty)| (*name, ty.clone())));
         for (pairs, why) in [
             (vec![("id", Type::TEXT), ("cents", Type::Int)], None),
-            (
-                vec![
-                    ("id", Type::Any),
-                    ("cents", Type::Any),
-                    ("kind", Type::TEXT),
-                ],
-                None,
-            ),
+            (vec![("id", Type::Any), ("cents", Type::Any), ("kind", Type::TEXT)], None),
             (vec![("id", Type::TEXT)], Some("`cents` is missing")),
-            (
-                vec![("id", Type::Int), ("cents", Type::Int)],
-                Some("`/id`: a whole number where a text is wanted"),
-            ),
+            (vec![("id", Type::Int), ("cents", Type::Int)], Some("`/id`: a whole number where a text is wanted")),
             (
                 vec![("id", Type::TEXT.maybe()), ("cents", Type::Int)],
                 Some("`/id`: a text or none, and none cannot stand where a text is wanted"),
             ),
             (
-                vec![
-                    ("id", Type::TEXT),
-                    ("cents", Type::Int),
-                    ("knd", Type::TEXT),
-                ],
+                vec![("id", Type::TEXT), ("cents", Type::Int), ("knd", Type::TEXT)],
                 Some("there is no `knd`: did you mean `kind`?"),
             ),
             (
-                vec![
-                    ("id", Type::TEXT),
-                    ("cents", Type::Int),
-                    ("kind", Type::of(&"half".into())),
-                ],
+                vec![("id", Type::TEXT), ("cents", Type::Int), ("kind", Type::of(&"half".into()))],
                 Some("`/kind`: \"half\" is not one of \"full\", \"part\""),
             ),
         ] {
@@ -700,30 +551,13 @@ mod tests {
         let a = Type::object([("x", Type::Int), ("y", Type::TEXT)]);
         let b = Type::object([("x", Type::Number)]);
         let both = a.join(b);
-        assert_eq!(
-            both.property("x"),
-            Property::Found {
-                ty: Type::Number,
-                required: true
-            }
-        );
-        assert_eq!(
-            both.property("y"),
-            Property::Found {
-                ty: Type::TEXT,
-                required: false
-            }
-        );
+        assert_eq!(both.property("x"), Property::Found { ty: Type::Number, required: true });
+        assert_eq!(both.property("y"), Property::Found { ty: Type::TEXT, required: false });
         assert!(matches!(both.property("z"), Property::Missing(_)));
         assert_eq!(Type::TEXT.join(Type::Null).to_string(), "a text or none");
         assert_eq!(Type::TEXT.maybe().present(), Type::TEXT);
         assert_eq!(
-            Type::Bool
-                .join(Type::Int)
-                .join(Type::TEXT)
-                .join(Type::Null)
-                .present()
-                .to_string(),
+            Type::Bool.join(Type::Int).join(Type::TEXT).join(Type::Null).present().to_string(),
             "true or false or a whole number or a text"
         );
     }
@@ -733,9 +567,7 @@ mod tests {
         let schema = json!({"type": "object", "properties": {"next": {"$ref": "#"}, "all": {"type": "array", "items": {"$ref": "#"}}}});
         let mut ty = ty(schema);
         for _ in 0..6 {
-            let Property::Found { ty: next, .. } = ty.property("next") else {
-                panic!("{ty}")
-            };
+            let Property::Found { ty: next, .. } = ty.property("next") else { panic!("{ty}") };
             ty = next;
         }
     }

@@ -49,11 +49,7 @@ impl Value {
         if !number.is_finite() {
             return None;
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            reason = "checked against MAX_INT"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "checked against MAX_INT")]
         if number.fract() == 0.0 && number.abs() <= MAX_INT as f64 {
             return Some(Value::Int(number as i64));
         }
@@ -67,12 +63,7 @@ impl Value {
 
     /// A map from pairs.
     pub fn map<K: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (K, Value)>) -> Value {
-        Value::Map(Arc::new(
-            pairs
-                .into_iter()
-                .map(|(key, value)| (key.into(), value))
-                .collect(),
-        ))
+        Value::Map(Arc::new(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect()))
     }
 
     /// A list.
@@ -138,11 +129,9 @@ impl Value {
             Value::Float(value) => (*value).into(),
             Value::Text(text) => text.as_ref().into(),
             Value::List(items) => items.iter().map(Value::to_serde).collect(),
-            Value::Map(map) => serde_json::Value::Object(
-                map.iter()
-                    .map(|(key, value)| (key.to_string(), value.to_serde()))
-                    .collect(),
-            ),
+            Value::Map(map) => {
+                serde_json::Value::Object(map.iter().map(|(key, value)| (key.to_string(), value.to_serde())).collect())
+            }
         }
     }
 }
@@ -238,9 +227,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
         if value.unsigned_abs() > MAX_INT.unsigned_abs() {
-            return Err(E::custom(format!(
-                "{value} is beyond 2^53 - 1: write it as a text"
-            )));
+            return Err(E::custom(format!("{value} is beyond 2^53 - 1: write it as a text")));
         }
         Ok(Value::Int(value))
     }
@@ -248,9 +235,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
         match i64::try_from(value) {
             Ok(value) => self.visit_i64(value),
-            Err(_) => Err(E::custom(format!(
-                "{value} is beyond 2^53 - 1: write it as a text"
-            ))),
+            Err(_) => Err(E::custom(format!("{value} is beyond 2^53 - 1: write it as a text"))),
         }
     }
 
@@ -283,9 +268,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 }
 
 /// Microseconds since 1970-01-01 UTC. Nobody in the kernel asks for it: it always comes in.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -329,9 +312,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// A length of time in microseconds, at least 0. Written `250ms`, `30s`, `5m`, `24h`, `3d`.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Span(i64);
 
@@ -357,13 +338,8 @@ impl Span {
 #[error("`{0}` is no length of time: write a number and one of ms, s, m, h, d, as in `30s`")]
 pub struct BadSpan(String);
 
-const UNITS: [(&str, i64); 5] = [
-    ("d", 86_400_000_000),
-    ("h", 3_600_000_000),
-    ("m", 60_000_000),
-    ("s", 1_000_000),
-    ("ms", 1000),
-];
+const UNITS: [(&str, i64); 5] =
+    [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000)];
 
 impl FromStr for Span {
     type Err = BadSpan;
@@ -373,10 +349,7 @@ impl FromStr for Span {
         let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
         let (count, unit) = text.split_at(split);
         let count: i64 = count.parse().map_err(|_| bad())?;
-        let (_, micros) = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or_else(bad)?;
+        let (_, micros) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
         count.checked_mul(*micros).map(Span).ok_or_else(bad)
     }
 }
@@ -388,18 +361,12 @@ impl fmt::Display for Span {
                 return write!(f, "{}{unit}", self.0 / micros);
             }
         }
-        if self.0 == 0 {
-            f.write_str("0s")
-        } else {
-            write!(f, "{}µs", self.0)
-        }
+        if self.0 == 0 { f.write_str("0s") } else { write!(f, "{}µs", self.0) }
     }
 }
 
 /// Money in millionths of a US dollar. Integers only: no sum ever depends on the order of its parts.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Money(i64);
 
@@ -425,11 +392,7 @@ impl std::ops::Add for Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sign, micros) = if self.0 < 0 {
-            ("-", self.0.unsigned_abs())
-        } else {
-            ("", self.0.unsigned_abs())
-        };
+        let (sign, micros) = if self.0 < 0 { ("-", self.0.unsigned_abs()) } else { ("", self.0.unsigned_abs()) };
         let (dollars, rest) = (micros / 1_000_000, micros % 1_000_000);
         if rest % 10_000 == 0 {
             write!(f, "{sign}${dollars}.{:02}", rest / 10_000)

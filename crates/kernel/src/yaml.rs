@@ -15,7 +15,8 @@ pub const MAX_DEPTH: usize = 64;
 /// The biggest file, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
 
-const SPLIT: &str = "YAML splits at `,` and at braces and brackets here: quote the whole value, or write it on lines of its own";
+const SPLIT: &str =
+    "YAML splits at `,` and at braces and brackets here: quote the whole value, or write it on lines of its own";
 
 /// A value in a file, and where it stands.
 #[derive(Clone, Debug)]
@@ -86,31 +87,18 @@ enum Origin {
 /// The first thing that is not YAML, or not the part of YAML that we read.
 pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Complaint> {
     if text.len() > MAX_BYTES {
-        let message = format!(
-            "the file has {} bytes, and at most {MAX_BYTES} are read",
-            text.len()
-        );
+        let message = format!("the file has {} bytes, and at most {MAX_BYTES} are read", text.len());
         return Err(Complaint::new("Y009", file, None, message));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     refuse_characters(file, text)?;
-    Reader {
-        file,
-        lines: text.lines().collect(),
-        open: Vec::new(),
-        root: None,
-    }
-    .read(text)
+    Reader { file, lines: text.lines().collect(), open: Vec::new(), root: None }.read(text)
 }
 
 fn refuse_characters(file: &Arc<str>, text: &str) -> Result<(), Complaint> {
     for (number, line) in (1..).zip(text.lines()) {
         for (column, c) in (1..).zip(line.chars()) {
-            let at = Place {
-                line: number,
-                column,
-                len: 1,
-            };
+            let at = Place { line: number, column, len: 1 };
             if c == '\t' {
                 return Err(Complaint::new("Y007", file, at, "a tab stands here")
                     .hint("indent with spaces; in a text, write `\\t` between double quotes"));
@@ -133,11 +121,7 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map {
-        entries: Vec<(Key, Node)>,
-        seen: HashMap<Arc<str>, u32>,
-        key: Option<Key>,
-    },
+    Map { entries: Vec<(Key, Node)>, seen: HashMap<Arc<str>, u32>, key: Option<Key> },
 }
 
 struct Reader<'a> {
@@ -161,9 +145,9 @@ impl Reader<'_> {
                     }
                 }
                 Event::Alias(_) => {
-                    return Err(self.complain("Y003", mark, "aliases are not read").hint(
-                        "write the value where it is used, or quote a text that starts with `*`",
-                    ));
+                    return Err(self
+                        .complain("Y003", mark, "aliases are not read")
+                        .hint("write the value where it is used, or quote a text that starts with `*`"));
                 }
                 Event::Scalar(text, style, anchor, tag) => {
                     self.refuse(mark, anchor, tag.is_some())?;
@@ -175,48 +159,23 @@ impl Reader<'_> {
                 }
                 Event::MappingStart(anchor, tag) => {
                     self.refuse(mark, anchor, tag.is_some())?;
-                    self.enter(
-                        mark,
-                        '{',
-                        Content::Map {
-                            entries: Vec::new(),
-                            seen: HashMap::new(),
-                            key: None,
-                        },
-                    )?;
+                    self.enter(mark, '{', Content::Map { entries: Vec::new(), seen: HashMap::new(), key: None })?;
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.leave(mark)?,
             }
         }
         match self.root {
-            Some(Node {
-                kind:
-                    Kind::Scalar {
-                        ref text,
-                        plain: true,
-                    },
-                ..
-            }) if text.is_empty() => Err(Complaint::new(
-                "Y014",
-                self.file,
-                None,
-                "the file holds nothing",
-            )),
+            Some(Node { kind: Kind::Scalar { ref text, plain: true }, .. }) if text.is_empty() => {
+                Err(Complaint::new("Y014", self.file, None, "the file holds nothing"))
+            }
             Some(root) => Ok(root),
-            None => Err(Complaint::new(
-                "Y014",
-                self.file,
-                None,
-                "the file holds nothing",
-            )),
+            None => Err(Complaint::new("Y014", self.file, None, "the file holds nothing")),
         }
     }
 
     fn refuse(&self, mark: Mark, anchor: usize, tag: bool) -> Result<(), Complaint> {
         if anchor > 0 {
-            return Err(self
-                .complain("Y002", mark, "anchors are not read")
-                .hint("write the value where it is used"));
+            return Err(self.complain("Y002", mark, "anchors are not read").hint("write the value where it is used"));
         }
         if tag {
             return Err(self
@@ -228,30 +187,18 @@ impl Reader<'_> {
 
     fn syntax(&self, error: &ScanError) -> Complaint {
         let marker = *error.marker();
-        let at = Place {
-            line: to_u32(marker.line()).max(1),
-            column: to_u32(marker.col()) + 1,
-            len: 1,
-        };
+        let at = Place { line: to_u32(marker.line()).max(1), column: to_u32(marker.col()) + 1, len: 1 };
         if error.info().contains("recursion limit") {
             return self.too_deep(at);
         }
-        let in_flow = self.in_flow()
-            || self
-                .lines
-                .get(marker.line().wrapping_sub(1))
-                .is_some_and(|l| l.contains(['[', '{']));
+        let in_flow =
+            self.in_flow() || self.lines.get(marker.line().wrapping_sub(1)).is_some_and(|l| l.contains(['[', '{']));
         let complaint = Complaint::new("Y001", self.file, at, plain_words(error.info()));
         complaint.or_hint(in_flow.then(|| SPLIT.to_owned()))
     }
 
     fn too_deep(&self, at: Place) -> Complaint {
-        Complaint::new(
-            "Y008",
-            self.file,
-            at,
-            format!("lists and maps are nested more than {MAX_DEPTH} deep here"),
-        )
+        Complaint::new("Y008", self.file, at, format!("lists and maps are nested more than {MAX_DEPTH} deep here"))
     }
 
     fn complain(&self, id: &'static str, mark: Mark, message: impl Into<String>) -> Complaint {
@@ -269,15 +216,9 @@ impl Reader<'_> {
         let end = if mark.end.line() == mark.start.line() {
             mark.end.col()
         } else {
-            self.lines
-                .get(line as usize - 1)
-                .map_or(0, |text| text.trim_end().chars().count())
+            self.lines.get(line as usize - 1).map_or(0, |text| text.trim_end().chars().count())
         };
-        Place {
-            line,
-            column,
-            len: to_u32(end.saturating_sub(mark.start.col())).max(1),
-        }
+        Place { line, column, len: to_u32(end.saturating_sub(mark.start.col())).max(1) }
     }
 
     fn enter(&mut self, mark: Mark, bracket: char, content: Content) -> Result<(), Complaint> {
@@ -285,27 +226,15 @@ impl Reader<'_> {
             return Err(self.too_deep(self.place(mark)));
         }
         self.key_must_be_text(mark)?;
-        let line = self
-            .lines
-            .get(mark.start.line().wrapping_sub(1))
-            .copied()
-            .unwrap_or_default();
+        let line = self.lines.get(mark.start.line().wrapping_sub(1)).copied().unwrap_or_default();
         let flow = self.in_flow() || line.chars().nth(mark.start.col()) == Some(bracket);
-        self.open.push(Open {
-            start: mark,
-            flow,
-            content,
-        });
+        self.open.push(Open { start: mark, flow, content });
         Ok(())
     }
 
     fn key_must_be_text(&self, mark: Mark) -> Result<(), Complaint> {
         match self.open.last() {
-            Some(Open {
-                content: Content::Map { key: None, .. },
-                flow,
-                ..
-            }) => Err(self
+            Some(Open { content: Content::Map { key: None, .. }, flow, .. }) => Err(self
                 .complain("Y010", mark, "a key must be a text")
                 .or_hint(flow.then(|| SPLIT.to_owned()))
                 .or_hint(Some("quote a text that starts with `{` or `[`".to_owned()))),
@@ -314,12 +243,7 @@ impl Reader<'_> {
     }
 
     fn leave(&mut self, end: Mark) -> Result<(), Complaint> {
-        let Some(Open {
-            start,
-            flow,
-            content,
-        }) = self.open.pop()
-        else {
+        let Some(Open { start, flow, content }) = self.open.pop() else {
             return Ok(());
         };
         let mut span = self.place(start);
@@ -337,27 +261,15 @@ impl Reader<'_> {
         };
         // Of a list or map, `flow` says where it stands, not how it is written.
         let flow = self.in_flow();
-        self.put(Node {
-            file: self.file.clone(),
-            span,
-            flow,
-            kind,
-            origin: Origin::Opaque,
-        });
+        self.put(Node { file: self.file.clone(), span, flow, kind, origin: Origin::Opaque });
         Ok(())
     }
 
     fn put(&mut self, node: Node) {
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open {
-                content: Content::List(items),
-                ..
-            }) => items.push(node),
-            Some(Open {
-                content: Content::Map { entries, key, .. },
-                ..
-            }) => {
+            Some(Open { content: Content::List(items), .. }) => items.push(node),
+            Some(Open { content: Content::Map { entries, key, .. }, .. }) => {
                 if let Some(key) = key.take() {
                     entries.push((key, node));
                 }
@@ -369,64 +281,24 @@ impl Reader<'_> {
         let span = self.place(mark);
         let flow = self.in_flow();
         let plain = style == ScalarStyle::Plain;
-        if let Some(Open {
-            content:
-                Content::Map {
-                    seen,
-                    key: key @ None,
-                    ..
-                },
-            ..
-        }) = self.open.last_mut()
-        {
-            let first = if text.is_empty() {
-                None
-            } else {
-                seen.insert(text.into(), span.line)
-            };
-            *key = Some(Key {
-                text: text.into(),
-                span,
-            });
+        if let Some(Open { content: Content::Map { seen, key: key @ None, .. }, .. }) = self.open.last_mut() {
+            let first = if text.is_empty() { None } else { seen.insert(text.into(), span.line) };
+            *key = Some(Key { text: text.into(), span });
             return self.check_key(mark, text, plain, first);
         }
         let origin = self.origin(mark, text, style);
-        let kind = Kind::Scalar {
-            text: text.into(),
-            plain,
-        };
-        self.put(Node {
-            file: self.file.clone(),
-            span,
-            flow,
-            kind,
-            origin,
-        });
+        let kind = Kind::Scalar { text: text.into(), plain };
+        self.put(Node { file: self.file.clone(), span, flow, kind, origin });
         Ok(())
     }
 
-    fn check_key(
-        &self,
-        mark: Mark,
-        text: &str,
-        plain: bool,
-        first: Option<u32>,
-    ) -> Result<(), Complaint> {
+    fn check_key(&self, mark: Mark, text: &str, plain: bool, first: Option<u32>) -> Result<(), Complaint> {
         let hint = self.in_flow().then(|| SPLIT.to_owned());
         if text.is_empty() {
-            return Err(self
-                .complain(
-                    "Y010",
-                    mark,
-                    "a key must be a text, and nothing stands here",
-                )
-                .or_hint(hint));
+            return Err(self.complain("Y010", mark, "a key must be a text, and nothing stands here").or_hint(hint));
         }
         if let Some(line) = first {
-            let message = format!(
-                "the key `{}` stands twice in one map: first on line {line}",
-                cut(text, 60)
-            );
+            let message = format!("the key `{}` stands twice in one map: first on line {line}", cut(text, 60));
             return Err(self.complain("Y005", mark, message).or_hint(hint));
         }
         if plain && text == "<<" {
@@ -436,31 +308,17 @@ impl Reader<'_> {
         }
         // `on:` and `y:` are keys of ours and of charts: as a key, a text cannot be mistaken. Only null is no key at all.
         if plain && matches!(text, "~" | "null" | "Null" | "NULL") {
-            return Err(self
-                .complain("Y010", mark, format!("the key `{text}` is no text"))
-                .hint("quote it"));
+            return Err(self.complain("Y010", mark, format!("the key `{text}` is no text")).hint("quote it"));
         }
         Ok(())
     }
 
     fn origin(&self, mark: Mark, text: &str, style: ScalarStyle) -> Origin {
         let (line, column) = (to_u32(mark.start.line()), to_u32(mark.start.col()) + 1);
-        let source = |line: u32| {
-            self.lines
-                .get((line as usize).wrapping_sub(1))
-                .copied()
-                .unwrap_or_default()
-        };
+        let source = |line: u32| self.lines.get((line as usize).wrapping_sub(1)).copied().unwrap_or_default();
         let inline = |column: u32| {
-            let rest = source(line)
-                .char_indices()
-                .nth(column as usize - 1)
-                .map_or("", |(at, _)| &source(line)[at..]);
-            if rest.starts_with(text) {
-                Origin::Inline { line, column }
-            } else {
-                Origin::Opaque
-            }
+            let rest = source(line).char_indices().nth(column as usize - 1).map_or("", |(at, _)| &source(line)[at..]);
+            if rest.starts_with(text) { Origin::Inline { line, column } } else { Origin::Opaque }
         };
         match style {
             ScalarStyle::Plain => inline(column),
@@ -469,8 +327,7 @@ impl Reader<'_> {
             ScalarStyle::Literal => {
                 let mut first = line;
                 // The mark may stand at the `|` or at the first line of the content.
-                if source(line).trim_end().ends_with(['|', '-', '+']) && source(line).contains('|')
-                {
+                if source(line).trim_end().ends_with(['|', '-', '+']) && source(line).contains('|') {
                     first += 1;
                 }
                 for (offset, wanted) in text.lines().enumerate() {
@@ -481,10 +338,7 @@ impl Reader<'_> {
                     let Some(indent) = found.strip_suffix(wanted) else {
                         return Origin::Opaque;
                     };
-                    return Origin::Block {
-                        line: first,
-                        column: to_u32(indent.chars().count()) + 1,
-                    };
+                    return Origin::Block { line: first, column: to_u32(indent.chars().count()) + 1 };
                 }
                 Origin::Opaque
             }
@@ -508,11 +362,7 @@ pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     if text.chars().count() <= limit && !text.contains('\n') {
         return Cow::Borrowed(text);
     }
-    let mut short: String = text
-        .chars()
-        .take(limit)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut short: String = text.chars().take(limit).map(|c| if c.is_control() { ' ' } else { c }).collect();
     short.push('…');
     Cow::Owned(short)
 }
@@ -559,11 +409,7 @@ fn resolve(text: &str) -> Plain {
             None => Plain::TooBig,
         };
     }
-    if looks_like_a_number(unsigned) {
-        Plain::Ambiguous
-    } else {
-        Plain::Text
-    }
+    if looks_like_a_number(unsigned) { Plain::Ambiguous } else { Plain::Text }
 }
 
 /// Words that one reader of YAML or another takes for true, false or null.
@@ -588,19 +434,13 @@ fn looks_like_a_number(text: &str) -> bool {
         }
     }
     if lower.contains(':') {
-        return lower
-            .split(':')
-            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        return lower.split(':').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
             && lower.matches('.').count() <= 1;
     }
-    let (mantissa, exponent) = lower
-        .split_once('e')
-        .map_or((lower.as_str(), None), |(m, e)| (m, Some(e)));
+    let (mantissa, exponent) = lower.split_once('e').map_or((lower.as_str(), None), |(m, e)| (m, Some(e)));
     let number = |part: &str| {
         part.bytes().any(|b| b.is_ascii_digit())
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_digit() || matches!(b, b'_' | b',' | b'.'))
+            && part.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'_' | b',' | b'.'))
             && part.matches('.').count() <= 1
     };
     let exponent_fits = exponent.is_none_or(|e| {
@@ -637,10 +477,7 @@ impl Node {
 
     /// "expected a list, but here stands …".
     pub fn expected(&self, what: &str) -> Complaint {
-        self.complaint(
-            "W004",
-            format!("expected {what}, but here stands {}", self.describe()),
-        )
+        self.complaint("W004", format!("expected {what}, but here stands {}", self.describe()))
     }
 
     /// Where the bytes `offset..offset + len` of this scalar's text stand; the node itself when they cannot be told apart.
@@ -648,30 +485,18 @@ impl Node {
         let Kind::Scalar { text, .. } = &self.kind else {
             return self.span;
         };
-        let count = |from: usize, to: usize| {
-            to_u32(text.get(from..to).map_or(0, |part| part.chars().count()))
-        };
+        let count = |from: usize, to: usize| to_u32(text.get(from..to).map_or(0, |part| part.chars().count()));
         let end = (offset + len).min(text.len());
         match self.origin {
-            Origin::Inline { line, column } if offset <= text.len() => Place {
-                line,
-                column: column + count(0, offset),
-                len: count(offset, end).max(1),
-            },
+            Origin::Inline { line, column } if offset <= text.len() => {
+                Place { line, column: column + count(0, offset), len: count(offset, end).max(1) }
+            }
             Origin::Block { line, column } if offset <= text.len() => {
                 let before = text.get(..offset).unwrap_or_default();
                 let row = to_u32(before.matches('\n').count());
                 let start = before.rfind('\n').map_or(0, |at| at + 1);
-                let stop = text[start..]
-                    .find('\n')
-                    .map_or(text.len(), |at| start + at)
-                    .min(end)
-                    .max(offset);
-                Place {
-                    line: line + row,
-                    column: column + count(start, offset),
-                    len: count(offset, stop).max(1),
-                }
+                let stop = text[start..].find('\n').map_or(text.len(), |at| start + at).min(end).max(offset);
+                Place { line: line + row, column: column + count(start, offset), len: count(offset, stop).max(1) }
             }
             _ => self.span,
         }
@@ -709,13 +534,7 @@ impl Node {
                 Plain::Text => Ok(Value::Text(text.clone())),
                 Plain::Ambiguous => Err(self.ambiguous(text)),
                 Plain::TooBig => Err(self
-                    .complaint(
-                        "Y015",
-                        format!(
-                            "{} is beyond what every reader of JSON keeps exactly",
-                            cut(text, 40)
-                        ),
-                    )
+                    .complaint("Y015", format!("{} is beyond what every reader of JSON keeps exactly", cut(text, 40)))
                     .hint("quote it to have a text")),
             },
             Kind::Scalar { text, .. } => Ok(Value::Text(text.clone())),
@@ -724,10 +543,8 @@ impl Node {
                 Ok(Value::List(Arc::new(items?)))
             }
             Kind::Map(entries) => {
-                let map: Result<Map, _> = entries
-                    .iter()
-                    .map(|(key, node)| Ok((key.text.clone(), node.to_value()?)))
-                    .collect();
+                let map: Result<Map, _> =
+                    entries.iter().map(|(key, node)| Ok((key.text.clone(), node.to_value()?))).collect();
                 Ok(Value::Map(Arc::new(map?)))
             }
         }
@@ -744,10 +561,7 @@ impl Node {
             "~" | "null" => format!("quote it (\"{text}\") to have a text, or write null"),
             _ => format!("quote it (\"{text}\") to have a text, or write a plain decimal number"),
         };
-        let message = format!(
-            "`{}` means different things to different readers of YAML",
-            cut(text, 40)
-        );
+        let message = format!("`{}` means different things to different readers of YAML", cut(text, 40));
         self.complaint("Y012", message).hint(hint)
     }
 
@@ -764,11 +578,7 @@ impl Node {
                 if text.is_empty() || matches!(&**text, "true" | "false" | "null") {
                     return Err(self.expected("a text"));
                 }
-                if is_switch_word(text) {
-                    Err(self.ambiguous(text))
-                } else {
-                    Ok(text.clone())
-                }
+                if is_switch_word(text) { Err(self.ambiguous(text)) } else { Ok(text.clone()) }
             }
             _ => Err(self.expected("a text")),
         }
@@ -810,10 +620,7 @@ impl Node {
     /// A number.
     pub fn number(&self, complaints: &mut Complaints) -> Option<f64> {
         match self.to_value() {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "whole numbers stay below 2^53: held by Value"
-            )]
+            #[expect(clippy::cast_precision_loss, reason = "whole numbers stay below 2^53: held by Value")]
             Ok(Value::Int(value)) => Some(value as f64),
             Ok(Value::Float(value)) => Some(value),
             Ok(_) => {
@@ -864,12 +671,7 @@ impl Node {
 
     /// A list of texts; items that are none are complained about and left out.
     pub fn texts(&self, complaints: &mut Complaints) -> Option<Vec<Arc<str>>> {
-        Some(
-            self.list(complaints)?
-                .iter()
-                .filter_map(|item| item.text(complaints))
-                .collect(),
-        )
+        Some(self.list(complaints)?.iter().filter_map(|item| item.text(complaints)).collect())
     }
 
     /// One of a few words.
@@ -953,27 +755,17 @@ impl<'a> Fields<'a> {
             let message = format!("unknown key `{}` in {what}", cut(word, 60));
             complaints.push(Complaint::new("W001", &node.file, key.span, message).or_hint(hint));
         }
-        Some(Fields {
-            what,
-            node,
-            entries,
-        })
+        Some(Fields { what, node, entries })
     }
 
     /// What stands under `key`.
     pub fn get(&self, key: &str) -> Option<&'a Node> {
-        self.entries
-            .iter()
-            .find(|(name, _)| &*name.text == key)
-            .map(|(_, node)| node)
+        self.entries.iter().find(|(name, _)| &*name.text == key).map(|(_, node)| node)
     }
 
     /// `key` itself, for a complaint about it.
     pub fn key(&self, key: &str) -> Option<&'a Key> {
-        self.entries
-            .iter()
-            .find(|(name, _)| &*name.text == key)
-            .map(|(name, _)| name)
+        self.entries.iter().find(|(name, _)| &*name.text == key).map(|(name, _)| name)
     }
 
     /// Whether `key` stands there.
@@ -990,10 +782,7 @@ impl<'a> Fields<'a> {
     pub fn required(&self, key: &str, complaints: &mut Complaints) -> Option<&'a Node> {
         let found = self.get(key);
         if found.is_none() {
-            complaints.push(
-                self.node
-                    .complaint("W003", format!("{} needs `{key}`", self.what)),
-            );
+            complaints.push(self.node.complaint("W003", format!("{} needs `{key}`", self.what)));
         }
         found
     }
@@ -1010,9 +799,7 @@ impl<'a> Fields<'a> {
 
     /// True or false under `key`; `default` if it is not there.
     pub fn bool(&self, key: &str, default: bool, complaints: &mut Complaints) -> bool {
-        self.get(key)
-            .and_then(|node| node.bool(complaints))
-            .unwrap_or(default)
+        self.get(key).and_then(|node| node.bool(complaints)).unwrap_or(default)
     }
 
     /// The whole number under `key`, if it is there.
@@ -1027,25 +814,16 @@ impl<'a> Fields<'a> {
 
     /// The items under `key`; none if it is not there.
     pub fn list(&self, key: &str, complaints: &mut Complaints) -> &'a [Node] {
-        self.get(key)
-            .and_then(|node| node.list(complaints))
-            .unwrap_or_default()
+        self.get(key).and_then(|node| node.list(complaints)).unwrap_or_default()
     }
 
     /// The entries of the map under `key`; none if it is not there.
     pub fn map(&self, key: &str, complaints: &mut Complaints) -> &'a [(Key, Node)] {
-        self.get(key)
-            .and_then(|node| node.map(complaints))
-            .unwrap_or_default()
+        self.get(key).and_then(|node| node.map(complaints)).unwrap_or_default()
     }
 
     /// One of a few words under `key`, if it is there.
-    pub fn one_of<'w>(
-        &self,
-        key: &str,
-        words: &[&'w str],
-        complaints: &mut Complaints,
-    ) -> Option<&'w str> {
+    pub fn one_of<'w>(&self, key: &str, words: &[&'w str], complaints: &mut Complaints) -> Option<&'w str> {
         self.get(key)?.one_of(words, complaints)
     }
 }

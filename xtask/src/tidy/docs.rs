@@ -75,6 +75,32 @@ pub fn links(house: &House) -> Found {
     found
 }
 
+/// Sources that `ARCHITECTURE.md` and `CONTRIBUTING.md` name in `code` exist, at that path or under `crates/`. A path with a
+/// `<placeholder>` is checked up to the folder before it.
+pub fn named_sources(house: &House) -> Found {
+    let mut found = Found::default();
+    for page in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        for (at, line) in house.tree.text(page).unwrap_or_default().lines().enumerate() {
+            for name in line.split('`').skip(1).step_by(2) {
+                let is_path = name.contains('/')
+                    && (name.ends_with('/') || [".rs", ".sql", ".toml"].iter().any(|end| name.ends_with(end)));
+                if !is_path || name.contains(' ') {
+                    continue;
+                }
+                let known = match name.split_once('<') {
+                    Some((before, _)) => before.rsplit_once('/').map(|(folder, _)| folder).unwrap_or_default(),
+                    None => name,
+                };
+                let crates = format!("crates/{known}");
+                if !known.is_empty() && !house.tree.has(known) && !house.tree.has(&crates) {
+                    found.add(page, at + 1, format!("names `{name}`, which does not exist"));
+                }
+            }
+        }
+    }
+    found
+}
+
 /// The files that a page links to, as paths from the workspace. Links with a scheme and links within the page are not ours to follow.
 fn targets(page: &str, text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
@@ -128,6 +154,22 @@ mod tests {
             lines(&settings(&house)),
             "crates/surefoot/src/a.rs:1: SUREFOOT_STORE is not in docs/settings.md\n\
              docs/settings.md:2: SUREFOOT_OLD is a setting of nothing\n"
+        );
+    }
+
+    #[test]
+    fn a_source_that_is_named_and_does_not_exist_is_found() {
+        let house = House::of(&[
+            ("crates/kernel/src/journal.rs", ""),
+            (
+                "ARCHITECTURE.md",
+                "`kernel/src/journal.rs` `crates/kernel/` `kernel/src/<x>.rs` `a/b`\n`kernel/src/gone.rs` `store/sql/<x>/y.sql`\n",
+            ),
+        ]);
+        assert_eq!(
+            lines(&named_sources(&house)),
+            "ARCHITECTURE.md:2: names `kernel/src/gone.rs`, which does not exist\n\
+             ARCHITECTURE.md:2: names `store/sql/<x>/y.sql`, which does not exist\n"
         );
     }
 
