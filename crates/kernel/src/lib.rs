@@ -18,6 +18,7 @@
 
 pub mod complaint;
 pub mod context;
+pub mod expr;
 pub mod governance;
 pub mod ids;
 pub mod journal;

@@ -1,7 +1,7 @@
 //! YAML as we read it: no anchors, aliases, tags, merge keys, tabs or duplicate keys, and no value that two readers would
 //! understand differently. Every node knows its file, line and column.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Mark};
 
@@ -121,7 +121,7 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<(Key, Node)>, seen: HashMap<Arc<str>, u32>, key: Option<Key> },
+    Map { entries: Vec<(Key, Node)>, seen: BTreeMap<Arc<str>, u32>, key: Option<Key> },
 }
 
 struct Reader<'a> {
@@ -159,7 +159,7 @@ impl Reader<'_> {
                 }
                 Event::MappingStart(anchor, tag) => {
                     self.refuse(mark, anchor, tag.is_some())?;
-                    self.enter(mark, '{', Content::Map { entries: Vec::new(), seen: HashMap::new(), key: None })?;
+                    self.enter(mark, '{', Content::Map { entries: Vec::new(), seen: BTreeMap::new(), key: None })?;
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.leave(mark)?,
             }
@@ -451,6 +451,13 @@ fn looks_like_a_number(text: &str) -> bool {
 }
 
 impl Node {
+    /// A plain scalar that stands in no file; for defaults.
+    pub fn plain(file: &Arc<str>, text: &str) -> Node {
+        let span = Place { line: 1, column: 1, len: 1 };
+        let kind = Kind::Scalar { text: text.into(), plain: true };
+        Node { file: file.clone(), span, flow: false, kind, origin: Origin::Opaque }
+    }
+
     /// What stands here, in a few words: "a list", "the text `x`".
     pub fn describe(&self) -> String {
         match &self.kind {
