@@ -141,3 +141,15 @@ fn operators() {
         "#]],
     );
 }
+
+#[test]
+fn what_fills_a_hole_can_be_encoded_and_refused() {
+    let text = Text::compile("a/{{ with.x }}/b").unwrap();
+    let with = |x: Value| [Value::map([("x", x)])];
+    let encode = |value: &Value| match value.as_str() {
+        Some(text) => Ok(text.replace('/', "%2F")),
+        None => Err(format!("{} cannot stand here", value.kind())),
+    };
+    assert_eq!(text.render_with(&with("y/z".into()), &encode).unwrap(), "a/y%2Fz/b");
+    assert_eq!(text.render_with(&with(true.into()), &encode).unwrap_err(), "`with.x`: true or false cannot stand here");
+}

@@ -96,6 +96,19 @@ impl Text {
         render(&self.parts, &self.source, values)
     }
 
+    /// Like [`Text::render`] where what fills a hole must be encoded: `encode` says how a value that is not none stands in
+    /// the text, or why it cannot.
+    ///
+    /// # Errors
+    /// A hole that fails, gives none, or that `encode` refuses; named.
+    pub fn render_with(
+        &self,
+        values: &[Value],
+        encode: &dyn Fn(&Value) -> Result<String, String>,
+    ) -> Result<String, String> {
+        fill(&self.parts, &self.source, values, |value| encode(value).map(Cow::Owned))
+    }
+
     /// All that is certain to be wrong in its holes.
     pub fn check(&self, names: &Names<'_>) -> Result<(), Vec<Fault>> {
         check_parts(&self.parts, &self.roots, names)
@@ -192,6 +205,15 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 pub(super) fn render(parts: &[Part], source: &str, values: &[Value]) -> Result<String, String> {
+    fill(parts, source, values, |value| Ok(eval::say(value)))
+}
+
+fn fill(
+    parts: &[Part],
+    source: &str,
+    values: &[Value],
+    encode: impl Fn(&Value) -> Result<Cow<'_, str>, String>,
+) -> Result<String, String> {
     let mut text = String::with_capacity(source.len() + 64);
     for part in parts {
         match part {
@@ -201,7 +223,7 @@ pub(super) fn render(parts: &[Part], source: &str, values: &[Value]) -> Result<S
                 if value.is_null() {
                     return Err(format!("`{}` is none, and a hole needs a value", hole.source.trim()));
                 }
-                let said: Cow<'_, str> = eval::say(&value);
+                let said = encode(&value).map_err(|why| format!("`{}`: {why}", hole.source.trim()))?;
                 if text.len().saturating_add(said.len()) > MAX_RENDERED {
                     return Err(format!(
                         "the text grows beyond {} MiB at `{}`",
