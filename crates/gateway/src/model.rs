@@ -1,1 +1,3 @@
 //! Models: what answers a request.
+
+pub mod scripted;

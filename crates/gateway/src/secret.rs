@@ -87,7 +87,7 @@ impl Secrets for SystemSecrets {
             return Ok(Secret::new(text));
         }
         let missing = || NoSecret::Missing { name: name.to_owned(), variable };
-        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        let plain = !name.is_empty() && name.chars().all(is_word);
         let Some(directory) = self.directory.as_ref().filter(|_| plain) else { return Err(missing()) };
         match std::fs::read_to_string(directory.join(name)) {
             Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
@@ -103,6 +103,61 @@ impl Secrets for BTreeMap<String, Secret> {
         let missing = || NoSecret::Missing { name: name.to_owned(), variable: variable(name) };
         BTreeMap::get(self, name).cloned().ok_or_else(missing)
     }
+}
+
+/// A text in which `secret://name` stands for a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretText(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Secret(String),
+}
+
+const SCHEME: &str = "secret://";
+
+impl SecretText {
+    /// Reads a text. A name is letters, digits, `-` and `_`.
+    pub fn parse(text: &str) -> SecretText {
+        let (mut parts, mut rest) = (Vec::new(), text);
+        while let Some((before, after)) = rest.split_once(SCHEME) {
+            let end = after.find(|c: char| !is_word(c)).unwrap_or(after.len());
+            parts.push(Part::Text(before.to_owned()));
+            parts.push(Part::Secret(after[..end].to_owned()));
+            rest = &after[end..];
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        SecretText(parts)
+    }
+
+    /// The secrets that it names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Secret(name) => Some(name.as_str()),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// The text with its secrets, which `scrubber` learns.
+    pub(crate) fn resolve(&self, secrets: &dyn Secrets, scrubber: &mut Scrubber) -> Result<String, NoSecret> {
+        let mut out = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Secret(name) => {
+                    let secret = secrets.get(name)?;
+                    scrubber.add(secret.reveal());
+                    out.push_str(secret.reveal());
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
 /// Takes secrets out of what comes back: a server may echo what it was sent.
@@ -182,6 +237,16 @@ mod tests {
             "the secret `mail-key` is not set: set the environment variable SUREFOOT_SECRET_MAIL_KEY"
         );
         assert!(secrets.get("../billing-key").is_err());
+    }
+
+    #[test]
+    fn a_text_names_its_secrets() {
+        let text = SecretText::parse("Bearer secret://billing-key, secret://two");
+        assert_eq!(text.names().collect::<Vec<_>>(), ["billing-key", "two"]);
+        let secrets =
+            BTreeMap::from(["billing-key", "two"].map(|name| (name.to_owned(), Secret::new(name.to_uppercase()))));
+        assert_eq!(text.resolve(&secrets, &mut Scrubber::default()).unwrap(), "Bearer BILLING-KEY, TWO");
+        assert_eq!(SecretText::parse("plain").resolve(&secrets, &mut Scrubber::default()).unwrap(), "plain");
     }
 
     #[test]

@@ -8,38 +8,37 @@ use std::{collections::BTreeMap, sync::Arc, sync::Once};
 
 use async_trait::async_trait;
 use kernel::{
+    expr::{Root, RootKind, Template, Text},
     governance::Permit,
     ids::IdempotencyKey,
     recovery::{Failure, FailureKind, Phase},
     values::{Span, Value},
 };
 pub use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-pub use self::holes::{BadHoles, Holes, Shape};
 use crate::{
     Outcome, Tool,
-    secret::{Scrubber, Secrets},
+    secret::{Scrubber, SecretText, Secrets},
 };
 
 mod answer;
-mod holes;
+mod fill;
 #[cfg(test)]
 mod tests;
 
-/// What one operation sends, and how its answer is read.
+/// What one operation sends, and how its answer is read. The holes of its texts know one name: `with`.
 #[derive(Clone, Debug)]
 pub struct HttpOperation {
     /// The method.
     pub method: Method,
-    /// Begins with `/` and is added to the base URL's path; a hole fills one segment or a part of it.
-    pub path: Holes,
-    /// Names and values in order. A value that is one hole and nothing else is left out if it is missing, and repeated if it is
-    /// a list.
-    pub query: Vec<(String, Holes)>,
-    /// Names and values; a missing value is a failure.
-    pub headers: Vec<(String, Holes)>,
+    /// Begins with `/` and is added to the base URL's path; what fills a hole is encoded and stays in its segment.
+    pub path: Text,
+    /// Names and values in order. A value that turns out empty is left out.
+    pub query: Vec<(String, Text)>,
+    /// Names and values.
+    pub headers: Vec<(String, Text)>,
     /// What is sent.
     pub body: HttpBody,
     /// The header that carries the idempotency key; `None` if the receiver has none.
@@ -53,7 +52,7 @@ pub struct HttpOperation {
 impl HttpOperation {
     /// An operation with nothing in its query and headers: all of `with` as JSON, `Idempotency-Key`, 30 seconds. A `GET`,
     /// `HEAD` or `DELETE` has no body.
-    pub fn new(method: Method, path: Holes) -> HttpOperation {
+    pub fn new(method: Method, path: Text) -> HttpOperation {
         let bare = [Method::GET, Method::HEAD, Method::DELETE].contains(&method);
         HttpOperation {
             method,
@@ -69,38 +68,14 @@ impl HttpOperation {
 }
 
 /// What an operation sends.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum HttpBody {
     /// Nothing.
     None,
     /// All of `with`, as the canonical bytes that the journal holds.
     Json,
-    /// Canonical JSON of a shape whose holes are filled from `with`.
-    Shape(Shape),
-}
-
-/// How a tool shows who we are. Each names a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Auth {
-    /// `Authorization: Bearer …`.
-    Bearer {
-        /// The secret's name.
-        secret: String,
-    },
-    /// `Authorization: Basic …`.
-    Basic {
-        /// Not secret.
-        user: String,
-        /// The name of the secret that is the password.
-        secret: String,
-    },
-    /// The secret as a header of its own.
-    Header {
-        /// The header's name.
-        name: String,
-        /// The secret's name.
-        secret: String,
-    },
+    /// What the template makes of `with`, as canonical JSON.
+    Template(Template),
 }
 
 /// A tool file's HTTP part, as data.
@@ -108,8 +83,8 @@ pub enum Auth {
 pub struct HttpSpec {
     /// `https://billing.example/v1`: scheme, host, port and a path prefix.
     pub base_url: String,
-    /// How the tool shows who we are.
-    pub auth: Option<Auth>,
+    /// Headers of every request; `secret://name` in them stands for that secret: `Bearer secret://billing-key`.
+    pub headers: Vec<(String, String)>,
     /// By name.
     pub operations: BTreeMap<Arc<str>, HttpOperation>,
 }
@@ -136,12 +111,20 @@ pub enum BadHttpTool {
     /// A header that may not be set, or has no valid name.
     #[error("the header `{header}` of `{operation}` {why}")]
     Header {
-        /// Which operation; `auth` for the header of [`Auth::Header`].
+        /// Which operation; `every request` for the tool's own headers.
         operation: Arc<str>,
         /// The header's name as given.
         header: String,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// A text that reads something other than `with`.
+    #[error("`{operation}` reads `{name}`, and what a tool sends is made from `with` alone")]
+    Name {
+        /// Which operation.
+        operation: Arc<str>,
+        /// The name.
+        name: Arc<str>,
     },
     /// The client cannot be built: the machine's certificates cannot be read.
     #[error("cannot set up HTTP")]
@@ -180,7 +163,7 @@ impl HttpClient {
 /// A tool file's HTTP part, ready to act.
 pub struct HttpTool {
     base: Url,
-    auth: Option<Auth>,
+    headers: Vec<(HeaderName, SecretText)>,
     operations: BTreeMap<Arc<str>, HttpOperation>,
     secrets: Arc<dyn Secrets>,
     client: HttpClient,
@@ -195,23 +178,25 @@ struct Request {
 }
 
 impl HttpTool {
-    /// Checks the file's HTTP part: the base URL, each path, each header.
+    /// Checks the file's HTTP part: the base URL, each path, each header, each name.
     ///
     /// # Errors
     /// [`BadHttpTool`]: the tool file must be corrected.
     pub fn new(spec: HttpSpec, secrets: Arc<dyn Secrets>, client: HttpClient) -> Result<HttpTool, BadHttpTool> {
         let base = base_url(&spec.base_url)?;
         for (name, operation) in &spec.operations {
+            check_names(name, operation)?;
             check_path(name, &operation.path)?;
             let headers = operation.headers.iter().map(|(header, _)| header);
             for header in headers.chain(&operation.key_header) {
-                check_header(name, header)?;
+                header_name(name, header)?;
             }
         }
-        if let Some(Auth::Header { name, .. }) = &spec.auth {
-            check_header(&"auth".into(), name)?;
-        }
-        Ok(HttpTool { base, auth: spec.auth, operations: spec.operations, secrets, client })
+        let every: Arc<str> = "every request".into();
+        let headers = spec.headers.iter();
+        let headers = headers.map(|(name, text)| Ok((header_name(&every, name)?, SecretText::parse(text))));
+        let headers = headers.collect::<Result<_, BadHttpTool>>()?;
+        Ok(HttpTool { base, headers, operations: spec.operations, secrets, client })
     }
 
     async fn perform(&self, tool: &str, operation: &str, input: &[u8], key: &IdempotencyKey) -> Outcome {
@@ -246,102 +231,41 @@ impl HttpTool {
         input: &[u8],
         key: &IdempotencyKey,
     ) -> Result<Request, Failure> {
-        let with = Value::from_json(input).map_err(|error| {
-            let detail = format!("the input of `{called}` is no canonical JSON: {error}");
-            failure(FailureKind::Internal, Phase::NotSent, detail)
-        })?;
-        let invalid = |why: String| {
-            failure(FailureKind::InvalidArguments, Phase::NotSent, format!("`{called}` cannot be sent: {why}"))
-        };
-        let url = self.url(http, &with).map_err(invalid)?;
-        let mut headers = HeaderMap::new();
+        let unusable = |kind, why: String| failure(kind, Phase::NotSent, format!("`{called}` cannot be sent: {why}"));
+        let with = Value::from_json(input)
+            .map_err(|error| unusable(FailureKind::Internal, format!("its input is no canonical JSON: {error}")))?;
+        let invalid = |why: String| unusable(FailureKind::InvalidArguments, why);
+        let unwritable = |name| format!("the header `{name}` would hold a line end or another control character");
+        let url = fill::url(&self.base, http, &with).map_err(invalid)?;
+        let (mut headers, mut scrubber) = (HeaderMap::new(), Scrubber::default());
+        for (name, text) in &self.headers {
+            let text = text.resolve(&*self.secrets, &mut scrubber);
+            let text = text.map_err(|error| unusable(FailureKind::Internal, error.to_string()))?;
+            let value = HeaderValue::from_str(&text);
+            let mut value = value.map_err(|_| unusable(FailureKind::Internal, unwritable(name.as_str())))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        for (name, text) in &http.headers {
+            let text = text.render(&values(text.roots(), &with)).map_err(invalid)?;
+            let value = HeaderValue::from_str(&text).map_err(|_| invalid(unwritable(name)))?;
+            headers.insert(checked(name), value);
+        }
+        if let Some(name) = &http.key_header {
+            let value = HeaderValue::from_str(key.as_str());
+            headers.insert(checked(name), value.expect("a key is hexadecimal text: held by IdempotencyKey::derive"));
+        }
         let body = match &http.body {
             HttpBody::None => None,
             HttpBody::Json => Some(input.to_vec()),
-            HttpBody::Shape(shape) => Some(shape.fill(&with).map_err(|error| invalid(error.to_string()))?.to_jcs()),
+            HttpBody::Template(template) => {
+                Some(template.eval(&values(template.roots(), &with)).map_err(invalid)?.to_jcs())
+            }
         };
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        for (name, holes) in &http.headers {
-            let text = holes.fill(&with, str::to_owned).map_err(|error| invalid(error.to_string()))?;
-            let value = HeaderValue::from_str(&text).map_err(|_| {
-                invalid(format!("the header `{name}` would hold a line end or another control character"))
-            })?;
-            headers.insert(header_name(name), value);
-        }
-        if let Some(name) = &http.key_header {
-            let value =
-                HeaderValue::from_str(key.as_str()).expect("a key is hexadecimal text: held by IdempotencyKey::derive");
-            headers.insert(header_name(name), value);
-        }
-        let scrubber = self.authorize(called, &mut headers)?;
         Ok(Request { url, headers, body, scrubber })
-    }
-
-    fn url(&self, http: &HttpOperation, with: &Value) -> Result<Url, String> {
-        let path = http.path.fill_path(with).map_err(|error| error.to_string())?;
-        // A URL parser walks through these. A hole cannot bring a slash or a `%2e`, but it can bring dots.
-        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err("a segment of its path would be `.` or `..`".to_owned());
-        }
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        if http.query.is_empty() {
-            return Ok(url);
-        }
-        {
-            let mut pairs = url.query_pairs_mut();
-            for (name, holes) in &http.query {
-                match holes.alone(with) {
-                    Some(None) => {}
-                    Some(Some(Value::List(items))) => {
-                        for item in items.iter() {
-                            let text = holes::plain(item).ok_or_else(|| {
-                                format!(
-                                    "the query value `{name}` holds {}, where a text or a number is wanted",
-                                    item.kind()
-                                )
-                            })?;
-                            pairs.append_pair(name, &text);
-                        }
-                    }
-                    _ => {
-                        let text = holes.fill(with, str::to_owned).map_err(|error| error.to_string())?;
-                        pairs.append_pair(name, &text);
-                    }
-                }
-            }
-        }
-        if url.query() == Some("") {
-            url.set_query(None);
-        }
-        Ok(url)
-    }
-
-    /// Adds what shows who we are; gives what must not come back.
-    fn authorize(&self, called: &str, headers: &mut HeaderMap) -> Result<Scrubber, Failure> {
-        let mut scrubber = Scrubber::default();
-        let Some(auth) = &self.auth else { return Ok(scrubber) };
-        let (Auth::Bearer { secret } | Auth::Basic { secret, .. } | Auth::Header { secret, .. }) = auth;
-        let unusable =
-            |why: String| failure(FailureKind::Internal, Phase::NotSent, format!("`{called}` cannot be sent: {why}"));
-        let text = self.secrets.get(secret).map_err(|error| unusable(error.to_string()))?;
-        scrubber.add(text.reveal());
-        let (name, value) = match auth {
-            Auth::Bearer { .. } => (AUTHORIZATION, format!("Bearer {}", text.reveal())),
-            Auth::Basic { user, .. } => {
-                let pair = base64(format!("{user}:{}", text.reveal()).as_bytes());
-                scrubber.add(&pair);
-                (AUTHORIZATION, format!("Basic {pair}"))
-            }
-            Auth::Header { name, .. } => (header_name(name), text.reveal().to_owned()),
-        };
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| unusable(format!("the secret `{secret}` holds a line end or another control character")))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-        Ok(scrubber)
     }
 
     /// For a sentence: `billing.example`, `127.0.0.1:8080`.
@@ -380,19 +304,37 @@ fn base_url(text: &str) -> Result<Url, BadHttpTool> {
     Ok(url)
 }
 
-fn check_path(operation: &Arc<str>, path: &Holes) -> Result<(), BadHttpTool> {
+fn check_names(operation: &Arc<str>, http: &HttpOperation) -> Result<(), BadHttpTool> {
+    let texts = http.query.iter().chain(&http.headers).map(|(_, text)| text.roots());
+    let body = match &http.body {
+        HttpBody::Template(template) => Some(template.roots()),
+        HttpBody::None | HttpBody::Json => None,
+    };
+    let other = |root: &&Root| &*root.name != "with" || root.what != RootKind::Value;
+    match texts.chain(body).chain([http.path.roots()]).flatten().find(other) {
+        Some(root) => Err(BadHttpTool::Name { operation: operation.clone(), name: root.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn check_path(operation: &Arc<str>, path: &Text) -> Result<(), BadHttpTool> {
     let bad = |why| Err(BadHttpTool::Path { operation: operation.clone(), why });
-    let all: String = path.texts().collect();
-    if !path.begins_with_slash() {
+    let plain = fill::plain_text(path);
+    if !plain.starts_with('/') {
         return bad("must begin with `/`");
     }
-    if all.contains(['?', '#', '\\']) || all.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if plain.contains(['?', '#', '\\']) || plain.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return bad("must be a path alone: no `?`, `#`, `\\`, spaces; a query goes under `query`");
     }
-    if all.to_ascii_lowercase().contains("%2e") || all.split('/').any(|segment| matches!(segment, "." | "..")) {
+    if plain.to_ascii_lowercase().contains("%2e") || plain.split('/').any(|segment| matches!(segment, "." | "..")) {
         return bad("must not go through `.` or `..`");
     }
     Ok(())
+}
+
+/// `with` for each name: there is no other, held by [`HttpTool::new`].
+fn values(roots: &[Root], with: &Value) -> Vec<Value> {
+    roots.iter().map(|_| with.clone()).collect()
 }
 
 /// Headers that belong to the connection, or to what is set elsewhere.
@@ -408,31 +350,14 @@ const RESERVED: [&str; 9] = [
     "accept-encoding",
 ];
 
-fn check_header(operation: &Arc<str>, header: &str) -> Result<(), BadHttpTool> {
-    let bad = |why| Err(BadHttpTool::Header { operation: operation.clone(), header: header.to_owned(), why });
-    if HeaderName::from_bytes(header.as_bytes()).is_err() {
-        return bad("is no valid name of a header");
-    }
+fn header_name(operation: &Arc<str>, header: &str) -> Result<HeaderName, BadHttpTool> {
+    let bad = |why| BadHttpTool::Header { operation: operation.clone(), header: header.to_owned(), why };
     if RESERVED.contains(&header.to_ascii_lowercase().as_str()) {
-        return bad("is set by the gateway itself");
+        return Err(bad("is set by the gateway itself"));
     }
-    Ok(())
+    HeaderName::from_bytes(header.as_bytes()).map_err(|_| bad("is no valid name of a header"))
 }
 
-fn header_name(name: &str) -> HeaderName {
-    HeaderName::from_bytes(name.as_bytes()).expect("a valid header name: checked in HttpTool::new")
-}
-
-/// RFC 4648 §4, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let six = (word >> (18 - 6 * place)) & 63;
-            out.push(if place <= chunk.len() { char::from(ALPHABET[six as usize]) } else { '=' });
-        }
-    }
-    out
+fn checked(name: &str) -> HeaderName {
+    HeaderName::from_bytes(name.as_bytes()).expect("a valid name of a header: checked in HttpTool::new")
 }

@@ -14,14 +14,19 @@ fn key() -> IdempotencyKey {
     IdempotencyKey::derive(RunId::new(Timestamp::from_micros(0), [1; 10]), &"pay".into(), 0)
 }
 
-fn tool(base_url: impl Into<String>, operation: HttpOperation, auth: Option<Auth>) -> Result<HttpTool, BadHttpTool> {
+fn tool(
+    base_url: impl Into<String>,
+    operation: HttpOperation,
+    header: Option<(&str, &str)>,
+) -> Result<HttpTool, BadHttpTool> {
     let secrets = BTreeMap::from([("billing-key".to_owned(), Secret::new("hunter2-hunter2"))]);
     let operations = BTreeMap::from([("transfer".into(), operation)]);
-    HttpTool::new(HttpSpec { base_url: base_url.into(), auth, operations }, Arc::new(secrets), HttpClient::new()?)
+    let headers = header.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().collect();
+    HttpTool::new(HttpSpec { base_url: base_url.into(), headers, operations }, Arc::new(secrets), HttpClient::new()?)
 }
 
 fn transfer() -> HttpOperation {
-    HttpOperation::new(Method::POST, Holes::parse("/payments/{{ with.id }}/transfers").unwrap())
+    HttpOperation::new(Method::POST, Text::compile("/payments/{{ with.id }}/transfers").unwrap())
 }
 
 async fn call(tool: &HttpTool, input: &str) -> Outcome {
@@ -66,8 +71,7 @@ async fn a_request_carries_its_arguments_its_key_and_who_we_are() {
     let server = MockServer::start().await;
     Mock::given(matchers::method("POST"))
         .and(matchers::path("/v1/payments/p%2F1/transfers"))
-        .and(matchers::query_param("tag", "a"))
-        .and(matchers::query_param("tag", "b"))
+        .and(matchers::query_param("tags", "a,b"))
         .and(matchers::query_param("note", "50 % & more"))
         .and(matchers::query_param_is_missing("gone"))
         .and(matchers::header("idempotency-key", key().as_str()))
@@ -79,46 +83,40 @@ async fn a_request_carries_its_arguments_its_key_and_who_we_are() {
         .expect(1)
         .mount(&server)
         .await;
-    let holes = |text| Holes::parse(text).unwrap();
+    let text = |text| Text::compile(text).unwrap();
     let operation = HttpOperation {
         query: vec![
-            ("tag".to_owned(), holes("{{ with.tags }}")),
-            ("note".to_owned(), holes("{{ with.note }}")),
-            ("gone".to_owned(), holes("{{ with.gone }}")),
+            ("tags".to_owned(), text("{{ with.tags | join(',') }}")),
+            ("note".to_owned(), text("{{ with.note }}")),
+            ("gone".to_owned(), text("{{ with.gone | default('') }}")),
         ],
-        headers: vec![("X-Reason".to_owned(), holes("late {{ with.amount }}"))],
+        headers: vec![("X-Reason".to_owned(), text("late {{ with.amount }}"))],
         ..transfer()
     };
-    let auth = Some(Auth::Bearer { secret: "billing-key".to_owned() });
-    let tool = tool(format!("{}/v1/", server.uri()), operation, auth).unwrap();
+    let header = Some(("Authorization", "Bearer secret://billing-key"));
+    let tool = tool(format!("{}/v1/", server.uri()), operation, header).unwrap();
     let outcome = call(&tool, r#"{"id":"p/1","amount":5,"tags":["a","b"],"note":"50 % & more"}"#).await;
     assert_eq!(outcome.answer, Ok(Value::map([("id", "r1".into())])));
     assert_eq!(outcome.raw.as_deref(), Some(br#"{"id":"r1"}"#.as_slice()));
 }
 
 #[tokio::test]
-async fn a_body_of_its_own_shape_and_other_ways_to_show_who_we_are() {
+async fn a_body_of_its_own_shape_and_answers_that_are_no_json() {
     let server = MockServer::start().await;
-    Mock::given(matchers::header("authorization", "Basic c2hvcDpodW50ZXIyLWh1bnRlcjI="))
+    Mock::given(matchers::header("x-api-key", "hunter2-hunter2"))
         .and(matchers::body_string(r#"{"amount":5,"currency":"EUR"}"#))
         .respond_with(ResponseTemplate::new(204))
         .expect(1)
         .mount(&server)
         .await;
-    Mock::given(matchers::header("x-api-key", "hunter2-hunter2"))
-        .respond_with(ResponseTemplate::new(200).set_body_string("fine"))
-        .expect(1)
-        .mount(&server)
-        .await;
-    let shape = Value::from_json(br#"{"amount":"{{ with.amount }}","currency":"EUR"}"#).unwrap();
-    let operation = HttpOperation { body: HttpBody::Shape(Shape::parse(&shape).unwrap()), ..transfer() };
-    let secret = || "billing-key".to_owned();
-    let basic = tool(server.uri(), operation, Some(Auth::Basic { user: "shop".to_owned(), secret: secret() })).unwrap();
-    let outcome = call(&basic, r#"{"id":"p1","amount":5}"#).await;
+    Mock::given(matchers::any()).respond_with(ResponseTemplate::new(200).set_body_string("fine")).mount(&server).await;
+    let node = kernel::yaml::parse(&"tools/b.yaml".into(), "amount: =with.amount\ncurrency: EUR").unwrap();
+    let operation = HttpOperation { body: HttpBody::Template(Template::compile(&node).unwrap()), ..transfer() };
+    let shaped = tool(server.uri(), operation, Some(("X-Api-Key", "secret://billing-key"))).unwrap();
+    let outcome = call(&shaped, r#"{"id":"p1","amount":5}"#).await;
     assert_eq!(outcome.answer.unwrap().to_json(), r#"{"status":204,"text":""}"#);
-    let header =
-        tool(server.uri(), transfer(), Some(Auth::Header { name: "X-Api-Key".to_owned(), secret: secret() })).unwrap();
-    assert_eq!(call(&header, r#"{"id":"p1"}"#).await.answer.unwrap().to_json(), r#"{"status":200,"text":"fine"}"#);
+    let plain = tool(server.uri(), transfer(), None).unwrap();
+    assert_eq!(call(&plain, r#"{"id":"p1"}"#).await.answer.unwrap().to_json(), r#"{"status":200,"text":"fine"}"#);
 }
 
 #[tokio::test]
@@ -217,7 +215,7 @@ async fn a_secret_that_is_echoed_does_not_come_back() {
         .respond_with(ResponseTemplate::new(200).set_body_string(r#"{"you":"Bearer hunter2-hunter2"}"#))
         .mount(&server)
         .await;
-    let tool = tool(server.uri(), transfer(), Some(Auth::Bearer { secret: "billing-key".to_owned() })).unwrap();
+    let tool = tool(server.uri(), transfer(), Some(("Authorization", "Bearer secret://billing-key"))).unwrap();
     let outcome = call(&tool, r#"{"id":"p1"}"#).await;
     assert_eq!(outcome.answer.unwrap().to_json(), r#"{"you":"Bearer [secret]"}"#);
     assert!(!String::from_utf8_lossy(&outcome.raw.unwrap()).contains("hunter2"));
@@ -233,14 +231,14 @@ async fn what_cannot_be_sent_is_not_sent() {
     assert_eq!((failure.kind, failure.phase), (FailureKind::InvalidArguments, Phase::NotSent));
     assert_eq!(failure.detail, "`billing.transfer` cannot be sent: a segment of its path would be `.` or `..`");
     let failure = failed(transfer(), "{}").await;
-    assert_eq!(failure.detail, "`billing.transfer` cannot be sent: `with.id` is missing");
-    let headers = vec![("X-Note".to_owned(), Holes::parse("{{ with.note }}").unwrap())];
+    assert_eq!((failure.kind, failure.phase), (FailureKind::InvalidArguments, Phase::NotSent));
+    let headers = vec![("X-Note".to_owned(), Text::compile("{{ with.note }}").unwrap())];
     let failure = failed(HttpOperation { headers, ..transfer() }, r#"{"id":"p1","note":"a\r\nHost: evil"}"#).await;
     assert_eq!(failure.kind, FailureKind::InvalidArguments);
 
-    let auth = Some(Auth::Bearer { secret: "other".to_owned() });
+    let header = Some(("Authorization", "Bearer secret://other"));
     let failure =
-        call(&tool("http://127.0.0.1:9", transfer(), auth).unwrap(), r#"{"id":"p1"}"#).await.answer.unwrap_err();
+        call(&tool("http://127.0.0.1:9", transfer(), header).unwrap(), r#"{"id":"p1"}"#).await.answer.unwrap_err();
     assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::NotSent));
     assert!(failure.detail.ends_with("set the environment variable SUREFOOT_SECRET_OTHER"), "{}", failure.detail);
 }
@@ -250,7 +248,7 @@ async fn no_argument_reaches_another_host() {
     let tool = tool("http://billing.example:8080/v1", transfer(), None).unwrap();
     for id in ["@evil.example", "//evil.example/", "..%2f..", "a/../../..", "?x#y", "\\\\evil"] {
         let with = Value::map([("id", id.into())]);
-        let url = tool.url(&transfer(), &with).unwrap();
+        let url = fill::url(&tool.base, &transfer(), &with).unwrap();
         assert_eq!(url.host_str(), Some("billing.example"), "{id}");
         assert!(url.path().starts_with("/v1/payments/") && url.path().ends_with("/transfers"), "{url}");
         assert_eq!((url.query(), url.path_segments().map(Iterator::count)), (None, Some(4)), "{url}");
@@ -260,7 +258,7 @@ async fn no_argument_reaches_another_host() {
 #[test]
 fn a_tool_file_that_says_too_much_is_refused() {
     let refused = |base: &str, operation| tool(base, operation, None).err().map(|error| error.to_string()).unwrap();
-    let at = |path| HttpOperation::new(Method::GET, Holes::parse(path).unwrap());
+    let at = |path| HttpOperation::new(Method::GET, Text::compile(path).unwrap());
     assert_eq!(
         refused("billing.example", transfer()),
         "the base URL `billing.example` is no URL: write one like `https://billing.example/v1`"
@@ -274,16 +272,13 @@ fn a_tool_file_that_says_too_much_is_refused() {
     assert_eq!(refused(base, at("{{ with.url }}")), "the path of `transfer` must begin with `/`");
     assert_eq!(refused(base, at("/a/../b")), "the path of `transfer` must not go through `.` or `..`");
     assert!(refused(base, at("/a?b={{ with.c }}")).contains("a query goes under `query`"));
-    let headers = vec![("Host".to_owned(), Holes::parse("evil.example").unwrap())];
+    assert_eq!(
+        refused(base, at("/{{ input.id }}")),
+        "`transfer` reads `input`, and what a tool sends is made from `with` alone"
+    );
+    let headers = vec![("Host".to_owned(), Text::compile("evil.example").unwrap())];
     assert_eq!(
         refused(base, HttpOperation { headers, ..transfer() }),
         "the header `Host` of `transfer` is set by the gateway itself"
     );
-}
-
-#[test]
-fn base64_is_that_of_the_rfc() {
-    for (text, wanted) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-        assert_eq!(base64(text.as_bytes()), wanted);
-    }
 }
