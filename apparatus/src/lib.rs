@@ -1,5 +1,6 @@
 //! What tests need from the outside world, and never ships: an effects ledger in its own process, and what reads it.
 
+pub mod counted;
 pub mod ledger;
 pub mod ledgerd;
 pub mod http {
