@@ -87,6 +87,39 @@ pub const WORKFLOW: &[Known] = &[
     ("W003", "missing key", "A key that is needed here is missing."),
     ("W004", "wrong kind of value", "Something else is expected here, such as a list instead of a text."),
     ("W005", "unknown value", "The value is not one of those that may stand here."),
+    ("W010", "file missing from the project", "A project has `surefoot.yaml` and at least one file in `workflows/`."),
+    ("W011", "name taken", "Two workflows, or two tools, have one name."),
+    ("W012", "no such file", "The project has no file of that path. Paths begin at the project's folder."),
+    ("W013", "no such workflow", "No file in `workflows/` has a workflow of that name."),
+    ("W014", "input does not fit", "The input that `try:` names does not fit the workflow's input schema."),
+    ("W015", "no such model", "A step names a model that `surefoot.yaml` does not declare under `models:`."),
+    (
+        "W020",
+        "name not possible",
+        "Names are lower-case letters, digits and `_`, begin with a letter, and are no word that means something already.",
+    ),
+    ("W021", "name stands twice", "Step names and stage names are unique in their workflow."),
+    (
+        "W022",
+        "stage cannot be chosen",
+        "A `then` or a recovery names a stage that stands further down in the same workflow, and never from inside a body.",
+    ),
+    ("W023", "no such failure kind", "The key under `on_failure` is no failure kind; `docs/failures.md` lists them."),
+    (
+        "W024",
+        "not known at the start",
+        "`about` is computed when the run starts: it can read `input` and nothing else.",
+    ),
+    ("W025", "result does not fit", "The result can be seen not to fit its schema before any run."),
+    (
+        "W026",
+        "function without a version",
+        "A native function is named with its version, `name@version`, so that an old run never meets new code.",
+    ),
+    ("W027", "arguments do not fit", "The arguments can be seen not to fit the operation's schema before any run."),
+    ("W028", "no such operation", "An `act` names `tool.operation`, as a file in `tools/` declares it."),
+    ("W029", "a step does one thing", "A step has exactly one key that says what it does."),
+    ("W030", "idempotent without a key", "The receiver can de-duplicate only on a key that it gets."),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -1,12 +1,17 @@
 //! What exactly one model call is shown: layers → segments → rendered request and manifest.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{Digest, StepPath},
-    values::Value,
+    next::{Frame, Stop, Walk},
+    recovery::{Failure, FailureKind},
+    schema::Schema,
+    step::reason::Reason,
+    values::{Map, Value},
+    workflow::{Overflow, Prompt, See},
 };
 
 /// Which layer a segment belongs to.
@@ -59,7 +64,7 @@ pub struct Segment {
 }
 
 /// A model call, ready to be sent. Made only by the kernel, after `ModelAsked` is durable.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ModelRequest {
     /// The step that asks.
     pub step: StepPath,
@@ -75,6 +80,154 @@ pub struct ModelRequest {
     pub user: String,
     /// The data the step was shown, by name: what the `rules` and `scripted` providers read.
     pub data: Value,
-    /// Canonical JSON Schema that the answer must fit.
-    pub output_schema: Option<Arc<serde_json::Value>>,
+    /// What the answer must fit: canonical JSON Schema.
+    pub output_schema: Option<Arc<Schema>>,
+}
+
+/// Three bytes of text are at least one token in every tokenizer we know: an upper estimate.
+pub fn tokens_of(text: &str) -> u64 {
+    (text.len() as u64).div_ceil(3)
+}
+
+/// Compiles what one call is shown: shared → stage → task data → the ask → errors to repair. Deterministic: the same state gives
+/// the same bytes, which the manifest's `request` digest pins.
+pub(crate) fn compile(
+    reason: &Reason,
+    walk: &Walk<'_>,
+    step: &StepPath,
+    frame: &Frame<'_>,
+    attempt: u32,
+    model: &Arc<str>,
+    repairs: Vec<&str>,
+) -> Result<(ModelRequest, Manifest), Stop> {
+    let mut made = Made { segments: Vec::new(), data: Map::new() };
+    let mut system = String::new();
+    if let Some(shared) = &walk.program.context {
+        system = made.layer(walk, frame, Layer::Shared, &shared.prompt, &shared.see)?;
+    }
+    if let Some(stage) = &frame.stage.context {
+        let text = made.layer(walk, frame, Layer::Stage, &stage.prompt, &stage.see)?;
+        if !system.is_empty() {
+            system.push_str("\n\n");
+        }
+        system.push_str(&text);
+    }
+    let mut user = made.layer(walk, frame, Layer::Task, &reason.prompt, &reason.see)?;
+    if !repairs.is_empty() {
+        let errors = format!(
+            "\n\nYour last answer was not accepted. Answer again and mend this:\n{}",
+            repairs.iter().map(|error| format!("- {error}")).collect::<Vec<_>>().join("\n")
+        );
+        made.segment("repair", Layer::Task, None, &errors, None);
+        user.push_str(&errors);
+    }
+    let schema = reason.output.digest();
+    let request = Digest::of(&[
+        b"surefoot/request/v1\0",
+        &(system.len() as u64).to_be_bytes(),
+        system.as_bytes(),
+        &(user.len() as u64).to_be_bytes(),
+        user.as_bytes(),
+        schema.bytes(),
+        model.as_bytes(),
+    ]);
+    let tokens_est = made.segments.iter().map(|segment| segment.tokens_est).sum();
+    let manifest = Manifest { segments: made.segments, request, output_schema: Some(schema), tokens_est };
+    let request = ModelRequest {
+        step: step.clone(),
+        workflow: walk.program.name.clone(),
+        attempt,
+        model: model.clone(),
+        system,
+        user,
+        data: Value::Map(Arc::new(made.data)),
+        output_schema: Some(reason.output.clone()),
+    };
+    Ok((request, manifest))
+}
+
+struct Made {
+    segments: Vec<Segment>,
+    data: Map,
+}
+
+impl Made {
+    fn layer(
+        &mut self,
+        walk: &Walk<'_>,
+        frame: &Frame<'_>,
+        layer: Layer,
+        prompt: &Prompt,
+        see: &[See],
+    ) -> Result<String, Stop> {
+        let mut shown = Map::new();
+        let mut appended = String::new();
+        for item in see {
+            let value = walk.compute(&item.from, frame)?;
+            let (value, reduced) = fit(item, value)?;
+            let text = value.as_str().map_or_else(|| value.to_json(), str::to_owned);
+            self.segment(&item.name, layer, Some(item.from.source()), &text, reduced);
+            // What no hole places is shown after the text, under its name.
+            if !prompt.text.roots().iter().any(|root| root.name == item.name) {
+                let _ = write!(appended, "\n\n<{name}>\n{text}\n</{name}>", name = item.name);
+            }
+            self.data.insert(item.name.clone(), value.clone());
+            shown.insert(item.name.clone(), value);
+        }
+        let holes: Vec<Value> =
+            prompt.text.roots().iter().map(|root| shown.get(&root.name).cloned().unwrap_or_default()).collect();
+        let mut text = prompt
+            .text
+            .render(&holes)
+            .map_err(|why| Stop::Failed(Failure::inside(FailureKind::Internal, format!("{}: {why}", prompt.file))))?;
+        text.truncate(text.trim_end().len());
+        self.segment(&prompt.file, layer, None, &text, None);
+        text.push_str(&appended);
+        Ok(text)
+    }
+
+    fn segment(&mut self, id: &str, layer: Layer, source: Option<&str>, text: &str, reduced: Option<Arc<str>>) {
+        self.segments.push(Segment {
+            id: id.into(),
+            layer,
+            source: source.map(Into::into),
+            digest: Digest::of(&[text.as_bytes()]),
+            bytes: text.len() as u64,
+            tokens_est: tokens_of(text),
+            reduced,
+        });
+    }
+}
+
+/// Makes an item fit its tokens, as its `overflow` says.
+fn fit(item: &See, value: Value) -> Result<(Value, Option<Arc<str>>), Stop> {
+    let Some(limit) = item.tokens else { return Ok((value, None)) };
+    let size = |value: &Value| tokens_of(&value.as_str().map_or_else(|| value.to_json(), str::to_owned));
+    let before = size(&value);
+    if before <= limit {
+        return Ok((value, None));
+    }
+    let fitted = match (&value, item.overflow) {
+        (Value::Text(text), Overflow::Truncate) => {
+            let most = usize::try_from(limit.saturating_mul(3)).unwrap_or(usize::MAX);
+            Some(Value::text(&text[..text.floor_char_boundary(most)]))
+        }
+        (Value::List(items), Overflow::DropLast) => {
+            let mut kept = items.as_ref().clone();
+            while size(&Value::list(kept.iter().cloned())) > limit && kept.pop().is_some() {}
+            Some(Value::list(kept))
+        }
+        _ => None,
+    };
+    match fitted {
+        Some(fitted) => {
+            let how = if item.overflow == Overflow::Truncate { "truncate" } else { "drop_last" };
+            let note = format!("{how} from {before} to {} tokens", size(&fitted));
+            Ok((fitted, Some(note.into())))
+        }
+        None => {
+            let detail = format!("`{}` has about {before} tokens, {limit} fit", item.name);
+            Err(Stop::Failed(Failure::inside(FailureKind::ContextOverflow, detail)))
+        }
+    }
 }

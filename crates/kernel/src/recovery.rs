@@ -1,10 +1,12 @@
-//! Failures with names, and what may be done about each.
+//! Failures with names, what may be done about each, and which of it comes next.
 
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    expr::Template,
+    ids::Digest,
     journal::Held,
     values::{Span, Timestamp},
 };
@@ -148,4 +150,142 @@ pub enum Response {
     },
     /// No recovery is left: the step has failed.
     Fail,
+}
+
+/// One item of an `on_failure` list.
+#[derive(Debug)]
+pub enum Recovery {
+    /// `{ retry: 3, backoff: exponential, every: 1s }`.
+    Retry {
+        /// So often.
+        times: u32,
+        /// How long between.
+        backoff: Backoff,
+    },
+    /// `{ repair: 2 }`: ask again with the errors.
+    Repair {
+        /// So often.
+        times: u32,
+    },
+    /// `{ replan: 1 }`: start the step afresh.
+    Replan {
+        /// So often.
+        times: u32,
+    },
+    /// `{ model: strong }`.
+    Model(Arc<str>),
+    /// `{ stage: decline }`.
+    Stage(Arc<str>),
+    /// `{ continue_with: … }`.
+    ContinueWith(Template),
+    /// `pause`.
+    Pause,
+    /// `fail`.
+    Fail,
+}
+
+/// How long to wait between retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Before the first retry.
+    pub base: Span,
+    /// Doubled each time, up to [`Backoff::CAP`]; else always `base`.
+    pub exponential: bool,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Backoff { base: Span::from_millis(200), exponential: true }
+    }
+}
+
+impl Backoff {
+    /// No backoff waits longer; what the other side asks for still counts.
+    pub const CAP: Span = Span::from_millis(60_000);
+
+    /// How long to wait before retry number `nth` (from 0). The upper half is jitter, so that many runs do not return at once;
+    /// it comes from `seed`, so that the same retry of the same run always waits as long.
+    pub fn wait(self, nth: u32, seed: Digest) -> Span {
+        let doubled = if self.exponential { 1_i64.checked_shl(nth.min(32)).unwrap_or(i64::MAX) } else { 1 };
+        let full = self.base.micros().saturating_mul(doubled).min(Self::CAP.micros());
+        let jitter = i64::from(seed.bytes()[0]) * (full / 2) / 255;
+        Span::from_micros(full - full / 2 + jitter)
+    }
+}
+
+/// Which item of `list` comes next, if the same step has met `kind` before and answered with `answered`.
+///
+/// Items are used up in order: two `retry` items of 2 give two retries, then what stands between, then two more.
+pub fn choose<'a>(
+    list: &'a [Recovery],
+    kind: FailureKind,
+    answered: &[(Failure, Response)],
+) -> Option<(&'a Recovery, u32)> {
+    let used = |wanted: &dyn Fn(&Response) -> bool| {
+        let count = answered.iter().filter(|(failure, response)| failure.kind == kind && wanted(response)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    };
+    let retried = used(&|response| matches!(response, Response::Retry { .. }));
+    let mut retries = retried;
+    let mut repairs = used(&|response| matches!(response, Response::Repair));
+    let mut replans = used(&|response| matches!(response, Response::Replan));
+    for item in list {
+        let (times, used) = match item {
+            Recovery::Retry { times, .. } => (*times, &mut retries),
+            Recovery::Repair { times } => {
+                if repeats(kind, answered) {
+                    continue;
+                }
+                (*times, &mut repairs)
+            }
+            Recovery::Replan { times } => (*times, &mut replans),
+            Recovery::Model(model) => {
+                let before = used(&|response| matches!(response, Response::Model { model: other } if other == model));
+                if before > 0 {
+                    continue;
+                }
+                return Some((item, 0));
+            }
+            Recovery::Stage(_) | Recovery::ContinueWith(_) | Recovery::Pause | Recovery::Fail => {
+                return Some((item, 0));
+            }
+        };
+        if *used < times {
+            let nth = if matches!(item, Recovery::Retry { .. }) { retried } else { 0 };
+            return Some((item, nth));
+        }
+        *used -= times;
+    }
+    None
+}
+
+/// Whether the last two failures of `kind` said the same although the first was to be repaired: another repair is no progress.
+fn repeats(kind: FailureKind, answered: &[(Failure, Response)]) -> bool {
+    let mut repairs = answered
+        .iter()
+        .rev()
+        .filter(|(failure, response)| failure.kind == kind && matches!(response, Response::Repair))
+        .map(|(failure, _)| &failure.detail);
+    matches!((repairs.next(), repairs.next()), (Some(last), Some(before)) if last == before)
+}
+
+/// What is done about a failure that no `on_failure` list names: nothing that could do harm twice.
+pub fn by_default(failure: &Failure) -> &'static [Recovery] {
+    const PATIENT: &[Recovery] =
+        &[Recovery::Retry { times: 4, backoff: Backoff { base: Span::from_millis(200), exponential: true } }];
+    const REPAIR: &[Recovery] = &[Recovery::Repair { times: 2 }];
+    match (failure.kind, failure.phase) {
+        // Every effect class that exists may be sent again: `read` changes nothing, `idempotent` carries the same key.
+        (FailureKind::ToolError | FailureKind::ToolTimeout, _)
+        | (
+            FailureKind::ProviderRateLimited
+            | FailureKind::ProviderOverloaded
+            | FailureKind::ProviderError
+            | FailureKind::ProviderTimeout,
+            _,
+        ) => PATIENT,
+        (_, Phase::NotSent) => PATIENT,
+        (FailureKind::InvalidOutput | FailureKind::BadReasoning, _) => REPAIR,
+        _ => &[],
+    }
 }

@@ -18,7 +18,9 @@ fn request(step: &str, attempt: u32) -> ModelRequest {
         system: String::new(),
         user: String::new(),
         data: Value::from_json(br#"{"page":{"title":"Home","n":3},"empty":null}"#).unwrap(),
-        output_schema: Some(Arc::new(serde_json::json!({"type": "object"}))),
+        output_schema: Some(
+            kernel::schema::Schema::from_json(&serde_json::json!({"type": "object"})).expect("a schema"),
+        ),
     }
 }
 
@@ -149,7 +151,8 @@ answers:
         0 is too small: at least 1
         an answer knows what its step was shown, not how the step `b` went
         `detail` belongs to a `failure`
-    "#]].assert_eq(&complaints(text));
+    "#]]
+    .assert_eq(&complaints(text));
     let complaint = &Script::parse(&"cases/a.yaml".into(), text).unwrap_err()[0];
     assert_eq!((complaint.file.as_ref(), complaint.at.unwrap().line), ("cases/a.yaml", 3));
 }

@@ -1,0 +1,645 @@
+//! What may start now: the second pure function.
+//!
+//! [`next`] walks from the innermost stage to every open body and asks each step in progress what follows. It reads nothing:
+//! what it lacks it asks for with [`Next::Look`] and is called again. The order of its answers is the order of the program.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Arc,
+};
+
+use crate::{
+    context::ModelRequest,
+    expr::{Condition, Expr, Root, RootKind, Template},
+    governance::Permit,
+    ids::{Digest, RunId, StepPath},
+    journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held},
+    recovery::{self, Failure, FailureKind, Recovery, Response},
+    run::{Bodies, Body, Doing, Open, RunState, Sequence, Slot, Values},
+    step::Step,
+    values::{Timestamp, Value},
+    workflow::{Program, Stage},
+};
+
+/// What comes in from outside: the kernel asks nobody.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// The epoch of the caller's claim.
+    pub epoch: u64,
+    /// Blobs of this run that were looked up, as values.
+    pub blobs: &'a BTreeMap<Digest, Value>,
+    /// Steps whose call or model request is on its way in this process.
+    pub in_flight: &'a BTreeSet<StepPath>,
+}
+
+/// An event to append, and the blobs that it names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// What happened.
+    pub event: Event,
+    /// What it names.
+    pub blobs: Vec<Blob>,
+}
+
+impl Record {
+    /// An event that names no blob.
+    pub fn of(event: Event) -> Record {
+        Record { event, blobs: Vec::new() }
+    }
+}
+
+/// A call of a registered pure Rust function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NativeCall {
+    /// The step.
+    pub step: StepPath,
+    /// `name@version`.
+    pub function: Arc<str>,
+    /// Its arguments.
+    pub input: Value,
+}
+
+/// Why a run may sleep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suspend {
+    /// Until when, if time alone ends it.
+    pub until: Option<Timestamp>,
+    /// For what, in words.
+    pub waits_for: Arc<str>,
+    /// It was paused: only a person ends that.
+    pub paused: bool,
+}
+
+/// Something that may happen now.
+#[derive(Debug)]
+pub enum Next {
+    /// Decided; nothing to do outside.
+    Record(Record),
+    /// Blobs that an expression reads; call again with them.
+    Look(Vec<BlobRef>),
+    /// A model to ask; its `ModelAsked` must be durable before.
+    Ask(Box<ModelRequest>),
+    /// A tool to call; its intent must be durable before.
+    Call(Permit),
+    /// A pure function to run.
+    Native(NativeCall),
+    /// Nothing to do until then, once nothing is in flight.
+    Suspend(Suspend),
+    /// The last entry.
+    Finish(Record),
+}
+
+/// Why an expression gave nothing.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It reads blobs that are not at hand.
+    Look(Vec<BlobRef>),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl Stop {
+    fn internal(detail: String) -> Stop {
+        Stop::Failed(Failure::inside(FailureKind::Internal, detail))
+    }
+}
+
+/// A run that is to be started, checked.
+#[derive(Debug)]
+pub struct Starting {
+    /// The first entry.
+    pub first: Entry,
+    /// Blobs that it names.
+    pub blobs: Vec<Blob>,
+    /// Business keys as texts, for lists.
+    pub about: BTreeMap<Arc<str>, String>,
+    /// SHA-256 over the input.
+    pub input: Digest,
+}
+
+/// Checks `input` and makes the first entry.
+///
+/// # Errors
+/// The input does not fit the workflow's schema (one sentence for each place), or a business key cannot be computed.
+pub fn start(
+    program: &Program,
+    run: RunId,
+    epoch: u64,
+    input: &Value,
+    now: Timestamp,
+    salt: [u8; 16],
+) -> Result<Starting, Vec<String>> {
+    if let Some(schema) = &program.input {
+        schema.validate(input)?;
+    }
+    let mut keys = BTreeMap::new();
+    for (key, template) in &program.about {
+        let values: Vec<Value> = template.roots().iter().map(|_| input.clone()).collect();
+        let value = template.eval(&values).map_err(|why| vec![format!("about.{key}: {why}")])?;
+        keys.insert(key.clone(), value);
+    }
+    let about = if keys.is_empty() { Value::Null } else { Value::map(keys.clone()) };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_json(), str::to_owned);
+    let mut blobs = Vec::new();
+    let event = Event::RunStarted {
+        bundle: program.bundle,
+        workflow: program.name.clone(),
+        stages: program.order.clone(),
+        input: Held::hold(input.clone(), &mut blobs),
+        about,
+    };
+    Ok(Starting {
+        first: Entry::seal(run, Head::START, epoch, now, salt, &event),
+        blobs,
+        about: keys.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
+        input: input.digest(),
+    })
+}
+
+/// Everything that may start now, in program order. Empty only while something is in flight.
+pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next> {
+    let mut walk = Walk::new(program, state, facts);
+    if state.end.is_some() {
+        return Vec::new();
+    }
+    if let Some(failure) = &state.failed {
+        walk.finish(End::Failed, None, Some(failure.clone()));
+        return walk.out;
+    }
+    let drain = state.paused || state.cancelling;
+    match state.stages.last() {
+        Some(top) => walk.stage(&top.stage, &top.steps, drain),
+        None => walk.result(),
+    }
+    if drain && walk.out.is_empty() && facts.in_flight.is_empty() {
+        if state.cancelling {
+            walk.finish(End::Cancelled, None, None);
+        } else {
+            walk.out.push(Next::Suspend(Suspend {
+                until: None,
+                waits_for: "a person to resume it".into(),
+                paused: true,
+            }));
+        }
+        return walk.out;
+    }
+    if !drain && let Some(waiting) = walk.waiting() {
+        walk.out.push(Next::Suspend(waiting));
+    }
+    walk.out
+}
+
+/// One pass over what is in progress.
+pub(crate) struct Walk<'a> {
+    pub program: &'a Program,
+    pub state: &'a RunState,
+    pub facts: &'a Facts<'a>,
+    out: Vec<Next>,
+    until: Option<Timestamp>,
+    waits: Vec<String>,
+    taken: BTreeSet<u64>,
+}
+
+/// Where names are looked up: a frame and those around it.
+pub(crate) struct Frame<'f> {
+    around: Option<&'f Frame<'f>>,
+    values: &'f Values,
+    inner: Option<&'f Inner<'f>>,
+    output: Option<&'f Value>,
+    /// What stands before a step's name in its path.
+    prefix: String,
+    /// The stage that this is part of.
+    pub stage: &'f Stage,
+    /// Start nothing new; bring open actions to their end.
+    drain: bool,
+}
+
+/// How a list of steps stands.
+pub(crate) enum Walked {
+    /// All steps are over.
+    Over,
+    /// One failed for good.
+    Failed(Failure),
+    /// One is in progress.
+    Busy,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(program: &'a Program, state: &'a RunState, facts: &'a Facts<'a>) -> Self {
+        Walk { program, state, facts, out: Vec::new(), until: None, waits: Vec::new(), taken: BTreeSet::new() }
+    }
+
+    fn stage(&mut self, name: &str, steps: &'a Sequence, drain: bool) {
+        let Some(stage) = self.program.stage(name) else {
+            let detail = format!("the bundle has no stage `{name}`");
+            self.finish(End::Failed, None, Some(Failure::inside(FailureKind::Internal, detail)));
+            return;
+        };
+        let mut frame = Frame::outermost(&self.state.values, stage);
+        frame.drain = drain;
+        match self.steps(&stage.steps, steps, &frame) {
+            Walked::Over if !drain => self.record(Event::StageDone { stage: stage.name.clone() }),
+            // What failed for good outside of bodies fails the run: `next` saw that before.
+            Walked::Over | Walked::Failed(_) | Walked::Busy => {}
+        }
+    }
+
+    /// Asks the step in progress what follows.
+    pub(crate) fn steps(&mut self, steps: &'a [Step], at: &'a Sequence, frame: &Frame<'_>) -> Walked {
+        if let Some(failure) = &at.failed {
+            return Walked::Failed(failure.clone());
+        }
+        let Some(step) = steps.get(at.over as usize) else { return Walked::Over };
+        let open = at.open.as_deref();
+        if frame.drain && open.is_none() {
+            return Walked::Busy;
+        }
+        let visit = open.map_or(1, |open| open.visit);
+        let mut path = format!("{}{}", frame.prefix, step.name);
+        if visit > 1 {
+            let _ = write!(path, "~{visit}");
+        }
+        let path = StepPath::new(path);
+        match self.step(step, open, &path, frame) {
+            Ok(()) => {}
+            Err(Stop::Look(blobs)) => self.out.push(Next::Look(blobs)),
+            Err(Stop::Failed(failure)) => self.record(Event::StepFailed { step: path, failure }),
+        }
+        Walked::Busy
+    }
+
+    fn step(&mut self, step: &'a Step, open: Option<&'a Open>, path: &StepPath, frame: &Frame<'_>) -> Result<(), Stop> {
+        let Some(open) = open else {
+            if let Some(when) = &step.when
+                && !self.holds(when, frame)?
+            {
+                self.record(Event::StepSkipped { step: path.clone() });
+                return Ok(());
+            }
+            return step.begin(self, path, frame, None);
+        };
+        if let Some(failure) = &open.failure {
+            if frame.drain && !self.state.cancelling {
+                return Ok(());
+            }
+            let answer = self.answer(step, open, failure, path, frame)?;
+            self.push(answer);
+            return Ok(());
+        }
+        if let Some(at) = open.not_before
+            && at > self.facts.now
+        {
+            self.wait(Some(at), || format!("`{path}` is tried again"));
+            return Ok(());
+        }
+        match &open.doing {
+            Doing::Idle if frame.drain => Ok(()),
+            Doing::Idle | Doing::Asked => step.begin(self, path, frame, Some(open)),
+            // The chosen stages are on the stack: `next` walks the innermost one.
+            Doing::Deciding { .. } => Ok(()),
+            _ => step.go_on(self, open, path, frame),
+        }
+    }
+
+    /// What is done about a failure.
+    fn answer(
+        &mut self,
+        step: &Step,
+        open: &Open,
+        failure: &Failure,
+        path: &StepPath,
+        frame: &Frame<'_>,
+    ) -> Result<Record, Stop> {
+        let mut blobs = Vec::new();
+        let kind = failure.kind;
+        let declared = if self.state.cancelling {
+            Some(&[][..])
+        } else if step.is_block() {
+            step.on_failure.get(&kind).map(Vec::as_slice)
+        } else {
+            let stage = frame.stage.on_failure.get(&kind);
+            let nearest = step.on_failure.get(&kind).or(stage).or_else(|| self.program.on_failure.get(&kind));
+            nearest.map(Vec::as_slice)
+        };
+        let fallback = if step.is_block() { &[] } else { recovery::by_default(failure) };
+        let list = declared.unwrap_or(fallback);
+        let response = match recovery::choose(list, kind, &open.answered) {
+            None | Some((Recovery::Fail, _)) => Response::Fail,
+            Some((Recovery::Retry { backoff, .. }, nth)) => {
+                let seed = Digest::of(&[&self.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
+                let wait = backoff.wait(nth, seed).max(failure.retry_after.unwrap_or_default());
+                Response::Retry { at: self.facts.now + wait }
+            }
+            Some((Recovery::Repair { .. }, _)) => Response::Repair,
+            Some((Recovery::Replan { .. }, _)) => Response::Replan,
+            Some((Recovery::Model(model), _)) => Response::Model { model: model.clone() },
+            Some((Recovery::Stage(stage), _)) if !self.state.began.contains(stage) => {
+                Response::Stage { stage: stage.clone() }
+            }
+            // A stage runs once: going back to one that began would give its steps two values.
+            Some((Recovery::Stage(_), _)) => Response::Fail,
+            Some((Recovery::Pause, _)) => Response::Pause,
+            Some((Recovery::ContinueWith(template), _)) => {
+                let output = self.evaluate(template, frame)?;
+                Response::ContinueWith { output: Held::hold(output, &mut blobs) }
+            }
+        };
+        Ok(Record { event: Event::FailureAnswered { step: path.clone(), response }, blobs })
+    }
+
+    fn result(&mut self) {
+        let Some(last) = self.program.stages.last() else {
+            self.finish(End::Completed, Some(Value::Null), None);
+            return;
+        };
+        let frame = Frame::outermost(&self.state.values, last);
+        let Some(result) = &self.program.result else {
+            self.finish(End::Completed, Some(Value::Null), None);
+            return;
+        };
+        match self.evaluate(&result.value, &frame) {
+            Err(Stop::Look(blobs)) => self.out.push(Next::Look(blobs)),
+            Err(Stop::Failed(failure)) => self.finish(End::Failed, None, Some(failure)),
+            Ok(value) => {
+                let complaints = result.schema.as_ref().and_then(|schema| schema.validate(&value).err());
+                match complaints {
+                    None => self.finish(End::Completed, Some(value), None),
+                    Some(complaints) => {
+                        let detail = format!("the result does not fit its schema: {}", complaints.join("; "));
+                        let failure = Failure::inside(FailureKind::ContractViolated, detail);
+                        self.finish(End::Failed, None, Some(failure));
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, end: End, result: Option<Value>, failure: Option<Failure>) {
+        let mut blobs = Vec::new();
+        let result = result.map(|value| Held::hold(value, &mut blobs));
+        self.out.push(Next::Finish(Record { event: Event::RunFinished { end, result, failure }, blobs }));
+    }
+
+    fn waiting(&mut self) -> Option<Suspend> {
+        if self.waits.is_empty() {
+            return None;
+        }
+        let more = self.waits.len() - 1;
+        let mut waits_for = self.waits.swap_remove(0);
+        if more > 0 {
+            let _ = write!(waits_for, " and {more} more");
+        }
+        Some(Suspend { until: self.until, waits_for: waits_for.into(), paused: false })
+    }
+
+    /// A step can do nothing until `until`, or until something comes from outside.
+    pub(crate) fn wait(&mut self, until: Option<Timestamp>, what: impl FnOnce() -> String) {
+        self.until = match (self.until, until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.waits.push(what());
+    }
+
+    pub(crate) fn record(&mut self, event: Event) {
+        self.push(Record::of(event));
+    }
+
+    pub(crate) fn push(&mut self, record: Record) {
+        self.out.push(Next::Record(record));
+    }
+
+    pub(crate) fn then(&mut self, next: Next) {
+        self.out.push(next);
+    }
+
+    /// Whether something of this step is on its way in this process.
+    pub(crate) fn in_flight(&self, path: &StepPath) -> bool {
+        self.facts.in_flight.contains(path)
+    }
+
+    /// The oldest signal with one of these names that no other wait of this pass takes.
+    pub(crate) fn take(&mut self, names: &[Arc<str>]) -> Option<&'a crate::run::Signal> {
+        let signal =
+            self.state.mailbox.iter().find(|one| names.contains(&one.name) && !self.taken.contains(&one.message))?;
+        self.taken.insert(signal.message);
+        Some(signal)
+    }
+
+    /// Asks the steps of one body what follows.
+    pub(crate) fn body(&mut self, body: Option<&'a Body>, frame: &Frame<'_>, inner: &Inner<'a>) -> Walked {
+        static NOTHING: Body =
+            Body { steps: Sequence { over: 0, open: None, last: None, failed: None }, values: Values::new() };
+        let body = body.unwrap_or(&NOTHING);
+        self.steps(inner.steps, &body.steps, &frame.inside(&body.values, inner))
+    }
+
+    /// What a finished body gives: `gives`, or the value of its last step.
+    pub(crate) fn gives(
+        &self,
+        gives: Option<&Template>,
+        body: Option<&Body>,
+        frame: &Frame<'_>,
+        inner: &Inner<'_>,
+    ) -> Result<Value, Stop> {
+        let none = Values::new();
+        let values = body.map_or(&none, |body| &body.values);
+        let Some(gives) = gives else {
+            let last = body.and_then(|body| body.steps.last.as_ref()).and_then(|name| values.get(name));
+            return match last {
+                Some(Slot::Gave(held)) => self.unhold(held),
+                Some(Slot::Skipped) | None => Ok(Value::Null),
+            };
+        };
+        self.evaluate(gives, &frame.inside(values, inner))
+    }
+
+    /// Whether any action of these bodies still waits for its answer.
+    pub(crate) fn acting(bodies: &Bodies) -> bool {
+        bodies.open.values().any(|body| acting_in(&body.steps))
+    }
+
+    /// The value itself, or a request to look the blob up.
+    pub(crate) fn unhold(&self, held: &Held) -> Result<Value, Stop> {
+        match held {
+            Held::Value(value) => Ok(value.clone()),
+            Held::Blob(blob) => match self.facts.blobs.get(&blob.digest) {
+                Some(value) => Ok(value.clone()),
+                None => Err(Stop::Look(vec![*blob])),
+            },
+        }
+    }
+
+    pub(crate) fn holds(&self, condition: &Condition, frame: &Frame<'_>) -> Result<bool, Stop> {
+        let values = self.gather(condition.roots(), frame)?;
+        condition.eval(&values).map_err(|why| Stop::internal(format!("`{}`: {why}", condition.source())))
+    }
+
+    pub(crate) fn compute(&self, expr: &Expr, frame: &Frame<'_>) -> Result<Value, Stop> {
+        let values = self.gather(expr.roots(), frame)?;
+        expr.eval(&values).map_err(|why| Stop::internal(format!("`{}`: {why}", expr.source())))
+    }
+
+    pub(crate) fn evaluate(&self, template: &Template, frame: &Frame<'_>) -> Result<Value, Stop> {
+        let values = self.gather(template.roots(), frame)?;
+        template.eval(&values).map_err(Stop::internal)
+    }
+
+    pub(crate) fn gather(&self, roots: &[Root], frame: &Frame<'_>) -> Result<Vec<Value>, Stop> {
+        let mut values = Vec::with_capacity(roots.len());
+        let mut missing = Vec::new();
+        for root in roots {
+            match self.name(root, frame) {
+                Ok(value) => values.push(value),
+                Err(Stop::Look(blobs)) => missing.extend(blobs),
+                Err(failed) => return Err(failed),
+            }
+        }
+        if missing.is_empty() { Ok(values) } else { Err(Stop::Look(missing)) }
+    }
+
+    fn name(&self, root: &Root, frame: &Frame<'_>) -> Result<Value, Stop> {
+        let slot = frame.slot(&root.name);
+        match root.what {
+            RootKind::Ran => return Ok(Value::Bool(matches!(slot, Some(Slot::Gave(_))))),
+            RootKind::Meta => return Ok(Value::map([("ran", Value::Bool(slot.is_some()))])),
+            RootKind::Value => {}
+        }
+        if let Some(value) = frame.local(&root.name) {
+            return Ok(value);
+        }
+        match (&*root.name, slot) {
+            (_, Some(Slot::Gave(held))) => self.unhold(held),
+            ("input", None) => match &self.state.start {
+                Some(start) => self.unhold(&start.input),
+                None => Ok(Value::Null),
+            },
+            ("run", None) => Ok(self.run_value()),
+            // A step that was skipped, or that stands in a stage which was not chosen.
+            (_, Some(Slot::Skipped) | None) => Ok(Value::Null),
+        }
+    }
+
+    fn run_value(&self) -> Value {
+        let start = self.state.start.as_ref();
+        Value::map([
+            ("id", Value::from(self.state.run.to_string())),
+            ("workflow", Value::Text(self.program.name.clone())),
+            ("started_at", start.map_or(Value::Null, |start| start.at.to_string().into())),
+            ("about", start.map_or(Value::Null, |start| start.about.clone())),
+        ])
+    }
+}
+
+/// One body of a block: its steps, and what its frame has of its own.
+#[derive(Debug)]
+pub(crate) struct Inner<'p> {
+    /// The body's path: `read[17]`.
+    pub path: String,
+    /// What is done in it.
+    pub steps: &'p [Step],
+    /// The item, under the name that `as` gives it.
+    pub item: Option<(Arc<str>, Value)>,
+    /// The item's or turn's number.
+    pub index: Option<u32>,
+    /// Start nothing new in it.
+    pub drain: bool,
+}
+
+impl<'f> Frame<'f> {
+    /// Outside of all bodies.
+    pub(crate) fn outermost(values: &'f Values, stage: &'f Stage) -> Frame<'f> {
+        Frame { around: None, values, inner: None, output: None, prefix: String::new(), stage, drain: false }
+    }
+
+    /// The frame of a body.
+    pub(crate) fn inside<'g>(&'g self, values: &'g Values, inner: &'g Inner<'g>) -> Frame<'g> {
+        Frame {
+            around: Some(self),
+            values,
+            inner: Some(inner),
+            output: None,
+            prefix: format!("{}/", inner.path),
+            stage: self.stage,
+            drain: self.drain || inner.drain,
+        }
+    }
+
+    /// The same frame with `output` bound, for `check`.
+    pub(crate) fn with_output<'g>(&'g self, output: &'g Value) -> Frame<'g> {
+        Frame {
+            around: self.around,
+            values: self.values,
+            inner: self.inner,
+            output: Some(output),
+            prefix: self.prefix.clone(),
+            stage: self.stage,
+            drain: self.drain,
+        }
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.drain
+    }
+
+    fn slot(&self, name: &str) -> Option<&Slot> {
+        let mut frame = Some(self);
+        while let Some(here) = frame {
+            if let Some(slot) = here.values.get(name) {
+                return Some(slot);
+            }
+            frame = here.around;
+        }
+        None
+    }
+
+    fn local(&self, name: &str) -> Option<Value> {
+        if name == "output" {
+            return self.output.cloned();
+        }
+        let mut frame = Some(self);
+        while let Some(here) = frame {
+            if let Some(inner) = here.inner {
+                match (&inner.item, inner.index) {
+                    (Some((item, value)), _) if **item == *name || name == "item" => return Some(value.clone()),
+                    (_, Some(index)) if name == "index" => return Some(index.into()),
+                    _ => {}
+                }
+            }
+            frame = here.around;
+        }
+        None
+    }
+}
+
+fn acting_in(steps: &Sequence) -> bool {
+    steps.open.as_deref().is_some_and(|open| match &open.doing {
+        Doing::Acting(acting) => acting.open,
+        Doing::Bodies(bodies) => Walk::acting(bodies),
+        _ => false,
+    })
+}
+
+/// What a message of the inbox becomes when the owner folds it. `None`: this version knows no such message.
+pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -> Option<Record> {
+    let control = match kind {
+        "signal" => {
+            let mut blobs = Vec::new();
+            let event = Event::SignalReceived {
+                message: number,
+                name: name.into(),
+                body: Held::hold(body, &mut blobs),
+                sender: sender.into(),
+            };
+            return Some(Record { event, blobs });
+        }
+        "pause" => Control::Pause,
+        "resume" => Control::Resume,
+        "cancel" => Control::Cancel,
+        _ => return None,
+    };
+    Some(Record::of(Event::ControlReceived { message: number, control, sender: sender.into() }))
+}

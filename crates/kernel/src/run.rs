@@ -1,0 +1,789 @@
+//! The state of a run: a pure fold of its journal.
+//!
+//! [`RunState::apply`] is incremental and knows no program: an event says enough by itself. An event that does not fit the
+//! state is an error, never a shrug.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    governance::{Proposal, Verdict},
+    ids::{Digest, FrameKey, IdempotencyKey, RunId, Segment, StepPath},
+    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, StepResult, Usage},
+    recovery::{Failure, FailureKind, Response},
+    values::{Timestamp, Value},
+};
+
+/// What a name stands for once its step is over.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Slot {
+    /// The step gave this.
+    Gave(Held),
+    /// The step was skipped: its value is `none`.
+    Skipped,
+}
+
+/// Values of finished steps, by step name.
+pub type Values = BTreeMap<Arc<str>, Slot>;
+
+/// Everything that the journal says about a run, as far as the rest of it still matters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunState {
+    /// Which run.
+    pub run: RunId,
+    /// The last entry applied.
+    pub head: Head,
+    /// The epoch of the last entry applied.
+    pub epoch: u64,
+    /// The time of the last entry applied: what is decided later is never earlier.
+    pub at: Timestamp,
+    /// From the first entry.
+    pub start: Option<Start>,
+    /// Values of finished steps outside of bodies.
+    pub values: Values,
+    /// The stages in progress, innermost last: a `decide` runs the chosen stages inside itself.
+    pub stages: Vec<StageFrame>,
+    /// Stages that began, in any way.
+    pub began: BTreeSet<Arc<str>>,
+    /// Signals that no `wait` has taken yet, oldest first.
+    pub mailbox: Vec<Signal>,
+    /// The last inbox message that the journal holds.
+    pub inbox_read: u64,
+    /// A person or a declared recovery paused the run.
+    pub paused: bool,
+    /// A person asked the run to end.
+    pub cancelling: bool,
+    /// A step failed for good outside of bodies: the run will fail.
+    pub failed: Option<Failure>,
+    /// Set by the last entry.
+    pub end: Option<Ended>,
+    /// What all model calls together were billed.
+    pub usage: Usage,
+    /// Steps done, skipped or failed for good, bodies included.
+    pub steps: u64,
+}
+
+/// What the first entry said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// The frozen project.
+    pub bundle: Digest,
+    /// The workflow's name.
+    pub workflow: Arc<str>,
+    /// What the run works on.
+    pub input: Held,
+    /// Business keys.
+    pub about: Value,
+    /// When it began.
+    pub at: Timestamp,
+}
+
+/// What the last entry said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// How.
+    pub end: End,
+    /// The workflow's result.
+    pub result: Option<Held>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A signal that waits to be taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signal {
+    /// Its number in the inbox.
+    pub message: u64,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it carries.
+    pub body: Held,
+    /// Who sent it.
+    pub sender: Arc<str>,
+}
+
+/// A stage in progress.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageFrame {
+    /// Its name.
+    pub stage: Arc<str>,
+    /// How far it is.
+    pub steps: Sequence,
+    /// The stages after it on the same level.
+    pub queue: Vec<Arc<str>>,
+}
+
+/// How far a list of steps is. Steps run in the order written, so one number and one open step tell all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sequence {
+    /// So many are over.
+    pub over: u32,
+    /// The one in progress.
+    pub open: Option<Box<Open>>,
+    /// The name of the last one that is over.
+    pub last: Option<Arc<str>>,
+    /// The one in progress failed, and no recovery was left.
+    pub failed: Option<Failure>,
+}
+
+/// A step in progress.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// Its name.
+    pub name: Arc<str>,
+    /// From 1; raised by a replan.
+    pub visit: u32,
+    /// Sendings in this visit.
+    pub attempt: u32,
+    /// What it is about.
+    pub doing: Doing,
+    /// A failure that nothing has been done about yet.
+    pub failure: Option<Failure>,
+    /// Failures met and what was done about each, oldest first.
+    pub answered: Vec<(Failure, Response)>,
+    /// Not to be tried again before this.
+    pub not_before: Option<Timestamp>,
+    /// A recovery chose another model.
+    pub model: Option<Arc<str>>,
+}
+
+/// What a step in progress is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Doing {
+    /// Nothing: it failed before anything began, or is to begin anew.
+    Idle,
+    /// The stages that a `decide` chose are running; then it gives this.
+    Deciding {
+        /// `{rule, then}`.
+        output: Value,
+    },
+    /// A model was asked.
+    Asking {
+        /// In which epoch: an answer asked for in an earlier one will never come.
+        epoch: u64,
+        /// Digest of the rendered request.
+        request: Digest,
+    },
+    /// A model call failed; it may be asked again.
+    Asked,
+    /// An action has an intent.
+    Acting(Box<Acting>),
+    /// A wait.
+    Waiting {
+        /// When it ends by itself.
+        until: Option<Timestamp>,
+        /// What ends it.
+        signals: Vec<Arc<str>>,
+    },
+    /// Bodies over items, branches or turns.
+    Bodies(Box<Bodies>),
+}
+
+/// An action with an intent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Acting {
+    /// What is done.
+    pub proposal: Proposal,
+    /// Who allowed it.
+    pub verdict: Verdict,
+    /// The same for every sending.
+    pub key: IdempotencyKey,
+    /// In which epoch it was last sent.
+    pub epoch: u64,
+    /// It was sent and no answer is recorded.
+    pub open: bool,
+}
+
+/// The bodies of a block.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bodies {
+    /// What an `each` froze.
+    pub items: Option<Held>,
+    /// How many bodies there are.
+    pub count: u32,
+    /// The names of a `parallel`'s branches, in the order written.
+    pub branches: Vec<Arc<str>>,
+    /// The bodies in progress.
+    pub open: BTreeMap<u32, Body>,
+    /// What each body came to.
+    pub results: Vec<Option<BodyResult>>,
+    /// All bodies before this one are over.
+    pub first: u32,
+    /// How many are over.
+    pub over: u32,
+    /// How many gave something.
+    pub gave: u32,
+    /// The first that failed.
+    pub failed: Option<Failure>,
+}
+
+/// One body in progress.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Body {
+    /// How far it is.
+    pub steps: Sequence,
+    /// Values of its finished steps.
+    pub values: Values,
+}
+
+/// An event that does not fit the state.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Illegal {
+    /// It cannot happen now.
+    #[error("{event} cannot follow in a run where {state}")]
+    Event {
+        /// The event in words.
+        event: String,
+        /// The state in words.
+        state: String,
+    },
+    /// The entry itself is damaged.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+impl RunState {
+    /// Before the first entry.
+    pub fn new(run: RunId) -> RunState {
+        RunState {
+            run,
+            head: Head::START,
+            epoch: 0,
+            at: Timestamp::default(),
+            start: None,
+            values: Values::new(),
+            stages: Vec::new(),
+            began: BTreeSet::new(),
+            mailbox: Vec::new(),
+            inbox_read: 0,
+            paused: false,
+            cancelling: false,
+            failed: None,
+            end: None,
+            usage: Usage::default(),
+            steps: 0,
+        }
+    }
+
+    /// Folds a whole journal, or the part of one after this state; verifies the chain on the way.
+    pub fn fold<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) -> Result<(), Illegal> {
+        for entry in entries {
+            entry.verify(self.run, self.head)?;
+            if entry.epoch < self.epoch {
+                return Err(Broken::Epoch { seq: entry.seq, epoch: entry.epoch, before: self.epoch }.into());
+            }
+            let event = entry.event()?;
+            self.apply(entry, event)?;
+        }
+        Ok(())
+    }
+
+    /// Applies the next entry, whose `event` the caller has at hand. The caller vouches for the chain.
+    pub fn apply(&mut self, entry: &Entry, event: Event) -> Result<(), Illegal> {
+        (self.epoch, self.at) = (entry.epoch, entry.at);
+        self.event(event)?;
+        self.head = entry.head();
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm an event, in the order of the journal's file")]
+    fn event(&mut self, event: Event) -> Result<(), Illegal> {
+        if self.end.is_some() || (self.start.is_none() != matches!(event, Event::RunStarted { .. })) {
+            return Err(self.illegal(&event));
+        }
+        let (at, epoch) = (self.at, self.epoch);
+        match event {
+            Event::RunStarted { bundle, workflow, stages, input, about } => {
+                self.start = Some(Start { bundle, workflow, input, about, at });
+                self.enter(stages);
+                Ok(())
+            }
+            Event::StepDone { ref step, ref output } => {
+                let output = output.clone();
+                let mut place = self.locate(step, &event)?;
+                let fits = match &place.steps.open {
+                    None => true,
+                    Some(open) => open.failure.is_none() && matches!(open.doing, Doing::Idle | Doing::Bodies(_)),
+                };
+                if !fits {
+                    return Err(place.illegal(&event));
+                }
+                place.close(Slot::Gave(output), &event)?;
+                self.steps += 1;
+                Ok(())
+            }
+            Event::StepSkipped { ref step } => {
+                let mut place = self.locate(step, &event)?;
+                if place.steps.open.is_some() {
+                    return Err(place.illegal(&event));
+                }
+                place.close(Slot::Skipped, &event)?;
+                self.steps += 1;
+                Ok(())
+            }
+            Event::Decided { ref step, rule, ref then, .. } => {
+                let output = Value::map([
+                    ("rule", rule.map_or(Value::Null, Value::from)),
+                    ("then", Value::list(then.iter().map(|stage| Value::Text(stage.clone())))),
+                ]);
+                let mut place = self.locate(step, &event)?;
+                if place.steps.open.as_ref().is_some_and(|open| open.failure.is_some() || open.doing != Doing::Idle) {
+                    return Err(place.illegal(&event));
+                }
+                if then.is_empty() {
+                    place.close(Slot::Gave(Held::Value(output)), &event)?;
+                    self.steps += 1;
+                    return Ok(());
+                }
+                if !place.outermost {
+                    return Err(place.illegal(&event));
+                }
+                place.open().doing = Doing::Deciding { output };
+                let then = then.clone();
+                self.enter(then);
+                Ok(())
+            }
+            Event::StageDone { ref stage } => {
+                let fits = self.stages.last().is_some_and(|top| top.stage == *stage && top.steps.open.is_none());
+                if !fits {
+                    return Err(self.illegal(&event));
+                }
+                self.leave(&event)
+            }
+            Event::EachOpened { ref step, ref items, count, .. } => {
+                let bodies = Bodies {
+                    items: Some(items.clone()),
+                    count,
+                    results: vec![None; count as usize],
+                    ..Bodies::default()
+                };
+                self.locate(step, &event)?.begin(Doing::Bodies(Box::new(bodies)), &event)
+            }
+            Event::ParallelOpened { ref step, ref branches } => {
+                let bodies = Bodies {
+                    count: u32::try_from(branches.len()).unwrap_or(u32::MAX),
+                    branches: branches.clone(),
+                    results: vec![None; branches.len()],
+                    ..Bodies::default()
+                };
+                self.locate(step, &event)?.begin(Doing::Bodies(Box::new(bodies)), &event)
+            }
+            Event::BodyDone { ref body, ref result } => {
+                let last = body.segments().last().expect("a path has a segment: split never gives none");
+                let mut place = self.locate(body, &event)?;
+                let Some(key) = last.frame else { return Err(place.illegal(&event)) };
+                let result = result.clone();
+                let failed = place.bodies(&event)?.finish(key, result);
+                if failed.is_none() { Err(place.illegal(&event)) } else { Ok(()) }
+            }
+            Event::ModelAsked { ref step, attempt, ref model, ref manifest } => {
+                let request = manifest.request;
+                let model = model.clone();
+                let mut place = self.locate(step, &event)?;
+                let expected = place.steps.open.as_ref().map_or(1, |open| open.attempt + 1);
+                let fits = place.steps.open.as_ref().is_none_or(|open| match open.doing {
+                    Doing::Idle | Doing::Asked => open.failure.is_none(),
+                    Doing::Asking { epoch: before, .. } => before < epoch,
+                    _ => false,
+                });
+                if !fits || attempt != expected {
+                    return Err(place.illegal(&event));
+                }
+                let open = place.open();
+                (open.attempt, open.not_before, open.model) = (attempt, None, Some(model));
+                open.doing = Doing::Asking { epoch, request };
+                Ok(())
+            }
+            Event::ModelAnswered { ref step, attempt, ref result, usage, .. } => {
+                let result = result.clone();
+                let mut place = self.locate(step, &event)?;
+                let fits = place
+                    .steps
+                    .open
+                    .as_ref()
+                    .is_some_and(|open| open.attempt == attempt && matches!(open.doing, Doing::Asking { .. }));
+                if !fits {
+                    return Err(place.illegal(&event));
+                }
+                let done = match result {
+                    StepResult::Done(output) => {
+                        place.close(Slot::Gave(output), &event)?;
+                        1
+                    }
+                    StepResult::Failed(failure) => {
+                        let open = place.open();
+                        (open.doing, open.failure) = (Doing::Asked, Some(failure));
+                        0
+                    }
+                };
+                self.steps += done;
+                self.usage.input += usage.input;
+                self.usage.cache_read += usage.cache_read;
+                self.usage.cache_write += usage.cache_write;
+                self.usage.output += usage.output;
+                self.usage.reasoning += usage.reasoning;
+                Ok(())
+            }
+            Event::ActionJudged { ref step, ref verdict, .. } => {
+                let Verdict::Deny { reason, .. } = verdict else { return Err(self.illegal(&event)) };
+                let failure = Failure::inside(FailureKind::PermissionDenied, reason.clone());
+                self.locate(step, &event)?.fail(failure, &event)
+            }
+            Event::ActionStarted { ref step, attempt, ref proposal, ref verdict, ref key } => {
+                let acting = Acting {
+                    proposal: proposal.clone(),
+                    verdict: verdict.clone(),
+                    key: key.clone(),
+                    epoch,
+                    open: true,
+                };
+                let mut place = self.locate(step, &event)?;
+                let allowed = matches!(acting.verdict, Verdict::Allow { .. });
+                if attempt != 1 || !allowed {
+                    return Err(place.illegal(&event));
+                }
+                place.begin(Doing::Acting(Box::new(acting)), &event)?;
+                place.open().attempt = attempt;
+                Ok(())
+            }
+            Event::ActionResent { ref step, attempt } => {
+                let place = self.locate(step, &event)?;
+                match place.steps.open.as_deref_mut() {
+                    Some(Open { doing: Doing::Acting(acting), attempt: before, failure: None, not_before, .. })
+                        if *before + 1 == attempt && (!acting.open || acting.epoch < epoch) =>
+                    {
+                        (acting.epoch, acting.open) = (epoch, true);
+                        (*before, *not_before) = (attempt, None);
+                        Ok(())
+                    }
+                    _ => Err(place.illegal(&event)),
+                }
+            }
+            Event::ActionFinished { ref step, attempt, ref result, .. } => {
+                let result = result.clone();
+                let mut place = self.locate(step, &event)?;
+                match place.steps.open.as_deref_mut() {
+                    Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, .. })
+                        if *sent == attempt && acting.open =>
+                    {
+                        acting.open = false;
+                        if let StepResult::Failed(why) = result {
+                            *failure = Some(why);
+                            return Ok(());
+                        }
+                    }
+                    _ => return Err(place.illegal(&event)),
+                }
+                let StepResult::Done(output) = result else { return Err(place.illegal(&event)) };
+                place.close(Slot::Gave(output), &event)?;
+                self.steps += 1;
+                Ok(())
+            }
+            Event::WaitStarted { ref step, until, ref signals } => {
+                let doing = Doing::Waiting { until, signals: signals.clone() };
+                self.locate(step, &event)?.begin(doing, &event)
+            }
+            Event::WaitEnded { ref step, message, ref output } => {
+                let output = output.clone();
+                let taken = message.map(|message| self.mailbox.iter().position(|signal| signal.message == message));
+                let mut place = self.locate(step, &event)?;
+                let waits = place.steps.open.as_ref().is_some_and(|open| matches!(open.doing, Doing::Waiting { .. }));
+                if !waits || taken == Some(None) {
+                    return Err(place.illegal(&event));
+                }
+                place.close(Slot::Gave(output), &event)?;
+                if let Some(Some(index)) = taken {
+                    self.mailbox.remove(index);
+                }
+                self.steps += 1;
+                Ok(())
+            }
+            Event::SignalReceived { message, ref name, ref body, ref sender } => {
+                if message <= self.inbox_read {
+                    return Err(self.illegal(&event));
+                }
+                self.inbox_read = message;
+                self.mailbox.push(Signal { message, name: name.clone(), body: body.clone(), sender: sender.clone() });
+                Ok(())
+            }
+            Event::ControlReceived { message, control, .. } => {
+                if message <= self.inbox_read {
+                    return Err(self.illegal(&event));
+                }
+                self.inbox_read = message;
+                match control {
+                    Control::Pause => self.paused = true,
+                    Control::Resume => self.paused = false,
+                    Control::Cancel => self.cancelling = true,
+                }
+                Ok(())
+            }
+            Event::StepFailed { ref step, ref failure } => {
+                let failure = failure.clone();
+                self.locate(step, &event)?.fail(failure, &event)
+            }
+            Event::FailureAnswered { ref step, ref response } => {
+                let response = response.clone();
+                self.answered(step, response, &event)
+            }
+            Event::RunFinished { end, ref result, ref failure } => {
+                let fits = match end {
+                    End::Completed => self.stages.is_empty() && result.is_some() && failure.is_none(),
+                    End::Failed => failure.is_some(),
+                    End::Cancelled => self.cancelling,
+                };
+                if !fits {
+                    return Err(self.illegal(&event));
+                }
+                self.end = Some(Ended { end, result: result.clone(), failure: failure.clone(), at });
+                // What no longer matters is not carried around.
+                (self.values, self.stages, self.mailbox) = (Values::new(), Vec::new(), Vec::new());
+                Ok(())
+            }
+        }
+    }
+
+    fn answered(&mut self, step: &StepPath, response: Response, event: &Event) -> Result<(), Illegal> {
+        let mut place = self.locate(step, event)?;
+        let Some(failure) = place.steps.open.as_mut().and_then(|open| open.failure.take()) else {
+            return Err(place.illegal(event));
+        };
+        let open = place.open();
+        open.answered.push((failure.clone(), response.clone()));
+        match response {
+            Response::Retry { at } => open.not_before = Some(at),
+            Response::Repair => {}
+            Response::Replan => {
+                open.visit += 1;
+                (open.attempt, open.doing) = (0, Doing::Idle);
+            }
+            Response::Model { model } => open.model = Some(model),
+            Response::Pause => self.paused = true,
+            Response::ContinueWith { output } => {
+                place.close(Slot::Gave(output), event)?;
+                self.steps += 1;
+            }
+            Response::Fail => {
+                let outermost = place.outermost;
+                place.steps.failed = Some(failure.clone());
+                self.steps += 1;
+                if outermost {
+                    self.failed = Some(failure);
+                }
+            }
+            Response::Stage { stage } => {
+                let Some(top) = self.stages.last_mut() else { return Err(self.illegal(event)) };
+                top.steps = Sequence::default();
+                top.stage = stage.clone();
+                self.began.insert(stage);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the first of `stages` on the stack, the others behind it.
+    fn enter(&mut self, stages: Vec<Arc<str>>) {
+        let mut stages = stages.into_iter();
+        if let Some(stage) = stages.next() {
+            self.began.insert(stage.clone());
+            self.stages.push(StageFrame { stage, steps: Sequence::default(), queue: stages.collect() });
+        }
+    }
+
+    /// Takes the innermost stage off the stack; closes the `decide` that had chosen it, if it was the last.
+    fn leave(&mut self, event: &Event) -> Result<(), Illegal> {
+        let Some(top) = self.stages.pop() else { return Err(self.illegal(event)) };
+        if !top.queue.is_empty() {
+            self.enter(top.queue);
+            return Ok(());
+        }
+        let Some(parent) = self.stages.last_mut() else { return Ok(()) };
+        let Some(Open { doing: Doing::Deciding { output }, name, visit, .. }) = parent.steps.open.as_deref() else {
+            return Err(self.illegal(event));
+        };
+        let slot = Slot::Gave(Held::Value(output.clone()));
+        let (name, visit) = (name.clone(), *visit);
+        let mut place = Place { steps: &mut parent.steps, values: &mut self.values, name, visit, outermost: true };
+        place.close(slot, event)?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// Finds the sequence that `path` is about, and enters bodies on the way; a body begins with its first event.
+    fn locate<'a>(&'a mut self, path: &'a StepPath, event: &Event) -> Result<Place<'a>, Illegal> {
+        let illegal =
+            || Illegal::Event { event: crate::story::line(event), state: format!("`{path}` is not in progress") };
+        let mut segments = path.segments().peekable();
+        let (top, outer) = self.stages.split_last_mut().ok_or_else(illegal)?;
+        let first = path.segments().next().map(|segment| segment.name);
+        // A `decide` that chose stages is in progress outside of them: it cannot happen inside.
+        if outer.iter().any(|outer| outer.steps.open.as_ref().map(|open| &*open.name) == first) {
+            return Err(illegal());
+        }
+        let (mut steps, mut values, mut outermost) = (&mut top.steps, &mut self.values, true);
+        loop {
+            let Segment { name, frame, visit } = segments.next().ok_or_else(illegal)?;
+            if segments.peek().is_none() {
+                return Ok(Place { steps, values, name: name.into(), visit, outermost });
+            }
+            let open = steps.open.as_deref_mut().filter(|open| &*open.name == name && open.visit == visit);
+            let Some(Open { doing: Doing::Bodies(bodies), .. }) = open else { return Err(illegal()) };
+            let body = frame.and_then(|key| bodies.enter(key)).ok_or_else(illegal)?;
+            (steps, values, outermost) = (&mut body.steps, &mut body.values, false);
+        }
+    }
+
+    fn illegal(&self, event: &Event) -> Illegal {
+        let state = match (&self.end, &self.start, self.stages.last()) {
+            (Some(_), ..) => "the end is reached".to_owned(),
+            (_, None, _) => "nothing has started".to_owned(),
+            (_, _, None) => "all stages are done".to_owned(),
+            (_, _, Some(top)) => format!("stage `{}` has {} steps behind it", top.stage, top.steps.over),
+        };
+        Illegal::Event { event: crate::story::line(event), state }
+    }
+}
+
+/// Where a path leads: the sequence, the values of its frame, and the step's name there.
+struct Place<'a> {
+    steps: &'a mut Sequence,
+    values: &'a mut Values,
+    name: Arc<str>,
+    visit: u32,
+    outermost: bool,
+}
+
+impl Place<'_> {
+    fn illegal(&self, event: &Event) -> Illegal {
+        let state = match &self.steps.open {
+            None => format!("`{}` is not in progress", self.name),
+            Some(open) => format!("`{}` is in progress, visit {}, attempt {}", open.name, open.visit, open.attempt),
+        };
+        Illegal::Event { event: crate::story::line(event), state }
+    }
+
+    /// The open step; opened if there is none.
+    fn open(&mut self) -> &mut Open {
+        let (name, visit) = (&self.name, self.visit);
+        self.steps.open.get_or_insert_with(|| {
+            Box::new(Open {
+                name: name.clone(),
+                visit,
+                attempt: 0,
+                doing: Doing::Idle,
+                failure: None,
+                answered: Vec::new(),
+                not_before: None,
+                model: None,
+            })
+        })
+    }
+
+    /// Whether the step in progress, if any, is this one and may begin something.
+    fn idle(&self) -> bool {
+        self.steps.failed.is_none()
+            && self.steps.open.as_ref().is_none_or(|open| {
+                open.name == self.name
+                    && open.visit == self.visit
+                    && open.failure.is_none()
+                    && open.doing == Doing::Idle
+            })
+    }
+
+    fn begin(&mut self, doing: Doing, event: &Event) -> Result<(), Illegal> {
+        if !self.idle() {
+            return Err(self.illegal(event));
+        }
+        let open = self.open();
+        (open.doing, open.not_before) = (doing, None);
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: Failure, event: &Event) -> Result<(), Illegal> {
+        let fits = self.steps.failed.is_none()
+            && self.steps.open.as_ref().is_none_or(|open| {
+                open.name == self.name
+                    && open.visit == self.visit
+                    && open.failure.is_none()
+                    && matches!(open.doing, Doing::Idle | Doing::Asked | Doing::Bodies(_))
+            });
+        if !fits {
+            return Err(self.illegal(event));
+        }
+        let open = self.open();
+        (open.doing, open.failure) = (Doing::Idle, Some(failure));
+        Ok(())
+    }
+
+    fn close(&mut self, slot: Slot, event: &Event) -> Result<(), Illegal> {
+        let other = self.steps.open.as_ref().is_some_and(|open| open.name != self.name || open.visit != self.visit);
+        if other || self.steps.failed.is_some() || self.values.contains_key(&self.name) {
+            return Err(self.illegal(event));
+        }
+        self.values.insert(self.name.clone(), slot);
+        self.steps.over += 1;
+        self.steps.open = None;
+        self.steps.last = Some(self.name.clone());
+        Ok(())
+    }
+
+    fn bodies(&mut self, event: &Event) -> Result<&mut Bodies, Illegal> {
+        let fits = self.steps.open.as_deref().is_some_and(|open| {
+            open.name == self.name && open.visit == self.visit && matches!(open.doing, Doing::Bodies(_))
+        });
+        match self.steps.open.as_deref_mut() {
+            Some(Open { doing: Doing::Bodies(bodies), .. }) if fits => Ok(bodies),
+            _ => Err(Illegal::Event {
+                event: crate::story::line(event),
+                state: format!("`{}` has no bodies in progress", self.name),
+            }),
+        }
+    }
+}
+
+impl Bodies {
+    /// The number of a body: an item's or turn's index, a branch's place.
+    pub fn index(&self, key: FrameKey<'_>) -> Option<u32> {
+        let index = match key {
+            FrameKey::Index(index) => Some(index),
+            FrameKey::Branch(name) => {
+                let place = self.branches.iter().position(|branch| **branch == *name)?;
+                u32::try_from(place).ok()
+            }
+        };
+        index.filter(|index| *index < self.count)
+    }
+
+    /// The body of `key`, begun if it was not; `None` if it is over or there is none.
+    fn enter(&mut self, key: FrameKey<'_>) -> Option<&mut Body> {
+        let index = self.index(key)?;
+        if self.results[index as usize].is_some() {
+            return None;
+        }
+        Some(self.open.entry(index).or_default())
+    }
+
+    /// Closes a body; `None` if that cannot be.
+    fn finish(&mut self, key: FrameKey<'_>, result: BodyResult) -> Option<()> {
+        let index = self.index(key)?;
+        if self.results[index as usize].is_some() {
+            return None;
+        }
+        match &result {
+            BodyResult::Gave(_) => self.gave += 1,
+            BodyResult::Failed(failure) if self.failed.is_none() => self.failed = Some(failure.clone()),
+            BodyResult::Failed(_) | BodyResult::Dropped => {}
+        }
+        self.open.remove(&index);
+        self.results[index as usize] = Some(result);
+        self.over += 1;
+        while self.results.get(self.first as usize).is_some_and(Option::is_some) {
+            self.first += 1;
+        }
+        Some(())
+    }
+}

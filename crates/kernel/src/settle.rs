@@ -1,0 +1,152 @@
+//! What came back from outside becomes an event: judged here, by the same program and state that asked for it.
+
+use crate::{
+    ids::StepPath,
+    journal::{Blob, BlobRef, Usage},
+    next::{Facts, Frame, Record, Stop, Walk},
+    recovery::Failure,
+    run::{Doing, Open, RunState, Sequence},
+    step::{Kind, Step},
+    values::Value,
+    workflow::Program,
+};
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// From a model.
+    Model {
+        /// The attempt that it answers.
+        attempt: u32,
+        /// What it said: JSON.
+        answer: Result<Value, Failure>,
+        /// What the provider billed.
+        usage: Usage,
+        /// The raw body, for the record.
+        raw: Option<Blob>,
+    },
+    /// From a tool.
+    Tool {
+        /// The attempt that it answers.
+        attempt: u32,
+        /// What it said.
+        answer: Result<Value, Failure>,
+        /// The raw body, for the record.
+        raw: Option<Blob>,
+    },
+    /// From a pure function.
+    Native {
+        /// What it gave.
+        answer: Result<Value, String>,
+    },
+}
+
+/// What to do with an answer.
+#[derive(Debug)]
+pub enum Settled {
+    /// Append this.
+    Record(Record),
+    /// Look these up, then ask again.
+    Look(Vec<BlobRef>),
+    /// Nobody waits for it any more: a join was decided without it, or its step was left.
+    Stale,
+}
+
+/// Judges an answer for `step`.
+pub fn settle(program: &Program, state: &RunState, facts: &Facts<'_>, step: &StepPath, answer: &Answer) -> Settled {
+    let walk = Walk::new(program, state, facts);
+    let settled = walk.at(step, |walk, here, open, frame| settle_here(walk, here, open, frame, step, answer));
+    match settled {
+        Ok(Some(record)) => Settled::Record(record),
+        Ok(None) => Settled::Stale,
+        Err(Stop::Look(blobs)) => Settled::Look(blobs),
+        // Finding the step again evaluates nothing that can fail but a lookup.
+        Err(Stop::Failed(_)) => Settled::Stale,
+    }
+}
+
+fn settle_here(
+    walk: &Walk<'_>,
+    here: &Step,
+    open: Option<&Open>,
+    frame: &Frame<'_>,
+    step: &StepPath,
+    answer: &Answer,
+) -> Result<Option<Record>, Stop> {
+    let with_raw = |mut record: Record, raw: &Option<Blob>| {
+        record.blobs.extend(raw.clone());
+        Some(record)
+    };
+    match (&here.kind, answer) {
+        (Kind::Reason(reason), Answer::Model { attempt, answer, usage, raw }) => {
+            let waits = open.is_some_and(|open| open.attempt == *attempt && matches!(open.doing, Doing::Asking { .. }));
+            if !waits {
+                return Ok(None);
+            }
+            let billed = (*usage, raw.as_ref().map(Blob::reference));
+            let record = reason.settle(walk, step, *attempt, frame, answer.clone(), billed)?;
+            Ok(with_raw(record, raw))
+        }
+        (Kind::Act(act), Answer::Tool { attempt, answer, raw }) => {
+            let waits = open.is_some_and(|open| {
+                open.attempt == *attempt && matches!(&open.doing, Doing::Acting(acting) if acting.open)
+            });
+            if !waits {
+                return Ok(None);
+            }
+            let record = act.settle(step, *attempt, answer.clone(), raw.as_ref().map(Blob::reference));
+            Ok(with_raw(record, raw))
+        }
+        (Kind::Native(native), Answer::Native { answer }) => Ok(Some(native.settle(step, answer.clone()))),
+        _ => Ok(None),
+    }
+}
+
+type Found<'f, R> = dyn FnOnce(&Walk<'_>, &Step, Option<&Open>, &Frame<'_>) -> Result<Option<R>, Stop> + 'f;
+
+impl Walk<'_> {
+    /// Finds the step in progress at `path` with its frame; `None` if it is not in progress (any more).
+    fn at<R>(
+        &self,
+        path: &StepPath,
+        found: impl FnOnce(&Walk<'_>, &Step, Option<&Open>, &Frame<'_>) -> Result<Option<R>, Stop>,
+    ) -> Result<Option<R>, Stop> {
+        let Some(top) = self.state.stages.last() else { return Ok(None) };
+        let Some(stage) = self.program.stage(&top.stage) else { return Ok(None) };
+        let frame = Frame::outermost(&self.state.values, stage);
+        let segments: Vec<_> = path.segments().collect();
+        self.down(&segments, (&stage.steps, &top.steps), &frame, path, Box::new(found))
+    }
+
+    fn down<R>(
+        &self,
+        segments: &[crate::ids::Segment<'_>],
+        (steps, at): (&[Step], &Sequence),
+        frame: &Frame<'_>,
+        path: &StepPath,
+        found: Box<Found<'_, R>>,
+    ) -> Result<Option<R>, Stop> {
+        let Some((segment, rest)) = segments.split_first() else { return Ok(None) };
+        let open = at.open.as_deref();
+        let Some(step) = steps.get(at.over as usize).filter(|step| *step.name == *segment.name) else {
+            return Ok(None);
+        };
+        if open.map_or(1, |open| open.visit) != segment.visit || at.failed.is_some() {
+            return Ok(None);
+        }
+        if rest.is_empty() {
+            return found(self, step, open, frame);
+        }
+        let Some(Open { doing: Doing::Bodies(bodies), .. }) = open else { return Ok(None) };
+        let Some(index) = segment.frame.and_then(|key| bodies.index(key)) else { return Ok(None) };
+        let Some(inner) = step.body(self, bodies, index, path)? else { return Ok(None) };
+        let nothing = crate::run::Body::default();
+        let body = match bodies.open.get(&index) {
+            Some(body) => body,
+            None if bodies.results[index as usize].is_none() => &nothing,
+            None => return Ok(None),
+        };
+        let frame = frame.inside(&body.values, &inner);
+        self.down(rest, (inner.steps, &body.steps), &frame, path, found)
+    }
+}

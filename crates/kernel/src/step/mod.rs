@@ -1,0 +1,275 @@
+//! Steps: one file a kind. Each file says which fields the kind has, which events open and close it, and what follows.
+//!
+//! No kind knows another: what they share is here.
+
+pub mod act;
+pub mod decide;
+pub mod each;
+pub mod native;
+pub mod parallel;
+pub mod reason;
+pub mod set;
+pub mod wait;
+
+use std::sync::Arc;
+
+use crate::{
+    complaint::{Place, did_you_mean},
+    expr::{Condition, Template},
+    ids::StepPath,
+    next::{Frame, Inner, Stop, Walk},
+    run::{Bodies, Open},
+    types::Type,
+    workflow::{Recoveries, reading::Reading},
+    yaml::{self, Fields, Node},
+};
+
+/// One thing done.
+#[derive(Debug)]
+pub struct Step {
+    /// Unique in its workflow.
+    pub name: Arc<str>,
+    /// Where the name stands.
+    pub at: Place,
+    /// If it is false, the step is skipped and its value is `none`.
+    pub when: Option<Condition>,
+    /// What it does.
+    pub kind: Kind,
+    /// Recovery for its own failures.
+    pub on_failure: Recoveries,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub enum Kind {
+    /// One model call: declared data in, schema-checked value out.
+    Reason(reason::Reason),
+    /// One governed action on a tool.
+    Act(act::Act),
+    /// A deterministic branch.
+    Decide(decide::Decide),
+    /// Pure values.
+    Set(set::Set),
+    /// The same steps for each item of a list.
+    Each(each::Each),
+    /// Several branches at once.
+    Parallel(parallel::Parallel),
+    /// Waits for time or a signal.
+    Wait(wait::Wait),
+    /// A registered pure Rust function.
+    Native(native::Native),
+}
+
+impl Step {
+    /// The key that names this kind in a workflow file.
+    pub fn kind(&self) -> &'static str {
+        match &self.kind {
+            Kind::Reason(_) => "reason",
+            Kind::Act(_) => "act",
+            Kind::Decide(_) => "decide",
+            Kind::Set(_) => "set",
+            Kind::Each(_) => "each",
+            Kind::Parallel(_) => "parallel",
+            Kind::Wait(_) => "wait",
+            Kind::Native(_) => "native",
+        }
+    }
+
+    /// Whether it has steps inside: a failure of theirs had its chance with the lists of stage and workflow already.
+    pub fn is_block(&self) -> bool {
+        !self.bodies().is_empty()
+    }
+
+    /// The lists of steps inside, with the branch's name for a `parallel`.
+    pub fn bodies(&self) -> Vec<(Option<&Arc<str>>, &[Step])> {
+        match &self.kind {
+            Kind::Each(each) => vec![(None, each.steps.as_slice())],
+            Kind::Parallel(parallel) => {
+                parallel.branches.iter().map(|branch| (Some(&branch.name), branch.steps.as_slice())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The step is not in progress, or is to begin anew after a recovery (`open` then says what happened so far).
+    pub(crate) fn begin<'a>(
+        &'a self,
+        walk: &mut Walk<'a>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+        open: Option<&'a Open>,
+    ) -> Result<(), Stop> {
+        match &self.kind {
+            Kind::Reason(reason) => reason.begin(walk, path, frame, open),
+            Kind::Act(act) => act.begin(walk, path, frame),
+            Kind::Decide(decide) => decide.begin(walk, path, frame),
+            Kind::Set(set) => set.begin(walk, path, frame),
+            Kind::Each(each) => each.begin(walk, path, frame),
+            Kind::Parallel(parallel) => parallel.begin(walk, path, frame),
+            Kind::Wait(wait) => wait.begin(walk, path, frame),
+            Kind::Native(native) => native.begin(walk, path, frame),
+        }
+    }
+
+    /// The step is in progress.
+    pub(crate) fn go_on<'a>(
+        &'a self,
+        walk: &mut Walk<'a>,
+        open: &'a Open,
+        path: &StepPath,
+        frame: &Frame<'_>,
+    ) -> Result<(), Stop> {
+        match &self.kind {
+            Kind::Reason(reason) => reason.go_on(walk, open, path, frame),
+            Kind::Act(act) => act.go_on(walk, open, path, frame),
+            Kind::Each(each) => each.go_on(walk, open, path, frame),
+            Kind::Parallel(parallel) => parallel.go_on(walk, open, path, frame),
+            Kind::Wait(wait) => wait.go_on(walk, open, path, frame),
+            Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) => Ok(()),
+        }
+    }
+
+    /// Body number `index`: its steps and what its frame has of its own. `None`: this kind has no such body.
+    pub(crate) fn body<'a>(
+        &'a self,
+        walk: &Walk<'_>,
+        bodies: &Bodies,
+        index: u32,
+        path: &StepPath,
+    ) -> Result<Option<Inner<'a>>, Stop> {
+        match &self.kind {
+            Kind::Each(each) => each.body(walk, bodies, index, path),
+            Kind::Parallel(parallel) => Ok(parallel.body(bodies, index, path)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A kind's key in a workflow file, all its keys, and those of later versions.
+type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+/// The kinds that exist.
+const KINDS: [Keys; 8] = [
+    ("reason", &reason::KEYS, &reason::LATER),
+    ("act", &act::KEYS, &act::LATER),
+    ("decide", &decide::KEYS, &[]),
+    ("set", &set::KEYS, &[]),
+    ("each", &each::KEYS, &[]),
+    ("parallel", &parallel::KEYS, &[]),
+    ("wait", &wait::KEYS, &[]),
+    ("native", &native::KEYS, &[]),
+];
+
+/// Kinds that are documented and not built yet.
+const LATER: [&str; 7] = ["agent", "plan", "approve", "handoff", "verify", "emit", "repeat"];
+
+/// What every step may have.
+const COMMON: [&str; 3] = ["step", "when", "on_failure"];
+const COMMON_LATER: [&str; 3] = ["checkpoint", "cache", "deadline"];
+
+/// Reads a list of steps; each sees those before it.
+pub(crate) fn read_all(nodes: &Node, reading: &mut Reading<'_>) -> Vec<Step> {
+    let Some(items) = nodes.list(&mut reading.complaints) else { return Vec::new() };
+    if items.is_empty() {
+        reading.complaints.push(nodes.complaint("W003", "at least one step is needed here"));
+    }
+    items.iter().filter_map(|item| read(item, reading)).collect()
+}
+
+/// Reads the `steps` and `gives` of a body, in the frame that is open. `gives` is `None` if it has errors.
+pub(crate) fn read_body(fields: &Fields<'_>, reading: &mut Reading<'_>) -> (Vec<Step>, Option<Option<Template>>, Type) {
+    reading.bodies += 1;
+    let nodes = fields.required("steps", &mut reading.complaints);
+    let steps = nodes.map(|nodes| read_all(nodes, reading)).unwrap_or_default();
+    reading.bodies -= 1;
+    let last = steps.last().and_then(|step| reading.named_type(&step.name)).unwrap_or(Type::Any);
+    match fields.get("gives") {
+        None => (steps, Some(None), last),
+        Some(node) => match reading.template(node) {
+            Some((gives, ty)) => (steps, Some(Some(gives)), ty),
+            None => (steps, None, Type::Any),
+        },
+    }
+}
+
+fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
+    let yaml::Kind::Map(entries) = &node.kind else {
+        reading.complaints.push(node.expected("a step (a map)"));
+        return None;
+    };
+    let present = |word: &str| entries.iter().any(|(key, _)| &*key.text == word);
+    let kinds: Vec<&Keys> = KINDS.iter().filter(|(kind, ..)| present(kind)).collect();
+    let [(kind, keys, later)] = kinds[..] else {
+        let message = match kinds.as_slice() {
+            [] => {
+                if let Some(later) = LATER.iter().find(|kind| present(kind)) {
+                    reading
+                        .complaints
+                        .push(node.complaint("W002", format!("the step kind `{later}` is not supported yet")));
+                    remember(node, reading, Type::Any);
+                    return None;
+                }
+                let words = KINDS.iter().map(|(kind, ..)| *kind);
+                let hint = entries
+                    .iter()
+                    .filter(|(key, _)| !COMMON.contains(&&*key.text))
+                    .find_map(|(key, _)| did_you_mean(&key.text, words.clone()));
+                let hint = hint.unwrap_or_else(|| format!("write one of {}", words.collect::<Vec<_>>().join(", ")));
+                let message = "the step says not what it does";
+                reading.complaints.push(node.complaint("W029", message).hint(hint));
+                remember(node, reading, Type::Any);
+                return None;
+            }
+            several => {
+                let words: Vec<String> = several.iter().map(|(kind, ..)| format!("`{kind}`")).collect();
+                format!("a step does one thing; this one says {}", words.join(" and "))
+            }
+        };
+        reading.complaints.push(node.complaint("W029", message));
+        remember(node, reading, Type::Any);
+        return None;
+    };
+    let known: Vec<&str> = COMMON.iter().chain(keys.iter()).copied().collect();
+    let later: Vec<&str> = COMMON_LATER.iter().chain(later.iter()).copied().collect();
+    let fields = Fields::new(node, "a step", &known, &later, &mut reading.complaints)?;
+    let name = fields.required("step", &mut reading.complaints).and_then(|node| reading.step_name(node));
+    let when = fields.get("when").map(|node| reading.condition(node));
+    // What `when` proves need not be proven again by the step itself.
+    let proven = match &when {
+        Some(Some(when)) => reading.proven(when),
+        _ => Vec::new(),
+    };
+    reading.enter(proven);
+    let read = match *kind {
+        "reason" => reason::read(&fields, reading).map(|(reason, ty)| (Kind::Reason(reason), ty)),
+        "act" => act::read(&fields, reading).map(|(act, ty)| (Kind::Act(act), ty)),
+        "decide" => decide::read(&fields, reading).map(|(decide, ty)| (Kind::Decide(decide), ty)),
+        "set" => set::read(&fields, reading).map(|(set, ty)| (Kind::Set(set), ty)),
+        "each" => each::read(&fields, reading).map(|(each, ty)| (Kind::Each(each), ty)),
+        "parallel" => parallel::read(&fields, reading).map(|(parallel, ty)| (Kind::Parallel(parallel), ty)),
+        "wait" => wait::read(&fields, reading).map(|(wait, ty)| (Kind::Wait(wait), ty)),
+        _ => native::read(&fields, reading).map(|(native, ty)| (Kind::Native(native), ty)),
+    };
+    let on_failure = reading.on_failure(&fields);
+    reading.leave();
+    let name = name?;
+    // A step with a mistake is still known to the steps below it, so that one mistake gives one complaint.
+    let ty = read.as_ref().map_or(Type::Any, |(_, ty)| ty.clone());
+    let ty = if when.is_some() { ty.maybe() } else { ty };
+    reading.bind(name.clone(), ty);
+    let when = match when {
+        Some(when) => Some(when?),
+        None => None,
+    };
+    let (kind, _) = read?;
+    Some(Step { name, at: node.span, when, kind, on_failure })
+}
+
+fn remember(node: &Node, reading: &mut Reading<'_>, ty: Type) {
+    let yaml::Kind::Map(entries) = &node.kind else { return };
+    if let Some((_, name)) = entries.iter().find(|(key, _)| &*key.text == "step")
+        && let Some(name) = reading.step_name(name)
+    {
+        reading.bind(name, ty);
+    }
+}

@@ -1,0 +1,149 @@
+//! `reason`: one model call, declared data in, schema-checked value out. `ModelAsked` is durable before the call and holds the
+//! manifest; `ModelAnswered` holds the answer and our judgement of it. No effect is possible.
+
+use std::sync::Arc;
+
+use crate::{
+    context,
+    expr::Condition,
+    ids::StepPath,
+    journal::{BlobRef, Event, Held, StepResult, Usage},
+    next::{Frame, Next, Record, Stop, Walk},
+    recovery::{Failure, FailureKind, Phase, Response},
+    run::{Doing, Open},
+    schema::Schema,
+    types::Type,
+    values::Value,
+    workflow::{Prompt, See, reading::Reading},
+    yaml::Fields,
+};
+
+/// `reason: prompts/ask.md`, `model`, `see`, `output`, `check`.
+#[derive(Debug)]
+pub struct Reason {
+    /// The ask.
+    pub prompt: Prompt,
+    /// The project's name for the model.
+    pub model: Arc<str>,
+    /// The data shown.
+    pub see: Vec<See>,
+    /// What the answer must fit.
+    pub output: Arc<Schema>,
+    /// What must hold for it besides.
+    pub check: Vec<Condition>,
+}
+
+impl Reason {
+    pub(crate) fn begin(
+        &self,
+        walk: &mut Walk<'_>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+        open: Option<&Open>,
+    ) -> Result<(), Stop> {
+        if frame.draining() {
+            return Ok(());
+        }
+        let attempt = open.map_or(0, |open| open.attempt) + 1;
+        let model = open.and_then(|open| open.model.clone()).unwrap_or_else(|| self.model.clone());
+        let (_, manifest) = context::compile(self, walk, path, frame, attempt, &model, repairs(open))?;
+        walk.record(Event::ModelAsked { step: path.clone(), attempt, model, manifest });
+        Ok(())
+    }
+
+    pub(crate) fn go_on(
+        &self,
+        walk: &mut Walk<'_>,
+        open: &Open,
+        path: &StepPath,
+        frame: &Frame<'_>,
+    ) -> Result<(), Stop> {
+        let Doing::Asking { epoch, request } = &open.doing else { return Ok(()) };
+        if walk.in_flight(path) || frame.draining() {
+            return Ok(());
+        }
+        if *epoch != walk.facts.epoch {
+            // The answer to what an earlier epoch asked will never come.
+            return self.begin(walk, path, frame, Some(open));
+        }
+        let model = open.model.clone().unwrap_or_else(|| self.model.clone());
+        let (ready, manifest) = context::compile(self, walk, path, frame, open.attempt, &model, repairs(Some(open)))?;
+        if manifest.request != *request {
+            let detail = "the request is not the one that the journal announced".to_owned();
+            return Err(Stop::Failed(Failure::inside(FailureKind::Internal, detail)));
+        }
+        walk.then(Next::Ask(Box::new(ready)));
+        Ok(())
+    }
+
+    /// What the model answered, judged, as an event.
+    pub(crate) fn settle(
+        &self,
+        walk: &Walk<'_>,
+        step: &StepPath,
+        attempt: u32,
+        frame: &Frame<'_>,
+        answer: Result<Value, Failure>,
+        billed: (Usage, Option<BlobRef>),
+    ) -> Result<Record, Stop> {
+        let (usage, raw) = billed;
+        let mut blobs = Vec::new();
+        let result = match answer {
+            Err(failure) => StepResult::Failed(failure),
+            Ok(value) => match self.judge(walk, &value, frame)? {
+                Some(failure) => StepResult::Failed(failure),
+                None => StepResult::Done(Held::hold(value, &mut blobs)),
+            },
+        };
+        Ok(Record { event: Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw }, blobs })
+    }
+
+    fn judge(&self, walk: &Walk<'_>, value: &Value, frame: &Frame<'_>) -> Result<Option<Failure>, Stop> {
+        let failed = |kind, detail| Some(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
+        if let Err(complaints) = self.output.validate(value) {
+            return Ok(failed(FailureKind::InvalidOutput, complaints.join("; ")));
+        }
+        let frame = frame.with_output(value);
+        for check in &self.check {
+            match walk.holds(check, &frame) {
+                Ok(true) => {}
+                Ok(false) => return Ok(failed(FailureKind::BadReasoning, format!("`{}` is false", check.source()))),
+                Err(Stop::Failed(failure)) => return Ok(failed(FailureKind::BadReasoning, failure.detail)),
+                Err(look) => return Err(look),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The errors that a repair shows to the model: those since the step was last begun afresh.
+fn repairs(open: Option<&Open>) -> Vec<&str> {
+    let Some(open) = open else { return Vec::new() };
+    let answered = open.answered.iter().rev().take_while(|(_, response)| !matches!(response, Response::Replan));
+    let mut errors: Vec<&str> = answered
+        .filter(|(_, response)| matches!(response, Response::Repair))
+        .map(|(failure, _)| failure.detail.as_str())
+        .collect();
+    errors.reverse();
+    errors
+}
+
+/// The keys of this kind.
+pub(crate) const KEYS: [&str; 5] = ["reason", "model", "see", "output", "check"];
+/// Documented keys of later versions.
+pub(crate) const LATER: [&str; 4] = ["unsure", "trust", "cache", "budget"];
+
+/// Reads the step; gives the type of its value.
+pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
+    let (see, types) = reading.see(fields);
+    let prompt = reading.prompt(fields.get("reason")?, &types);
+    let model = fields.required("model", &mut reading.complaints).and_then(|node| reading.model(node));
+    let output = fields.required("output", &mut reading.complaints).and_then(|node| reading.schema(node));
+    let ty = output.as_ref().map_or(Type::Any, |schema| schema.ty().clone());
+    reading.enter([("output".into(), ty.clone())]);
+    let checks: Vec<_> =
+        fields.list("check", &mut reading.complaints).iter().map(|node| reading.condition(node)).collect();
+    reading.leave();
+    let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
+    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check }, ty))
+}

@@ -1,0 +1,124 @@
+//! One line an event, for people: what the terminal, a log and a test print.
+
+use crate::{
+    governance::Verdict,
+    journal::{BodyResult, Control, End, Event, Held, StepResult},
+    recovery::{Failure, Response},
+    values::Value,
+};
+
+/// Longest value that a line shows, in characters.
+const SHOWN: usize = 72;
+
+/// The event in one line, beginning with its step if it has one.
+pub fn line(event: &Event) -> String {
+    match event {
+        Event::RunStarted { workflow, bundle, .. } => format!("run started: {workflow} of bundle {}", bundle.short()),
+        Event::StepDone { step, output } => format!("{step}: done {}", held(output)),
+        Event::StepSkipped { step } => format!("{step}: skipped"),
+        Event::Decided { step, rule, then, .. } => {
+            let rule = rule.map_or_else(|| "otherwise".to_owned(), |rule| format!("rule {}", rule + 1));
+            let then = if then.is_empty() { "next".to_owned() } else { then.join(", ") };
+            format!("{step}: decided {then} by {rule}")
+        }
+        Event::StageDone { stage } => format!("stage {stage} done"),
+        Event::EachOpened { step, count, .. } => format!("{step}: over {count} items"),
+        Event::ParallelOpened { step, branches } => format!("{step}: branches {}", branches.join(", ")),
+        Event::BodyDone { body, result } => match result {
+            BodyResult::Gave(output) => format!("{body}: gave {}", held(output)),
+            BodyResult::Failed(why) => format!("{body}: failed, {}", failure(why)),
+            BodyResult::Dropped => format!("{body}: no longer needed"),
+        },
+        Event::ModelAsked { step, attempt, model, manifest } => {
+            format!("{step}: asked model {model}{}, about {} tokens", again(*attempt), manifest.tokens_est)
+        }
+        Event::ModelAnswered { step, result, .. } => match result {
+            StepResult::Done(output) => format!("{step}: answered {}", held(output)),
+            StepResult::Failed(why) => format!("{step}: answer failed, {}", failure(why)),
+        },
+        Event::ActionJudged { step, proposal, verdict } => {
+            let why = match verdict {
+                Verdict::Deny { rule, reason, .. } => format!("denied by {rule}: {reason}"),
+                Verdict::Allow { rule, .. } => format!("allowed by {rule}"),
+            };
+            format!("{step}: {}.{} {why}", proposal.tool, proposal.operation)
+        }
+        Event::ActionStarted { step, proposal, .. } => {
+            format!("{step}: started {}.{} {}", proposal.tool, proposal.operation, held(&proposal.with))
+        }
+        Event::ActionResent { step, attempt } => format!("{step}: sent again{}", again(*attempt)),
+        Event::ActionFinished { step, result, .. } => match result {
+            StepResult::Done(output) => format!("{step}: finished {}", held(output)),
+            StepResult::Failed(why) => format!("{step}: action failed, {}", failure(why)),
+        },
+        Event::WaitStarted { step, until, signals } => match (until, signals.as_slice()) {
+            (Some(until), []) => format!("{step}: waits until {until}"),
+            (None, signals) => format!("{step}: waits for signal {}", signals.join(" or ")),
+            (Some(until), signals) => format!("{step}: waits for signal {} until {until}", signals.join(" or ")),
+        },
+        Event::WaitEnded { step, message, output } => match message {
+            Some(message) => format!("{step}: woken by message {message} {}", held(output)),
+            None => format!("{step}: time is up"),
+        },
+        Event::SignalReceived { message, name, sender, body } => {
+            format!("signal {name} from {sender}, message {message} {}", held(body))
+        }
+        Event::ControlReceived { control, sender, .. } => {
+            let what = match control {
+                Control::Pause => "pause",
+                Control::Resume => "resume",
+                Control::Cancel => "cancel",
+            };
+            format!("{what} asked by {sender}")
+        }
+        Event::StepFailed { step, failure: why } => format!("{step}: failed, {}", failure(why)),
+        Event::FailureAnswered { step, response } => format!("{step}: {}", answer(response)),
+        Event::RunFinished { end, result, failure: why } => match (end, result, why) {
+            (End::Completed, Some(result), _) => format!("run completed {}", held(result)),
+            (End::Completed, None, _) => "run completed".to_owned(),
+            (End::Failed, _, Some(why)) => format!("run failed, {}", failure(why)),
+            (End::Failed, _, None) => "run failed".to_owned(),
+            (End::Cancelled, ..) => "run cancelled".to_owned(),
+        },
+    }
+}
+
+/// A failure in a few words: `tool_timeout: no answer within 5s`.
+pub fn failure(failure: &Failure) -> String {
+    format!("{}: {}", failure.kind, failure.detail)
+}
+
+fn answer(response: &Response) -> String {
+    match response {
+        Response::Retry { at } => format!("tried again at {at}"),
+        Response::Repair => "asked again with the errors".to_owned(),
+        Response::Replan => "begun afresh".to_owned(),
+        Response::Model { model } => format!("passed to model {model}"),
+        Response::Stage { stage } => format!("left for stage {stage}"),
+        Response::Pause => "paused until a person resumes".to_owned(),
+        Response::ContinueWith { output } => format!("continued with {}", held(output)),
+        Response::Fail => "no recovery left".to_owned(),
+    }
+}
+
+fn again(attempt: u32) -> String {
+    if attempt > 1 { format!(", attempt {attempt}") } else { String::new() }
+}
+
+/// A held value, cut to what a line can carry.
+pub fn held(held: &Held) -> String {
+    match held {
+        Held::Value(value) => short(value),
+        Held::Blob(blob) => format!("<{} bytes, {}>", blob.bytes, blob.digest.short()),
+    }
+}
+
+/// A value, cut to what a line can carry.
+pub fn short(value: &Value) -> String {
+    let text = value.to_json();
+    if text.chars().count() <= SHOWN {
+        return text;
+    }
+    let cut: String = text.chars().take(SHOWN).collect();
+    format!("{cut}…")
+}

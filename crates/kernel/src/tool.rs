@@ -1,0 +1,227 @@
+//! Tool files: what can be done outside, declared by the operator.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    expr::{Template, Text},
+    governance::Effect,
+    schema::Schema,
+    types::Type,
+    values::Span,
+    workflow::reading::Reading,
+    yaml::{self, Fields, Key, Node},
+};
+
+/// One tool file.
+#[derive(Debug)]
+pub struct Tool {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its file within the project.
+    pub file: Arc<str>,
+    /// How it is reached.
+    pub reach: Reach,
+    /// What it can do.
+    pub operations: BTreeMap<Arc<str>, Operation>,
+}
+
+/// How a tool is reached.
+#[derive(Debug)]
+pub enum Reach {
+    /// A registered Rust function with effects.
+    Native,
+    /// Plain HTTP.
+    Http {
+        /// A text, or `=env.NAME`.
+        base_url: Template,
+        /// Headers of every request: a text, or `secret://name`, by header name.
+        headers: BTreeMap<Arc<str>, Arc<str>>,
+    },
+}
+
+/// One operation of a tool.
+#[derive(Debug)]
+pub struct Operation {
+    /// What is known of its effect.
+    pub effect: Effect,
+    /// What its arguments must fit.
+    pub params: Option<Arc<Schema>>,
+    /// What its answer must fit.
+    pub returns: Option<Arc<Schema>>,
+    /// One sentence for a person.
+    pub says: Option<Text>,
+    /// No answer within this is `tool_timeout`.
+    pub timeout: Span,
+    /// For a tool that is reached by HTTP.
+    pub http: Option<HttpCall>,
+}
+
+/// How an operation travels.
+#[derive(Debug)]
+pub struct HttpCall {
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: Arc<str>,
+    /// Below the base URL, with holes over `with`.
+    pub path: Text,
+    /// Query parameters, with holes over `with`.
+    pub query: BTreeMap<Arc<str>, Text>,
+    /// Headers, with holes over `with`.
+    pub headers: BTreeMap<Arc<str>, Text>,
+    /// What is sent; `None`: all of `with` as JSON where the method has a body.
+    pub body: Option<Template>,
+    /// The header that carries our key.
+    pub key_header: Option<Arc<str>>,
+}
+
+/// An operation without a `timeout` waits so long.
+pub const TIMEOUT: Span = Span::from_millis(30_000);
+
+/// Reads every tool file of the project into `reading.tools`.
+pub(crate) fn read_all(reading: &mut Reading<'_>) {
+    let files: Vec<_> =
+        reading.sources.below("tools/", ".yaml").map(|(path, text)| (path.clone(), text.clone())).collect();
+    for (path, text) in files {
+        let Some(node) = reading.complaints.take(yaml::parse(&path, &text)) else { continue };
+        let Some(tool) = read(&path, &node, reading) else {
+            let name = node_text(&node, "tool").or_else(|| path.strip_prefix("tools/")?.strip_suffix(".yaml"));
+            reading.broken.extend(name.map(str::to_owned));
+            continue;
+        };
+        if let Some(other) = reading.tools.get(&tool.name) {
+            let message = format!("the tool `{}` stands in {} as well", tool.name, other.file);
+            reading.complaints.push(node.complaint("W011", message));
+        }
+        reading.tools.insert(tool.name.clone(), Arc::new(tool));
+    }
+}
+
+fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
+    let later = ["sql", "mail", "webhook", "mcp", "command", "openapi"];
+    let known = ["tool", "native", "http", "operations"];
+    let fields = Fields::new(node, "a tool", &known, &later, &mut reading.complaints)?;
+    let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
+    let reach = match (fields.get("native"), fields.get("http")) {
+        (Some(native), None) => match native.bool(&mut reading.complaints) {
+            Some(true) => Some(Reach::Native),
+            Some(false) => {
+                reading.complaints.push(native.complaint("W005", "`native` is `true`, or is not written"));
+                None
+            }
+            None => None,
+        },
+        (None, Some(http)) => reach_http(http, reading),
+        _ => {
+            let message = "a tool is reached in one way: `native: true` or `http: { base_url }`";
+            reading.complaints.push(node.complaint("W003", message));
+            None
+        }
+    };
+    let mut operations = BTreeMap::new();
+    let http = matches!(reach, Some(Reach::Http { .. }));
+    fields.required("operations", &mut reading.complaints);
+    for (key, node) in fields.map("operations", &mut reading.complaints) {
+        match operation(key, node, http, reading) {
+            Some(operation) => {
+                operations.insert(key.text.clone(), operation);
+            }
+            None => {
+                let tool = name.as_deref().unwrap_or_default();
+                reading.broken.insert(format!("{tool}.{}", key.text));
+            }
+        }
+    }
+    Some(Tool { name: name?, file: file.clone(), reach: reach?, operations })
+}
+
+fn node_text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
+    let yaml::Kind::Map(entries) = &node.kind else { return None };
+    entries.iter().find(|(name, _)| &*name.text == key).and_then(|(_, node)| node.scalar()).map(|text| &**text)
+}
+
+fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
+    let later = ["openapi", "auth", "allow"];
+    let fields = Fields::new(node, "`http`", &["base_url", "headers"], &later, &mut reading.complaints)?;
+    let base = fields.required("base_url", &mut reading.complaints)?;
+    reading.enter([("env".into(), Type::Any)]);
+    let base_url = reading.template(base);
+    reading.leave();
+    let headers = fields
+        .map("headers", &mut reading.complaints)
+        .iter()
+        .filter_map(|(key, node)| Some((key.text.clone(), node.text(&mut reading.complaints)?)))
+        .collect();
+    Some(Reach::Http { base_url: base_url?.0, headers })
+}
+
+const OPERATION: [&str; 11] =
+    ["effect", "params", "returns", "says", "timeout", "method", "path", "query", "headers", "body", "key"];
+const OPERATION_LATER: [&str; 7] = ["resource", "groups", "control", "counts", "labels", "cost", "settle"];
+
+fn operation(key: &Key, node: &Node, http: bool, reading: &mut Reading<'_>) -> Option<Operation> {
+    let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
+    let effect = fields.required("effect", &mut reading.complaints)?;
+    if let Some(word) = effect.scalar().filter(|word| ["probed", "at_most_once"].contains(&&***word)) {
+        reading.complaints.push(effect.complaint("W002", format!("the effect `{word}` is not supported yet")));
+        return None;
+    }
+    let effect = match effect.one_of(&["read", "idempotent"], &mut reading.complaints)? {
+        "read" => Effect::Read,
+        _ => Effect::Idempotent,
+    };
+    let params = fields.get("params").map(|node| reading.schema(node));
+    let returns = fields.get("returns").map(|node| reading.schema(node));
+    let timeout = fields.time("timeout", &mut reading.complaints).unwrap_or(TIMEOUT);
+    let with = match &params {
+        Some(Some(schema)) => schema.ty().clone(),
+        _ => Type::Any,
+    };
+    reading.enter([("with".into(), with)]);
+    let says = fields.get("says").map(|node| reading.text(node));
+    let http = http.then(|| http_call(key, &fields, effect, reading));
+    reading.leave();
+    Some(Operation {
+        effect,
+        params: whole(params)?,
+        returns: whole(returns)?,
+        says: whole(says)?,
+        timeout,
+        http: whole(http)?,
+    })
+}
+
+/// Absent is fine, wrong is not.
+fn whole<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        Some(Some(value)) => Some(Some(value)),
+        Some(None) => None,
+        None => Some(None),
+    }
+}
+
+fn http_call(key: &Key, fields: &Fields<'_>, effect: Effect, reading: &mut Reading<'_>) -> Option<HttpCall> {
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    fields.required("method", &mut reading.complaints)?;
+    let method = fields.one_of("method", &methods, &mut reading.complaints)?;
+    let path = fields.required("path", &mut reading.complaints)?;
+    let path = reading.text(path)?;
+    let mut texts = |name: &str| -> BTreeMap<Arc<str>, Text> {
+        let entries = fields.map(name, &mut reading.complaints);
+        entries.iter().filter_map(|(key, node)| Some((key.text.clone(), reading.text(node)?))).collect()
+    };
+    let (query, headers) = (texts("query"), texts("headers"));
+    let body = whole(fields.get("body").map(|node| reading.template(node).map(|(template, _)| template)))?;
+    let key_header = match fields.get("key") {
+        None => None,
+        Some(node) => {
+            let fields = Fields::new(node, "`key`", &["header"], &["window", "table"], &mut reading.complaints)?;
+            Some(fields.text("header", &mut reading.complaints)?)
+        }
+    };
+    if effect == Effect::Idempotent && key_header.is_none() {
+        let message = format!("the idempotent operation `{}` does not say how it carries our key", key.text);
+        let hint = "write `key: { header: Idempotency-Key }`: without it the receiver cannot de-duplicate";
+        reading.complaints.push(fields.node.complaint("W030", message).hint(hint));
+        return None;
+    }
+    Some(HttpCall { method: method.into(), path, query, headers, body, key_header })
+}

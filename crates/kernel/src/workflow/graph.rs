@@ -1,0 +1,72 @@
+//! A workflow drawn as a tree of text.
+
+use std::fmt::Write as _;
+
+use crate::{
+    step::{Kind, Step},
+    workflow::{Program, Stage},
+};
+
+/// The tree: stages in order, steps, branches, and below a `decide` the stages that it may choose.
+pub fn draw(program: &Program) -> String {
+    let mut out = format!("{} · {}\n", program.name, program.title);
+    let stages: Vec<&Stage> = program.order.iter().filter_map(|name| program.stage(name)).collect();
+    let apart: Vec<&Stage> = program.stages.iter().filter(|stage| !program.order.contains(&stage.name)).collect();
+    let count = stages.len() + apart.len();
+    for (place, stage) in stages.iter().chain(&apart).enumerate() {
+        let last = place + 1 == count;
+        let chosen = if program.order.contains(&stage.name) { "" } else { "  (only when chosen)" };
+        let _ = writeln!(out, "{} stage {}{chosen}", if last { "└─" } else { "├─" }, stage.name);
+        steps(&mut out, &stage.steps, if last { "   " } else { "│  " });
+    }
+    out
+}
+
+fn steps(out: &mut String, list: &[Step], indent: &str) {
+    for (place, step) in list.iter().enumerate() {
+        let last = place + 1 == list.len();
+        let when = step.when.as_ref().map_or_else(String::new, |when| format!("  when {}", when.source()));
+        let _ = writeln!(out, "{indent}{} {}  {}{when}", if last { "└─" } else { "├─" }, step.name, what(step));
+        let below = format!("{indent}{}", if last { "   " } else { "│  " });
+        if let Kind::Decide(decide) = &step.kind {
+            for rule in &decide.rules {
+                let _ = writeln!(out, "{below}├─ {} → {}", rule.when.source(), then(&rule.then));
+            }
+            let _ = writeln!(out, "{below}└─ otherwise → {}", then(&decide.otherwise));
+        }
+        let bodies = step.bodies();
+        for (number, (branch, body)) in bodies.iter().enumerate() {
+            match branch {
+                None => steps(out, body, &below),
+                Some(name) => {
+                    let last = number + 1 == bodies.len();
+                    let _ = writeln!(out, "{below}{} {name}", if last { "└─" } else { "├─" });
+                    steps(out, body, &format!("{below}{}", if last { "   " } else { "│  " }));
+                }
+            }
+        }
+    }
+}
+
+fn then(stages: &[std::sync::Arc<str>]) -> String {
+    if stages.is_empty() { "next".to_owned() } else { stages.join(", ") }
+}
+
+fn what(step: &Step) -> String {
+    match &step.kind {
+        Kind::Reason(reason) => format!("reason by {}", reason.model),
+        Kind::Act(act) => format!("act {}.{}", act.tool, act.operation),
+        Kind::Each(each) => format!("each {} as {}", each.list.source(), each.name),
+        Kind::Wait(wait) => {
+            let mut parts = Vec::new();
+            if !wait.signals.is_empty() {
+                parts.push(format!("signal {}", wait.signals.join(" or ")));
+            }
+            parts.extend(wait.span.map(|span| span.to_string()));
+            parts.extend(wait.until.as_ref().map(|until| format!("until {}", until.source())));
+            format!("wait {}", parts.join(" or "))
+        }
+        Kind::Native(native) => format!("native {}", native.function),
+        Kind::Decide(_) | Kind::Set(_) | Kind::Parallel(_) => step.kind().to_owned(),
+    }
+}

@@ -1,0 +1,124 @@
+//! The program: what a workflow file says, checked and compiled.
+
+pub mod bundle;
+pub mod graph;
+mod parse;
+pub mod project;
+pub(crate) mod reading;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    complaint::Place,
+    expr::{Expr, Template, Text},
+    ids::Digest,
+    recovery::{FailureKind, Recovery},
+    schema::Schema,
+    step::Step,
+    tool::Tool,
+};
+
+/// `on_failure`: for each kind, what to try in order.
+pub type Recoveries = BTreeMap<FailureKind, Vec<Recovery>>;
+
+/// One workflow, ready to run. Immutable; made from a bundle, so that the same bundle always gives the same program.
+#[derive(Debug)]
+pub struct Program {
+    /// The bundle it was made from.
+    pub bundle: Digest,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its file within the project.
+    pub file: Arc<str>,
+    /// What people call it.
+    pub title: Arc<str>,
+    /// What its input must fit.
+    pub input: Option<Arc<Schema>>,
+    /// What its result is, and must fit.
+    pub result: Option<ResultOf>,
+    /// Business keys, computed from the input at the start.
+    pub about: BTreeMap<Arc<str>, Template>,
+    /// The shared layer: every model call of the run.
+    pub context: Option<Layer>,
+    /// All stages, in the order written.
+    pub stages: Vec<Stage>,
+    /// The stages that run unless a decision says otherwise: those that no `then` and no recovery names.
+    pub order: Vec<Arc<str>>,
+    /// Recovery for what steps and stages leave open.
+    pub on_failure: Recoveries,
+    /// The project's tools, by name.
+    pub tools: BTreeMap<Arc<str>, Arc<Tool>>,
+}
+
+/// `result: { schema, value }`.
+#[derive(Debug)]
+pub struct ResultOf {
+    /// What it must fit.
+    pub schema: Option<Arc<Schema>>,
+    /// What it is.
+    pub value: Template,
+}
+
+/// A group of steps sharing one context.
+#[derive(Debug)]
+pub struct Stage {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where the name stands.
+    pub at: Place,
+    /// The stage layer.
+    pub context: Option<Layer>,
+    /// In the order written.
+    pub steps: Vec<Step>,
+    /// Recovery for what its steps leave open.
+    pub on_failure: Recoveries,
+}
+
+/// A context layer: text, and the data that it shows.
+#[derive(Debug)]
+pub struct Layer {
+    /// The prompt file.
+    pub prompt: Prompt,
+    /// What it shows besides.
+    pub see: Vec<See>,
+}
+
+/// A prompt file.
+#[derive(Debug)]
+pub struct Prompt {
+    /// Its path within the project.
+    pub file: Arc<str>,
+    /// Its text, with holes for what `see:` names.
+    pub text: Text,
+}
+
+/// One item of `see:`.
+#[derive(Debug)]
+pub struct See {
+    /// The name it is shown under.
+    pub name: Arc<str>,
+    /// Where it comes from.
+    pub from: Expr,
+    /// At most so many tokens, estimated from above.
+    pub tokens: Option<u64>,
+    /// What is done with the rest.
+    pub overflow: Overflow,
+}
+
+/// What is done with an item that exceeds its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// The step fails with `context_overflow`.
+    Fail,
+    /// A text keeps its beginning.
+    Truncate,
+    /// A list loses its last items.
+    DropLast,
+}
+
+impl Program {
+    /// A stage by name.
+    pub fn stage(&self, name: &str) -> Option<&Stage> {
+        self.stages.iter().find(|stage| *stage.name == *name)
+    }
+}

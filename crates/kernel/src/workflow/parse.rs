@@ -1,0 +1,124 @@
+//! A workflow file becomes a program. Reading and typing go together: a step sees the steps above it.
+
+use std::sync::Arc;
+
+use crate::{
+    ids::Digest,
+    step,
+    types::Type,
+    workflow::{Program, ResultOf, Stage, reading::Reading},
+    yaml::{Fields, Node},
+};
+
+const KNOWN: [&str; 8] = ["workflow", "title", "input", "result", "about", "context", "stages", "on_failure"];
+const LATER: [&str; 9] = ["on", "flow", "budget", "done_when", "cache", "schedule", "deadline", "queue", "priority"];
+
+/// Reads a workflow. `None` if there were errors that leave no program.
+pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &mut Reading<'_>) -> Option<Program> {
+    let fields = Fields::new(node, "a workflow", &KNOWN, &LATER, &mut reading.complaints)?;
+    let before = reading.complaints.len();
+    let name = fields.text("workflow", &mut reading.complaints);
+    let title = fields.opt_text("title", &mut reading.complaints);
+    let input = fields.get("input").and_then(|node| reading.schema(node));
+    reading.begin(input.as_ref().map_or(Type::Any, |schema| schema.ty().clone()));
+
+    let about = fields
+        .map("about", &mut reading.complaints)
+        .iter()
+        .filter_map(|(key, node)| {
+            let (template, _) = reading.template(node)?;
+            if let Some(root) = template.roots().iter().find(|root| &*root.name != "input") {
+                let message =
+                    format!("`about` is computed at the start, from `input` alone; `{}` is not there yet", root.name);
+                reading.complaints.push(node.complaint("W024", message));
+                return None;
+            }
+            Some((key.text.clone(), template))
+        })
+        .collect();
+    let context = fields.get("context").and_then(|node| reading.layer(node));
+
+    let nodes = fields.required("stages", &mut reading.complaints)?.list(&mut reading.complaints)?;
+    if nodes.is_empty() {
+        reading.complaints.push(node.complaint("W003", "a workflow needs at least one stage"));
+    }
+    names_of_stages(nodes, reading);
+    reading.anywhere = true;
+    let on_failure = reading.on_failure(&fields);
+    reading.anywhere = false;
+    let always_doubt = reading.may_leave;
+    let mut stages = Vec::new();
+    for (place, node) in nodes.iter().enumerate() {
+        (reading.stage, reading.may_leave) = (place, always_doubt);
+        if let Some(stage) = stage(node, reading) {
+            stages.push(stage);
+        }
+    }
+    reading.stage = stages.len();
+    let result = fields.get("result").and_then(|node| result(node, reading));
+    let order: Vec<Arc<str>> =
+        stages.iter().map(|stage| stage.name.clone()).filter(|name| !reading.named.contains(name)).collect();
+    if reading.complaints.as_slice()[before..].iter().any(|one| one.severity == crate::complaint::Severity::Error) {
+        return None;
+    }
+    let name = name?;
+    Some(Program {
+        bundle,
+        title: title.unwrap_or_else(|| name.clone()),
+        name,
+        file: file.clone(),
+        input,
+        result,
+        about,
+        context,
+        stages,
+        order,
+        on_failure,
+        tools: reading.tools.clone(),
+    })
+}
+
+/// The names first: a `then` may name a stage that stands further down.
+fn names_of_stages(nodes: &[Node], reading: &mut Reading<'_>) {
+    for node in nodes {
+        let crate::yaml::Kind::Map(entries) = &node.kind else { continue };
+        let Some((_, name)) = entries.iter().find(|(key, _)| &*key.text == "stage") else { continue };
+        let Some(text) = reading.name(name, "a stage") else {
+            reading.stages.push(name.scalar().cloned().unwrap_or_default());
+            continue;
+        };
+        if reading.stages.contains(&text) {
+            let message = format!("there is a stage `{text}` already");
+            reading.complaints.push(name.complaint("W021", message));
+        }
+        reading.stages.push(text);
+    }
+}
+
+fn stage(node: &Node, reading: &mut Reading<'_>) -> Option<Stage> {
+    let known = ["stage", "context", "steps", "on_failure"];
+    let fields = Fields::new(node, "a stage", &known, &["when", "budget", "cache"], &mut reading.complaints)?;
+    let name = fields.text("stage", &mut reading.complaints)?;
+    let context = fields.get("context").and_then(|node| reading.layer(node));
+    let known = reading.innermost();
+    let nodes = fields.required("steps", &mut reading.complaints)?;
+    let steps = step::read_all(nodes, reading);
+    let on_failure = reading.on_failure(&fields);
+    if reading.named.contains(&name) || reading.may_leave {
+        reading.doubt(&known);
+    }
+    Some(Stage { name, at: node.span, context, steps, on_failure })
+}
+
+fn result(node: &Node, reading: &mut Reading<'_>) -> Option<ResultOf> {
+    let fields = Fields::new(node, "`result`", &["schema", "value"], &[], &mut reading.complaints)?;
+    let schema = fields.get("schema").and_then(|node| reading.schema(node));
+    let node = fields.required("value", &mut reading.complaints)?;
+    let (value, ty) = reading.template(node)?;
+    if let Some(schema) = &schema
+        && let Some(why) = schema.ty().refusal(&ty)
+    {
+        reading.complaints.push(node.complaint("W025", format!("the result does not fit its schema: {why}")));
+    }
+    Some(ResultOf { schema, value })
+}

@@ -1,0 +1,240 @@
+//! A project folder as texts: read, checked and compiled as a whole.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    complaint::{Complaint, Complaints, did_you_mean},
+    tool::Tool,
+    workflow::{Program, bundle::Bundle, parse, reading::Reading},
+    yaml::{self, Fields, Node},
+};
+
+/// The project file's name.
+pub const PROJECT_FILE: &str = "surefoot.yaml";
+
+/// The files of a project: path within the folder, with `/`, to text. Whoever may read files fills it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Path to text.
+    pub files: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Sources {
+    /// A file's text.
+    pub fn get(&self, path: &str) -> Option<&Arc<str>> {
+        self.files.get(path)
+    }
+
+    /// The files of one folder with one ending, in order: `("workflows/", ".yaml")`.
+    pub fn below<'a>(&'a self, folder: &'a str, ending: &'a str) -> impl Iterator<Item = (&'a Arc<str>, &'a Arc<str>)> {
+        self.files.iter().filter(move |(path, _)| path.starts_with(folder) && path.ends_with(ending))
+    }
+}
+
+impl<P: Into<Arc<str>>, T: Into<Arc<str>>> FromIterator<(P, T)> for Sources {
+    fn from_iter<I: IntoIterator<Item = (P, T)>>(files: I) -> Self {
+        Sources { files: files.into_iter().map(|(path, text)| (path.into(), text.into())).collect() }
+    }
+}
+
+/// What `surefoot.yaml` says. None of it is in the bundle: it may differ from machine to machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProjectFile {
+    /// The project's name.
+    pub name: Arc<str>,
+    /// The models that steps may name.
+    pub models: BTreeMap<Arc<str>, ModelDecl>,
+    /// What `run` does without further words.
+    pub try_run: Option<TryRun>,
+}
+
+/// One model of the project.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelDecl {
+    /// Who answers.
+    pub provider: Provider,
+}
+
+/// Who answers for a model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Provider {
+    /// Answers from a case file of the project.
+    Scripted {
+        /// Its path.
+        answers: Arc<str>,
+    },
+    /// A provider that the embedding program registers.
+    Registered,
+}
+
+/// `try: { workflow, input }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TryRun {
+    /// The workflow's name.
+    pub workflow: Arc<str>,
+    /// A YAML or JSON file of the project.
+    pub input: Option<Arc<str>>,
+}
+
+/// A project without errors.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The project file.
+    pub file: ProjectFile,
+    /// By name.
+    pub workflows: BTreeMap<Arc<str>, Arc<Program>>,
+    /// By name.
+    pub tools: BTreeMap<Arc<str>, Arc<Tool>>,
+    /// The project frozen.
+    pub bundle: Bundle,
+}
+
+/// What checking a project gives.
+#[derive(Debug)]
+pub struct Checked {
+    /// By file and place.
+    pub complaints: Vec<Complaint>,
+    /// There unless a complaint is an error.
+    pub project: Option<Project>,
+}
+
+/// Checks everything that can be decided without running: all files, all references, all types.
+pub fn check(sources: &Sources) -> Checked {
+    let mut complaints = Complaints::new();
+    let file = read_project_file(sources, &mut complaints);
+    let bundle = Bundle::pack(sources);
+    let models = file.as_ref().map(|file| &file.models);
+    let (workflows, tools) = compile(sources, bundle.digest, models, &mut complaints);
+    if let (Some(file), false) = (&file, workflows.is_empty())
+        && let Some(try_run) = &file.try_run
+    {
+        check_try(sources, try_run, &workflows, &mut complaints);
+    }
+    if sources.below("workflows/", ".yaml").next().is_none() {
+        let message = "the project has no workflow: write one in workflows/, as in workflows/hello.yaml";
+        complaints.push(Complaint::new("W010", &PROJECT_FILE.into(), None, message));
+    }
+    let errors = complaints.has_errors();
+    let project = match file {
+        Some(file) if !errors => Some(Project { file, workflows, tools, bundle }),
+        _ => None,
+    };
+    Checked { complaints: complaints.into_sorted(), project }
+}
+
+type Compiled = (BTreeMap<Arc<str>, Arc<Program>>, BTreeMap<Arc<str>, Arc<Tool>>);
+
+/// Compiles all workflows. With `models`, the names of models are checked as well; a bundle does not know them.
+pub(super) fn compile(
+    sources: &Sources,
+    bundle: crate::ids::Digest,
+    models: Option<&BTreeMap<Arc<str>, ModelDecl>>,
+    complaints: &mut Complaints,
+) -> Compiled {
+    let mut reading = Reading::new(sources, models);
+    crate::tool::read_all(&mut reading);
+    let mut workflows: BTreeMap<Arc<str>, Arc<Program>> = BTreeMap::new();
+    for (path, text) in sources.below("workflows/", ".yaml") {
+        let Some(node) = reading.complaints.take(yaml::parse(path, text)) else { continue };
+        let Some(program) = parse::workflow(path, &node, bundle, &mut reading) else { continue };
+        if let Some(other) = workflows.get(&program.name) {
+            let message = format!("workflow `{}` stands in {} as well", program.name, other.file);
+            reading.complaints.push(node.complaint("W011", message));
+        }
+        workflows.insert(program.name.clone(), Arc::new(program));
+    }
+    reading.check_unused_schemas();
+    let tools = reading.tools.clone();
+    complaints.extend(reading.complaints.into_sorted());
+    (workflows, tools)
+}
+
+fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<ProjectFile> {
+    let path: Arc<str> = PROJECT_FILE.into();
+    let Some(text) = sources.get(PROJECT_FILE) else {
+        let message = "the project has no surefoot.yaml";
+        complaints.push(
+            Complaint::new("W010", &path, None, message)
+                .hint("write at least `project: name`, or begin with `surefoot init`"),
+        );
+        return None;
+    };
+    let node = complaints.take(yaml::parse(&path, text))?;
+    let known = ["project", "models", "try"];
+    let later = ["routes", "stores", "budgets", "channels", "people", "prices", "approvals"];
+    let fields = Fields::new(&node, "surefoot.yaml", &known, &later, complaints)?;
+    let name = fields.text("project", complaints)?;
+    let mut models = BTreeMap::new();
+    for (key, node) in fields.map("models", complaints) {
+        if let Some(model) = read_model(sources, node, complaints) {
+            models.insert(key.text.clone(), model);
+        }
+    }
+    let try_run = fields.get("try").and_then(|node| {
+        let fields = Fields::new(node, "`try`", &["workflow", "input"], &[], complaints)?;
+        Some(TryRun { workflow: fields.text("workflow", complaints)?, input: fields.opt_text("input", complaints) })
+    });
+    Some(ProjectFile { name, models, try_run })
+}
+
+fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
+    let later = ["base_url", "model", "key", "rules", "max_tokens", "temperature", "price"];
+    let fields = Fields::new(node, "a model", &["provider", "answers"], &later, complaints)?;
+    let provider = fields.required("provider", complaints)?;
+    const LATER: [&str; 5] = ["rules", "openai_chat", "openai_responses", "anthropic", "gemini"];
+    if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {
+        complaints.push(provider.complaint("W002", format!("the provider `{word}` is not supported yet")));
+        return None;
+    }
+    match provider.one_of(&["scripted", "registered"], complaints)? {
+        "registered" => Some(ModelDecl { provider: Provider::Registered }),
+        _ => {
+            let answers = fields.required("answers", complaints)?;
+            let path = answers.text(complaints)?;
+            file_exists(sources, answers, &path, complaints);
+            Some(ModelDecl { provider: Provider::Scripted { answers: path } })
+        }
+    }
+}
+
+/// Complains if the project has no file of that path, and names the nearest one.
+pub(crate) fn file_exists(sources: &Sources, node: &Node, path: &str, complaints: &mut Complaints) -> bool {
+    if sources.get(path).is_some() {
+        return true;
+    }
+    let hint = did_you_mean(path, sources.files.keys().map(|path| &**path));
+    complaints.push(node.complaint("W012", format!("the project has no file `{path}`")).or_hint(hint));
+    false
+}
+
+fn check_try(
+    sources: &Sources,
+    try_run: &TryRun,
+    workflows: &BTreeMap<Arc<str>, Arc<Program>>,
+    complaints: &mut Complaints,
+) {
+    let path: Arc<str> = PROJECT_FILE.into();
+    let Some(node) = sources.get(&path).and_then(|text| yaml::parse(&path, text).ok()) else { return };
+    let yaml::Kind::Map(entries) = &node.kind else { return };
+    let Some((_, node)) = entries.iter().find(|(key, _)| &*key.text == "try") else { return };
+    let Some(program) = workflows.get(&try_run.workflow) else {
+        let hint = did_you_mean(&try_run.workflow, workflows.keys().map(|name| &**name));
+        let message = format!("there is no workflow `{}`", try_run.workflow);
+        complaints.push(node.complaint("W013", message).or_hint(hint));
+        return;
+    };
+    let Some(input) = &try_run.input else { return };
+    if !file_exists(sources, node, input, complaints) {
+        return;
+    }
+    let Some(text) = sources.get(input) else { return };
+    let Some(value) = complaints.take(yaml::parse(input, text).and_then(|node| node.to_value())) else { return };
+    if let Some(schema) = &program.input
+        && let Err(wrong) = schema.validate(&value)
+    {
+        for line in wrong {
+            let message = format!("the input does not fit {}: {line}", program.file);
+            complaints.push(Complaint::new("W014", input, None, message));
+        }
+    }
+}

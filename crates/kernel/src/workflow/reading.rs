@@ -1,0 +1,485 @@
+//! What reading a project needs at hand: the files, the names in scope with their types, and what was complained about.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    complaint::{Complaint, Complaints, Place, did_you_mean},
+    expr::{Condition, Expr, Fault, Names, Projection, RESERVED, Template, Text},
+    recovery::{Backoff, FailureKind, Recovery},
+    schema::Schema,
+    tool::Tool,
+    types::Type,
+    values::Span,
+    workflow::{
+        Layer, Overflow, Prompt, Recoveries, See,
+        project::{ModelDecl, Sources, file_exists},
+    },
+    yaml::{self, Fields, Kind, Node},
+};
+
+/// Everything at hand while a project is read.
+pub(crate) struct Reading<'a> {
+    pub sources: &'a Sources,
+    pub complaints: Complaints,
+    /// The project's tools, by name.
+    pub tools: BTreeMap<Arc<str>, Arc<Tool>>,
+    /// Tools and operations whose files have mistakes: a step that names one is not to blame.
+    pub broken: BTreeSet<String>,
+    models: Option<&'a BTreeMap<Arc<str>, ModelDecl>>,
+    schemas: BTreeMap<Arc<str>, Option<Arc<Schema>>>,
+    /// Frames of names, innermost last.
+    scopes: Vec<BTreeMap<Arc<str>, Type>>,
+    /// Every step name of the workflow, with where it stands.
+    steps: BTreeMap<Arc<str>, Place>,
+    /// The stages of the workflow, in the order written.
+    pub stages: Vec<Arc<str>>,
+    /// The stage being read.
+    pub stage: usize,
+    /// Stages that a `then` or a recovery names.
+    pub named: BTreeSet<Arc<str>>,
+    /// Inside a body: a `decide` cannot choose a stage there.
+    pub bodies: u32,
+    /// Reading what holds for all stages: any of them may be named.
+    pub anywhere: bool,
+    /// A recovery may leave the stage being read, so that its steps may never run.
+    pub may_leave: bool,
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(sources: &'a Sources, models: Option<&'a BTreeMap<Arc<str>, ModelDecl>>) -> Self {
+        Reading {
+            sources,
+            complaints: Complaints::new(),
+            tools: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            models,
+            schemas: BTreeMap::new(),
+            scopes: Vec::new(),
+            steps: BTreeMap::new(),
+            stages: Vec::new(),
+            stage: 0,
+            named: BTreeSet::new(),
+            bodies: 0,
+            anywhere: false,
+            may_leave: false,
+        }
+    }
+
+    /// Begins a workflow: forgets the names of the one before.
+    pub(crate) fn begin(&mut self, input: Type) {
+        let run = Type::object([
+            ("id", Type::TEXT),
+            ("workflow", Type::TEXT),
+            ("started_at", Type::TEXT),
+            ("about", Type::Any),
+        ]);
+        self.scopes = vec![BTreeMap::from([("input".into(), input), ("run".into(), run)])];
+        (self.steps, self.stages, self.named) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+        (self.stage, self.bodies, self.may_leave) = (0, 0, false);
+    }
+
+    // Names.
+
+    /// Opens a frame with names of its own.
+    pub(crate) fn enter(&mut self, names: impl IntoIterator<Item = (Arc<str>, Type)>) {
+        self.scopes.push(names.into_iter().collect());
+    }
+
+    /// Closes the innermost frame.
+    pub(crate) fn leave(&mut self) -> BTreeMap<Arc<str>, Type> {
+        self.scopes.pop().unwrap_or_default()
+    }
+
+    /// A step's value may be read from here on.
+    pub(crate) fn bind(&mut self, name: Arc<str>, ty: Type) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name, ty);
+        }
+    }
+
+    /// The names that are there for certain where `condition` holds, with their types.
+    pub(crate) fn proven(&self, condition: &Condition) -> Vec<(Arc<str>, Type)> {
+        let narrowed = |name: Arc<str>| {
+            let ty = self.scopes.iter().rev().find_map(|scope| scope.get(&name))?;
+            Some((name, ty.present()))
+        };
+        condition.proves().into_iter().filter_map(narrowed).collect()
+    }
+
+    /// The type of a name of the innermost frame.
+    pub(crate) fn named_type(&self, name: &str) -> Option<Type> {
+        self.scopes.last().and_then(|scope| scope.get(name)).cloned()
+    }
+
+    /// The names of the innermost frame.
+    pub(crate) fn innermost(&self) -> BTreeSet<Arc<str>> {
+        self.scopes.last().map(|scope| scope.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// From here on, every name of the innermost frame that is not in `known` may be none: its stage may not run.
+    pub(crate) fn doubt(&mut self, known: &BTreeSet<Arc<str>>) {
+        if let Some(scope) = self.scopes.last_mut() {
+            for (_, ty) in scope.iter_mut().filter(|(name, _)| !known.contains(*name)) {
+                *ty = ty.clone().maybe();
+            }
+        }
+    }
+
+    /// Takes a step's name: unique in the workflow, and none that means something already.
+    pub(crate) fn name(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
+        let name = node.text(&mut self.complaints)?;
+        let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && name.chars().next().is_some_and(|c| c.is_ascii_lowercase())
+            && name.len() <= 64;
+        if !plain {
+            let message = format!("`{name}` cannot name {what}");
+            let hint = "use lower-case letters, digits and _, beginning with a letter, at most 64";
+            self.complaints.push(node.complaint("W020", message).hint(hint));
+            return None;
+        }
+        if RESERVED.contains(&&*name)
+            || ["true", "false", "none", "not", "and", "or", "in", "is", "if", "else"].contains(&&*name)
+        {
+            let message = format!("`{name}` means something already and cannot name {what}");
+            self.complaints.push(node.complaint("W020", message));
+            return None;
+        }
+        Some(name)
+    }
+
+    /// Takes a step's name and remembers it.
+    pub(crate) fn step_name(&mut self, node: &Node) -> Option<Arc<str>> {
+        let name = self.name(node, "a step")?;
+        if let Some(other) = self.steps.get(&name) {
+            let message = format!("the step `{name}` stands at line {} already", other.line);
+            let hint = "step names are unique in a workflow";
+            self.complaints.push(node.complaint("W021", message).hint(hint));
+            return None;
+        }
+        self.steps.insert(name.clone(), node.span);
+        Some(name)
+    }
+
+    // Expressions.
+
+    fn typed<T>(&mut self, node: &Node, typed: impl FnOnce(&Names<'_>) -> Result<T, Vec<Fault>>) -> Option<T> {
+        let scopes = &self.scopes;
+        let lookup = |name: &str| scopes.iter().rev().find_map(|scope| scope.get(name)).cloned();
+        let known: Vec<&str> = scopes.iter().flat_map(|scope| scope.keys().map(|name| &**name)).collect();
+        match typed(&Names { types: &lookup, known: &known }) {
+            Ok(value) => Some(value),
+            Err(faults) => {
+                self.complaints.extend(faults.into_iter().map(|fault| fault.complaint(node)));
+                None
+            }
+        }
+    }
+
+    /// A condition.
+    pub(crate) fn condition(&mut self, node: &Node) -> Option<Condition> {
+        let condition = self.complaints.take(Condition::of_node(node))?;
+        self.typed(node, |names| condition.check(names))?;
+        Some(condition)
+    }
+
+    /// A bare expression.
+    pub(crate) fn expr(&mut self, node: &Node) -> Option<(Expr, Type)> {
+        let expr = self.complaints.take(Expr::of_node(node))?;
+        let ty = self.typed(node, |names| expr.ty(names))?;
+        Some((expr, ty))
+    }
+
+    /// Values with expressions in them.
+    pub(crate) fn template(&mut self, node: &Node) -> Option<(Template, Type)> {
+        let template = self.complaints.take(Template::compile(node))?;
+        let scopes = &self.scopes;
+        let lookup = |name: &str| scopes.iter().rev().find_map(|scope| scope.get(name)).cloned();
+        let known: Vec<&str> = scopes.iter().flat_map(|scope| scope.keys().map(|name| &**name)).collect();
+        match template.ty(&Names { types: &lookup, known: &known }) {
+            Ok(ty) => Some((template, ty)),
+            Err(complaints) => {
+                self.complaints.extend(complaints);
+                None
+            }
+        }
+    }
+
+    /// A text with holes.
+    pub(crate) fn text(&mut self, node: &Node) -> Option<Text> {
+        let source = node.text(&mut self.complaints)?;
+        match Text::compile(&source) {
+            Ok(text) => {
+                self.typed(node, |names| text.check(names))?;
+                Some(text)
+            }
+            Err(fault) => {
+                self.complaints.push(fault.complaint(node));
+                None
+            }
+        }
+    }
+
+    // Files.
+
+    /// The schema that a path names.
+    pub(crate) fn schema(&mut self, node: &Node) -> Option<Arc<Schema>> {
+        let path = node.text(&mut self.complaints)?;
+        if let Some(known) = self.schemas.get(&path) {
+            return known.clone();
+        }
+        let loaded =
+            if file_exists(self.sources, node, &path, &mut self.complaints) { self.load_schema(&path) } else { None };
+        self.schemas.insert(path, loaded.clone());
+        loaded
+    }
+
+    fn load_schema(&mut self, path: &Arc<str>) -> Option<Arc<Schema>> {
+        let text = self.sources.get(path)?.clone();
+        let node = self.complaints.take(yaml::parse(path, &text))?;
+        self.complaints.take_all(Schema::load(path, &node))
+    }
+
+    /// Schemas that nothing names are read all the same: a mistake in them is a mistake.
+    pub(crate) fn check_unused_schemas(&mut self) {
+        let paths: Vec<Arc<str>> = self.sources.below("schemas/", ".yaml").map(|(path, _)| path.clone()).collect();
+        for path in paths {
+            if !self.schemas.contains_key(&path) {
+                let loaded = self.load_schema(&path);
+                self.schemas.insert(path, loaded);
+            }
+        }
+    }
+
+    /// The prompt that a path names; every hole must be one of `see`.
+    pub(crate) fn prompt(&mut self, node: &Node, see: &[(Arc<str>, Type)]) -> Option<Prompt> {
+        let path = node.text(&mut self.complaints)?;
+        if !file_exists(self.sources, node, &path, &mut self.complaints) {
+            return None;
+        }
+        let source = self.sources.get(&path)?.clone();
+        let at = |fault: &Fault| place(&source, fault.offset, fault.len);
+        let text = match Text::compile(&source) {
+            Ok(text) => text,
+            Err(fault) => {
+                let complaint = Complaint::new(fault.id, &path, at(&fault), fault.message.clone());
+                self.complaints.push(complaint.or_hint(fault.hint));
+                return None;
+            }
+        };
+        let lookup = |name: &str| see.iter().find(|(seen, _)| **seen == *name).map(|(_, ty)| ty.clone());
+        let known: Vec<&str> = see.iter().map(|(name, _)| &**name).collect();
+        if let Err(faults) = text.check(&Names { types: &lookup, known: &known }) {
+            for fault in faults {
+                let place = at(&fault);
+                let hint = fault.hint.clone().or_else(|| {
+                    let seen = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+                    Some(format!("a prompt sees only what `see:` names: here {seen}"))
+                });
+                self.complaints.push(Complaint::new(fault.id, &path, place, fault.message).or_hint(hint));
+            }
+            return None;
+        }
+        Some(Prompt { file: path, text })
+    }
+
+    /// `context: { text, see }`.
+    pub(crate) fn layer(&mut self, node: &Node) -> Option<Layer> {
+        let later = ["budget", "cache"];
+        let fields = Fields::new(node, "a context layer", &["text", "see"], &later, &mut self.complaints)?;
+        let (see, types) = self.see(&fields);
+        let node = fields.required("text", &mut self.complaints)?;
+        let prompt = self.prompt(node, &types)?;
+        Some(Layer { prompt, see })
+    }
+
+    /// `see: { name: expression }` or `{ name: { from, tokens, overflow } }`.
+    pub(crate) fn see(&mut self, fields: &Fields<'_>) -> (Vec<See>, Vec<(Arc<str>, Type)>) {
+        let (mut see, mut types) = (Vec::new(), Vec::new());
+        for (key, node) in fields.map("see", &mut self.complaints) {
+            let (from, tokens, overflow) = match &node.kind {
+                Kind::Map(_) => {
+                    let known = ["from", "tokens", "overflow"];
+                    let later = ["labels", "fence", "cache", "required"];
+                    let Some(fields) = Fields::new(node, "an item of `see`", &known, &later, &mut self.complaints)
+                    else {
+                        continue;
+                    };
+                    let Some(from) = fields.required("from", &mut self.complaints) else { continue };
+                    let tokens = fields.int("tokens", 1, 10_000_000, &mut self.complaints);
+                    (from, tokens, self.overflow(&fields))
+                }
+                _ => (node, None, Overflow::Fail),
+            };
+            let projection = self.complaints.take(Projection::of_node(from));
+            let typed = projection.and_then(|one| Some((self.typed(from, |names| one.ty(names))?, one)));
+            let Some((ty, projection)) = typed else {
+                types.push((key.text.clone(), Type::Any));
+                continue;
+            };
+            types.push((key.text.clone(), ty));
+            see.push(See {
+                name: key.text.clone(),
+                from: projection.expr().clone(),
+                tokens: tokens.map(i64::unsigned_abs),
+                overflow,
+            });
+        }
+        (see, types)
+    }
+
+    fn overflow(&mut self, fields: &Fields<'_>) -> Overflow {
+        let Some(node) = fields.get("overflow") else { return Overflow::Fail };
+        const LATER: [&str; 3] = ["top", "summarise", "offload"];
+        if let Some(word) = node.scalar().filter(|word| LATER.contains(&&***word)) {
+            self.complaints.push(node.complaint("W002", format!("the overflow `{word}` is not supported yet")));
+            return Overflow::Fail;
+        }
+        match node.one_of(&["fail", "truncate", "drop_last"], &mut self.complaints) {
+            Some("truncate") => Overflow::Truncate,
+            Some("drop_last") => Overflow::DropLast,
+            _ => Overflow::Fail,
+        }
+    }
+
+    /// A model's name.
+    pub(crate) fn model(&mut self, node: &Node) -> Option<Arc<str>> {
+        let name = node.text(&mut self.complaints)?;
+        if let Some(models) = self.models
+            && !models.contains_key(&name)
+        {
+            let hint = did_you_mean(&name, models.keys().map(|name| &**name))
+                .unwrap_or_else(|| "models are declared in surefoot.yaml under `models:`".to_owned());
+            self.complaints.push(node.complaint("W015", format!("surefoot.yaml has no model `{name}`")).hint(hint));
+        }
+        Some(name)
+    }
+
+    /// A stage that may be chosen: one that stands further down.
+    pub(crate) fn target(&mut self, node: &Node) -> Option<Arc<str>> {
+        let name = node.text(&mut self.complaints)?;
+        match self.stages.iter().position(|stage| *stage == name) {
+            Some(place) if place > self.stage || self.anywhere => {
+                self.named.insert(name.clone());
+                Some(name)
+            }
+            Some(_) => {
+                let message = format!("stage `{name}` does not stand below this one");
+                let hint =
+                    "a stage can only be chosen from above, so that no run goes in circles; for a loop use `repeat`";
+                self.complaints.push(node.complaint("W022", message).hint(hint));
+                None
+            }
+            None => {
+                let hint = did_you_mean(&name, self.stages.iter().map(|name| &**name));
+                self.complaints.push(node.complaint("W022", format!("there is no stage `{name}`")).or_hint(hint));
+                None
+            }
+        }
+    }
+
+    /// `on_failure: { kind: [ … ] }`.
+    pub(crate) fn on_failure(&mut self, fields: &Fields<'_>) -> Recoveries {
+        let mut recoveries = Recoveries::new();
+        for (key, node) in fields.map("on_failure", &mut self.complaints) {
+            let kind = FailureKind::ALL.iter().find(|kind| kind.as_str() == &*key.text);
+            let Some(kind) = kind else {
+                let complaint = if LATER_KINDS.contains(&&*key.text) {
+                    let message = format!("the failure kind `{}` is not supported yet", key.text);
+                    Complaint::new("W002", &node.file, key.span, message)
+                } else {
+                    let hint = did_you_mean(&key.text, FailureKind::ALL.iter().map(|kind| kind.as_str()));
+                    let message = format!("there is no failure kind `{}`", key.text);
+                    Complaint::new("W023", &node.file, key.span, message).or_hint(hint)
+                };
+                self.complaints.push(complaint);
+                continue;
+            };
+            let Some(items) = node.list(&mut self.complaints) else { continue };
+            let list: Vec<Recovery> = items.iter().filter_map(|item| self.recovery(item)).collect();
+            recoveries.insert(*kind, list);
+        }
+        recoveries
+    }
+
+    fn recovery(&mut self, node: &Node) -> Option<Recovery> {
+        if let Some(word) = node.scalar() {
+            if ["probe", "undo"].contains(&&**word) {
+                self.complaints.push(node.complaint("W002", format!("the recovery `{word}` is not supported yet")));
+                return None;
+            }
+            return match node.one_of(&["pause", "fail"], &mut self.complaints)? {
+                "pause" => Some(Recovery::Pause),
+                _ => Some(Recovery::Fail),
+            };
+        }
+        let known = ["retry", "backoff", "every", "repair", "replan", "model", "stage", "continue_with"];
+        let later = ["person", "return_to", "probe", "undo"];
+        let fields = Fields::new(node, "a recovery", &known, &later, &mut self.complaints)?;
+        let mut times =
+            |key: &str| fields.int(key, 1, 1000, &mut self.complaints).map(|times| u32::try_from(times).unwrap_or(1));
+        let (retry, repair, replan) = (times("retry"), times("repair"), times("replan"));
+        if let Some(times) = retry {
+            let exponential =
+                fields.one_of("backoff", &["exponential", "constant"], &mut self.complaints) != Some("constant");
+            let base: Span = fields.time("every", &mut self.complaints).unwrap_or(Backoff::default().base);
+            return Some(Recovery::Retry { times, backoff: Backoff { base, exponential } });
+        }
+        if let Some(times) = repair {
+            return Some(Recovery::Repair { times });
+        }
+        if let Some(times) = replan {
+            return Some(Recovery::Replan { times });
+        }
+        if let Some(node) = fields.get("model") {
+            return self.model(node).map(Recovery::Model);
+        }
+        if let Some(node) = fields.get("stage") {
+            if self.bodies > 0 {
+                let message = "a step inside each, parallel or repeat cannot leave for a stage";
+                self.complaints.push(node.complaint("W022", message).hint("put it on the step outside"));
+                return None;
+            }
+            self.may_leave = true;
+            return self.target(node).map(Recovery::Stage);
+        }
+        if let Some(node) = fields.get("continue_with") {
+            return self.template(node).map(|(template, _)| Recovery::ContinueWith(template));
+        }
+        if !known.iter().chain(&later).any(|key| fields.has(key)) {
+            self.complaints.push(
+                node.complaint("W003", "a recovery needs one of retry, repair, replan, model, stage, continue_with"),
+            );
+        }
+        None
+    }
+}
+
+/// Failure kinds of later versions.
+const LATER_KINDS: [&str; 10] = [
+    "unknown_tool",
+    "unknown_outcome",
+    "approval_rejected",
+    "approval_expired",
+    "budget_exceeded",
+    "unsupported_claim",
+    "tool_changed",
+    "deadline_exceeded",
+    "input_invalid",
+    "no_evidence",
+];
+
+/// Where bytes of a text stand, for files that are no YAML.
+pub(crate) fn place(text: &str, offset: usize, len: usize) -> Place {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    let meant = text.get(offset..offset + len).unwrap_or_default();
+    Place {
+        line: u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX - 1) + 1,
+        column: count(&before[line_start..]) + 1,
+        len: count(meant.lines().next().unwrap_or_default()).max(1),
+    }
+}

@@ -1,0 +1,330 @@
+//! Drives the kernel without anything outside: text in, printed journal out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Arc,
+};
+
+use kernel::{
+    ids::{Digest, RunId, StepPath},
+    journal::{Blob, Entry, Event, Head, Usage},
+    next::{self, Facts, Next, Record},
+    recovery::{Failure, FailureKind, Phase},
+    run::RunState,
+    settle::{Answer, Settled, settle},
+    story,
+    values::{Timestamp, Value},
+    workflow::{
+        Program,
+        project::{self, Sources},
+    },
+};
+
+pub const RUN: [u8; 10] = [7; 10];
+
+/// A project written as one text: `--- path` begins a file.
+pub fn sources(text: &str) -> Sources {
+    let mut files = Vec::new();
+    let margin = text.lines().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start().len());
+    let margin = margin.min().unwrap_or(0);
+    for line in text.lines() {
+        let line = line.get(margin..).unwrap_or("");
+        match line.strip_prefix("--- ") {
+            Some(path) => files.push((path.to_owned(), String::new())),
+            None => {
+                if let Some((_, content)) = files.last_mut() {
+                    content.push_str(line);
+                    content.push('\n');
+                }
+            }
+        }
+    }
+    if !files.iter().any(|(path, _)| path == "surefoot.yaml") {
+        let models = "project: test\nmodels: { small: { provider: registered }, strong: { provider: registered } }\n";
+        files.push(("surefoot.yaml".to_owned(), models.to_owned()));
+    }
+    files.into_iter().collect()
+}
+
+/// The one workflow of a project that must be free of errors.
+pub fn program(text: &str) -> Arc<Program> {
+    let sources = sources(text);
+    let checked = project::check(&sources);
+    let printed: Vec<String> = checked
+        .complaints
+        .iter()
+        .map(|complaint| complaint.render(sources.get(&complaint.file).map(|text| &**text)))
+        .collect();
+    let project = checked.project.unwrap_or_else(|| panic!("the project has errors:\n{}", printed.join("\n")));
+    project.workflows.values().next().expect("a workflow").clone()
+}
+
+/// What the outside says: lines of `step[#attempt]: json`, `step[#attempt]: !kind phase` and `> kind [name json]` for messages
+/// that come when the run sleeps.
+#[derive(Clone, Default)]
+pub struct Outside {
+    answers: BTreeMap<String, String>,
+    messages: Vec<String>,
+}
+
+impl Outside {
+    pub fn new(text: &str) -> Outside {
+        let mut outside = Outside::default();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            match line.strip_prefix("> ") {
+                Some(message) => outside.messages.push(message.to_owned()),
+                None => {
+                    let (step, answer) = line.split_once(": ").expect("step: answer");
+                    outside.answers.insert(step.to_owned(), answer.to_owned());
+                }
+            }
+        }
+        outside
+    }
+
+    fn answer(&self, step: &StepPath, attempt: u32) -> Result<Value, Failure> {
+        let keys = [format!("{step}#{attempt}"), step.to_string(), step.name().to_owned()];
+        let Some(text) = keys.iter().find_map(|key| self.answers.get(key)) else {
+            return Ok(Value::map([("ok", true.into())]));
+        };
+        match text.strip_prefix('!') {
+            None => Ok(Value::from_json(text.as_bytes()).expect("an answer is JSON")),
+            Some(failure) => {
+                let (kind, phase) = failure.split_once(' ').unwrap_or((failure, "answered"));
+                let kind = *FailureKind::ALL.iter().find(|one| one.as_str() == kind).expect("a failure kind");
+                let phase = match phase {
+                    "not_sent" => Phase::NotSent,
+                    "maybe_sent" => Phase::MaybeSent,
+                    _ => Phase::Answered,
+                };
+                Err(Failure { kind, phase, detail: "as told".to_owned(), retry_after: None })
+            }
+        }
+    }
+}
+
+/// One run, driven until it ends or nothing can happen.
+pub struct Drive {
+    pub program: Arc<Program>,
+    pub outside: Outside,
+    pub state: RunState,
+    pub entries: Vec<Entry>,
+    pub events: Vec<Event>,
+    pub calls: Vec<String>,
+    pub epoch: u64,
+    pub now: Timestamp,
+    blobs: BTreeMap<Digest, Value>,
+    kept: BTreeMap<Digest, Arc<[u8]>>,
+    messages: usize,
+    /// Stop as if the process had died once the journal has so many entries.
+    pub die_after: Option<usize>,
+}
+
+impl Drive {
+    pub fn new(program: Arc<Program>, input: &str, outside: Outside) -> Drive {
+        let now = Timestamp::parse("2026-11-20").expect("a date");
+        let run = RunId::new(now, RUN);
+        let input = Value::from_json(input.as_bytes()).expect("the input is JSON");
+        let starting = next::start(&program, run, 1, &input, now, [0; 16]).expect("the input fits");
+        let mut drive = Drive {
+            program,
+            outside,
+            state: RunState::new(run),
+            entries: Vec::new(),
+            events: Vec::new(),
+            calls: Vec::new(),
+            epoch: 1,
+            now,
+            blobs: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            messages: 0,
+            die_after: None,
+        };
+        drive.keep(&starting.blobs);
+        let event = starting.first.event().expect("sealed here");
+        drive.state.apply(&starting.first, event.clone()).expect("the first entry fits");
+        drive.entries.push(starting.first);
+        drive.events.push(event);
+        drive
+    }
+
+    /// Goes on in a new epoch with nothing but the journal.
+    pub fn resumed(&self, entries: &[Entry]) -> Drive {
+        let mut state = RunState::new(self.state.run);
+        state.fold(entries).expect("a journal folds");
+        Drive {
+            program: self.program.clone(),
+            outside: self.outside.clone(),
+            state,
+            entries: entries.to_vec(),
+            events: entries.iter().map(|entry| entry.event().expect("an event")).collect(),
+            calls: Vec::new(),
+            epoch: self.epoch + 1,
+            now: self.now,
+            blobs: BTreeMap::new(),
+            kept: self.kept.clone(),
+            messages: 0,
+            die_after: None,
+        }
+    }
+
+    fn keep(&mut self, blobs: &[Blob]) {
+        for blob in blobs {
+            self.kept.insert(blob.digest, blob.bytes.clone());
+        }
+    }
+
+    /// Appends what a test brings.
+    pub fn push(&mut self, record: Record) {
+        self.record(record);
+    }
+
+    fn record(&mut self, record: Record) {
+        self.keep(&record.blobs);
+        let head = self.entries.last().map_or(Head::START, Entry::head);
+        let salt = [u8::try_from(head.seq % 251).expect("below 251"); 16];
+        let entry = Entry::seal(self.state.run, head, self.epoch, self.now, salt, &record.event);
+        self.state.apply(&entry, record.event.clone()).unwrap_or_else(|error| panic!("{error}\n{}", self.outline()));
+        self.entries.push(entry);
+        self.events.push(record.event);
+    }
+
+    fn dead(&self) -> bool {
+        self.die_after.is_some_and(|most| self.entries.len() >= most)
+    }
+
+    /// Until the end, or until nothing can happen any more.
+    pub fn run(&mut self) -> &mut Drive {
+        for _ in 0..100_000 {
+            if self.state.end.is_some() || self.dead() || !self.once() {
+                return self;
+            }
+        }
+        panic!("no end\n{}", self.outline());
+    }
+
+    fn once(&mut self) -> bool {
+        let in_flight = BTreeSet::new();
+        let program = self.program.clone();
+        let facts = Facts { now: self.now, epoch: self.epoch, blobs: &self.blobs, in_flight: &in_flight };
+        let nexts = next::next(&program, &self.state, &facts);
+        assert!(!nexts.is_empty(), "nothing to do and no end\n{}", self.outline());
+        let mut moved = false;
+        let mut answers = Vec::new();
+        let mut suspend = None;
+        for one in nexts {
+            match one {
+                Next::Record(record) | Next::Finish(record) => {
+                    moved = true;
+                    if self.dead() {
+                        return true;
+                    }
+                    self.record(record);
+                }
+                Next::Look(blobs) => {
+                    moved = true;
+                    for blob in blobs {
+                        let bytes = &self.kept[&blob.digest];
+                        self.blobs.insert(blob.digest, Value::from_json(bytes).expect("a blob is JSON"));
+                    }
+                }
+                Next::Native(call) => {
+                    let answer = Ok(Value::map([("native", call.input.clone())]));
+                    answers.push((call.step, Answer::Native { answer }));
+                }
+                Next::Ask(request) => {
+                    self.calls.push(format!("ask {} #{}", request.step, request.attempt));
+                    let answer = self.outside.answer(&request.step, request.attempt);
+                    let usage = Usage { input: 10, output: 5, ..Usage::default() };
+                    let attempt = request.attempt;
+                    answers.push((request.step.clone(), Answer::Model { attempt, answer, usage, raw: None }));
+                }
+                Next::Call(permit) => {
+                    let input = String::from_utf8(permit.input().to_vec()).expect("JSON");
+                    self.calls.push(format!("call {} {} {input}", permit.step(), permit.key()));
+                    let answer = self.outside.answer(permit.step(), permit.attempt());
+                    let attempt = permit.attempt();
+                    answers.push((permit.step().clone(), Answer::Tool { attempt, answer, raw: None }));
+                }
+                Next::Suspend(waiting) => suspend = Some(waiting),
+            }
+        }
+        for (step, answer) in answers {
+            moved = true;
+            if self.dead() {
+                return true;
+            }
+            self.settle(&step, &answer);
+        }
+        match suspend {
+            Some(_) if moved => true,
+            Some(waiting) => self.sleep(waiting.until),
+            None => moved,
+        }
+    }
+
+    fn settle(&mut self, step: &StepPath, answer: &Answer) {
+        let program = self.program.clone();
+        loop {
+            let in_flight = BTreeSet::new();
+            let facts = Facts { now: self.now, epoch: self.epoch, blobs: &self.blobs, in_flight: &in_flight };
+            match settle(&program, &self.state, &facts, step, answer) {
+                Settled::Record(record) => return self.record(record),
+                Settled::Stale => return,
+                Settled::Look(blobs) => {
+                    for blob in blobs {
+                        let bytes = &self.kept[&blob.digest];
+                        self.blobs.insert(blob.digest, Value::from_json(bytes).expect("a blob is JSON"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets time pass, or lets the next message come.
+    fn sleep(&mut self, until: Option<Timestamp>) -> bool {
+        if let Some(text) = self.outside.messages.get(self.messages).cloned() {
+            self.messages += 1;
+            let mut words = text.splitn(3, ' ');
+            let (kind, name) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+            let body = words.next().map_or(Value::Null, |json| Value::from_json(json.as_bytes()).expect("JSON"));
+            let record = next::receive(self.state.inbox_read + 1, kind, name, body, "ann").expect("a known message");
+            self.record(record);
+            return true;
+        }
+        match until {
+            Some(until) => {
+                self.now = self.now.max(until);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The journal, one line an entry.
+    pub fn outline(&self) -> String {
+        let mut out = String::new();
+        for (entry, event) in self.entries.iter().zip(&self.events) {
+            let line = story::line(event);
+            let line = match line.find(" of bundle ") {
+                Some(at) => line[..at].to_owned(),
+                None => line,
+            };
+            let _ = writeln!(out, "{:>3}  {line}", entry.seq);
+        }
+        out
+    }
+}
+
+/// Runs a workflow and compares its printed journal.
+#[track_caller]
+pub fn check(project: &str, input: &str, outside: &str, expected: expect_test::Expect) {
+    let mut drive = Drive::new(program(project), input, Outside::new(outside));
+    drive.run();
+    expected.assert_eq(&drive.outline());
+    // The stored bytes say the same as what was applied while it ran.
+    let mut folded = RunState::new(drive.state.run);
+    folded.fold(&drive.entries).expect("the journal folds");
+    assert_eq!(folded, drive.state, "folding the stored journal gives the state that ran");
+}

@@ -1,0 +1,11 @@
+//! Text in, printed journal out: what each step kind writes.
+
+mod drive;
+
+mod acts;
+mod blocks;
+mod control;
+mod crashes;
+mod pure;
+mod reasons;
+mod waits;
