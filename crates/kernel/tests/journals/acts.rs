@@ -37,11 +37,11 @@ fn an_action_has_an_intent_before_and_an_outcome_after() {
         r#"{"text": "hello"}"#,
         r#"save: {"id": 7}"#,
         expect![[r#"
-              1  run started: save
-              2  save: started box.put {"text":"hello"}
-              3  save: finished {"id":7}
-              4  stage only done
-              5  run completed 7
+            1   run started: save
+            2   save: started box.put {"text":"hello"}
+            3   save: finished {"id":7}
+            4   stage only done
+            5   run completed 7
         "#]],
     );
 }
@@ -51,10 +51,10 @@ fn arguments_that_do_not_fit_never_leave() {
     let mut drive = Drive::new(program(SAVE), r#"{"text": "x"}"#, Outside::default());
     drive.run();
     expect![[r#"
-          1  run started: save
-          2  save: failed, invalid_arguments: the arguments of `box.put`: `/text`: "x" is shorter than 2 characters
-          3  save: no recovery left
-          4  run failed, invalid_arguments: the arguments of `box.put`: `/text`: "x" is shorter than 2 characters
+        1   run started: save
+        2   save: failed, invalid_arguments: the arguments of `box.put`: `/text`: "x" is shorter than 2 characters
+        3   save: no recovery left
+        4   run failed, invalid_arguments: the arguments of `box.put`: `/text`: "x" is shorter than 2 characters
     "#]]
     .assert_eq(&drive.outline());
     assert!(drive.calls.is_empty(), "{:?}", drive.calls);
@@ -66,17 +66,17 @@ fn a_timeout_is_sent_again_with_the_same_key_and_bytes() {
     let mut drive = Drive::new(program(SAVE), r#"{"text": "hello"}"#, outside);
     drive.run();
     expect![[r#"
-          1  run started: save
-          2  save: started box.put {"text":"hello"}
-          3  save: action failed, tool_timeout: as told
-          4  save: tried again at 2026-11-20T00:00:00.196Z
-          5  save: sent again, attempt 2
-          6  save: action failed, tool_error: as told
-          7  save: tried again at 2026-11-20T00:00:00.393Z
-          8  save: sent again, attempt 3
-          9  save: finished {"id":7}
-         10  stage only done
-         11  run completed 7
+        1   run started: save
+        2   save: started box.put {"text":"hello"}
+        3   save: action failed, tool_timeout: as told
+        4   save: tried again at 2026-11-20T00:00:00.196Z
+        5   save: sent again, attempt 2
+        6   save: action failed, tool_error: as told
+        7   save: tried again at 2026-11-20T00:00:00.393Z
+        8   save: sent again, attempt 3
+        9   save: finished {"id":7}
+        10  stage only done
+        11  run completed 7
     "#]]
     .assert_eq(&drive.outline());
     assert_eq!(drive.calls.len(), 3);
@@ -90,13 +90,13 @@ fn a_rejection_leaves_for_the_declared_stage() {
         r#"{"text": "hello"}"#,
         "save: !tool_rejected",
         expect![[r#"
-              1  run started: save
-              2  save: started box.put {"text":"hello"}
-              3  save: action failed, tool_rejected: as told
-              4  save: left for stage sorry
-              5  excuse: done {"text":"sorry"}
-              6  stage sorry done
-              7  run completed null
+            1   run started: save
+            2   save: started box.put {"text":"hello"}
+            3   save: action failed, tool_rejected: as told
+            4   save: left for stage sorry
+            5   excuse: done {"text":"sorry"}
+            6   stage sorry done
+            7   run completed null
         "#]],
     );
 }
@@ -108,23 +108,23 @@ fn retries_end() {
         r#"{"text": "hello"}"#,
         "save: !tool_timeout maybe_sent",
         expect![[r#"
-              1  run started: save
-              2  save: started box.put {"text":"hello"}
-              3  save: action failed, tool_timeout: as told
-              4  save: tried again at 2026-11-20T00:00:00.196Z
-              5  save: sent again, attempt 2
-              6  save: action failed, tool_timeout: as told
-              7  save: tried again at 2026-11-20T00:00:00.418Z
-              8  save: sent again, attempt 3
-              9  save: action failed, tool_timeout: as told
-             10  save: tried again at 2026-11-20T00:00:01.082Z
-             11  save: sent again, attempt 4
-             12  save: action failed, tool_timeout: as told
-             13  save: tried again at 2026-11-20T00:00:02.004Z
-             14  save: sent again, attempt 5
-             15  save: action failed, tool_timeout: as told
-             16  save: no recovery left
-             17  run failed, tool_timeout: as told
+            1   run started: save
+            2   save: started box.put {"text":"hello"}
+            3   save: action failed, tool_timeout: as told
+            4   save: tried again at 2026-11-20T00:00:00.196Z
+            5   save: sent again, attempt 2
+            6   save: action failed, tool_timeout: as told
+            7   save: tried again at 2026-11-20T00:00:00.418Z
+            8   save: sent again, attempt 3
+            9   save: action failed, tool_timeout: as told
+            10  save: tried again at 2026-11-20T00:00:01.082Z
+            11  save: sent again, attempt 4
+            12  save: action failed, tool_timeout: as told
+            13  save: tried again at 2026-11-20T00:00:02.004Z
+            14  save: sent again, attempt 5
+            15  save: action failed, tool_timeout: as told
+            16  save: no recovery left
+            17  run failed, tool_timeout: as told
         "#]],
     );
 }

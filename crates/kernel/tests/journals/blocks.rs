@@ -40,23 +40,23 @@ fn items_run_a_few_at_a_time_and_join_in_item_order() {
         r#"{"items": ["a", "b", "c"]}"#,
         "all[0]/put: {\"id\": 1}\nall[1]/put: {\"id\": 2}\nall[2]/put: {\"id\": 3}",
         expect![[r#"
-              1  run started: all
-              2  all: over 3 items
-              3  all[0]/put: started box.put {"text":"a"}
-              4  all[1]/put: started box.put {"text":"b"}
-              5  all[0]/put: finished {"id":1}
-              6  all[1]/put: finished {"id":2}
-              7  all[0]/note: done {"at":0,"id":1}
-              8  all[1]/note: done {"at":1,"id":2}
-              9  all[0]: gave 1
-             10  all[1]: gave 2
-             11  all[2]/put: started box.put {"text":"c"}
-             12  all[2]/put: finished {"id":3}
-             13  all[2]/note: done {"at":2,"id":3}
-             14  all[2]: gave 3
-             15  all: done [1,2,3]
-             16  stage only done
-             17  run completed [1,2,3]
+            1   run started: all
+            2   all: over 3 items
+            3   all[0]/put: started box.put {"text":"a"}
+            4   all[1]/put: started box.put {"text":"b"}
+            5   all[0]/put: finished {"id":1}
+            6   all[1]/put: finished {"id":2}
+            7   all[0]/note: done {"at":0,"id":1}
+            8   all[1]/note: done {"at":1,"id":2}
+            9   all[0]: gave 1
+            10  all[1]: gave 2
+            11  all[2]/put: started box.put {"text":"c"}
+            12  all[2]/put: finished {"id":3}
+            13  all[2]/note: done {"at":2,"id":3}
+            14  all[2]: gave 3
+            15  all: done [1,2,3]
+            16  stage only done
+            17  run completed [1,2,3]
         "#]],
     );
 }
@@ -68,11 +68,11 @@ fn no_items_give_an_empty_list() {
         r#"{"items": []}"#,
         "",
         expect![[r#"
-              1  run started: all
-              2  all: over 0 items
-              3  all: done []
-              4  stage only done
-              5  run completed []
+            1   run started: all
+            2   all: over 0 items
+            3   all: done []
+            4   stage only done
+            5   run completed []
         "#]],
     );
 }
@@ -84,19 +84,19 @@ fn one_failure_fails_all_of_it() {
         r#"{"items": ["a", "b", "c"]}"#,
         "all[0]/put: !tool_rejected\nput: {\"id\": 2}",
         expect![[r#"
-              1  run started: all
-              2  all: over 3 items
-              3  all[0]/put: started box.put {"text":"a"}
-              4  all[1]/put: started box.put {"text":"b"}
-              5  all[0]/put: action failed, tool_rejected: as told
-              6  all[1]/put: finished {"id":2}
-              7  all[0]/put: no recovery left
-              8  all[1]/note: done {"at":1,"id":2}
-              9  all[0]: failed, tool_rejected: as told
-             10  all[1]: gave 2
-             11  all: failed, tool_rejected: as told
-             12  all: no recovery left
-             13  run failed, tool_rejected: as told
+            1   run started: all
+            2   all: over 3 items
+            3   all[0]/put: started box.put {"text":"a"}
+            4   all[1]/put: started box.put {"text":"b"}
+            5   all[0]/put: action failed, tool_rejected: as told
+            6   all[1]/put: finished {"id":2}
+            7   all[0]/put: no recovery left
+            8   all[1]/note: done {"at":1,"id":2}
+            9   all[0]: failed, tool_rejected: as told
+            10  all[1]: gave 2
+            11  all: failed, tool_rejected: as told
+            12  all: no recovery left
+            13  run failed, tool_rejected: as told
         "#]],
     );
 }
@@ -108,19 +108,19 @@ fn settled_failures_are_values() {
         r#"{"items": ["a", "b"]}"#,
         "all[0]/put: !tool_rejected\nput: {\"id\": 2}",
         expect![[r#"
-              1  run started: all
-              2  all: over 2 items
-              3  all[0]/put: started box.put {"text":"a"}
-              4  all[1]/put: started box.put {"text":"b"}
-              5  all[0]/put: action failed, tool_rejected: as told
-              6  all[1]/put: finished {"id":2}
-              7  all[0]/put: no recovery left
-              8  all[1]/note: done {"at":1,"id":2}
-              9  all[0]: failed, tool_rejected: as told
-             10  all[1]: gave 2
-             11  all: done [{"failure":{"detail":"as told","kind":"tool_rejected"},"ok":false,"valu…
-             12  stage only done
-             13  run completed [{"failure":{"detail":"as told","kind":"tool_rejected"},"ok":false,"valu…
+            1   run started: all
+            2   all: over 2 items
+            3   all[0]/put: started box.put {"text":"a"}
+            4   all[1]/put: started box.put {"text":"b"}
+            5   all[0]/put: action failed, tool_rejected: as told
+            6   all[1]/put: finished {"id":2}
+            7   all[0]/put: no recovery left
+            8   all[1]/note: done {"at":1,"id":2}
+            9   all[0]: failed, tool_rejected: as told
+            10  all[1]: gave 2
+            11  all: done [{"failure":{"detail":"as told","kind":"tool_rejected"},"ok":false,"valu…
+            12  stage only done
+            13  run completed [{"failure":{"detail":"as told","kind":"tool_rejected"},"ok":false,"valu…
         "#]],
     );
 }
@@ -132,19 +132,19 @@ fn any_is_over_with_the_first() {
         r#"{"items": ["a", "b", "c"]}"#,
         "all[0]/put: !tool_rejected\nput: {\"id\": 2}",
         expect![[r#"
-              1  run started: all
-              2  all: over 3 items
-              3  all[0]/put: started box.put {"text":"a"}
-              4  all[1]/put: started box.put {"text":"b"}
-              5  all[0]/put: action failed, tool_rejected: as told
-              6  all[1]/put: finished {"id":2}
-              7  all[0]/put: no recovery left
-              8  all[1]/note: done {"at":1,"id":2}
-              9  all[0]: failed, tool_rejected: as told
-             10  all[1]: gave 2
-             11  all: done [null,2,null]
-             12  stage only done
-             13  run completed [null,2,null]
+            1   run started: all
+            2   all: over 3 items
+            3   all[0]/put: started box.put {"text":"a"}
+            4   all[1]/put: started box.put {"text":"b"}
+            5   all[0]/put: action failed, tool_rejected: as told
+            6   all[1]/put: finished {"id":2}
+            7   all[0]/put: no recovery left
+            8   all[1]/note: done {"at":1,"id":2}
+            9   all[0]: failed, tool_rejected: as told
+            10  all[1]: gave 2
+            11  all: done [null,2,null]
+            12  stage only done
+            13  run completed [null,2,null]
         "#]],
     );
 }
@@ -156,19 +156,19 @@ fn a_quorum_that_cannot_be_reached_fails() {
         r#"{"items": ["a", "b", "c"]}"#,
         "all[0]/put: !tool_rejected\nput: {\"id\": 2}",
         expect![[r#"
-              1  run started: all
-              2  all: over 3 items
-              3  all[0]/put: started box.put {"text":"a"}
-              4  all[1]/put: started box.put {"text":"b"}
-              5  all[0]/put: action failed, tool_rejected: as told
-              6  all[1]/put: finished {"id":2}
-              7  all[0]/put: no recovery left
-              8  all[1]/note: done {"at":1,"id":2}
-              9  all[0]: failed, tool_rejected: as told
-             10  all[1]: gave 2
-             11  all: failed, tool_rejected: as told
-             12  all: no recovery left
-             13  run failed, tool_rejected: as told
+            1   run started: all
+            2   all: over 3 items
+            3   all[0]/put: started box.put {"text":"a"}
+            4   all[1]/put: started box.put {"text":"b"}
+            5   all[0]/put: action failed, tool_rejected: as told
+            6   all[1]/put: finished {"id":2}
+            7   all[0]/put: no recovery left
+            8   all[1]/note: done {"at":1,"id":2}
+            9   all[0]: failed, tool_rejected: as told
+            10  all[1]: gave 2
+            11  all: failed, tool_rejected: as told
+            12  all: no recovery left
+            13  run failed, tool_rejected: as told
         "#]],
     );
 }
@@ -192,16 +192,16 @@ fn branches_run_together_and_one_that_did_not_run_is_none() {
         r#"{"wide": false}"#,
         "",
         expect![[r#"
-              1  run started: both
-              2  both: branches left, right
-              3  both.left/l: done {"x":1}
-              4  both.right/r: done {"x":2}
-              5  both.left/l2: done {"x":2}
-              6  both.right: gave {"x":2}
-              7  both.left: gave 2
-              8  both: done {"left":2,"middle":null,"right":{"x":2}}
-              9  stage only done
-             10  run completed {"left":2,"middle":null,"right":{"x":2}}
+            1   run started: both
+            2   both: branches left, right
+            3   both.left/l: done {"x":1}
+            4   both.right/r: done {"x":2}
+            5   both.left/l2: done {"x":2}
+            6   both.right: gave {"x":2}
+            7   both.left: gave 2
+            8   both: done {"left":2,"middle":null,"right":{"x":2}}
+            9   stage only done
+            10  run completed {"left":2,"middle":null,"right":{"x":2}}
         "#]],
     );
 }
@@ -227,16 +227,16 @@ fn a_long_list_is_kept_as_a_blob_and_looked_up() {
         &format!("{{\"items\": [{}]}}", words.join(",")),
         "",
         expect![[r#"
-              1  run started: long
-              2  pair: done <51605 bytes, fb35ca3c377d>
-              3  all: over 2 items
-              4  all[0]/count: done 600
-              5  all[1]/count: done 600
-              6  all[0]: gave 600
-              7  all[1]: gave 600
-              8  all: done [600,600]
-              9  stage only done
-             10  run completed {"count":2,"last":600}
+            1   run started: long
+            2   pair: done <51605 bytes, fb35ca3c377d>
+            3   all: over 2 items
+            4   all[0]/count: done 600
+            5   all[1]/count: done 600
+            6   all[0]: gave 600
+            7   all[1]: gave 600
+            8   all: done [600,600]
+            9   stage only done
+            10  run completed {"count":2,"last":600}
         "#]],
     );
 }

@@ -24,15 +24,15 @@ fn a_paused_run_keeps_its_signals_and_goes_on_when_resumed() {
         "{}",
         "> pause\n> signal go\n> resume",
         expect![[r#"
-              1  run started: two
-              2  a: waits for signal go
-              3  pause asked by ann
-              4  signal go from ann, message 2 null
-              5  resume asked by ann
-              6  a: woken by message 2 {"body":null,"by":"signal","name":"go","sender":"ann"}
-              7  b: done {"x":1}
-              8  stage only done
-              9  run completed 1
+            1   run started: two
+            2   a: waits for signal go
+            3   pause asked by ann
+            4   signal go from ann, message 2 null
+            5   resume asked by ann
+            6   a: woken by message 2 {"body":null,"by":"signal","name":"go","sender":"ann"}
+            7   b: done {"x":1}
+            8   stage only done
+            9   run completed 1
         "#]],
     );
 }
@@ -44,10 +44,10 @@ fn a_cancelled_run_ends() {
         "{}",
         "> cancel",
         expect![[r#"
-              1  run started: two
-              2  a: waits for signal go
-              3  cancel asked by ann
-              4  run cancelled
+            1   run started: two
+            2   a: waits for signal go
+            3   cancel asked by ann
+            4   run cancelled
         "#]],
     );
 }
@@ -59,11 +59,11 @@ fn a_paused_run_can_be_cancelled() {
         "{}",
         "> pause\n> cancel",
         expect![[r#"
-              1  run started: two
-              2  a: waits for signal go
-              3  pause asked by ann
-              4  cancel asked by ann
-              5  run cancelled
+            1   run started: two
+            2   a: waits for signal go
+            3   pause asked by ann
+            4   cancel asked by ann
+            5   run cancelled
         "#]],
     );
 }
@@ -76,15 +76,15 @@ fn a_failure_may_pause_the_run_until_a_person_resumes() {
         r#"{"text": "hello"}"#,
         "save#1: !tool_rejected\nsave: {\"id\": 3}\n> resume",
         expect![[r#"
-              1  run started: save
-              2  save: started box.put {"text":"hello"}
-              3  save: action failed, tool_rejected: as told
-              4  save: paused until a person resumes
-              5  resume asked by ann
-              6  save: sent again, attempt 2
-              7  save: finished {"id":3}
-              8  stage only done
-              9  run completed 3
+            1   run started: save
+            2   save: started box.put {"text":"hello"}
+            3   save: action failed, tool_rejected: as told
+            4   save: paused until a person resumes
+            5   resume asked by ann
+            6   save: sent again, attempt 2
+            7   save: finished {"id":3}
+            8   stage only done
+            9   run completed 3
         "#]],
     );
 }
@@ -101,12 +101,12 @@ fn an_open_action_is_answered_before_a_run_is_cancelled() {
     resumed.push(record);
     resumed.run();
     expect![[r#"
-          1  run started: save
-          2  save: started box.put {"text":"hello"}
-          3  cancel asked by ann
-          4  save: sent again, attempt 2
-          5  save: finished {"id":3}
-          6  run cancelled
+        1   run started: save
+        2   save: started box.put {"text":"hello"}
+        3   cancel asked by ann
+        4   save: sent again, attempt 2
+        5   save: finished {"id":3}
+        6   run cancelled
     "#]]
     .assert_eq(&resumed.outline());
 }

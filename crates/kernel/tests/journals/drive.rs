@@ -311,7 +311,7 @@ impl Drive {
                 Some(at) => line[..at].to_owned(),
                 None => line,
             };
-            let _ = writeln!(out, "{:>3}  {line}", entry.seq);
+            let _ = writeln!(out, "{:<3} {line}", entry.seq);
         }
         out
     }

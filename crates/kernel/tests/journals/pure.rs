@@ -20,10 +20,10 @@ fn values_travel_by_name() {
         r#"{"a": 2, "b": 3}"#,
         "",
         expect![[r#"
-              1  run started: sum
-              2  sum: done {"total":5}
-              3  stage only done
-              4  run completed {"text":"5 in all","total":5}
+            1   run started: sum
+            2   sum: done {"total":5}
+            3   stage only done
+            4   run completed {"text":"5 in all","total":5}
         "#]],
     );
 }
@@ -47,10 +47,10 @@ fn a_skipped_step_is_none_and_ran_says_so() {
         r#"{"wanted": false}"#,
         "",
         expect![[r#"
-              1  run started: skip
-              2  extra: skipped
-              3  stage only done
-              4  run completed {"ran":false,"value":"nothing"}
+            1   run started: skip
+            2   extra: skipped
+            3   stage only done
+            4   run completed {"ran":false,"value":"nothing"}
         "#]],
     );
 }
@@ -84,17 +84,17 @@ fn a_decision_runs_the_stages_it_chose_inside_itself() {
         r#"{"amount": 5000}"#,
         "",
         expect![[r#"
-              1  run started: route
-              2  route: decided large, report by rule 1
-              3  much: done {"x":1}
-              4  stage large done
-              5  said: done {"x":3}
-              6  stage report done
-              7  after: done {"sum":5001}
-              8  stage look done
-              9  last: done {"x":4}
-             10  stage end done
-             11  run completed {"after":5001,"large":true,"small":false}
+            1   run started: route
+            2   route: decided large, report by rule 1
+            3   much: done {"x":1}
+            4   stage large done
+            5   said: done {"x":3}
+            6   stage report done
+            7   after: done {"sum":5001}
+            8   stage look done
+            9   last: done {"x":4}
+            10  stage end done
+            11  run completed {"after":5001,"large":true,"small":false}
         "#]],
     );
 }
@@ -113,10 +113,10 @@ fn a_native_function_gives_a_value() {
         r#"{"x": 7}"#,
         "",
         expect![[r#"
-              1  run started: native
-              2  score: done {"native":{"x":7}}
-              3  stage only done
-              4  run completed 7
+            1   run started: native
+            2   score: done {"native":{"x":7}}
+            3   stage only done
+            4   run completed 7
         "#]],
     );
 }
@@ -134,10 +134,10 @@ fn an_expression_that_fails_fails_the_run_with_its_text() {
         r#"{"a": 1, "b": "two"}"#,
         "",
         expect![[r#"
-              1  run started: bad
-              2  sum: failed, internal: `input.a + input.b`: `+` cannot join a number and a text
-              3  sum: no recovery left
-              4  run failed, internal: `input.a + input.b`: `+` cannot join a number and a text
+            1   run started: bad
+            2   sum: failed, internal: `input.a + input.b`: `+` cannot join a number and a text
+            3   sum: no recovery left
+            4   run failed, internal: `input.a + input.b`: `+` cannot join a number and a text
         "#]],
     );
 }
@@ -158,10 +158,10 @@ fn a_result_that_does_not_fit_its_schema_fails_the_run() {
         r#"{"x": "seven"}"#,
         "",
         expect![[r#"
-              1  run started: bad
-              2  a: done 1
-              3  stage only done
-              4  run failed, contract_violated: the result does not fit its schema: the value: "seven" is not a whole number
+            1   run started: bad
+            2   a: done 1
+            3   stage only done
+            4   run failed, contract_violated: the result does not fit its schema: the value: "seven" is not a whole number
         "#]],
     );
 }
@@ -183,11 +183,11 @@ fn a_failed_step_goes_on_with_a_declared_value() {
         r#"{"a": 1, "b": "two"}"#,
         "",
         expect![[r#"
-              1  run started: go_on
-              2  sum: failed, internal: `input.a + input.b`: `+` cannot join a number and a text
-              3  sum: continued with {"total":0}
-              4  stage only done
-              5  run completed 0
+            1   run started: go_on
+            2   sum: failed, internal: `input.a + input.b`: `+` cannot join a number and a text
+            3   sum: continued with {"total":0}
+            4   stage only done
+            5   run completed 0
         "#]],
     );
 }
@@ -205,10 +205,10 @@ fn an_endless_expression_fails_its_step_and_harms_nobody() {
         "{}",
         "",
         expect![[r#"
-              1  run started: endless
-              2  a: failed, internal: `range` gives 1000000000 numbers, and at most 10000 are allowed
-              3  a: no recovery left
-              4  run failed, internal: `range` gives 1000000000 numbers, and at most 10000 are allowed
+            1   run started: endless
+            2   a: failed, internal: `range` gives 1000000000 numbers, and at most 10000 are allowed
+            3   a: no recovery left
+            4   run failed, internal: `range` gives 1000000000 numbers, and at most 10000 are allowed
         "#]],
     );
 }

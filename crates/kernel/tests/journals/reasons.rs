@@ -46,11 +46,11 @@ fn a_good_answer_is_the_value() {
         INPUT,
         r#"rate: {"score": 0.5}"#,
         expect![[r#"
-              1  run started: rate
-              2  rate: asked model small, about 44 tokens
-              3  rate: answered {"score":0.5}
-              4  stage only done
-              5  run completed {"score":0.5}
+            1   run started: rate
+            2   rate: asked model small, about 44 tokens
+            3   rate: answered {"score":0.5}
+            4   stage only done
+            5   run completed {"score":0.5}
         "#]],
     );
 }
@@ -62,20 +62,20 @@ fn a_wrong_answer_is_repaired_then_passed_on_then_begun_afresh() {
         INPUT,
         "rate#1: {\"score\": \"high\"}\nrate#2: {\"score\": \"very high\"}\nrate#3: {\"scor\": 1}\nrate~2: {\"score\": 1}",
         expect![[r#"
-              1  run started: rate
-              2  rate: asked model small, about 44 tokens
-              3  rate: answer failed, invalid_output: `/score`: "high" is not a number
-              4  rate: asked again with the errors
-              5  rate: asked model small, attempt 2, about 77 tokens
-              6  rate: answer failed, invalid_output: `/score`: "very high" is not a number
-              7  rate: passed to model strong
-              8  rate: asked model strong, attempt 3, about 77 tokens
-              9  rate: answer failed, invalid_output: the value: "score" is missing
-             10  rate: begun afresh
-             11  rate~2: asked model strong, about 44 tokens
-             12  rate~2: answered {"score":1}
-             13  stage only done
-             14  run completed {"score":1}
+            1   run started: rate
+            2   rate: asked model small, about 44 tokens
+            3   rate: answer failed, invalid_output: `/score`: "high" is not a number
+            4   rate: asked again with the errors
+            5   rate: asked model small, attempt 2, about 77 tokens
+            6   rate: answer failed, invalid_output: `/score`: "very high" is not a number
+            7   rate: passed to model strong
+            8   rate: asked model strong, attempt 3, about 77 tokens
+            9   rate: answer failed, invalid_output: the value: "score" is missing
+            10  rate: begun afresh
+            11  rate~2: asked model strong, about 44 tokens
+            12  rate~2: answered {"score":1}
+            13  stage only done
+            14  run completed {"score":1}
         "#]],
     );
 }
@@ -87,14 +87,14 @@ fn a_failed_check_is_bad_reasoning_and_repaired_by_default() {
         INPUT,
         "rate#1: {\"score\": 7}\nrate#2: {\"score\": 0.7}",
         expect![[r#"
-              1  run started: rate
-              2  rate: asked model small, about 44 tokens
-              3  rate: answer failed, bad_reasoning: `output.score <= 1.0` is false
-              4  rate: asked again with the errors
-              5  rate: asked model small, attempt 2, about 77 tokens
-              6  rate: answered {"score":0.7}
-              7  stage only done
-              8  run completed {"score":0.7}
+            1   run started: rate
+            2   rate: asked model small, about 44 tokens
+            3   rate: answer failed, bad_reasoning: `output.score <= 1.0` is false
+            4   rate: asked again with the errors
+            5   rate: asked model small, attempt 2, about 77 tokens
+            6   rate: answered {"score":0.7}
+            7   stage only done
+            8   run completed {"score":0.7}
         "#]],
     );
 }
