@@ -9,8 +9,10 @@
 //! caller forgets the run and touches nothing. Safety never depends on a clock; only liveness does.
 
 pub mod check;
+pub mod fault;
 pub mod memory;
 pub mod rules;
+pub mod sqlite;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -3,3 +3,4 @@
 mod cases;
 
 suite!(memory, crate::cases::Bed::memory());
+suite!(sqlite, crate::cases::Bed::sqlite());

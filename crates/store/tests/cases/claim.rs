@@ -67,6 +67,6 @@ pub async fn runs_on_their_last_strike_come_one_at_a_time(bed: Bed) {
     step.progress = true;
     bed.write(step, &mut pen).await;
     assert_eq!(runs(bed.claim(own, 10, 9).await), [run_id(2)], "a completed step made room for the next");
-    assert_eq!(runs(bed.claim(own, 10, 9).await), [RunId::from_bytes([0; 16]); 0]);
+    assert_eq!(runs(bed.claim(own, 10, 9).await), Vec::<RunId>::new());
     bed.sound().await;
 }

@@ -19,6 +19,7 @@ use kernel::{
 use store::{
     Append, Appended, Claimed, Expect, Guard, Message, NewRun, OpenAction, Posted, RunRow, Started, Status, Store,
     memory::MemoryStore,
+    sqlite::{SqliteOptions, SqliteStore},
 };
 
 /// Names every case once: as a list, and as one test each.
@@ -132,8 +133,14 @@ impl Bed {
         Bed { store: Arc::new(MemoryStore::new()), _keep: None }
     }
 
-    pub fn new(store: Arc<dyn Store>, keep: tempfile::TempDir) -> Bed {
-        Bed { store, _keep: Some(keep) }
+    pub fn sqlite() -> Bed {
+        Bed::sqlite_with(SqliteOptions::default())
+    }
+
+    pub fn sqlite_with(options: SqliteOptions) -> Bed {
+        let keep = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&keep.path().join("data"), options).unwrap();
+        Bed { store: Arc::new(store), _keep: Some(keep) }
     }
 
     /// Puts the bundle that all runs here name.

@@ -1,0 +1,2 @@
+-- A blob of a run; NULL once erased.
+SELECT bytes FROM blob WHERE run = :run AND digest = :digest;

@@ -1,0 +1,2 @@
+-- A bundle's bytes.
+SELECT bytes FROM bundle WHERE digest = :digest;

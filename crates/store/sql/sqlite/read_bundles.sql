@@ -1,0 +1,2 @@
+-- Every bundle.
+SELECT digest, bytes FROM bundle ORDER BY digest;

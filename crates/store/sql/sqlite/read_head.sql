@@ -1,0 +1,2 @@
+-- Where a run's journal ends.
+SELECT head, head_no FROM run WHERE id = :run;

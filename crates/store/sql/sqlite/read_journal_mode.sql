@@ -1,0 +1,2 @@
+-- How transactions are kept: must be "wal".
+PRAGMA journal_mode;

@@ -1,0 +1,208 @@
+//! Switches for harnesses, behind the feature `faults`: points where a process ends or an error is made, and *mutants*, known bugs
+//! that a harness must catch. Without the feature all of it compiles to nothing.
+//!
+//! - `SUREFOOT_FAULT=name:nth:kind` arms one point: the `nth` time (from 1) it is reached, the process is killed at once (`kill`),
+//!   ends with code 75 (`exit`), or the point reports an input/output error (`eio`).
+//! - `SUREFOOT_MUTANT=name,name` switches mutants on.
+
+/// The points of the store.
+pub const POINTS: [&str; 4] = ["after_begin", "before_commit", "after_commit_before_reply", "before_checkpoint"];
+
+/// The mutants of the store.
+pub const MUTANTS: [&str; 6] = [
+    "ack_before_commit",
+    "sync_normal",
+    "no_epoch_cas",
+    "reap_without_epoch",
+    "suspend_without_inbox_gen",
+    "no_strike",
+];
+
+/// Exit code of a point armed with `exit`.
+pub const EXIT: i32 = 75;
+
+#[cfg(feature = "faults")]
+mod switches {
+    use std::{
+        collections::BTreeSet,
+        sync::{
+            Arc, LazyLock,
+            atomic::{AtomicU64, Ordering},
+        },
+    };
+
+    /// The environment, read once per process.
+    static ENVIRONMENT: LazyLock<(Mutants, Points)> = LazyLock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "a harness switches a child process; this is no setting")]
+        let read = |name| std::env::var(name).unwrap_or_default();
+        (Mutants::parse(&read("SUREFOOT_MUTANT")), Points::parse(&read("SUREFOOT_FAULT")))
+    });
+
+    /// Whether the mutant is switched on for this process.
+    pub fn mutant(name: &str) -> bool {
+        ENVIRONMENT.0.on(name)
+    }
+
+    /// A point is reached: ends the process or gives true (make an input/output error) when it is armed for this time.
+    pub fn reach(name: &str) -> bool {
+        ENVIRONMENT.1.reach(name)
+    }
+
+    /// Mutants of one store, so that tests of one process can differ.
+    #[derive(Clone, Debug)]
+    pub struct Mutants(Arc<BTreeSet<String>>);
+
+    impl Mutants {
+        /// Only these.
+        pub fn only(names: &[&str]) -> Mutants {
+            Mutants(Arc::new(names.iter().map(|name| (*name).to_owned()).collect()))
+        }
+
+        fn parse(text: &str) -> Mutants {
+            Mutants::only(&text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect::<Vec<_>>())
+        }
+
+        /// Whether this one is on.
+        pub fn on(&self, name: &str) -> bool {
+            self.0.contains(name)
+        }
+    }
+
+    impl Default for Mutants {
+        fn default() -> Self {
+            ENVIRONMENT.0.clone()
+        }
+    }
+
+    /// Points of one store.
+    #[derive(Clone, Debug)]
+    pub struct Points(Option<Arc<Armed>>);
+
+    #[derive(Debug)]
+    struct Armed {
+        name: String,
+        nth: u64,
+        kind: Kind,
+        reached: AtomicU64,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Kind {
+        Kill,
+        Exit,
+        Eio,
+    }
+
+    impl Points {
+        /// None.
+        pub fn none() -> Points {
+            Points(None)
+        }
+
+        /// One point, as in `SUREFOOT_FAULT`; what cannot be read arms nothing and says so.
+        pub fn parse(text: &str) -> Points {
+            if text.is_empty() {
+                return Points(None);
+            }
+            let mut parts = text.split(':');
+            let (name, nth, kind) = (parts.next(), parts.next().map(str::parse), parts.next());
+            let kind = match kind {
+                Some("kill") => Some(Kind::Kill),
+                Some("exit") => Some(Kind::Exit),
+                Some("eio") => Some(Kind::Eio),
+                _ => None,
+            };
+            match (name, nth, kind) {
+                (Some(name), Some(Ok(nth)), Some(kind)) => {
+                    let reached = AtomicU64::new(0);
+                    Points(Some(Arc::new(Armed { name: name.to_owned(), nth, kind, reached })))
+                }
+                _ => {
+                    tracing::warn!(text, "SUREFOOT_FAULT is not name:nth:kill|exit|eio and arms nothing");
+                    Points(None)
+                }
+            }
+        }
+
+        /// See [`reach`].
+        pub fn reach(&self, name: &str) -> bool {
+            let Some(armed) = self.0.as_ref().filter(|armed| armed.name == name) else { return false };
+            if armed.reached.fetch_add(1, Ordering::Relaxed) + 1 != armed.nth {
+                return false;
+            }
+            match armed.kind {
+                Kind::Kill => std::process::abort(),
+                Kind::Exit => std::process::exit(super::EXIT),
+                Kind::Eio => true,
+            }
+        }
+    }
+
+    impl Default for Points {
+        fn default() -> Self {
+            ENVIRONMENT.1.clone()
+        }
+    }
+}
+
+#[cfg(not(feature = "faults"))]
+mod switches {
+    /// Whether the mutant is switched on for this process: never, without the feature `faults`.
+    #[inline(always)]
+    pub fn mutant(_name: &str) -> bool {
+        false
+    }
+
+    /// A point is reached: nothing happens without the feature `faults`.
+    #[inline(always)]
+    pub fn reach(_name: &str) -> bool {
+        false
+    }
+
+    /// Mutants of one store: none without the feature `faults`.
+    #[derive(Clone, Debug, Default)]
+    pub struct Mutants;
+
+    impl Mutants {
+        /// Whether this one is on: never.
+        #[inline(always)]
+        pub fn on(&self, _name: &str) -> bool {
+            false
+        }
+    }
+
+    /// Points of one store: none without the feature `faults`.
+    #[derive(Clone, Debug, Default)]
+    pub struct Points;
+
+    impl Points {
+        /// See [`reach`].
+        #[inline(always)]
+        pub fn reach(&self, _name: &str) -> bool {
+            false
+        }
+    }
+}
+
+pub use switches::{Mutants, Points, mutant, reach};
+
+#[cfg(all(test, feature = "faults"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_fires_once_at_its_time() {
+        let points = Points::parse("before_commit:2:eio");
+        assert!(!points.reach("after_begin"));
+        let fired: Vec<_> = (0..4).map(|_| points.reach("before_commit")).collect();
+        assert_eq!(fired, [false, true, false, false]);
+        assert!(!Points::parse("before_commit:soon:eio").reach("before_commit"));
+    }
+
+    #[test]
+    fn mutants_belong_to_one_store() {
+        assert!(Mutants::only(&["no_strike"]).on("no_strike"));
+        assert!(!Mutants::only(&["no_strike"]).on("no_epoch_cas"));
+        assert!(!mutant("no_strike"));
+    }
+}

@@ -1,0 +1,288 @@
+//! The embedded database: one file, one process, one thread that writes.
+//!
+//! A verb that changes something becomes a command in the writer's queue and is answered after the COMMIT that holds it, together
+//! with whatever was queued at the same time. Reads use connections of their own and see what was answered.
+//!
+//! After an input/output error nobody knows what the disk holds: nobody is told "done", the writer ends, and by default so does the
+//! process. The next start reads every page before it believes anything.
+
+mod append;
+mod cells;
+mod check;
+mod dispatch;
+mod open;
+mod read;
+mod sql;
+mod writer;
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+};
+
+use async_trait::async_trait;
+use kernel::{
+    ids::{Digest, RunId, WorkerId},
+    journal::Entry,
+    values::{Span, Timestamp},
+};
+
+use self::{
+    dispatch::{AskSettings, Claim, Join, Leave, Post, Pulse, PutBundle, Reap},
+    read::Readers,
+    writer::{Job, Operation, Writer},
+};
+use crate::{
+    Append, Appended, Beat, Claimed, Finding, LateResult, Message, NewRun, Posted, RunQuery, RunRow, Started, Store,
+    StoreError,
+    fault::{Mutants, Points},
+};
+
+pub use open::newest_schema;
+
+/// Exit code of a process whose database failed: `EX_IOERR` of `sysexits.h`.
+pub const FATAL_EXIT: i32 = 74;
+
+/// How a store is opened.
+pub struct SqliteOptions {
+    /// Connections that read, at least one.
+    pub readers: usize,
+    /// Called once on the writer's thread when the database cannot be trusted any more, after every waiting caller was told
+    /// [`StoreError::Stopped`]. By default it prints one line and ends the process with [`FATAL_EXIT`].
+    pub on_fatal: Box<dyn Fn(String) + Send>,
+    /// Known bugs to switch on, for harnesses.
+    pub mutants: Mutants,
+    /// A point to fail at, for harnesses.
+    pub points: Points,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        SqliteOptions {
+            readers: 4,
+            on_fatal: Box::new(|detail| {
+                #[expect(
+                    clippy::print_stderr,
+                    reason = "the process ends here, and its log may be on the disk that failed"
+                )]
+                {
+                    eprintln!(
+                        "the store has failed and the process ends, so that nothing is answered wrongly: {detail}"
+                    );
+                }
+                std::process::exit(FATAL_EXIT)
+            }),
+            mutants: Mutants::default(),
+            points: Points::default(),
+        }
+    }
+}
+
+/// What the writing connection really runs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Version of SQLite.
+    pub sqlite: String,
+    /// `wal`.
+    pub journal_mode: String,
+    /// 2: FULL.
+    pub synchronous: i64,
+}
+
+/// A data directory, opened by this process alone.
+pub struct SqliteStore {
+    // Dropped in this order: queue, readers, and the lock after the writer's thread has ended.
+    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    readers: Option<Arc<Readers>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    commits: Arc<AtomicU64>,
+    dir: PathBuf,
+    lock: Option<File>,
+}
+
+impl SqliteStore {
+    /// Opens the data directory `dir`, makes it if only its last part is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// - [`StoreError::Locked`]: another process uses it.
+    /// - [`StoreError::Newer`]: a newer program has written it; use that one.
+    /// - [`StoreError::Unusable`]: it cannot be made, read or written.
+    /// - [`StoreError::Damaged`]: its file is no database, or did not pass the examination after a failure.
+    pub fn open(dir: &Path, options: SqliteOptions) -> Result<SqliteStore, StoreError> {
+        let opened = open::open(dir, options.readers.max(1), &options.mutants)?;
+        let (jobs, queue) = mpsc::channel();
+        let commits = Arc::new(AtomicU64::new(0));
+        let suspect = dir.join(open::SUSPECT);
+        let writer = Writer {
+            conn: opened.writer,
+            jobs: queue,
+            mutants: options.mutants,
+            points: options.points,
+            on_fatal: Box::new(move |detail| {
+                // Best effort: the disk may take nothing any more.
+                if let Err(error) = std::fs::write(&suspect, &detail) {
+                    tracing::error!(%error, "cannot leave a note for the next start");
+                }
+                (options.on_fatal)(detail);
+            }),
+            commits: commits.clone(),
+        };
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run());
+        let thread = thread.map_err(|error| StoreError::Unusable {
+            path: dir.display().to_string(),
+            detail: format!("cannot start the writer's thread: {error}"),
+        })?;
+        Ok(SqliteStore {
+            jobs: Some(jobs),
+            readers: Some(Arc::new(Readers::new(opened.readers, dir))),
+            thread: Mutex::new(Some(thread)),
+            commits,
+            dir: dir.to_owned(),
+            lock: Some(opened.lock),
+        })
+    }
+
+    /// Where it keeps its files.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Commits since it was opened.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// What the writing connection really runs with.
+    pub async fn settings(&self) -> Result<Settings, StoreError> {
+        self.write(AskSettings).await
+    }
+
+    async fn write<O: Operation>(&self, operation: O) -> Result<O::Reply, StoreError> {
+        let stopped = || StoreError::Stopped { detail: format!("its writer has ended, {} was not answered", O::VERB) };
+        let (job, answer) = writer::job(operation);
+        let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
+        jobs.send(job).map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    fn readers(&self) -> &Arc<Readers> {
+        self.readers.as_ref().expect("readers live as long as the store: taken only in drop")
+    }
+
+    /// A read that may take long, on a thread of its own.
+    async fn read_long<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Readers) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let readers = self.readers().clone();
+        let failed = |detail: String| StoreError::Stopped { detail };
+        std::thread::Builder::new()
+            .name("store-reader".to_owned())
+            .spawn(move || {
+                let _ = reply.send(read(&readers));
+            })
+            .map_err(|error| failed(format!("cannot start a reader's thread: {error}")))?;
+        answer.await.map_err(|_| failed("a reader ended without an answer".to_owned()))?
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.jobs = None;
+        self.readers = None;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer's thread panicked");
+        }
+        self.lock = None;
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn start(&self, run: NewRun) -> Result<Started, StoreError> {
+        self.write(run).await
+    }
+
+    async fn claim(&self, worker: WorkerId, limit: u32, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
+        self.write(Claim { worker, limit, now }).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        self.write(append).await
+    }
+
+    async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError> {
+        self.write(Post { run, message, pardon }).await
+    }
+
+    async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {
+        self.readers().inbox(run, after)
+    }
+
+    async fn journal(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.readers().journal(run, after, limit)
+    }
+
+    async fn blob(&self, run: RunId, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.readers().blob(run, digest)
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunRow>, StoreError> {
+        self.readers().run(run)
+    }
+
+    async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError> {
+        self.read_long(move |readers| readers.runs(&query)).await
+    }
+
+    async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError> {
+        self.write(PutBundle { digest, bytes, now }).await
+    }
+
+    async fn bundle(&self, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.readers().bundle(digest)
+    }
+
+    async fn join(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<(), StoreError> {
+        self.write(Join { worker, lease, now }).await
+    }
+
+    async fn beat(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<Beat, StoreError> {
+        self.write(Pulse { worker, lease, now }).await
+    }
+
+    async fn leave(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
+        self.write(Leave { worker, now }).await
+    }
+
+    async fn reap(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(Reap { now }).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers().next_due()
+    }
+
+    async fn salvage(&self, late: LateResult) -> Result<(), StoreError> {
+        self.write(late).await
+    }
+
+    async fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError> {
+        self.readers().late_results(run)
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, StoreError> {
+        self.read_long(Readers::check).await
+    }
+}

@@ -1,0 +1,284 @@
+//! `start` and `append`: the two verbs that write journals.
+
+use kernel::{
+    ids::RunId,
+    journal::{Blob, Entry},
+};
+use rusqlite::{OptionalExtension as _, named_params, params};
+
+use super::{
+    cells::{int, runs_digest},
+    sql,
+    writer::{Db, Failure, Operation},
+};
+use crate::{
+    Append, Appended, Guard, NewRun, Started, Status, StoreError,
+    rules::{self, Lease},
+};
+
+/// Entries of a run between two marks of its journal.
+pub(super) const MARK: u64 = 64;
+
+impl Operation for NewRun {
+    type Reply = Started;
+    const VERB: &'static str = "start";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<Started, Failure> {
+        rules::start_is_sound(self)?;
+        if let Some(started) = earlier(self, db)? {
+            return Ok(started);
+        }
+        if !db.exists(sql::FIND_BUNDLE, named_params! { ":digest": self.bundle.bytes() })? {
+            return Err(StoreError::NoBundle { bundle: self.bundle }.into());
+        }
+        if let Some(owner) = self.owner
+            && !db.exists(sql::FIND_LIVING_WORKER, named_params! { ":worker": owner.bytes() })?
+        {
+            return Err(StoreError::Misuse { verb: "start", detail: format!("{owner} has no lease") }.into());
+        }
+        let status = if self.owner.is_some() { Status::Running } else { Status::Queued };
+        let about = serde_json::to_string(&self.about).expect("texts by text are JSON: held by the type");
+        db.execute(
+            sql::ADD_RUN,
+            named_params! {
+                ":run": self.run.bytes(),
+                ":epoch": int(u64::from(self.owner.is_some())),
+                ":owner": self.owner.map(|owner| owner.bytes()),
+                ":head_no": db.next_no,
+                ":now_us": self.now.micros(),
+                ":head_hash": self.first.hash.bytes(),
+                ":status": status.as_str(),
+                ":wake_at_us": self.owner.is_none().then_some(self.now.micros()),
+                ":bundle": self.bundle.bytes(),
+                ":tenant": &*self.tenant,
+                ":workflow": &*self.workflow,
+                ":input": self.input.bytes(),
+                ":about": about,
+            },
+        )?;
+        add_entries(db, self.run, 0, std::slice::from_ref(&self.first))?;
+        add_blobs(db, self.run, &self.blobs)?;
+        if let Some(key) = &self.start_key {
+            db.execute(
+                sql::ADD_START_KEY,
+                named_params! { ":tenant": &*self.tenant, ":workflow": &*self.workflow, ":key": &**key, ":run": self.run.bytes() },
+            )?;
+        }
+        Ok(Started::Created)
+    }
+}
+
+/// What an earlier start with the same key, or the same run id, makes of this one.
+fn earlier(new: &NewRun, db: &Db<'_>) -> Result<Option<Started>, Failure> {
+    let by_key = match &new.start_key {
+        Some(key) => db.first(
+            sql::FIND_START_KEY,
+            named_params! { ":tenant": &*new.tenant, ":workflow": &*new.workflow, ":key": &**key },
+            |row| Ok((RunId::from_bytes(row.get(0)?), row.get(1)?)),
+        )?,
+        None => None,
+    };
+    let found = match by_key {
+        Some(found) => Some(found),
+        None => {
+            db.first(sql::FIND_RUN_INPUT, named_params! { ":run": new.run.bytes() }, |row| Ok((new.run, row.get(0)?)))?
+        }
+    };
+    let Some((run, input)) = found else { return Ok(None) };
+    Ok(Some(if runs_digest(input) == new.input { Started::Known { run } } else { Started::Conflict { run } }))
+}
+
+/// A run's lease as it stands.
+struct Standing {
+    epoch: u64,
+    owner: Option<[u8; 16]>,
+    head: u64,
+    head_no: i64,
+    inbox_gen: u64,
+    strikes: u32,
+}
+
+impl Operation for Append {
+    type Reply = Appended;
+    const VERB: &'static str = "append";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<Appended, Failure> {
+        let lease = rules::append_is_sound(self)?;
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Standing {
+                epoch: row.get(0)?,
+                owner: row.get(1)?,
+                head: row.get(2)?,
+                head_no: row.get(3)?,
+                inbox_gen: row.get(4)?,
+                strikes: row.get(5)?,
+            })
+        };
+        let id = self.run.bytes();
+        let found = db.hot().read_lease.query_row([&id[..]], read).optional()?;
+        let Some(standing) = found else { return Err(Db::missing(self.run)) };
+        let expected = (self.expect.epoch, Some(self.expect.owner.bytes()), self.expect.head);
+        let leased = (standing.epoch, standing.owner) == (expected.0, expected.1) || db.mutants.on("no_epoch_cas");
+        if !leased || standing.head != expected.2 {
+            return Ok(Appended::Fenced);
+        }
+        let asleep = matches!(lease, Lease::Suspended(_)) && db.mutants.on("suspend_without_inbox_gen");
+        let refused = self
+            .guards
+            .iter()
+            .position(|guard| matches!(guard, Guard::InboxIs(generation) if *generation != standing.inbox_gen));
+        if let Some(guard) = refused.filter(|_| !asleep) {
+            return Ok(Appended::Refused { guard, current: standing.inbox_gen });
+        }
+        if let Some(read) = self.inbox_read {
+            rules::read_fits(self.run, read, standing.inbox_gen)?;
+        }
+        self.advance(db, &standing)?;
+        add_entries(db, self.run, standing.head_no, &self.entries)?;
+        if self.progress && standing.strikes > 0 {
+            db.execute(sql::CLEAR_STRIKES, named_params! { ":run": id })?;
+        }
+        add_blobs(db, self.run, &self.blobs)?;
+        for guard in &self.guards {
+            self.action(db, guard)?;
+        }
+        self.give_back(db, lease)?;
+        Ok(Appended::Done { inbox_gen: standing.inbox_gen })
+    }
+}
+
+impl Append {
+    /// The compare-and-set on the run's row, with everything that changes in it at every append.
+    fn advance(&self, db: &mut Db<'_>, standing: &Standing) -> Result<(), Failure> {
+        let count = self.entries.len() as i64;
+        let head_no = if count == 0 { standing.head_no } else { db.next_no + count - 1 };
+        let (epoch, owner) = if db.mutants.on("no_epoch_cas") {
+            (standing.epoch, standing.owner)
+        } else {
+            (self.expect.epoch, Some(self.expect.owner.bytes()))
+        };
+        let changed = db.hot().advance_run.execute(params![
+            int(standing.head) + count,
+            head_no,
+            self.entries.last().map(|entry| *entry.hash.bytes()),
+            self.now.micros(),
+            self.doing.as_deref(),
+            self.inbox_read.map(int),
+            self.run.bytes(),
+            int(epoch),
+            owner,
+            int(self.expect.head),
+        ])?;
+        if changed != 1 {
+            let detail = format!("{changed} rows fit a lease that was just read");
+            return Err(StoreError::Damaged { table: "run", row: self.run.to_string(), detail }.into());
+        }
+        Ok(())
+    }
+
+    /// Keeps the rows of open actions.
+    fn action(&self, db: &Db<'_>, guard: &Guard) -> Result<(), Failure> {
+        let run = self.run.bytes();
+        let fits = |step: &str| -> Result<(), Failure> {
+            let open = db.exists(sql::FIND_ACTION, named_params! { ":run": run, ":step": step })?;
+            Ok(rules::action_fits(self.run, step, guard, open)?)
+        };
+        match guard {
+            Guard::InboxIs(_) | Guard::Suspend { .. } | Guard::Finish { .. } => {}
+            Guard::ActionOpen(action) => {
+                fits(&action.step)?;
+                db.execute(
+                    sql::OPEN_ACTION,
+                    named_params! {
+                        ":run": run,
+                        ":step": &*action.step,
+                        ":action": &*action.action,
+                        ":effect": &*action.effect,
+                        ":key": &*action.key,
+                        ":attempt": action.attempt,
+                        ":since_us": action.since.micros(),
+                    },
+                )?;
+            }
+            Guard::ActionResent { step, attempt } => {
+                fits(step)?;
+                let params = named_params! { ":attempt": attempt, ":run": run, ":step": &**step };
+                db.execute(sql::RESEND_ACTION, params)?;
+            }
+            Guard::ActionClosed { step } => {
+                fits(step)?;
+                db.execute(sql::CLOSE_ACTION, named_params! { ":run": run, ":step": &**step })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the lease where a guard says so, after all else.
+    fn give_back(&self, db: &Db<'_>, lease: Lease<'_>) -> Result<(), Failure> {
+        let run = self.run.bytes();
+        match lease {
+            Lease::Suspended(Guard::Suspend { status, waits_for, wake_at }) => {
+                db.execute(
+                    sql::SUSPEND_RUN,
+                    named_params! {
+                        ":status": status.as_str(),
+                        ":waits_for": &**waits_for,
+                        ":wake_at_us": wake_at.map(|at| at.micros()),
+                        ":run": run,
+                    },
+                )?;
+            }
+            Lease::Finished(Guard::Finish { status, failure }) => {
+                let open =
+                    db.first(sql::FIRST_OPEN_ACTION, named_params! { ":run": run }, |row| row.get::<_, String>(0))?;
+                rules::nothing_open(self.run, open.as_deref())?;
+                db.execute(
+                    sql::FINISH_RUN,
+                    named_params! {
+                        ":status": status.as_str(),
+                        ":failure": failure.as_deref(),
+                        ":now_us": self.now.micros(),
+                        ":run": run,
+                    },
+                )?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Writes entries after the one that `prev` numbers.
+fn add_entries(db: &mut Db<'_>, run: RunId, mut prev: i64, entries: &[Entry]) -> Result<(), Failure> {
+    let run = run.bytes();
+    let mut no = db.next_no;
+    let hot = db.hot();
+    for entry in entries {
+        hot.add_entry.execute(params![
+            no,
+            run,
+            int(entry.seq),
+            prev,
+            int(entry.epoch),
+            entry.at.micros(),
+            entry.salt,
+            entry.digest.bytes(),
+            entry.hash.bytes(),
+            entry.body.as_deref(),
+        ])?;
+        if entry.seq.is_multiple_of(MARK) {
+            hot.add_mark.execute(params![run, int(entry.seq), no])?;
+        }
+        (prev, no) = (no, no + 1);
+    }
+    db.next_no = no;
+    Ok(())
+}
+
+fn add_blobs(db: &Db<'_>, run: RunId, blobs: &[Blob]) -> Result<(), Failure> {
+    for blob in blobs {
+        let params = named_params! { ":run": run.bytes(), ":digest": blob.digest.bytes(), ":bytes": &*blob.bytes };
+        db.execute(sql::ADD_BLOB, params)?;
+    }
+    Ok(())
+}

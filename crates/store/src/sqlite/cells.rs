@@ -1,0 +1,184 @@
+//! From rows to our types. What does not fit is damage, named by table and row.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kernel::{
+    ids::{Digest, RunId, WorkerId},
+    journal::{Entry, Head},
+    values::Timestamp,
+};
+use rusqlite::{
+    Row,
+    types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
+};
+
+use crate::{Message, OpenAction, RunRow, Status, StoreError};
+
+/// As SQLite keeps a count. None of ours comes near the end of its range.
+pub(super) fn int(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A digest that was read as bytes.
+pub(super) fn runs_digest(bytes: [u8; 32]) -> Digest {
+    Digest::from_bytes(bytes)
+}
+
+/// A row that is being read; every misfit becomes [`StoreError::Damaged`].
+pub(super) struct Cells<'r, 's> {
+    row: &'r Row<'s>,
+    table: &'static str,
+}
+
+type Read<T> = Result<T, StoreError>;
+
+impl<'r, 's> Cells<'r, 's> {
+    pub fn new(table: &'static str, row: &'r Row<'s>) -> Self {
+        Cells { row, table }
+    }
+
+    /// Reads one column.
+    pub fn get<T: FromSql>(&self, column: &'static str) -> Read<T> {
+        self.row.get(column).map_err(|error| self.damaged(column, &error.to_string()))
+    }
+
+    fn damaged(&self, column: &str, detail: &str) -> StoreError {
+        // The first column of all our statements names the row.
+        let row = match self.row.get_ref(0) {
+            Ok(ValueRef::Blob(bytes)) => hex::encode(bytes),
+            Ok(ValueRef::Integer(number)) => number.to_string(),
+            Ok(ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+            _ => "without a name".to_owned(),
+        };
+        StoreError::Damaged { table: self.table, row, detail: format!("{column}: {detail}") }
+    }
+
+    pub fn run(&self, column: &'static str) -> Read<RunId> {
+        self.get(column).map(RunId::from_bytes)
+    }
+
+    pub fn worker(&self, column: &'static str) -> Read<Option<WorkerId>> {
+        Ok(self.get::<Option<[u8; 16]>>(column)?.map(WorkerId::from_bytes))
+    }
+
+    pub fn digest(&self, column: &'static str) -> Read<Digest> {
+        self.get(column).map(Digest::from_bytes)
+    }
+
+    pub fn count(&self, column: &'static str) -> Read<u64> {
+        self.get(column)
+    }
+
+    pub fn text(&self, column: &'static str) -> Read<Arc<str>> {
+        Ok(self.get::<Text>(column)?.0)
+    }
+
+    pub fn maybe_text(&self, column: &'static str) -> Read<Option<Arc<str>>> {
+        Ok(self.get::<Option<Text>>(column)?.map(|text| text.0))
+    }
+
+    pub fn bytes(&self, column: &'static str) -> Read<Arc<[u8]>> {
+        Ok(self.get::<Bytes>(column)?.0)
+    }
+
+    pub fn maybe_bytes(&self, column: &'static str) -> Read<Option<Arc<[u8]>>> {
+        Ok(self.get::<Option<Bytes>>(column)?.map(|bytes| bytes.0))
+    }
+
+    pub fn time(&self, column: &'static str) -> Read<Timestamp> {
+        self.get(column).map(Timestamp::from_micros)
+    }
+
+    pub fn maybe_time(&self, column: &'static str) -> Read<Option<Timestamp>> {
+        Ok(self.get::<Option<i64>>(column)?.map(Timestamp::from_micros))
+    }
+
+    /// Reads a row of `run`.
+    pub fn run_row(&self) -> Read<RunRow> {
+        let status = self.text("status")?;
+        let status = Status::parse(&status).ok_or_else(|| self.damaged("status", &format!("`{status}` is none")))?;
+        let about: BTreeMap<Arc<str>, String> =
+            serde_json::from_str(&self.text("about")?).map_err(|error| self.damaged("about", &error.to_string()))?;
+        Ok(RunRow {
+            run: self.run("id")?,
+            tenant: self.text("tenant")?,
+            workflow: self.text("workflow")?,
+            bundle: self.digest("bundle")?,
+            status,
+            waits_for: self.maybe_text("waits_for")?,
+            wake_at: self.maybe_time("wake_at_us")?,
+            doing: self.maybe_text("doing")?,
+            about,
+            failure: self.maybe_text("failure")?,
+            epoch: self.count("epoch")?,
+            owner: self.worker("owner")?,
+            head: Head { seq: self.count("head")?, hash: self.digest("head_hash")? },
+            inbox_gen: self.count("inbox_gen")?,
+            inbox_read: self.count("inbox_read")?,
+            strikes: self.get("strikes")?,
+            created_at: self.time("created_at_us")?,
+            updated_at: self.time("updated_at_us")?,
+            finished_at: self.maybe_time("finished_at_us")?,
+        })
+    }
+
+    /// Reads a row of `journal`: the run it says it belongs to, the entry, and where the entry before stands.
+    pub fn entry(&self) -> Read<(RunId, Entry, i64)> {
+        let entry = Entry {
+            seq: self.count("seq")?,
+            epoch: self.count("epoch")?,
+            at: self.time("at_us")?,
+            salt: self.get("salt")?,
+            body: self.maybe_bytes("body")?,
+            digest: self.digest("digest")?,
+            hash: self.digest("hash")?,
+        };
+        Ok((self.run("run")?, entry, self.get("prev")?))
+    }
+
+    /// Reads a row of `inbox`.
+    pub fn message(&self) -> Read<Message> {
+        Ok(Message {
+            seq: self.count("seq")?,
+            id: self.text("id")?,
+            kind: self.text("kind")?,
+            name: self.text("name")?,
+            sender: self.text("sender")?,
+            body: self.bytes("body")?,
+            at: self.time("at_us")?,
+        })
+    }
+
+    /// Reads a row of `open_action`.
+    pub fn open_action(&self) -> Read<OpenAction> {
+        Ok(OpenAction {
+            step: self.text("step")?,
+            action: self.text("action")?,
+            effect: self.text("effect")?,
+            key: self.text("key")?,
+            attempt: self.get("attempt")?,
+            since: self.time("since_us")?,
+        })
+    }
+}
+
+/// A text, copied once.
+struct Text(Arc<str>);
+
+impl FromSql for Text {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str().map(|text| Text(text.into()))
+    }
+}
+
+/// Bytes, copied once.
+struct Bytes(Arc<[u8]>);
+
+impl FromSql for Bytes {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Blob(bytes) => Ok(Bytes(bytes.into())),
+            _ => Err(FromSqlError::InvalidType),
+        }
+    }
+}

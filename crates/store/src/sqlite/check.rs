@@ -1,0 +1,86 @@
+//! `db check`: pages first, then every run against its journal, in one view of the database.
+
+use kernel::ids::{Digest, RunId};
+use rusqlite::{Connection, named_params};
+
+use super::{
+    read::{all, each, failed, first, inbox, journal},
+    sql,
+};
+use crate::{Finding, StoreError, check::RunCheck};
+
+/// Entries read at once.
+const PAGE: u32 = 1024;
+
+pub(super) fn check(conn: &Connection) -> Result<Vec<Finding>, StoreError> {
+    // One read transaction: what is appended meanwhile is not seen, and cannot look like damage.
+    let view = conn.unchecked_transaction().map_err(|error| failed("file", &error))?;
+    let mut findings = Vec::new();
+    let mut find = |rule, detail: String| findings.push(Finding { rule, run: None, detail });
+    for line in all(&view, ("file", sql::INTEGRITY_CHECK), [], |cells| cells.text("integrity_check"))? {
+        if &*line != "ok" {
+            find("pages", line.to_string());
+        }
+    }
+    let orphans = |cells: &super::cells::Cells<'_, '_>| {
+        Ok(format!(
+            "{} rows of {} name a {} that is not there",
+            cells.count("count(*)")?,
+            cells.text("table")?,
+            cells.text("parent")?
+        ))
+    };
+    for line in all(&view, ("file", sql::FOREIGN_KEY_CHECK), [], orphans)? {
+        find("pages", line);
+    }
+    each(&view, ("bundle", sql::READ_BUNDLES), [], |cells| {
+        let (digest, bytes) = (cells.digest("digest")?, cells.bytes("bytes")?);
+        if Digest::of(&[&bytes]) != digest {
+            find("blob", format!("bundle {digest} holds bytes with another digest"));
+        }
+        Ok(true)
+    })?;
+    let counts = first(&view, ("journal", sql::COUNT_ORPHANS), [], |cells| {
+        Ok((cells.count("entries")?, cells.count("heads")?))
+    })?;
+    if let Some((entries, heads)) = counts
+        && entries != heads
+    {
+        find("head", format!("the journal has {entries} entries, the runs have {heads}"));
+    }
+    let mut after = RunId::from_bytes([0; 16]);
+    loop {
+        let params = named_params! { ":run": after.bytes() };
+        let Some(next) = first(&view, ("run", sql::NEXT_RUN_AFTER), params, |cells| cells.run("id"))? else { break };
+        after = next;
+        match check_run(&view, next) {
+            Ok(found) => findings.extend(found),
+            // What cannot be read is damage of this run; the others are read all the same.
+            Err(error) => findings.push(Finding { rule: "chain", run: Some(next), detail: error.to_string() }),
+        }
+    }
+    Ok(findings)
+}
+
+fn check_run(conn: &Connection, run: RunId) -> Result<Vec<Finding>, StoreError> {
+    let by_run = named_params! { ":run": run.bytes() };
+    let Some(row) = first(conn, ("run", sql::READ_RUN), by_run, |cells| cells.run_row())? else {
+        return Ok(Vec::new());
+    };
+    let mut check = RunCheck::new(&row);
+    let mut after = 0;
+    loop {
+        let page = journal(conn, run, after, PAGE)?;
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        page.iter().for_each(|entry| check.entry(entry));
+    }
+    each(conn, ("blob", sql::READ_BLOBS), by_run, |cells| {
+        check.blob(cells.digest("digest")?, cells.maybe_bytes("bytes")?.as_deref());
+        Ok(true)
+    })?;
+    inbox(conn, run, 0)?.iter().for_each(|message| check.message(message));
+    let open = all(conn, ("open_action", sql::READ_OPEN_ACTIONS), by_run, |cells| cells.open_action())?;
+    open.iter().for_each(|action| check.open_action(action));
+    Ok(check.finish())
+}

@@ -1,0 +1,221 @@
+//! Reading: a few connections that can change nothing, each behind a lock, for short reads.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use kernel::{
+    ids::{Digest, RunId},
+    journal::Entry,
+    values::Timestamp,
+};
+use rusqlite::{Connection, ErrorCode, Params, Row, named_params};
+
+use super::{
+    append::MARK,
+    cells::{Cells, int},
+    sql,
+};
+use crate::{Finding, LateResult, Message, RunQuery, RunRow, StoreError, rules};
+
+/// The reading connections of one store.
+pub(super) struct Readers {
+    pool: Vec<Mutex<Connection>>,
+    next: AtomicUsize,
+    dir: PathBuf,
+}
+
+impl Readers {
+    pub fn new(connections: Vec<Connection>, dir: &Path) -> Self {
+        let pool = connections.into_iter().map(Mutex::new).collect();
+        Readers { pool, next: AtomicUsize::new(0), dir: dir.to_owned() }
+    }
+
+    /// One that is free, or the next one in turn.
+    fn take(&self) -> Reader<'_> {
+        let free = self.pool.iter().find_map(|connection| connection.try_lock().ok());
+        Reader(free.unwrap_or_else(|| {
+            let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.pool.len();
+            // A panic while reading leaves nothing half done.
+            self.pool[turn].lock().unwrap_or_else(PoisonError::into_inner)
+        }))
+    }
+
+    pub fn run(&self, run: RunId) -> Result<Option<RunRow>, StoreError> {
+        let params = named_params! { ":run": run.bytes() };
+        first(&self.take().0, ("run", sql::READ_RUN), params, |cells| cells.run_row())
+    }
+
+    pub fn runs(&self, query: &RunQuery) -> Result<Vec<RunRow>, StoreError> {
+        let status = (!query.status.is_empty()).then(|| {
+            let names: Vec<_> = query.status.iter().map(|status| status.as_str()).collect();
+            serde_json::to_string(&names).expect("texts are JSON")
+        });
+        let params = named_params! {
+            ":before": query.before.map(|run| run.bytes()),
+            ":status": status,
+            ":workflow": query.workflow.as_deref(),
+            ":key": query.about.as_ref().map(|(key, _)| &**key),
+            ":value": query.about.as_ref().map(|(_, value)| value),
+            ":limit": rules::page(query.limit) as i64,
+        };
+        all(&self.take().0, ("run", sql::LIST_RUNS), params, |cells| cells.run_row())
+    }
+
+    pub fn journal(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        journal(&self.take().0, run, after, limit)
+    }
+
+    pub fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {
+        inbox(&self.take().0, run, after)
+    }
+
+    pub fn blob(&self, run: RunId, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        let params = named_params! { ":run": run.bytes(), ":digest": digest.bytes() };
+        let read = |cells: &Cells<'_, '_>| cells.maybe_bytes("bytes");
+        Ok(first(&self.take().0, ("blob", sql::READ_BLOB), params, read)?.flatten())
+    }
+
+    pub fn bundle(&self, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        let params = named_params! { ":digest": digest.bytes() };
+        first(&self.take().0, ("bundle", sql::READ_BUNDLE), params, |cells| cells.bytes("bytes"))
+    }
+
+    pub fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        first(&self.take().0, ("run", sql::NEXT_DUE), [], |cells| cells.time("wake_at_us"))
+    }
+
+    pub fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError> {
+        all(&self.take().0, ("late_result", sql::READ_LATE_RESULTS), named_params! { ":run": run.bytes() }, |cells| {
+            Ok(LateResult {
+                run,
+                step: cells.text("step")?,
+                epoch: cells.count("epoch")?,
+                attempt: cells.get("attempt")?,
+                outcome: cells.bytes("outcome")?,
+                at: cells.time("at_us")?,
+            })
+        })
+    }
+
+    /// A connection of its own, because it reads for long.
+    pub fn check(&self) -> Result<Vec<Finding>, StoreError> {
+        let conn = super::open::reader(&self.dir).map_err(|error| failed("file", &error))?;
+        super::check::check(&conn)
+    }
+}
+
+struct Reader<'a>(MutexGuard<'a, Connection>);
+
+/// What an error of the database means to a reader.
+pub(super) fn failed(table: &'static str, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Damaged { table, row: "a page".to_owned(), detail: error.to_string() }
+        }
+        _ => StoreError::Database { verb: "a read", source: error.to_string().into() },
+    }
+}
+
+/// The first row of a statement on a table, if there is one.
+pub(super) fn first<T>(
+    conn: &Connection,
+    statement: (&'static str, &str),
+    params: impl Params,
+    read: impl Fn(&Cells<'_, '_>) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    let mut found = None;
+    each(conn, statement, params, |cells| {
+        found = Some(read(cells)?);
+        Ok(false)
+    })?;
+    Ok(found)
+}
+
+/// All rows of a statement on a table.
+pub(super) fn all<T>(
+    conn: &Connection,
+    statement: (&'static str, &str),
+    params: impl Params,
+    read: impl Fn(&Cells<'_, '_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut found = Vec::new();
+    each(conn, statement, params, |cells| {
+        found.push(read(cells)?);
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
+/// Visits rows until `visit` says false.
+pub(super) fn each(
+    conn: &Connection,
+    (table, sql): (&'static str, &str),
+    params: impl Params,
+    mut visit: impl FnMut(&Cells<'_, '_>) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| failed(table, &error);
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(params).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        if !visit(&Cells::new(table, row))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn inbox(conn: &Connection, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {
+    let params = named_params! { ":run": run.bytes(), ":after": int(after) };
+    all(conn, ("inbox", sql::READ_INBOX), params, |cells| cells.message())
+}
+
+/// Walks a run's chain back from the first mark at or after the last entry wanted, or from its head.
+pub(super) fn journal(conn: &Connection, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+    let params = named_params! { ":run": run.bytes() };
+    let head = first(conn, ("run", sql::READ_HEAD), params, |cells| Ok((cells.count("head")?, cells.get("head_no")?)))?;
+    let Some((head, head_no)) = head else { return Ok(Vec::new()) };
+    let last = after.saturating_add(limit.into()).min(head);
+    if last <= after {
+        return Ok(Vec::new());
+    }
+    let mark = if last + MARK <= head {
+        let params = named_params! { ":run": run.bytes(), ":seq": int(last) };
+        first(conn, ("journal_mark", sql::READ_MARK), params, |cells| cells.get("no"))?
+    } else {
+        None
+    };
+    let mut no: i64 = mark.unwrap_or(head_no);
+    let mut found = Vec::with_capacity(usize::try_from(last - after).unwrap_or_default().min(1 << 16));
+    let failed = |error: rusqlite::Error| failed("journal", &error);
+    let mut statement = conn.prepare_cached(sql::READ_ENTRY).map_err(failed)?;
+    let mut above: Option<u64> = None;
+    loop {
+        let broken = |detail: String| StoreError::Damaged { table: "journal", row: no.to_string(), detail };
+        let mut rows = statement.query([no]).map_err(failed)?;
+        let row: Option<&Row<'_>> = rows.next().map_err(failed)?;
+        let Some(row) = row else { return Err(broken(format!("an entry of run {run} is not there"))) };
+        let (owner, entry, prev) = Cells::new("journal", row).entry()?;
+        if owner != run {
+            return Err(broken(format!("belongs to run {owner}, the chain of run {run} leads here")));
+        }
+        if above.is_some_and(|above| entry.seq + 1 != above) || (above.is_none() && entry.seq < last) {
+            return Err(broken(format!("entry {} of run {run} stands out of order", entry.seq)));
+        }
+        let seq = entry.seq;
+        if seq <= last {
+            found.push(entry);
+        }
+        if seq <= after + 1 {
+            break;
+        }
+        above = Some(seq);
+        no = prev;
+    }
+    found.reverse();
+    Ok(found)
+}
