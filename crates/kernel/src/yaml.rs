@@ -15,6 +15,7 @@ pub const MAX_DEPTH: usize = 64;
 /// The biggest file, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
 
+const ALIAS: &str = "write the value where it is used, or quote a text that starts with `*`";
 const SPLIT: &str =
     "YAML splits at `,` and at braces and brackets here: quote the whole value, or write it on lines of its own";
 
@@ -92,7 +93,7 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Complaint> {
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     refuse_characters(file, text)?;
-    Reader { file, lines: text.lines().collect(), open: Vec::new(), root: None }.read(text)
+    Reader { file, text, lines: text.lines().collect(), cursor: (0, 0), open: Vec::new(), root: None }.read()
 }
 
 fn refuse_characters(file: &Arc<str>, text: &str) -> Result<(), Complaint> {
@@ -126,15 +127,19 @@ enum Content {
 
 struct Reader<'a> {
     file: &'a Arc<str>,
+    text: &'a str,
     lines: Vec<&'a str>,
+    /// A place in the text, in characters and in bytes. Marks count characters and come in order, so it only moves on: to
+    /// count from the start of a long line for every mark would take forever.
+    cursor: (usize, usize),
     open: Vec<Open>,
     root: Option<Node>,
 }
 
-impl Reader<'_> {
-    fn read(mut self, text: &str) -> Result<Node, Complaint> {
+impl<'a> Reader<'a> {
+    fn read(mut self) -> Result<Node, Complaint> {
         let mut documents = 0;
-        for event in Parser::new_from_str(text) {
+        for event in Parser::new_from_str(self.text) {
             let (event, mark) = event.map_err(|error| self.syntax(&error))?;
             match event {
                 Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -145,9 +150,7 @@ impl Reader<'_> {
                     }
                 }
                 Event::Alias(_) => {
-                    return Err(self
-                        .complain("Y003", mark, "aliases are not read")
-                        .hint("write the value where it is used, or quote a text that starts with `*`"));
+                    return Err(self.complain("Y003", mark, "aliases are not read").hint(ALIAS));
                 }
                 Event::Scalar(text, style, anchor, tag) => {
                     self.refuse(mark, anchor, tag.is_some())?;
@@ -191,10 +194,14 @@ impl Reader<'_> {
         if error.info().contains("recursion limit") {
             return self.too_deep(at);
         }
-        let in_flow =
-            self.in_flow() || self.lines.get(marker.line().wrapping_sub(1)).is_some_and(|l| l.contains(['[', '{']));
-        let complaint = Complaint::new("Y001", self.file, at, plain_words(error.info()));
-        complaint.or_hint(in_flow.then(|| SPLIT.to_owned()))
+        let line = self.lines.get(marker.line().wrapping_sub(1)).copied().unwrap_or_default();
+        if error.info().contains("unknown anchor") {
+            return Complaint::new("Y003", self.file, at, "aliases are not read").hint(ALIAS);
+        }
+        let (message, hint) = plain_words(error.info());
+        let in_flow = self.in_flow() || line.contains(['[', '{']);
+        let hint = if in_flow { Some(split(line)) } else { hint };
+        Complaint::new("Y001", self.file, at, message).or_hint(hint.map(str::to_owned))
     }
 
     fn too_deep(&self, at: Place) -> Complaint {
@@ -221,13 +228,22 @@ impl Reader<'_> {
         Place { line, column, len: to_u32(end.saturating_sub(mark.start.col())).max(1) }
     }
 
+    /// The text from where `mark` begins.
+    fn rest(&mut self, mark: Mark) -> &'a str {
+        let wanted = mark.start.index();
+        let (chars, bytes) = if wanted < self.cursor.0 { (0, 0) } else { self.cursor };
+        let after = &self.text[bytes..];
+        let more = after.char_indices().nth(wanted - chars).map_or(after.len(), |(at, _)| at);
+        self.cursor = (wanted, bytes + more);
+        &self.text[bytes + more..]
+    }
+
     fn enter(&mut self, mark: Mark, bracket: char, content: Content) -> Result<(), Complaint> {
         if self.open.len() >= MAX_DEPTH {
             return Err(self.too_deep(self.place(mark)));
         }
         self.key_must_be_text(mark)?;
-        let line = self.lines.get(mark.start.line().wrapping_sub(1)).copied().unwrap_or_default();
-        let flow = self.in_flow() || line.chars().nth(mark.start.col()) == Some(bracket);
+        let flow = self.in_flow() || self.rest(mark).starts_with(bracket);
         self.open.push(Open { start: mark, flow, content });
         Ok(())
     }
@@ -236,7 +252,10 @@ impl Reader<'_> {
         match self.open.last() {
             Some(Open { content: Content::Map { key: None, .. }, flow, .. }) => Err(self
                 .complain("Y010", mark, "a key must be a text")
-                .or_hint(flow.then(|| SPLIT.to_owned()))
+                .or_hint(flow.then(|| {
+                    let line = self.lines.get(mark.start.line().wrapping_sub(1)).copied().unwrap_or_default();
+                    split(line).to_owned()
+                }))
                 .or_hint(Some("quote a text that starts with `{` or `[`".to_owned()))),
             _ => Ok(()),
         }
@@ -313,16 +332,18 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn origin(&self, mark: Mark, text: &str, style: ScalarStyle) -> Origin {
+    fn origin(&mut self, mark: Mark, text: &str, style: ScalarStyle) -> Origin {
         let (line, column) = (to_u32(mark.start.line()), to_u32(mark.start.col()) + 1);
+        let rest = self.rest(mark);
         let source = |line: u32| self.lines.get((line as usize).wrapping_sub(1)).copied().unwrap_or_default();
-        let inline = |column: u32| {
-            let rest = source(line).char_indices().nth(column as usize - 1).map_or("", |(at, _)| &source(line)[at..]);
+        let inline = |rest: &str, column: u32| {
             if rest.starts_with(text) { Origin::Inline { line, column } } else { Origin::Opaque }
         };
         match style {
-            ScalarStyle::Plain => inline(column),
-            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => inline(column + 1),
+            ScalarStyle::Plain => inline(rest, column),
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
+                inline(rest.get(1..).unwrap_or_default(), column + 1)
+            }
             ScalarStyle::Folded => Origin::Opaque,
             ScalarStyle::Literal => {
                 let mut first = line;
@@ -350,11 +371,26 @@ fn to_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// What the scanner says, without its habit of telling what it was doing.
-fn plain_words(info: &str) -> String {
+/// What the scanner says, in our words, and what to try.
+fn plain_words(info: &str) -> (String, Option<&'static str>) {
     let info = info.trim();
     let words = info.rsplit_once(", ").map_or(info, |(_, last)| last);
-    format!("this is not YAML: {words}")
+    let quote = Some("quote the whole value");
+    let (words, hint) = match words {
+        "mapping values are not allowed in this context" => {
+            ("`: ` stands inside a value, or a key is indented too far", quote)
+        }
+        "found unexpected end of stream" => ("a quoted text is not closed", None),
+        "did not find expected key" => ("a key is expected here", Some("indent the keys of one map alike")),
+        words if words.starts_with("unexpected character") => ("a value cannot begin with this character", quote),
+        words => (words, None),
+    };
+    (format!("this is not YAML: {words}"), hint)
+}
+
+/// What to say where YAML reads `[ … ]` or `{ … }`.
+fn split(line: &str) -> &'static str {
+    if line.contains("{{") { "quote a text that holds `{{ … }}`" } else { SPLIT }
 }
 
 /// `text`, cut to about `limit` characters, on one line.

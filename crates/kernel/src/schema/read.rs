@@ -104,8 +104,12 @@ pub(super) fn schema(node: &Node) -> Result<Json, Vec<Complaint>> {
         let meta = draft202012::meta::validator();
         for error in meta.iter_errors(&json).take(8) {
             let at = find(node, error.instance_path().as_str());
-            let message = format!("this is no schema: {}", cut(&error.to_string(), 200));
-            reader.complaints.push(Complaint::new("S001", &node.file, at, message));
+            let mut messages = Vec::new();
+            super::say(&error, &mut messages, 0);
+            for message in messages {
+                let message = format!("this is no schema: {message}");
+                reader.complaints.push(Complaint::new("S001", &node.file, at, message));
+            }
         }
     }
     if reader.complaints.is_empty() {
@@ -178,6 +182,7 @@ impl Reader<'_> {
                 "$id" if !top => self.later(node, key),
                 "pattern" => self.pattern(value.scalar().map(|text| &**text), value, value.span),
                 "format" => self.format(value),
+                "type" => self.types(value),
                 _ if ONE.contains(&word) => self.schema(value, false),
                 _ if SEVERAL.contains(&word) => match &value.kind {
                     Kind::List(items) => items.iter().for_each(|item| self.schema(item, false)),
@@ -271,6 +276,32 @@ impl Reader<'_> {
                 format!("`{}` is no pattern that can be used here", cut(pattern, 80)),
                 hint,
             );
+        }
+    }
+
+    fn types(&mut self, node: &Node) {
+        const WORDS: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+        match &node.kind {
+            Kind::Scalar { text, plain } => {
+                if *plain && &**text == "null" {
+                    let message = "`null` without quotes is no word here".to_owned();
+                    self.complain("S001", node, node.span, message, Some("write \"null\"".to_owned()));
+                } else if !WORDS.contains(&&**text) {
+                    let hint = match &**text {
+                        "text" | "str" => Some("did you mean `string`?".to_owned()),
+                        "int" => Some("did you mean `integer`?".to_owned()),
+                        "list" => Some("did you mean `array`?".to_owned()),
+                        "map" | "dict" => Some("did you mean `object`?".to_owned()),
+                        other => did_you_mean(other, WORDS),
+                    };
+                    self.complain("S001", node, node.span, format!("there is no type `{}`", cut(text, 60)), hint);
+                }
+            }
+            Kind::List(items) => items.iter().for_each(|item| match item.kind {
+                Kind::List(_) => self.complaints.push(item.expected("the name of a type")),
+                _ => self.types(item),
+            }),
+            Kind::Map(_) => self.complaints.push(node.expected("the name of a type")),
         }
     }
 

@@ -140,29 +140,31 @@ fn what_is_wrong_in_a_schema_has_a_place() {
     complaints(
         "type: strng\n",
         expect![[r#"
-        schemas/x.yaml:1:7: error[S001]: this is no schema: "strng" is not valid under any of the schemas listed in the 'anyOf' keyword
-            1 | type: strng
-              |       ^^^^^
-    "#]],
+            schemas/x.yaml:1:7: error[S001]: there is no type `strng`
+                1 | type: strng
+                  |       ^^^^^
+               help: did you mean `string`?
+        "#]],
     );
     complaints(
         "type: object\nproperties:\n  a: { type: string, minLength: -1 }\n  b: { enum: a }\n",
         expect![[r#"
-        schemas/x.yaml:3:33: error[S001]: this is no schema: -1 is less than the minimum of 0
-            3 |   a: { type: string, minLength: -1 }
-              |                                 ^^
-        schemas/x.yaml:4:14: error[S001]: this is no schema: "a" is not of type "array"
-            4 |   b: { enum: a }
-              |              ^
-    "#]],
+            schemas/x.yaml:3:33: error[S001]: this is no schema: `/properties/a/minLength`: -1 is less than 0
+                3 |   a: { type: string, minLength: -1 }
+                  |                                 ^^
+            schemas/x.yaml:4:14: error[S001]: this is no schema: `/properties/b/enum`: "a" is not a list
+                4 |   b: { enum: a }
+                  |              ^
+        "#]],
     );
     complaints(
         "properties: { a: { type: [string, null] } }\n",
         expect![[r#"
-        schemas/x.yaml:1:20: error[S001]: this is no schema: ["string",null] is not valid under any of the schemas listed in the 'anyOf' keyword
-            1 | properties: { a: { type: [string, null] } }
-              |                    ^^^^
-    "#]],
+            schemas/x.yaml:1:35: error[S001]: `null` without quotes is no word here
+                1 | properties: { a: { type: [string, null] } }
+                  |                                   ^^^^
+               help: write "null"
+        "#]],
     );
     complaints(
         "- a\n",
