@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use kernel::{complaint, recovery::FailureKind};
+use kernel::{
+    complaint,
+    recovery::{self, Failure, FailureKind, Phase, Recovery},
+};
 
 /// One generated page.
 pub struct Page {
@@ -30,15 +33,44 @@ fn checks() -> String {
     page
 }
 
-/// The failure kinds, as they are written in `on_failure`.
+/// The failure kinds, as they are written in `on_failure`, and what is done about each when no list names it.
 fn failures() -> String {
+    let always = in_words(recovery::by_default(&failure(FailureKind::Internal, Phase::NotSent)));
     let mut page = format!(
         "{HEADER}# Failure kinds\n\n\
-         A step that fails says with which kind. The name is what `on_failure` in a workflow matches, and what the journal keeps.\n\n\
-         | kind | what happened |\n| --- | --- |\n"
+         A step that fails says with which kind, and how far its call had come. The kind is what `on_failure` matches, on the step, the \
+         stage or the workflow; the nearest list wins. Where no list names the kind, the last column counts; whatever the kind, a \
+         call of which nothing was sent is met with: {always}.\n\n\
+         | kind | what happened | without `on_failure` |\n| --- | --- | --- |\n"
     );
     for kind in FailureKind::ALL {
-        writeln!(page, "| `{kind}` | {} |", kind.explanation()).expect("a String takes every write");
+        let default = in_words(recovery::by_default(&failure(*kind, Phase::Answered)));
+        writeln!(page, "| `{kind}` | {} | {default} |", kind.explanation()).expect("a String takes every write");
     }
     page
+}
+
+fn failure(kind: FailureKind, phase: Phase) -> Failure {
+    Failure { kind, phase, detail: String::new(), retry_after: None }
+}
+
+/// A recovery list as a person would write it.
+fn in_words(list: &[Recovery]) -> String {
+    let words: Vec<String> = list
+        .iter()
+        .map(|recovery| match recovery {
+            Recovery::Retry { times, backoff } => {
+                let growth = if backoff.exponential { "exponential" } else { "constant" };
+                format!("`retry: {times}`, {growth} from {}", backoff.base)
+            }
+            Recovery::Repair { times } => format!("`repair: {times}`"),
+            Recovery::Replan { times } => format!("`replan: {times}`"),
+            Recovery::Model(model) => format!("`model: {model}`"),
+            Recovery::Stage(stage) => format!("`stage: {stage}`"),
+            Recovery::ContinueWith(_) => "`continue_with`".into(),
+            Recovery::Pause => "`pause`".into(),
+            Recovery::Fail => "`fail`".into(),
+        })
+        .collect();
+    if words.is_empty() { "the step fails".into() } else { words.join(", then ") }
 }

@@ -648,7 +648,7 @@ impl RunState {
     }
 }
 
-/// Where a path leads: the sequence, the values of its frame, and the step's name there.
+/// Where a path goes: the sequence, the values of its frame, and the step's name there.
 struct Place<'a> {
     steps: &'a mut Sequence,
     values: &'a mut Values,

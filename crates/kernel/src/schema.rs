@@ -37,7 +37,7 @@ impl Schema {
     /// Reads a schema from a file, or from the part of one that stands under a key.
     ///
     /// # Errors
-    /// All that is wrong with it, each with its place: unknown keywords, references that lead out of the file, patterns that
+    /// All that is wrong with it, each with its place: unknown keywords, references that point out of the file, patterns that
     /// cannot be matched in linear time, and what the metaschema says.
     pub fn load(file: &Arc<str>, node: &Node) -> Result<Arc<Schema>, Vec<Complaint>> {
         let json = read::schema(node)?;
@@ -45,7 +45,7 @@ impl Schema {
     }
 
     /// A schema that comes from elsewhere, such as a tool that describes itself. Unknown keywords are let through, because
-    /// nobody here can correct them; references that lead out are not.
+    /// nobody here can correct them; references that point out are not.
     ///
     /// # Errors
     /// What is wrong with it.

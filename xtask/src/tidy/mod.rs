@@ -83,6 +83,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: "generated", holds: "generated pages are fresh", check: docs::generated },
     Rule { name: "settings", holds: "every setting is documented, and nothing else is", check: docs::settings },
     Rule { name: "links", holds: "every relative link leads somewhere, every page is found", check: docs::links },
+    Rule { name: "named-sources", holds: "sources that the map names exist", check: docs::named_sources },
 ];
 
 #[cfg(test)]
