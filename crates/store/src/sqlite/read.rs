@@ -201,7 +201,7 @@ pub(super) fn journal(conn: &Connection, run: RunId, after: u64, limit: u32) -> 
         let Some(row) = row else { return Err(broken(format!("an entry of run {run} is not there"))) };
         let (owner, entry, prev) = Cells::new("journal", row).entry()?;
         if owner != run {
-            return Err(broken(format!("belongs to run {owner}, the chain of run {run} leads here")));
+            return Err(broken(format!("belongs to run {owner}, the chain of run {run} comes here")));
         }
         if above.is_some_and(|above| entry.seq + 1 != above) || (above.is_none() && entry.seq < last) {
             return Err(broken(format!("entry {} of run {run} stands out of order", entry.seq)));
