@@ -16,7 +16,7 @@ use crate::{
     ids::{Digest, RunId, StepPath},
     journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held},
     recovery::{self, Failure, FailureKind, Recovery, Response},
-    run::{Bodies, Body, Doing, Open, RunState, Sequence, Slot, Values},
+    run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
     step::Step,
     values::{Timestamp, Value},
     workflow::{Program, Stage},
@@ -457,11 +457,6 @@ impl<'a> Walk<'a> {
         self.evaluate(gives, &frame.inside(values, inner))
     }
 
-    /// Whether any action of these bodies still waits for its answer.
-    pub(crate) fn acting(bodies: &Bodies) -> bool {
-        bodies.open.values().any(|body| acting_in(&body.steps))
-    }
-
     /// The value itself, or a request to look the blob up.
     pub(crate) fn unhold(&self, held: &Held) -> Result<Value, Stop> {
         match held {
@@ -541,8 +536,10 @@ pub(crate) struct Inner<'p> {
     pub path: String,
     /// What is done in it.
     pub steps: &'p [Step],
-    /// The item, under the name that `as` gives it.
-    pub item: Option<(Arc<str>, Value)>,
+    /// A name of its own: the item of an `each`, what the turn before gave in a `repeat`.
+    pub named: Option<(Arc<str>, Value)>,
+    /// The item of an `each`, which `item` names always.
+    pub item: Option<Value>,
     /// The item's or turn's number.
     pub index: Option<u32>,
     /// Start nothing new in it.
@@ -603,9 +600,10 @@ impl<'f> Frame<'f> {
         let mut frame = Some(self);
         while let Some(here) = frame {
             if let Some(inner) = here.inner {
-                match (&inner.item, inner.index) {
-                    (Some((item, value)), _) if **item == *name || name == "item" => return Some(value.clone()),
-                    (_, Some(index)) if name == "index" => return Some(index.into()),
+                match (&inner.named, &inner.item, inner.index) {
+                    (Some((own, value)), ..) if **own == *name => return Some(value.clone()),
+                    (_, Some(item), _) if name == "item" => return Some(item.clone()),
+                    (.., Some(index)) if name == "index" => return Some(index.into()),
                     _ => {}
                 }
             }
@@ -613,14 +611,6 @@ impl<'f> Frame<'f> {
         }
         None
     }
-}
-
-fn acting_in(steps: &Sequence) -> bool {
-    steps.open.as_deref().is_some_and(|open| match &open.doing {
-        Doing::Acting(acting) => acting.open,
-        Doing::Bodies(bodies) => Walk::acting(bodies),
-        _ => false,
-    })
 }
 
 /// What a message of the inbox becomes when the owner folds it. `None`: this version knows no such message.

@@ -631,8 +631,7 @@ impl RunState {
                 return Ok(Place { steps, values, name: name.into(), visit, outermost });
             }
             let open = steps.open.as_deref_mut().filter(|open| &*open.name == name && open.visit == visit);
-            let Some(Open { doing: Doing::Bodies(bodies), .. }) = open else { return Err(illegal()) };
-            let body = frame.and_then(|key| bodies.enter(key)).ok_or_else(illegal)?;
+            let body = open.zip(frame).and_then(|(open, key)| open.doing.enter(key)).ok_or_else(illegal)?;
             (steps, values, outermost) = (&mut body.steps, &mut body.values, false);
         }
     }
@@ -742,6 +741,43 @@ impl Place<'_> {
                 state: format!("`{}` has no bodies in progress", self.name),
             }),
         }
+    }
+}
+
+impl Doing {
+    /// The body of `key`, begun if it was not; `None` if it is over or there is none.
+    fn enter(&mut self, key: FrameKey<'_>) -> Option<&mut Body> {
+        match self {
+            Doing::Bodies(bodies) => bodies.enter(key),
+            _ => None,
+        }
+    }
+
+    /// The number of the body of `key`, and the body if it began; `None` if it is over or there is none.
+    pub fn body(&self, key: FrameKey<'_>) -> Option<(u32, Option<&Body>)> {
+        match self {
+            Doing::Bodies(bodies) => {
+                let index = bodies.index(key).filter(|index| bodies.results[*index as usize].is_none())?;
+                Some((index, bodies.open.get(&index)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an action is sent and not answered, here or in a body.
+    pub fn is_acting(&self) -> bool {
+        match self {
+            Doing::Acting(acting) => acting.open,
+            Doing::Bodies(bodies) => bodies.open.values().any(Body::is_acting),
+            _ => false,
+        }
+    }
+}
+
+impl Body {
+    /// Whether an action in it is sent and not answered.
+    pub fn is_acting(&self) -> bool {
+        self.steps.open.as_deref().is_some_and(|open| open.doing.is_acting())
     }
 }
 

@@ -137,15 +137,11 @@ impl Walk<'_> {
         if rest.is_empty() {
             return found(self, step, open, frame);
         }
-        let Some(Open { doing: Doing::Bodies(bodies), .. }) = open else { return Ok(None) };
-        let Some(index) = segment.frame.and_then(|key| bodies.index(key)) else { return Ok(None) };
-        let Some(inner) = step.body(self, bodies, index, path)? else { return Ok(None) };
+        let found_body = open.zip(segment.frame).and_then(|(open, key)| Some((open, open.doing.body(key)?)));
+        let Some((open, (index, body))) = found_body else { return Ok(None) };
+        let Some(inner) = step.body(self, &open.doing, index, path)? else { return Ok(None) };
         let nothing = crate::run::Body::default();
-        let body = match bodies.open.get(&index) {
-            Some(body) => body,
-            None if bodies.results[index as usize].is_none() => &nothing,
-            None => return Ok(None),
-        };
+        let body = body.unwrap_or(&nothing);
         let frame = frame.inside(&body.values, &inner);
         self.down(rest, (inner.steps, &body.steps), &frame, path, found)
     }

@@ -81,7 +81,7 @@ impl Each {
     ) -> Result<(), Stop> {
         let Doing::Bodies(bodies) = &open.doing else { return Ok(()) };
         let decided = self.decided(bodies);
-        if decided.is_some() && !Walk::acting(bodies) {
+        if decided.is_some() && !open.doing.is_acting() {
             return self.close(walk, bodies, path, decided.unwrap_or(Verdict::Enough));
         }
         let waiting = (bodies.first..bodies.count).filter(|index| bodies.results[*index as usize].is_none());
@@ -117,7 +117,8 @@ impl Each {
         Ok(items.get(index as usize).map(|item| Inner {
             path: format!("{path}[{index}]"),
             steps: &self.steps,
-            item: Some((self.name.clone(), item.clone())),
+            named: Some((self.name.clone(), item.clone())),
+            item: Some(item.clone()),
             index: Some(index),
             drain: false,
         }))

@@ -18,7 +18,7 @@ use crate::{
     expr::{Condition, Template},
     ids::StepPath,
     next::{Frame, Inner, Stop, Walk},
-    run::{Bodies, Open},
+    run::{Doing, Open},
     types::Type,
     workflow::{Recoveries, reading::Reading},
     yaml::{self, Fields, Node},
@@ -133,13 +133,13 @@ impl Step {
     pub(crate) fn body<'a>(
         &'a self,
         walk: &Walk<'_>,
-        bodies: &Bodies,
+        doing: &Doing,
         index: u32,
         path: &StepPath,
     ) -> Result<Option<Inner<'a>>, Stop> {
-        match &self.kind {
-            Kind::Each(each) => each.body(walk, bodies, index, path),
-            Kind::Parallel(parallel) => Ok(parallel.body(bodies, index, path)),
+        match (&self.kind, doing) {
+            (Kind::Each(each), Doing::Bodies(bodies)) => each.body(walk, bodies, index, path),
+            (Kind::Parallel(parallel), Doing::Bodies(bodies)) => Ok(parallel.body(bodies, index, path)),
             _ => Ok(None),
         }
     }

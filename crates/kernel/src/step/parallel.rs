@@ -16,7 +16,7 @@ use crate::{
     yaml::Fields,
 };
 
-/// `parallel: { name: { when, steps, gives }, … }`.
+/// `parallel: { branches: { name: { when, steps, gives }, … } }`.
 #[derive(Debug)]
 pub struct Parallel {
     /// In the order written.
@@ -61,7 +61,7 @@ impl Parallel {
     ) -> Result<(), Stop> {
         let Doing::Bodies(bodies) = &open.doing else { return Ok(()) };
         let decided = bodies.failed.is_some() || bodies.over == bodies.count;
-        if decided && !Walk::acting(bodies) {
+        if decided && !open.doing.is_acting() {
             return self.close(walk, bodies, path);
         }
         for index in 0..bodies.count {
@@ -116,7 +116,14 @@ impl Parallel {
 
 impl Branch {
     fn inner(&self, path: &StepPath) -> Inner<'_> {
-        Inner { path: format!("{path}.{}", self.name), steps: &self.steps, item: None, index: None, drain: false }
+        Inner {
+            path: format!("{path}.{}", self.name),
+            steps: &self.steps,
+            named: None,
+            item: None,
+            index: None,
+            drain: false,
+        }
     }
 }
 
@@ -126,8 +133,10 @@ pub(crate) const KEYS: [&str; 1] = ["parallel"];
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Parallel, Type)> {
     let node = fields.get("parallel")?;
+    let fields = Fields::new(node, "`parallel`", &["branches"], &["join"], &mut reading.complaints)?;
+    fields.required("branches", &mut reading.complaints)?;
     let (mut branches, mut types) = (Vec::new(), Vec::new());
-    for (key, node) in node.map(&mut reading.complaints)? {
+    for (key, node) in fields.map("branches", &mut reading.complaints) {
         let plain = key.text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if !plain {
             let message = format!("`{}` cannot name a branch", key.text);

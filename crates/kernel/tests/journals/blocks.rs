@@ -185,9 +185,10 @@ fn branches_run_together_and_one_that_did_not_run_is_none() {
             steps:
               - step: both
                 parallel:
-                  left: { steps: [ { step: l, set: { x: 1 } }, { step: l2, set: { x: "=l.x + 1" } } ], gives: =l2.x }
-                  middle: { when: input.wide, steps: [ { step: m, set: { x: 9 } } ] }
-                  right: { steps: [ { step: r, set: { x: 2 } } ] }
+                  branches:
+                    left: { steps: [ { step: l, set: { x: 1 } }, { step: l2, set: { x: "=l.x + 1" } } ], gives: =l2.x }
+                    middle: { when: input.wide, steps: [ { step: m, set: { x: 9 } } ] }
+                    right: { steps: [ { step: r, set: { x: 2 } } ] }
         "#,
         r#"{"wide": false}"#,
         "",

@@ -35,8 +35,9 @@ const MIXED: &str = r#"
             steps:
               - step: both
                 parallel:
-                  left: { steps: [ { step: l, act: box.get } ] }
-                  right: { steps: [ { step: r, native: "f@1", with: 1 } ] }
+                  branches:
+                    left: { steps: [ { step: l, act: box.get } ] }
+                    right: { steps: [ { step: r, native: "f@1", with: 1 } ] }
           - stage: last
             steps:
               - step: pause
