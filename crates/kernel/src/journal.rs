@@ -95,6 +95,20 @@ pub enum Event {
         /// What `gives` said, or why it failed.
         result: BodyResult,
     },
+    /// A `repeat` began.
+    RepeatOpened {
+        /// Which step.
+        step: StepPath,
+    },
+    /// One turn of a `repeat` is over.
+    TurnDone {
+        /// Which turn: the step's path with its number.
+        body: StepPath,
+        /// What it gave.
+        output: Held,
+        /// Whether another turn follows.
+        again: bool,
+    },
     /// A model is about to be asked. Durable before the first byte leaves.
     ModelAsked {
         /// Which step.

@@ -179,8 +179,10 @@ pub enum Doing {
         /// What ends it.
         signals: Vec<Arc<str>>,
     },
-    /// Bodies over items, branches or turns.
+    /// Bodies over items or branches.
     Bodies(Box<Bodies>),
+    /// One turn after another.
+    Turns(Box<Turns>),
 }
 
 /// An action with an intent.
@@ -219,6 +221,19 @@ pub struct Bodies {
     pub gave: u32,
     /// The first that failed.
     pub failed: Option<Failure>,
+}
+
+/// The turns of a `repeat`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Turns {
+    /// The turn in progress, from 0.
+    pub turn: u32,
+    /// How far it is.
+    pub body: Body,
+    /// What the turn before gave.
+    pub last: Option<Held>,
+    /// The last turn is over.
+    pub over: bool,
 }
 
 /// One body in progress.
@@ -307,7 +322,9 @@ impl RunState {
                 let mut place = self.locate(step, &event)?;
                 let fits = match &place.steps.open {
                     None => true,
-                    Some(open) => open.failure.is_none() && matches!(open.doing, Doing::Idle | Doing::Bodies(_)),
+                    Some(open) => {
+                        open.failure.is_none() && matches!(open.doing, Doing::Idle | Doing::Bodies(_) | Doing::Turns(_))
+                    }
                 };
                 if !fits {
                     return Err(place.illegal(&event));
@@ -379,6 +396,25 @@ impl RunState {
                 let result = result.clone();
                 let failed = place.bodies(&event)?.finish(key, result);
                 if failed.is_none() { Err(place.illegal(&event)) } else { Ok(()) }
+            }
+            Event::RepeatOpened { ref step } => self.locate(step, &event)?.begin(Doing::Turns(Box::default()), &event),
+            Event::TurnDone { ref body, ref output, again } => {
+                let last = body.segments().last().expect("a path has a segment: split never gives none");
+                let output = output.clone();
+                let place = self.locate(body, &event)?;
+                match place.steps.open.as_deref_mut() {
+                    Some(Open { doing: Doing::Turns(turns), name, visit, failure: None, .. })
+                        if *name == place.name
+                            && *visit == place.visit
+                            && !turns.over
+                            && last.frame == Some(FrameKey::Index(turns.turn)) =>
+                    {
+                        **turns =
+                            Turns { turn: turns.turn + 1, body: Body::default(), last: Some(output), over: !again };
+                        Ok(())
+                    }
+                    _ => Err(place.illegal(&event)),
+                }
             }
             Event::ModelAsked { ref step, attempt, ref model, ref manifest } => {
                 let request = manifest.request;
@@ -708,7 +744,7 @@ impl Place<'_> {
                 open.name == self.name
                     && open.visit == self.visit
                     && open.failure.is_none()
-                    && matches!(open.doing, Doing::Idle | Doing::Asked | Doing::Bodies(_))
+                    && matches!(open.doing, Doing::Idle | Doing::Asked | Doing::Bodies(_) | Doing::Turns(_))
             });
         if !fits {
             return Err(self.illegal(event));
@@ -749,6 +785,7 @@ impl Doing {
     fn enter(&mut self, key: FrameKey<'_>) -> Option<&mut Body> {
         match self {
             Doing::Bodies(bodies) => bodies.enter(key),
+            Doing::Turns(turns) if !turns.over && key == FrameKey::Index(turns.turn) => Some(&mut turns.body),
             _ => None,
         }
     }
@@ -760,6 +797,9 @@ impl Doing {
                 let index = bodies.index(key).filter(|index| bodies.results[*index as usize].is_none())?;
                 Some((index, bodies.open.get(&index)))
             }
+            Doing::Turns(turns) if !turns.over && key == FrameKey::Index(turns.turn) => {
+                Some((turns.turn, Some(&turns.body)))
+            }
             _ => None,
         }
     }
@@ -769,6 +809,7 @@ impl Doing {
         match self {
             Doing::Acting(acting) => acting.open,
             Doing::Bodies(bodies) => bodies.open.values().any(Body::is_acting),
+            Doing::Turns(turns) => turns.body.is_acting(),
             _ => false,
         }
     }

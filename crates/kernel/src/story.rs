@@ -29,6 +29,10 @@ pub fn line(event: &Event) -> String {
             BodyResult::Failed(why) => format!("{body}: failed, {}", failure(why)),
             BodyResult::Dropped => format!("{body}: no longer needed"),
         },
+        Event::RepeatOpened { step } => format!("{step}: repeats"),
+        Event::TurnDone { body, output, again } => {
+            format!("{body}: gave {}{}", held(output), if *again { "" } else { ", the last turn" })
+        }
         Event::ModelAsked { step, attempt, model, manifest } => {
             format!("{step}: asked model {model}{}, about {} tokens", again(*attempt), manifest.tokens_est)
         }

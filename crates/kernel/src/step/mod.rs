@@ -8,6 +8,7 @@ pub mod each;
 pub mod native;
 pub mod parallel;
 pub mod reason;
+pub mod repeat;
 pub mod set;
 pub mod wait;
 
@@ -54,6 +55,8 @@ pub enum Kind {
     Each(each::Each),
     /// Several branches at once.
     Parallel(parallel::Parallel),
+    /// The same steps until a condition holds.
+    Repeat(repeat::Repeat),
     /// Waits for time or a signal.
     Wait(wait::Wait),
     /// A registered pure Rust function.
@@ -70,6 +73,7 @@ impl Step {
             Kind::Set(_) => "set",
             Kind::Each(_) => "each",
             Kind::Parallel(_) => "parallel",
+            Kind::Repeat(_) => "repeat",
             Kind::Wait(_) => "wait",
             Kind::Native(_) => "native",
         }
@@ -84,6 +88,7 @@ impl Step {
     pub fn bodies(&self) -> Vec<(Option<&Arc<str>>, &[Step])> {
         match &self.kind {
             Kind::Each(each) => vec![(None, each.steps.as_slice())],
+            Kind::Repeat(repeat) => vec![(None, repeat.steps.as_slice())],
             Kind::Parallel(parallel) => {
                 parallel.branches.iter().map(|branch| (Some(&branch.name), branch.steps.as_slice())).collect()
             }
@@ -106,6 +111,10 @@ impl Step {
             Kind::Set(set) => set.begin(walk, path, frame),
             Kind::Each(each) => each.begin(walk, path, frame),
             Kind::Parallel(parallel) => parallel.begin(walk, path, frame),
+            Kind::Repeat(repeat) => {
+                repeat.begin(walk, path);
+                Ok(())
+            }
             Kind::Wait(wait) => wait.begin(walk, path, frame),
             Kind::Native(native) => native.begin(walk, path, frame),
         }
@@ -124,6 +133,7 @@ impl Step {
             Kind::Act(act) => act.go_on(walk, open, path, frame),
             Kind::Each(each) => each.go_on(walk, open, path, frame),
             Kind::Parallel(parallel) => parallel.go_on(walk, open, path, frame),
+            Kind::Repeat(repeat) => repeat.go_on(walk, open, path, frame),
             Kind::Wait(wait) => wait.go_on(walk, open, path, frame),
             Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) => Ok(()),
         }
@@ -140,6 +150,7 @@ impl Step {
         match (&self.kind, doing) {
             (Kind::Each(each), Doing::Bodies(bodies)) => each.body(walk, bodies, index, path),
             (Kind::Parallel(parallel), Doing::Bodies(bodies)) => Ok(parallel.body(bodies, index, path)),
+            (Kind::Repeat(repeat), Doing::Turns(turns)) => repeat.body(walk, turns, path).map(Some),
             _ => Ok(None),
         }
     }
@@ -149,19 +160,20 @@ impl Step {
 type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The kinds that exist.
-const KINDS: [Keys; 8] = [
+const KINDS: [Keys; 9] = [
     ("reason", &reason::KEYS, &reason::LATER),
     ("act", &act::KEYS, &act::LATER),
     ("decide", &decide::KEYS, &[]),
     ("set", &set::KEYS, &[]),
     ("each", &each::KEYS, &[]),
     ("parallel", &parallel::KEYS, &[]),
+    ("repeat", &repeat::KEYS, &[]),
     ("wait", &wait::KEYS, &[]),
     ("native", &native::KEYS, &[]),
 ];
 
 /// Kinds that are documented and not built yet.
-const LATER: [&str; 7] = ["agent", "plan", "approve", "handoff", "verify", "emit", "repeat"];
+const LATER: [&str; 6] = ["agent", "plan", "approve", "handoff", "verify", "emit"];
 
 /// What every step may have.
 const COMMON: [&str; 3] = ["step", "when", "on_failure"];
@@ -247,6 +259,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         "set" => set::read(&fields, reading).map(|(set, ty)| (Kind::Set(set), ty)),
         "each" => each::read(&fields, reading).map(|(each, ty)| (Kind::Each(each), ty)),
         "parallel" => parallel::read(&fields, reading).map(|(parallel, ty)| (Kind::Parallel(parallel), ty)),
+        "repeat" => repeat::read(&fields, reading).map(|(repeat, ty)| (Kind::Repeat(repeat), ty)),
         "wait" => wait::read(&fields, reading).map(|(wait, ty)| (Kind::Wait(wait), ty)),
         _ => native::read(&fields, reading).map(|(native, ty)| (Kind::Native(native), ty)),
     };

@@ -57,6 +57,10 @@ fn what(step: &Step) -> String {
         Kind::Reason(reason) => format!("reason by {}", reason.model),
         Kind::Act(act) => format!("act {}.{}", act.tool, act.operation),
         Kind::Each(each) => format!("each {} as {}", each.list.source(), each.name),
+        Kind::Repeat(repeat) => match &repeat.until {
+            Some(until) => format!("repeat until {}, at most {} turns", until.source(), repeat.max),
+            None => format!("repeat {} turns", repeat.max),
+        },
         Kind::Wait(wait) => {
             let mut parts = Vec::new();
             if !wait.signals.is_empty() {

@@ -8,4 +8,5 @@ mod control;
 mod crashes;
 mod pure;
 mod reasons;
+mod repeats;
 mod waits;
