@@ -193,8 +193,8 @@ impl fmt::Debug for IdempotencyKey {
 
 /// Where in a run a step stands, with every index: `route`, `read[17]/facts`, `loop[3]/ask`, `assess~2`.
 ///
-/// A segment is a step's name, then `[item]` for an item of an `each` or a turn of a `repeat` (counted from 0), `.branch` for
-/// a branch of a `parallel`, and `~visit` from the second visit on.
+/// A segment is a step's name, then `~visit` from the second visit on, then `[item]` for an item of an `each` or a turn of a
+/// `repeat` (counted from 0), or `.branch` for a branch of a `parallel`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepPath(Arc<str>);
@@ -261,18 +261,19 @@ pub enum FrameKey<'a> {
 
 impl<'a> Segment<'a> {
     fn read(text: &'a str) -> Self {
-        let (text, visit) = match text.split_once('~') {
-            Some((head, visit)) => (head, visit.parse().unwrap_or(1)),
-            None => (text, 1),
+        let (head, frame) = match text.find(['[', '.']) {
+            None => (text, None),
+            Some(at) if text[at..].starts_with('[') => {
+                let index = text[at + 1..].trim_end_matches(']').parse().unwrap_or(0);
+                (&text[..at], Some(FrameKey::Index(index)))
+            }
+            Some(at) => (&text[..at], Some(FrameKey::Branch(&text[at + 1..]))),
         };
-        if let Some((name, rest)) = text.split_once('[') {
-            let index = rest.trim_end_matches(']').parse().unwrap_or(0);
-            return Segment { name, frame: Some(FrameKey::Index(index)), visit };
-        }
-        if let Some((name, branch)) = text.split_once('.') {
-            return Segment { name, frame: Some(FrameKey::Branch(branch)), visit };
-        }
-        Segment { name: text, frame: None, visit }
+        let (name, visit) = match head.split_once('~') {
+            Some((name, visit)) => (name, visit.parse().unwrap_or(1)),
+            None => (head, 1),
+        };
+        Segment { name, frame, visit }
     }
 }
 
@@ -301,7 +302,7 @@ mod tests {
 
     #[test]
     fn paths_fall_into_segments() {
-        let path = StepPath::new("read[17]/split.left~2/facts");
+        let path = StepPath::new("read[17]/split~2.left/facts");
         let segments: Vec<_> = path.segments().collect();
         assert_eq!(segments[0], Segment { name: "read", frame: Some(FrameKey::Index(17)), visit: 1 });
         assert_eq!(segments[1], Segment { name: "split", frame: Some(FrameKey::Branch("left")), visit: 2 });

@@ -156,6 +156,8 @@ pub struct Open {
 pub enum Doing {
     /// Nothing: it failed before anything began, or is to begin anew.
     Idle,
+    /// A block failed; begun again, it is a new visit: its bodies' steps were done once under their paths.
+    Spent,
     /// The stages that a `decide` chose are running; then it gives this.
     Deciding {
         /// `{rule, then}`.
@@ -590,6 +592,10 @@ impl RunState {
         };
         let open = place.open();
         open.answered.push((failure.clone(), response.clone()));
+        if open.doing == Doing::Spent && matches!(response, Response::Retry { .. } | Response::Pause) {
+            open.visit += 1;
+            (open.attempt, open.doing) = (0, Doing::Idle);
+        }
         match response {
             Response::Retry { at } => open.not_before = Some(at),
             Response::Repair => {}
@@ -750,7 +756,9 @@ impl Place<'_> {
             return Err(self.illegal(event));
         }
         let open = self.open();
-        (open.doing, open.failure) = (Doing::Idle, Some(failure));
+        let block = matches!(open.doing, Doing::Bodies(_) | Doing::Turns(_));
+        open.doing = if block { Doing::Spent } else { Doing::Idle };
+        open.failure = Some(failure);
         Ok(())
     }
 

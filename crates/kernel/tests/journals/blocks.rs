@@ -241,3 +241,39 @@ fn a_long_list_is_kept_as_a_blob_and_looked_up() {
         "#]],
     );
 }
+
+#[test]
+fn a_block_that_is_tried_again_is_a_new_visit() {
+    let project = each("on_failure: { tool_rejected: [ { retry: 1 } ] }");
+    check(
+        &project,
+        r#"{"items": ["a", "b"]}"#,
+        "all[0]/put: !tool_rejected\nput: {\"id\": 2}",
+        expect![[r#"
+            1   run started: all
+            2   all: over 2 items
+            3   all[0]/put: started box.put {"text":"a"}
+            4   all[1]/put: started box.put {"text":"b"}
+            5   all[0]/put: action failed, tool_rejected: as told
+            6   all[1]/put: finished {"id":2}
+            7   all[0]/put: no recovery left
+            8   all[1]/note: done {"at":1,"id":2}
+            9   all[0]: failed, tool_rejected: as told
+            10  all[1]: gave 2
+            11  all: failed, tool_rejected: as told
+            12  all: tried again at 2026-11-20T00:00:00.122Z
+            13  all~2: over 2 items
+            14  all~2[0]/put: started box.put {"text":"a"}
+            15  all~2[1]/put: started box.put {"text":"b"}
+            16  all~2[0]/put: finished {"id":2}
+            17  all~2[1]/put: finished {"id":2}
+            18  all~2[0]/note: done {"at":0,"id":2}
+            19  all~2[1]/note: done {"at":1,"id":2}
+            20  all~2[0]: gave 2
+            21  all~2[1]: gave 2
+            22  all~2: done [2,2]
+            23  stage only done
+            24  run completed [2,2]
+        "#]],
+    );
+}
