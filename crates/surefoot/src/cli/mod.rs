@@ -1,0 +1,127 @@
+//! The commands, one file each. What a command decides stands elsewhere; here are arguments, words and exit codes.
+
+mod check;
+mod completions;
+mod graph;
+mod init;
+pub(crate) mod out;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use gateway::secret::Lookup;
+
+use self::out::{BAD, Color, Out, WAIT, paint};
+use crate::error::CliError;
+
+/// The model reasons. Surefoot governs.
+///
+/// Surefoot runs AI workflows that a business can depend on. A project is a folder of readable files; `init` makes one.
+#[derive(Debug, Parser)]
+#[command(name = "surefoot", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// Print JSON: one object, or one a line
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    color: Color,
+    /// Print results and errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// What to log to standard error, as in `info` or `runtime=debug` [default: SUREFOOT_LOG, else nothing]
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Check(check::Check),
+    Graph(graph::Graph),
+    Completions(completions::Completions),
+}
+
+/// What a command is given.
+pub(crate) struct Scene {
+    pub out: Out,
+    pub environment: Lookup,
+}
+
+/// The whole command line: for generated pages and shell completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs one command line, `args` with the program's name first, and gives the exit code. `environment` looks up variables: the
+/// binary's main function is the one place that reads the process's own.
+pub fn main(args: impl IntoIterator<Item = OsString>, environment: Lookup) -> i32 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way as well, to standard output. A reader that has gone is no error.
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    let Global { json, color, quiet, log } = cli.global;
+    let scene = Scene { out: Out::new(json, quiet, color), environment };
+    let done = start_log(log.or_else(|| (scene.environment)("SUREFOOT_LOG"))).and_then(|()| match cli.command {
+        Command::Init(command) => command.run(&scene),
+        Command::Check(command) => command.run(&scene),
+        Command::Graph(command) => command.run(&scene),
+        Command::Completions(command) => command.run(&scene),
+    });
+    match done {
+        Ok(exit) => exit.code(),
+        Err(error) => {
+            report(&scene.out, &error);
+            error.kind.code()
+        }
+    }
+}
+
+fn report(out: &Out, error: &CliError) {
+    if out.json {
+        out.alarm(error.to_json());
+        return;
+    }
+    let mut text = format!("{} {}", paint(BAD, "error:"), error.message);
+    for cause in error.causes() {
+        text.push_str(&format!("\n  because: {}", out::plain(&cause)));
+    }
+    for hint in &error.hints {
+        text.push_str(&format!("\n  {} {hint}", paint(WAIT, "try:")));
+    }
+    out.alarm(text);
+}
+
+fn start_log(filter: Option<String>) -> Result<(), CliError> {
+    let Some(filter) = filter.filter(|filter| !filter.is_empty()) else { return Ok(()) };
+    let parsed = tracing_subscriber::EnvFilter::try_new(&filter).map_err(|error| {
+        CliError::usage(format!("`{filter}` is no log filter"))
+            .caused_by(error)
+            .hint("a level (`info`), or a level for a crate (`runtime=debug,store=info`)")
+    })?;
+    // A second call within one process (a test) keeps the first subscriber.
+    let _ = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr).with_ansi(false).try_init();
+    Ok(())
+}
+
+/// Where the project is.
+#[derive(Debug, Args)]
+struct Folder {
+    /// The project's folder
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    folder: PathBuf,
+}

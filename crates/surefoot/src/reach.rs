@@ -1,0 +1,345 @@
+//! From a project's tool files and models to what really reaches tools and models.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use gateway::{
+    Gateway, Outcome, Provider, Tool,
+    model::scripted::{Script, Scripted},
+    secret::{Lookup, Secrets, SystemSecrets},
+    tool::{
+        http::{BadHttpTool, HttpBody, HttpClient, HttpOperation, HttpSpec, HttpTool, Method},
+        native::{Native, NativeTool},
+    },
+};
+use kernel::{
+    complaint::Complaint,
+    governance::Permit,
+    ids::IdempotencyKey,
+    recovery::{Failure, FailureKind, Phase},
+    tool::{HttpCall, Operation, Reach as Way},
+    values::Value,
+    workflow::project::{self, Project, Sources},
+};
+
+use crate::notebook::{self, Notebook};
+
+/// Why a project's tools or models cannot be set up in this process.
+#[derive(Debug, thiserror::Error)]
+pub enum ReachError {
+    /// A native tool that nobody registered.
+    #[error("the tool `{tool}` ({file}) is native, and this program has none of that name")]
+    NoTool {
+        /// Its name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+    },
+    /// A model that nobody registered.
+    #[error(
+        "the model `{model}` is registered by the program that runs the project, and this program has none of that name"
+    )]
+    NoModel {
+        /// Its name.
+        model: Arc<str>,
+    },
+    /// A variable that a tool file names.
+    #[error("the tool `{tool}` ({file}) needs the environment variable {variable}, which is not set")]
+    NoVariable {
+        /// Its name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+        /// Which.
+        variable: String,
+    },
+    /// The base URL cannot be computed.
+    #[error("the base URL of the tool `{tool}` ({file}) {detail}")]
+    BaseUrl {
+        /// Its name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The tool file says something that HTTP does not allow.
+    #[error("the tool `{tool}` ({file}) cannot be set up")]
+    Http {
+        /// Its name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+        /// Why.
+        #[source]
+        source: BadHttpTool,
+    },
+    /// The file of a scripted model has faults.
+    #[error("the answers of the model `{model}` have faults: {}", .complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Script {
+        /// The model.
+        model: Arc<str>,
+        /// All of them.
+        complaints: Vec<Complaint>,
+    },
+}
+
+/// What the process brings: everything that the project's files do not hold.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Looks up a variable of the environment.
+    pub environment: Lookup,
+    /// A directory of secrets, one file each.
+    pub secrets: Option<PathBuf>,
+    /// The project's folder, if there is one: the notebook writes there.
+    pub folder: Option<PathBuf>,
+    /// Registered tools, by name.
+    pub tools: BTreeMap<Arc<str>, Arc<dyn NativeTool>>,
+    /// Registered providers, by model name.
+    pub providers: BTreeMap<Arc<str>, Arc<dyn Provider>>,
+}
+
+impl Surroundings {
+    /// Nothing registered.
+    pub fn new(environment: Lookup) -> Surroundings {
+        let secrets = environment("SUREFOOT_SECRETS").filter(|path| !path.is_empty()).map(PathBuf::from);
+        Surroundings { environment, secrets, folder: None, tools: BTreeMap::new(), providers: BTreeMap::new() }
+    }
+
+    /// The same for the project in `folder`.
+    #[must_use]
+    pub fn in_folder(mut self, folder: &Path) -> Surroundings {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+}
+
+/// Tools and models by their names in the project.
+#[derive(Clone, Default)]
+pub struct Reach {
+    /// By tool name.
+    pub tools: BTreeMap<Arc<str>, Arc<dyn Tool>>,
+    /// By model name.
+    pub models: BTreeMap<Arc<str>, Arc<dyn Provider>>,
+}
+
+impl Reach {
+    /// Sets up every tool and model that the project names.
+    ///
+    /// # Errors
+    /// [`ReachError`] for the first that cannot be.
+    pub fn new(sources: &Sources, project: &Project, around: &Surroundings) -> Result<Reach, ReachError> {
+        let mut reach = Reach::default();
+        let mut client = None;
+        for (name, tool) in &project.tools {
+            let reached: Arc<dyn Tool> = match &tool.reach {
+                Way::Native => Arc::new(native(tool, around)?),
+                Way::Http { headers, .. } => {
+                    let failed = |source| ReachError::Http { tool: name.clone(), file: tool.file.clone(), source };
+                    let client = match &client {
+                        Some(client) => HttpClient::clone(client),
+                        None => client.insert(HttpClient::new().map_err(failed)?).clone(),
+                    };
+                    let operations = tool.operations.iter().filter_map(|(name, operation)| {
+                        Some((name.clone(), http(operation, operation.http.as_ref()?)))
+                    });
+                    let spec = HttpSpec {
+                        base_url: base_url(sources, tool, around)?,
+                        headers: headers.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
+                        operations: operations.collect(),
+                    };
+                    let secrets: Arc<dyn Secrets> =
+                        Arc::new(SystemSecrets::new(around.environment.clone(), around.secrets.clone()));
+                    Arc::new(HttpTool::new(spec, secrets, client).map_err(failed)?)
+                }
+            };
+            reach.tools.insert(name.clone(), reached);
+        }
+        for (name, model) in &project.file.models {
+            let provider = match (around.providers.get(name), &model.provider) {
+                // Who embeds the project may put a real provider in the place of a script.
+                (Some(provider), _) => provider.clone(),
+                (None, project::Provider::Scripted { answers }) => {
+                    let text = sources.get(answers).map_or("", |text| text);
+                    let script = Script::parse(answers, text)
+                        .map_err(|complaints| ReachError::Script { model: name.clone(), complaints })?;
+                    Arc::new(Scripted::new(script))
+                }
+                (None, project::Provider::Registered) => return Err(ReachError::NoModel { model: name.clone() }),
+            };
+            reach.models.insert(name.clone(), provider);
+        }
+        Ok(reach)
+    }
+
+    /// As the runtime takes it.
+    pub fn gateway(self) -> Gateway {
+        let gateway = self.models.into_iter().fold(Gateway::new(), |all, (name, one)| all.with_shared_model(name, one));
+        self.tools.into_iter().fold(gateway, |all, (name, one)| all.with_shared_tool(name, one))
+    }
+}
+
+fn native(tool: &kernel::tool::Tool, around: &Surroundings) -> Result<ByOperation, ReachError> {
+    let registered = around.tools.get(&tool.name).cloned();
+    let built_in = || -> Option<Arc<dyn NativeTool>> {
+        let folder = around.folder.as_deref().filter(|_| &*tool.name == notebook::NAME)?;
+        Some(Arc::new(Notebook::of(folder)))
+    };
+    let shared = registered
+        .or_else(built_in)
+        .ok_or_else(|| ReachError::NoTool { tool: tool.name.clone(), file: tool.file.clone() })?;
+    let operations = tool
+        .operations
+        .iter()
+        .map(|(name, operation)| (name.clone(), Native::new(Shared(shared.clone())).with_timeout(operation.timeout)));
+    Ok(ByOperation { operations: operations.collect() })
+}
+
+/// A native tool whose operations have each their own time limit.
+struct ByOperation {
+    operations: BTreeMap<Arc<str>, Native>,
+}
+
+#[async_trait]
+impl Tool for ByOperation {
+    async fn call(&self, permit: &Permit) -> Outcome {
+        match self.operations.get(permit.operation()) {
+            Some(native) => native.call(permit).await,
+            // A run of an older bundle may name an operation that the file has lost since.
+            None => Outcome::failed(Failure {
+                kind: FailureKind::Internal,
+                phase: Phase::NotSent,
+                detail: format!("the tool `{}` has no operation `{}` today", permit.tool(), permit.operation()),
+                retry_after: None,
+            }),
+        }
+    }
+}
+
+struct Shared(Arc<dyn NativeTool>);
+
+#[async_trait]
+impl NativeTool for Shared {
+    async fn call(&self, operation: &str, input: Value, key: &IdempotencyKey) -> Result<Value, Failure> {
+        self.0.call(operation, input, key).await
+    }
+}
+
+fn http(operation: &Operation, call: &HttpCall) -> HttpOperation {
+    // The kernel has let pass only methods of its own short list, and each is a token of HTTP.
+    let method = call.method.parse().unwrap_or(Method::POST);
+    let plain = HttpOperation::new(method, call.path.clone());
+    HttpOperation {
+        query: call.query.iter().map(|(name, text)| (name.to_string(), text.clone())).collect(),
+        headers: call.headers.iter().map(|(name, text)| (name.to_string(), text.clone())).collect(),
+        body: call.body.clone().map_or_else(|| plain.body.clone(), HttpBody::Template),
+        key_header: call.key_header.as_ref().map(ToString::to_string),
+        timeout: operation.timeout,
+        ..plain
+    }
+}
+
+/// The base URL with the variables of the environment that the file names.
+fn base_url(sources: &Sources, tool: &kernel::tool::Tool, around: &Surroundings) -> Result<String, ReachError> {
+    let Way::Http { base_url, .. } = &tool.reach else { return Ok(String::new()) };
+    let bad = |detail: String| ReachError::BaseUrl { tool: tool.name.clone(), file: tool.file.clone(), detail };
+    let mut environment = BTreeMap::new();
+    if !base_url.roots().is_empty() {
+        for variable in variables(sources.get(&tool.file).map_or("", |text| text)) {
+            let Some(value) = (around.environment)(&variable) else {
+                return Err(ReachError::NoVariable { tool: tool.name.clone(), file: tool.file.clone(), variable });
+            };
+            environment.insert(Arc::<str>::from(variable), Value::text(value));
+        }
+    }
+    let environment = Value::Map(Arc::new(environment));
+    let values: Vec<Value> = base_url.roots().iter().map(|_| environment.clone()).collect();
+    let value = base_url.eval(&values).map_err(|why| bad(format!("cannot be computed: {why}")))?;
+    value.as_str().map(str::to_owned).ok_or_else(|| bad(format!("is {}, no text", value.kind())))
+}
+
+/// The names after `env.` in a tool file, comments left out.
+fn variables(text: &str) -> BTreeSet<String> {
+    let lines =
+        text.lines().map(|line| line.split(" #").next().unwrap_or_default()).filter(|line| !line.starts_with('#'));
+    let mut found = BTreeSet::new();
+    for line in lines {
+        for (at, _) in line.match_indices("env.") {
+            let before = line[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.') {
+                continue;
+            }
+            let name = line[at + 4..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_');
+            let name: String = name.collect();
+            if !name.is_empty() {
+                found.insert(name);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(files: &[(&str, &str)]) -> (Sources, Project) {
+        let base = [
+            ("surefoot.yaml", "project: x\n"),
+            ("workflows/w.yaml", "workflow: w\nstages: [{ stage: s, steps: [{ step: a, set: 1 }] }]\n"),
+        ];
+        let sources: Sources = base.iter().chain(files).copied().collect();
+        let checked = project::check(&sources);
+        (sources, checked.project.unwrap_or_else(|| panic!("{:?}", checked.complaints)))
+    }
+
+    fn around(variables: &'static [(&'static str, &'static str)]) -> Surroundings {
+        Surroundings::new(Arc::new(move |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        }))
+    }
+
+    fn refusal(files: &[(&str, &str)], around: &Surroundings) -> String {
+        let (sources, project) = project(files);
+        Reach::new(&sources, &project, around).map(|_| ()).unwrap_err().to_string()
+    }
+
+    const HTTP: &str = "tool: mail\nhttp: { base_url: =env.MAIL_URL }\n\
+                        operations: { list: { effect: read, method: GET, path: /all } }\n";
+    const NATIVE: &str = "tool: notebook\nnative: true\noperations: { list: { effect: read } }\n";
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(
+            refusal(&[("tools/mail.yaml", HTTP)], &around(&[])),
+            "the tool `mail` (tools/mail.yaml) needs the environment variable MAIL_URL, which is not set"
+        );
+        assert_eq!(
+            refusal(&[("tools/notebook.yaml", NATIVE)], &around(&[])),
+            "the tool `notebook` (tools/notebook.yaml) is native, and this program has none of that name"
+        );
+        assert_eq!(
+            refusal(&[("surefoot.yaml", "project: x\nmodels: { m: { provider: registered } }\n")], &around(&[])),
+            "the model `m` is registered by the program that runs the project, and this program has none of that name"
+        );
+    }
+
+    #[test]
+    fn what_is_there_is_set_up() {
+        let around = around(&[("MAIL_URL", "http://127.0.0.1:1/v1")]).in_folder(Path::new("."));
+        let (sources, project) = project(&[("tools/mail.yaml", HTTP), ("tools/notebook.yaml", NATIVE)]);
+        let gateway = Reach::new(&sources, &project, &around).unwrap().gateway();
+        assert!(gateway.has_tool("mail") && gateway.has_tool("notebook"));
+        assert_eq!(base_url(&sources, &project.tools["mail"], &around).unwrap(), "http://127.0.0.1:1/v1");
+    }
+
+    #[test]
+    fn variables_are_the_names_after_env() {
+        let text = "http: { base_url: \"{{ env.HOST }}/{{ env.A_1 }}\" } # env.NOT\n# env.NOR\npath: /myenv.x\n";
+        assert_eq!(variables(text).into_iter().collect::<Vec<_>>(), ["A_1", "HOST"]);
+    }
+}

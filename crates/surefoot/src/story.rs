@@ -1,0 +1,323 @@
+//! The live story of a run: each durable entry is one line, and what is under way is a line that moves.
+//!
+//! On a terminal with colours and a spinner; in a pipe as plain lines; with `--json` as one object a line.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use anstyle::Style;
+use indicatif::{ProgressBar, ProgressStyle};
+use kernel::{
+    ids::{RunId, StepPath},
+    journal::{BodyResult, Control, End, Entry, Event, StepResult, Usage},
+    run::RunState,
+    values::Timestamp,
+};
+use serde_json::json;
+
+use crate::cli::out::{BAD, FAINT, GOOD, OUTSIDE, Out, STRONG, WAIT, count, paint, plain};
+
+/// What a run has done, counted from its entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Entries seen.
+    pub entries: u64,
+    /// Steps that are over, bodies included.
+    pub steps: u64,
+    /// Model calls sent.
+    pub asked: u64,
+    /// Actions with an intent.
+    pub actions: u64,
+    /// Actions sent once more under the same key.
+    pub resent: u64,
+    /// What providers billed.
+    pub usage: Usage,
+    /// From the first entry to the last.
+    pub took_us: i64,
+}
+
+impl Tally {
+    /// Takes one more entry into account.
+    pub fn add(&mut self, event: &Event) {
+        self.entries += 1;
+        match event {
+            Event::StepDone { .. } | Event::StepSkipped { .. } | Event::WaitEnded { .. } => self.steps += 1,
+            Event::Decided { then, .. } if then.is_empty() => self.steps += 1,
+            Event::ModelAsked { .. } => self.asked += 1,
+            Event::ModelAnswered { result, usage, .. } => {
+                self.usage.input += usage.input;
+                self.usage.cache_read += usage.cache_read;
+                self.usage.cache_write += usage.cache_write;
+                self.usage.output += usage.output;
+                self.usage.reasoning += usage.reasoning;
+                self.steps += u64::from(matches!(result, StepResult::Done(_)));
+            }
+            Event::ActionStarted { .. } => self.actions += 1,
+            Event::ActionResent { .. } => self.resent += 1,
+            Event::ActionFinished { result, .. } => self.steps += u64::from(matches!(result, StepResult::Done(_))),
+            _ => {}
+        }
+    }
+}
+
+/// Tells one run.
+pub struct Story<'a> {
+    out: &'a Out,
+    run: RunId,
+    started: Option<Timestamp>,
+    /// What is under way, by step path.
+    doing: BTreeMap<StepPath, String>,
+    spinner: Option<ProgressBar>,
+    /// What was counted so far.
+    pub tally: Tally,
+    /// The run's state after the last entry told.
+    pub state: RunState,
+}
+
+impl<'a> Story<'a> {
+    /// Before the first entry.
+    pub fn new(out: &'a Out, run: RunId) -> Story<'a> {
+        let spinner = out.lively().then(|| {
+            let spinner = ProgressBar::new_spinner();
+            let style = ProgressStyle::with_template("            {spinner:.cyan} {wide_msg:.dim}");
+            spinner.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            spinner
+        });
+        Story {
+            out,
+            run,
+            started: None,
+            doing: BTreeMap::new(),
+            spinner,
+            tally: Tally::default(),
+            state: RunState::new(run),
+        }
+    }
+
+    /// Takes an entry into account without telling it.
+    pub fn know(&mut self, entry: &Entry, event: &Event) {
+        let started = *self.started.get_or_insert(entry.at);
+        self.tally.add(event);
+        self.tally.took_us = entry.at.micros() - started.micros();
+        self.under_way(event);
+        // An entry that does not fit was never appended by an engine; telling goes on, verifying is `evidence`'s work.
+        if self.state.head.seq + 1 == entry.seq {
+            let _ = self.state.apply(entry, event.clone());
+        }
+    }
+
+    /// Tells one durable entry.
+    pub fn tell(&mut self, entry: &Entry, event: &Event) {
+        self.know(entry, event);
+        let elapsed_us = entry.at.micros() - self.started.unwrap_or(entry.at).micros();
+        if self.out.json {
+            self.out.object(&as_json(self.run, entry, event, elapsed_us));
+        } else if !self.out.quiet {
+            let (mark, style) = mark(event);
+            let line = plain(&kernel::story::line(event));
+            let line = match line.split_once(": ") {
+                Some((step, rest)) if step_of(event).is_some() => format!("{}: {rest}", paint(STRONG, step)),
+                _ => line,
+            };
+            self.say(format!("{} {} {line}", paint(FAINT, elapsed(elapsed_us)), paint(style, mark)));
+        }
+        self.spin();
+    }
+
+    /// Says something between the entries.
+    pub fn say(&self, text: String) {
+        match &self.spinner {
+            Some(spinner) => spinner.suspend(|| self.out.line(text)),
+            None => self.out.line(text),
+        }
+    }
+
+    /// Shows what is under way, while nothing is told.
+    pub fn spin(&self) {
+        let Some(spinner) = &self.spinner else { return };
+        if self.doing.is_empty() || self.state.end.is_some() {
+            spinner.finish_and_clear();
+            return;
+        }
+        let mut text =
+            self.doing.iter().take(3).map(|(step, what)| format!("{step}: {what}")).collect::<Vec<_>>().join(" · ");
+        if self.doing.len() > 3 {
+            let _ = write!(text, " · and {} more", self.doing.len() - 3);
+        }
+        spinner.set_message(plain(&text));
+        spinner.enable_steady_tick(Duration::from_millis(100));
+    }
+
+    /// Ends the line that moves.
+    pub fn still(&self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+
+    fn under_way(&mut self, event: &Event) {
+        match event {
+            Event::ModelAsked { step, model, .. } => {
+                self.doing.insert(step.clone(), format!("asking {model}"));
+            }
+            Event::ActionStarted { step, proposal, .. } => {
+                self.doing.insert(step.clone(), format!("{}.{}", proposal.tool, proposal.operation));
+            }
+            Event::ActionResent { step, .. } => {
+                self.doing.insert(step.clone(), "sent again under the same key".to_owned());
+            }
+            Event::WaitStarted { step, .. } => {
+                let line = kernel::story::line(event);
+                let what = line.split_once(": ").map_or("waits", |(_, what)| what).to_owned();
+                self.doing.insert(step.clone(), what);
+            }
+            Event::FailureAnswered { step, .. } if self.doing.contains_key(step) => {
+                let line = kernel::story::line(event);
+                let what = line.split_once(": ").map_or("", |(_, what)| what).to_owned();
+                self.doing.insert(step.clone(), what);
+            }
+            Event::ModelAnswered { step, .. }
+            | Event::ActionFinished { step, .. }
+            | Event::WaitEnded { step, .. }
+            | Event::StepFailed { step, .. } => {
+                self.doing.remove(step);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `   +0.254s`: wide enough for hours.
+pub fn elapsed(us: i64) -> String {
+    let us = us.max(0);
+    let text = match us {
+        0..600_000_000 => format!("+{}.{:03}s", us / 1_000_000, us / 1000 % 1000),
+        _ => format!("+{}m{:02}s", us / 60_000_000, us / 1_000_000 % 60),
+    };
+    format!("{text:>11}")
+}
+
+/// One entry as an object.
+pub fn as_json(run: RunId, entry: &Entry, event: &Event, elapsed_us: i64) -> serde_json::Value {
+    json!({
+        "kind": "entry",
+        "run": run,
+        "seq": entry.seq,
+        "epoch": entry.epoch,
+        "at": entry.at.to_string(),
+        "elapsed_us": elapsed_us,
+        "line": kernel::story::line(event),
+        "event": event,
+    })
+}
+
+/// The step that an event is about.
+pub fn step_of(event: &Event) -> Option<&StepPath> {
+    match event {
+        Event::StepDone { step, .. }
+        | Event::StepSkipped { step }
+        | Event::Decided { step, .. }
+        | Event::EachOpened { step, .. }
+        | Event::ParallelOpened { step, .. }
+        | Event::RepeatOpened { step }
+        | Event::TurnDone { body: step, .. }
+        | Event::BodyDone { body: step, .. }
+        | Event::ModelAsked { step, .. }
+        | Event::ModelAnswered { step, .. }
+        | Event::ActionJudged { step, .. }
+        | Event::ActionStarted { step, .. }
+        | Event::ActionResent { step, .. }
+        | Event::ActionFinished { step, .. }
+        | Event::WaitStarted { step, .. }
+        | Event::WaitEnded { step, .. }
+        | Event::StepFailed { step, .. }
+        | Event::FailureAnswered { step, .. } => Some(step),
+        Event::RunStarted { .. }
+        | Event::StageDone { .. }
+        | Event::SignalReceived { .. }
+        | Event::ControlReceived { .. }
+        | Event::RunFinished { .. } => None,
+    }
+}
+
+/// The step that this event completes: its value is recorded, and it is never done again.
+pub fn completes(event: &Event) -> Option<&StepPath> {
+    match event {
+        Event::StepDone { step, .. } | Event::StepSkipped { step } | Event::WaitEnded { step, .. } => Some(step),
+        Event::Decided { step, then, .. } if then.is_empty() => Some(step),
+        Event::ModelAnswered { step, result: StepResult::Done(_), .. }
+        | Event::ActionFinished { step, result: StepResult::Done(_), .. } => Some(step),
+        _ => None,
+    }
+}
+
+fn mark(event: &Event) -> (&'static str, Style) {
+    match event {
+        Event::RunStarted { .. } => ("▶", GOOD),
+        Event::StepDone { .. }
+        | Event::StageDone { .. }
+        | Event::TurnDone { .. }
+        | Event::BodyDone { result: BodyResult::Gave(_), .. } => ("✓", GOOD),
+        Event::StepSkipped { .. } | Event::BodyDone { result: BodyResult::Dropped, .. } => ("·", FAINT),
+        Event::Decided { .. } => ("◆", GOOD),
+        Event::EachOpened { .. } | Event::ParallelOpened { .. } | Event::RepeatOpened { .. } => ("≡", STRONG),
+        Event::ModelAsked { .. } | Event::ActionStarted { .. } | Event::ActionResent { .. } => ("→", OUTSIDE),
+        Event::ModelAnswered { result, .. } | Event::ActionFinished { result, .. } => match result {
+            StepResult::Done(_) => ("✓", GOOD),
+            StepResult::Failed(_) => ("✗", BAD),
+        },
+        Event::WaitStarted { .. } => ("…", WAIT),
+        Event::WaitEnded { .. } | Event::SignalReceived { .. } => ("✓", WAIT),
+        Event::ControlReceived { control: Control::Resume, .. } => ("▶", WAIT),
+        Event::ControlReceived { .. } => ("■", WAIT),
+        Event::FailureAnswered { .. } => ("↻", WAIT),
+        Event::ActionJudged { .. } | Event::StepFailed { .. } | Event::BodyDone { .. } => ("✗", BAD),
+        Event::RunFinished { end: End::Completed, .. } => ("■", GOOD),
+        Event::RunFinished { .. } => ("■", BAD),
+    }
+}
+
+/// What the run came to, in a few words, with numbers.
+pub fn totals(tally: &Tally) -> String {
+    let mut parts = vec![
+        count(tally.steps, "step"),
+        count(tally.asked, "model call"),
+        count(tally.actions, "action"),
+        count(tally.entries, "entry").replace("entrys", "entries"),
+    ];
+    if tally.resent > 0 {
+        parts.insert(3, format!("{} sent again", tally.resent));
+    }
+    if tally.usage.tokens() > 0 {
+        let Usage { input, cache_read, cache_write, output, reasoning } = tally.usage;
+        parts.push(format!("{} tokens in, {} out", input + cache_read + cache_write, output + reasoning));
+    }
+    parts.join(" · ")
+}
+
+/// How a run ended, as one word.
+pub fn ending(end: End) -> &'static str {
+    match end {
+        End::Completed => "completed",
+        End::Failed => "failed",
+        End::Cancelled => "cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elapsed_times_line_up() {
+        assert_eq!(elapsed(0), "    +0.000s");
+        assert_eq!(elapsed(1_254_900), "    +1.254s");
+        assert_eq!(elapsed(3_725_000_000), "    +62m05s");
+        assert_eq!(elapsed(-5), "    +0.000s");
+    }
+
+    #[test]
+    fn totals_name_what_there_is() {
+        let tally = Tally { entries: 1, steps: 2, asked: 1, ..Tally::default() };
+        assert_eq!(totals(&tally), "2 steps · 1 model call · 0 actions · 1 entry");
+    }
+}
