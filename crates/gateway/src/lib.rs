@@ -134,7 +134,7 @@ impl Gateway {
     /// A model without a provider, and a provider that panics, are failures of kind `internal`.
     pub async fn ask(&self, request: &ModelRequest) -> Reply {
         let Some(provider) = self.providers.get(&request.model) else {
-            return Reply::failed(not_sent(format!("no provider is set up for the model `{}`", request.model)));
+            return Reply::failed(not_set_up(format!("no provider is set up for the model `{}`", request.model)));
         };
         match caught::caught(provider.ask(request)).await {
             Some(reply) => reply,
@@ -149,7 +149,7 @@ impl Gateway {
 
     /// Lets the permit's tool act once. The permit is spent.
     ///
-    /// A name without a tool is a failure of kind `internal` with which nothing was sent. A tool that panics may have acted:
+    /// A name without a tool is a failure of kind `internal`: nothing was sent. A tool that panics may have acted:
     /// `tool_error`, maybe sent.
     pub async fn call(&self, permit: Permit) -> Outcome {
         let tool = match self.tool(permit.tool()) {
@@ -160,7 +160,7 @@ impl Gateway {
     }
 
     fn tool(&self, name: &str) -> Result<&Arc<dyn Tool>, Failure> {
-        self.tools.get(name).ok_or_else(|| not_sent(format!("no tool `{name}` is set up in this process")))
+        self.tools.get(name).ok_or_else(|| not_set_up(format!("no tool `{name}` is set up in this process")))
     }
 }
 
@@ -176,8 +176,9 @@ fn duration(span: Span) -> Duration {
     Duration::from_micros(u64::try_from(span.micros()).unwrap_or(0))
 }
 
-fn not_sent(detail: String) -> Failure {
-    Failure { kind: FailureKind::Internal, phase: Phase::NotSent, detail, retry_after: None }
+/// Another process may have it; in this one waiting changes nothing.
+fn not_set_up(detail: String) -> Failure {
+    Failure::inside(FailureKind::Internal, detail)
 }
 
 #[cfg(test)]
@@ -217,10 +218,10 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_nothing_stands_behind_is_a_failure_that_names_it() {
         let failure = Gateway::new().ask(&request("strong", "hello")).await.answer.unwrap_err();
-        assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::NotSent));
+        assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::Inside));
         assert_eq!(failure.detail, "no provider is set up for the model `strong`");
         let failure = Gateway::new().tool("mail").err().unwrap();
-        assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::NotSent));
+        assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::Inside));
         assert_eq!(failure.detail, "no tool `mail` is set up in this process");
     }
 

@@ -203,7 +203,7 @@ impl HttpTool {
         let called = format!("{tool}.{operation}");
         let Some(http) = self.operations.get(operation) else {
             let detail = format!("the tool `{tool}` has no operation `{operation}` in this process");
-            return Outcome::failed(failure(FailureKind::Internal, Phase::NotSent, detail));
+            return Outcome::failed(Failure::inside(FailureKind::Internal, detail));
         };
         let request = match self.request(&called, http, input, key) {
             Ok(request) => request,
@@ -231,7 +231,8 @@ impl HttpTool {
         input: &[u8],
         key: &IdempotencyKey,
     ) -> Result<Request, Failure> {
-        let unusable = |kind, why: String| failure(kind, Phase::NotSent, format!("`{called}` cannot be sent: {why}"));
+        // Ours to mend: waiting would change nothing.
+        let unusable = |kind, why: String| Failure::inside(kind, format!("`{called}` cannot be sent: {why}"));
         let with = Value::from_json(input)
             .map_err(|error| unusable(FailureKind::Internal, format!("its input is no canonical JSON: {error}")))?;
         let invalid = |why: String| unusable(FailureKind::InvalidArguments, why);

@@ -55,7 +55,12 @@ pub struct Native {
 impl Native {
     /// Registers `tool` without a time limit.
     pub fn new(tool: impl NativeTool + 'static) -> Native {
-        Native { tool: Arc::new(tool), timeout: None }
+        Native::shared(Arc::new(tool))
+    }
+
+    /// Like [`Native::new`] for a tool that is shared: each operation may have a time limit of its own.
+    pub fn shared(tool: Arc<dyn NativeTool>) -> Native {
+        Native { tool, timeout: None }
     }
 
     /// After `timeout` the call is given up: `tool_timeout`, and it may have acted.

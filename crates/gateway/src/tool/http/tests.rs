@@ -228,10 +228,10 @@ async fn what_cannot_be_sent_is_not_sent() {
         call(&tool, input).await.answer.unwrap_err()
     };
     let failure = failed(transfer(), r#"{"id":".."}"#).await;
-    assert_eq!((failure.kind, failure.phase), (FailureKind::InvalidArguments, Phase::NotSent));
+    assert_eq!((failure.kind, failure.phase), (FailureKind::InvalidArguments, Phase::Inside));
     assert_eq!(failure.detail, "`billing.transfer` cannot be sent: a segment of its path would be `.` or `..`");
     let failure = failed(transfer(), "{}").await;
-    assert_eq!((failure.kind, failure.phase), (FailureKind::InvalidArguments, Phase::NotSent));
+    assert_eq!((failure.kind, failure.phase), (FailureKind::InvalidArguments, Phase::Inside));
     let headers = vec![("X-Note".to_owned(), Text::compile("{{ with.note }}").unwrap())];
     let failure = failed(HttpOperation { headers, ..transfer() }, r#"{"id":"p1","note":"a\r\nHost: evil"}"#).await;
     assert_eq!(failure.kind, FailureKind::InvalidArguments);
@@ -239,7 +239,7 @@ async fn what_cannot_be_sent_is_not_sent() {
     let header = Some(("Authorization", "Bearer secret://other"));
     let failure =
         call(&tool("http://127.0.0.1:9", transfer(), header).unwrap(), r#"{"id":"p1"}"#).await.answer.unwrap_err();
-    assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::NotSent));
+    assert_eq!((failure.kind, failure.phase), (FailureKind::Internal, Phase::Inside));
     assert!(failure.detail.ends_with("set the environment variable SUREFOOT_SECRET_OTHER"), "{}", failure.detail);
 }
 
