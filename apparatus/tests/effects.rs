@@ -182,3 +182,22 @@ async fn a_receiver_that_says_no_is_asked_once() {
     assert_eq!(Ledger::read(&file).unwrap().lines.len(), 1, "{outline:#?}");
     assert_eq!(outline.last().map(String::as_str), Some("RunFinished"));
 }
+
+#[test]
+fn the_tool_file_of_the_manual_is_one() {
+    let manual = include_str!("../../docs/tools.md");
+    let example = manual.split("```").find_map(|part| part.strip_prefix("yaml\n")).unwrap();
+    let anything =
+        "type: object\nproperties:\n  account_id: { type: string }\n  since: { type: string }\nrequired: [account_id]";
+    let workflow = "workflow: pay\nstages: [ { stage: main, steps: [ { step: a, set: { b: 1 } } ] } ]";
+    let files = [
+        ("surefoot.yaml", "project: pay"),
+        ("tools/billing.yaml", example),
+        ("schemas/list-payments.yaml", anything),
+        ("schemas/payments.yaml", "type: object"),
+        ("workflows/pay.yaml", workflow),
+    ];
+    let checked = check(&files.into_iter().collect::<Sources>());
+    let project = checked.project.unwrap_or_else(|| panic!("{:#?}", checked.complaints));
+    assert_eq!(project.tools["billing"].operations.len(), 2);
+}

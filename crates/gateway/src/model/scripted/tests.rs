@@ -156,3 +156,20 @@ answers:
     let complaint = &Script::parse(&"cases/a.yaml".into(), text).unwrap_err()[0];
     assert_eq!((complaint.file.as_ref(), complaint.at.unwrap().line), ("cases/a.yaml", 3));
 }
+
+#[tokio::test]
+async fn the_manual_tells_the_truth() {
+    let manual = include_str!("../../../../../docs/models.md");
+    let example =
+        manual.split("```").find_map(|part| part.strip_prefix("yaml\n").filter(|text| text.starts_with("answers")));
+    let scripted = script(example.unwrap());
+    assert_eq!(said(&scripted, "read[2]/facts", 1).await, r#"{"name":"Home","quoted":"It says Home"}"#);
+    let data = Value::from_json(br#"{"page":{"words":200}}"#).unwrap();
+    for (attempt, wanted) in [(1, None), (2, None), (3, Some(true)), (4, Some(false)), (9, Some(false))] {
+        let reply = scripted.ask(&ModelRequest { data: data.clone(), ..request("triage", attempt) }).await;
+        let urgent = reply.answer.ok().and_then(|value| value.get("urgent").cloned());
+        assert_eq!(urgent, wanted.map(Value::Bool), "{attempt}");
+    }
+    assert!(said(&scripted, "tell", 1).await.starts_with("invalid_output: "));
+    assert_eq!(said(&scripted, "tell", 2).await, r#"{"text":"Done"}"#);
+}
