@@ -13,6 +13,11 @@ use crate::{complaint::did_you_mean, values::Value};
 /// The most operators, and the deepest brackets: what keeps every walk over the tree far from the end of the stack.
 const MAX_OPERATORS: usize = 250;
 const MAX_NESTING: usize = 24;
+/// The deepest tree: our own walks recur once for each level.
+const MAX_DEPTH: usize = 64;
+/// The most `-` or `not` in a row, and the most inline `if`s: the parser recurs for each.
+const MAX_SIGNS: usize = 4;
+const MAX_CHOICES: usize = 24;
 
 /// Arguments by name.
 pub(super) type Named = Vec<(Arc<str>, Code)>;
@@ -137,7 +142,78 @@ pub(super) enum Function {
 pub(super) fn compile(text: &str, roots: &mut Roots) -> Result<Code, Fault> {
     measure(text)?;
     let tree = parse_expr(text).map_err(|error| syntax(text, &error))?;
+    if deep(&tree) {
+        let message = format!("the expression goes more than {MAX_DEPTH} operators deep");
+        return Err(Fault::new("E008", whole(text), message).hint("put a `set` step before it"));
+    }
     Lower { text, roots }.expr(&tree)
+}
+
+/// Whether the tree is too deep to walk. It is not walked for that: `1 + 1 + …` leans to the left as far as it is long.
+fn deep(tree: &ast::Expr<'_>) -> bool {
+    let mut left = vec![(tree, 0)];
+    while let Some((tree, depth)) = left.pop() {
+        if depth > MAX_DEPTH {
+            return true;
+        }
+        let below = depth + 1;
+        match tree {
+            ast::Expr::Var(_) | ast::Expr::Const(_) => {}
+            // These are read in a row.
+            ast::Expr::GetAttr(get) => {
+                left.push((&get.expr, if matches!(get.expr, ast::Expr::GetAttr(_)) { depth } else { below }));
+            }
+            ast::Expr::BinOp(binary) => {
+                left.push((&binary.left, if continues(binary) { depth } else { below }));
+                left.push((&binary.right, below));
+            }
+            ast::Expr::UnaryOp(unary) => left.push((&unary.expr, below)),
+            ast::Expr::GetItem(get) => left.extend([(&get.expr, below), (&get.subscript_expr, below)]),
+            ast::Expr::Slice(slice) => {
+                left.push((&slice.expr, below));
+                left.extend([&slice.start, &slice.stop, &slice.step].into_iter().flatten().map(|tree| (tree, below)));
+            }
+            ast::Expr::Compare(chain) => {
+                left.push((&chain.expr, below));
+                left.extend(chain.ops.iter().map(|op| (&op.expr, below)));
+            }
+            ast::Expr::IfExpr(choice) => {
+                left.extend([(&choice.test_expr, below), (&choice.true_expr, below)]);
+                left.extend(choice.false_expr.iter().map(|tree| (tree, below)));
+            }
+            ast::Expr::List(list) => left.extend(list.items.iter().map(|tree| (tree, below))),
+            ast::Expr::Tuple(tuple) => left.extend(tuple.items.iter().map(|tree| (tree, below))),
+            ast::Expr::Map(map) => left.extend(map.keys.iter().chain(&map.values).map(|tree| (tree, below))),
+            ast::Expr::Filter(filter) => {
+                left.extend(filter.expr.iter().map(|tree| (tree, below)));
+                left.extend(filter.args.iter().map(|arg| (argument(arg), below)));
+            }
+            ast::Expr::Test(test) => {
+                left.push((&test.expr, below));
+                left.extend(test.args.iter().map(|arg| (argument(arg), below)));
+            }
+            ast::Expr::Call(call) => {
+                left.push((&call.expr, below));
+                left.extend(call.args.iter().map(|arg| (argument(arg), below)));
+            }
+        }
+    }
+    false
+}
+
+fn argument<'t, 's>(arg: &'t ast::CallArg<'s>) -> &'t ast::Expr<'s> {
+    match arg {
+        ast::CallArg::Pos(tree)
+        | ast::CallArg::Kwarg(_, tree)
+        | ast::CallArg::PosSplat(tree)
+        | ast::CallArg::KwargSplat(tree) => tree,
+    }
+}
+
+/// Whether `a and b and c` goes on to the left with the same word.
+fn continues(binary: &ast::BinOp<'_>) -> bool {
+    let ast::Expr::BinOp(left) = &binary.left else { return false };
+    matches!((operator(binary.op), operator(left.op)), (Operator::And, Operator::And) | (Operator::Or, Operator::Or))
 }
 
 fn whole(text: &str) -> At {
@@ -154,9 +230,19 @@ fn measure(text: &str) -> Result<(), Fault> {
         return Err(Fault::new("E001", whole(text), "an expression is missing here"));
     }
     let bytes = text.as_bytes();
-    let (mut at, mut nesting, mut operators) = (0, 0_usize, 0_usize);
+    let (mut at, mut nesting, mut operators, mut signs, mut choices) = (0, 0_usize, 0_usize, 0_usize, 0_usize);
     while at < bytes.len() {
         let here = At { start: u32::try_from(at).unwrap_or(u32::MAX), end: u32::try_from(at + 1).unwrap_or(u32::MAX) };
+        let sign = bytes[at] == b'-'
+            || (bytes[at..].starts_with(b"not") && !bytes.get(at + 3).is_some_and(u8::is_ascii_alphanumeric));
+        if sign {
+            signs += 1;
+        } else if !bytes[at].is_ascii_whitespace() {
+            signs = 0;
+        }
+        if signs > MAX_SIGNS {
+            return Err(Fault::new("E008", here, "too many signs stand in a row here"));
+        }
         match bytes[at] {
             quote @ (b'\'' | b'"') => {
                 at += 1;
@@ -184,6 +270,7 @@ fn measure(text: &str) -> Result<(), Fault> {
             b'0'..=b'9' => {
                 while bytes.get(at + 1).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_')) {
                     at += 1;
+                    operators += usize::from(bytes[at] == b'.');
                 }
             }
             b'+' | b'-' | b'*' | b'/' | b'%' | b'~' | b'|' | b'.' | b'<' | b'>' | b'=' | b'!' => operators += 1,
@@ -195,8 +282,13 @@ fn measure(text: &str) -> Result<(), Fault> {
                 if matches!(&bytes[start..=at], b"and" | b"or" | b"not" | b"in" | b"is" | b"if" | b"else") {
                     operators += 1;
                 }
+                choices += usize::from(&bytes[start..=at] == b"if");
             }
             _ => {}
+        }
+        if choices > MAX_CHOICES {
+            return Err(Fault::new("E008", here, format!("the expression has more than {MAX_CHOICES} choices"))
+                .hint("write a `decide` step with a table"));
         }
         if operators > MAX_OPERATORS {
             return Err(Fault::new("E008", here, format!("the expression has more than {MAX_OPERATORS} operators"))
@@ -215,7 +307,18 @@ fn syntax(text: &str, error: &minijinja::Error) -> Fault {
         end: u32::try_from(end.max(range.start.min(end) + usize::from(end < text.len()))).unwrap_or(0),
     };
     let detail = error.detail().unwrap_or("this is not an expression");
-    let detail = detail.replace("template", "expression").replace("end of input", "the end");
+    let detail = match detail.strip_prefix("unexpected end of input, expected ") {
+        Some(wanted) => {
+            let wanted = match wanted {
+                "expression" => "a value",
+                "identifier" | "identifier or integer" => "a name",
+                other => other,
+            };
+            format!("the expression ends here, and {wanted} is missing")
+        }
+        None if detail == "unexpected input after expression" => "the expression should end before this".to_owned(),
+        None => detail.replace("template", "expression"),
+    };
     let fault = Fault::new("E001", at, detail);
     let trimmed = text.trim();
     if trimmed.starts_with("{{") {
@@ -347,17 +450,26 @@ impl Lower<'_> {
     }
 
     fn get(&mut self, own: At, get: &ast::GetAttr<'_>) -> Result<Code, Fault> {
-        let of = self.expr(&get.expr)?;
-        let at = own.to(of.at);
-        let op = match of.op {
-            Op::Path { root, fields } => {
-                let mut fields = fields.into_vec();
-                fields.push(get.name.into());
-                Op::Path { root, fields: fields.into() }
-            }
-            op => Op::Get(Box::new(Code { at: of.at, op }), get.name.into()),
-        };
-        Ok(Code { at, op })
+        let mut spine = vec![(own, get.name)];
+        let mut below = &get.expr;
+        while let ast::Expr::GetAttr(get) = below {
+            spine.push((at(get.span()), get.name));
+            below = &get.expr;
+        }
+        let mut code = self.expr(below)?;
+        for (own, name) in spine.into_iter().rev() {
+            let at = own.to(code.at);
+            let op = match code.op {
+                Op::Path { root, fields } => {
+                    let mut fields = fields.into_vec();
+                    fields.push(name.into());
+                    Op::Path { root, fields: fields.into() }
+                }
+                op => Op::Get(Box::new(Code { at: code.at, op }), name.into()),
+            };
+            code = Code { at, op };
+        }
+        Ok(code)
     }
 
     fn unary(&mut self, own: At, unary: &ast::UnaryOp<'_>) -> Result<Code, Fault> {
@@ -376,28 +488,37 @@ impl Lower<'_> {
     }
 
     fn binary(&mut self, binary: &ast::BinOp<'_>) -> Result<Code, Fault> {
-        let left = self.expr(&binary.left)?;
-        let right = self.expr(&binary.right)?;
-        let at = left.at.to(right.at);
-        let op = match operator(binary.op) {
-            Operator::Math(math) => Op::Math(math, Box::new(left), Box::new(right)),
-            Operator::Compare(comparison) => Op::Compare { first: Box::new(left), rest: vec![(comparison, right)] },
-            Operator::And => match left.op {
-                Op::And(mut parts) => {
-                    parts.push(right);
-                    Op::And(parts)
-                }
-                op => Op::And(vec![Code { at: left.at, op }, right]),
-            },
-            Operator::Or => match left.op {
-                Op::Or(mut parts) => {
-                    parts.push(right);
-                    Op::Or(parts)
-                }
-                op => Op::Or(vec![Code { at: left.at, op }, right]),
-            },
+        let wrap = match operator(binary.op) {
+            Operator::Math(math) => {
+                let (left, right) = (self.boxed(&binary.left)?, self.boxed(&binary.right)?);
+                return Ok(Code { at: left.at.to(right.at), op: Op::Math(math, left, right) });
+            }
+            Operator::Compare(comparison) => {
+                let (first, right) = (self.boxed(&binary.left)?, self.expr(&binary.right)?);
+                return Ok(Code {
+                    at: first.at.to(right.at),
+                    op: Op::Compare { first, rest: vec![(comparison, right)] },
+                });
+            }
+            Operator::And => Op::And,
+            Operator::Or => Op::Or,
         };
-        Ok(Code { at, op })
+        let mut spine = vec![binary];
+        while let Some(last) = spine.last().copied()
+            && continues(last)
+            && let ast::Expr::BinOp(next) = &last.left
+        {
+            spine.push(next);
+        }
+        let mut parts = Vec::with_capacity(spine.len() + 1);
+        if let Some(first) = spine.last() {
+            parts.push(self.expr(&first.left)?);
+        }
+        for binary in spine.into_iter().rev() {
+            parts.push(self.expr(&binary.right)?);
+        }
+        let at = parts.iter().map(|part| part.at).reduce(At::to).unwrap_or(At { start: 0, end: 0 });
+        Ok(Code { at, op: wrap(parts) })
     }
 
     fn arguments(&mut self, at: At, args: &[ast::CallArg<'_>]) -> Result<(Vec<Code>, Named), Fault> {

@@ -308,10 +308,8 @@ impl<'v> Eval<'v> {
         let failed = |why: &str| Stop::fail(format!("`{}`: {why}", self.text(code)));
         match (math, a, b) {
             (Math::Concat, a, b) => {
-                let (a, b) = (say(a), say(b));
-                let joined = [&*a, &*b].concat();
-                self.budget.build(joined.len())?;
-                Ok(Value::text(joined))
+                self.budget.build(functions::weight(a) + functions::weight(b))?;
+                Ok(Value::text([&*say(a), &*say(b)].concat()))
             }
             (Math::Add, Value::Text(a), Value::Text(b)) => {
                 self.budget.build(a.len() + b.len())?;

@@ -19,7 +19,7 @@ use crate::{
 /// How much an evaluation may build: bytes of text and 16 for each item.
 const MAX_BUILT: u64 = 4 << 20;
 /// How much it may look through for one another: items times size.
-const MAX_WORK: u64 = 128 << 20;
+const MAX_WORK: u64 = 32 << 20;
 /// The deepest value it may give. A journal is read back with this bound.
 pub(super) const MAX_DEPTH: usize = 64;
 /// The most numbers of a `range`.
@@ -399,6 +399,13 @@ pub(super) fn apply(
     // What looks through every item for every other, or for a long text, is bounded by the product.
     let wide = args.iter().map(size).max().unwrap_or(0).max(1);
     budget.work(size(input), wide)?;
+    match name {
+        // Each item is made anew before we see any of them.
+        "map" if !args.is_empty() => budget.build(weight(input))?,
+        "sort" | "unique" | "groupby" | "dictsort" | "min" | "max" => budget.work(weight(input), 16)?,
+        "lower" | "upper" | "title" | "capitalize" | "split" | "lines" => budget.build(weight(input))?,
+        _ => {}
+    }
     let mut all = Vec::with_capacity(args.len() + 2);
     all.push(to_engine(input));
     all.extend(args.iter().map(to_engine));
@@ -420,6 +427,16 @@ pub(super) fn test(name: &'static str, input: &Value, args: &[Value]) -> Result<
 fn refused(name: &str, error: &Error) -> Stop {
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     Stop::Fail(format!("`{name}` fails: {detail}"))
+}
+
+/// About as many bytes as the value has written out.
+pub(super) fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 4,
+        Value::Text(text) => text.len() + 2,
+        Value::List(items) => items.iter().map(weight).sum::<usize>() + 2,
+        Value::Map(map) => map.iter().map(|(key, value)| key.len() + 4 + weight(value)).sum::<usize>() + 2,
+    }
 }
 
 fn size(value: &Value) -> usize {
@@ -583,9 +600,8 @@ pub(super) fn string(value: &Value, budget: &mut Budget) -> Result<Value, Stop> 
 }
 
 pub(super) fn json(value: &Value, budget: &mut Budget) -> Result<Value, Stop> {
-    let text = value.to_json();
-    budget.build(text.len())?;
-    Ok(Value::text(text))
+    budget.build(weight(value))?;
+    Ok(Value::text(value.to_json()))
 }
 
 pub(super) fn list(value: &Value, budget: &mut Budget) -> Result<Value, Stop> {
@@ -619,9 +635,8 @@ pub(super) fn join(value: &Value, between: &str, budget: &mut Budget) -> Result<
                 text.push_str(item);
             }
             other => {
-                let item = other.to_json();
-                budget.build(item.len())?;
-                text.push_str(&item);
+                budget.build(weight(other))?;
+                text.push_str(&other.to_json());
             }
         }
     }

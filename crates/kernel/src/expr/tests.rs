@@ -153,3 +153,1059 @@ fn what_fills_a_hole_can_be_encoded_and_refused() {
     assert_eq!(text.render_with(&with("y/z".into()), &encode).unwrap(), "a/y%2Fz/b");
     assert_eq!(text.render_with(&with(true.into()), &encode).unwrap_err(), "`with.x`: true or false cannot stand here");
 }
+
+#[test]
+fn references_and_what_is_not_there() {
+    check(
+        r#"
+        input
+        input.name
+        input['name']
+        input . name
+        payments.items[0].cents
+        payments.items[-1].id
+        payments['items'][1].id
+        payments.items[7]
+        payments.items[7] | default('none')
+        input.nmae
+        input.nmae.x
+        input.nmae.x | default(1)
+        input.nmae | default(1)
+        input.none | default(1)
+        input.nmae is defined
+        input.name is defined
+        input.nmae is undefined
+        input.none is none
+        input.none.x
+        input.name.x
+        skipped.x
+        skipped.x | default(1)
+        skipped is none
+        ran(skipped)
+        ran(input) and input.age > 30
+        ran(skipped) and skipped.x > 30
+        meta(input).cost
+        input.name[0]
+        input.name[1:]
+        input.tags[:1]
+        input.tags[::-1]
+        payments.items[0:10:0]
+        input.age[0]
+        input.tags['a']
+        "#,
+        expect![[r#"
+            input  ->  {"age":36,"body":"The “quick”  brown\nfox – really","name":"Ada","none":null,"score":0.5,"tags":["a","b"],"yes":true}
+            input.name  ->  "Ada"
+            input['name']  ->  "Ada"
+            input . name  ->  "Ada"
+            payments.items[0].cents  ->  1250
+            payments.items[-1].id  ->  "p2"
+            payments['items'][1].id  ->  "p2"
+            payments.items[7]  ->  error: `payments.items` has 2 items, and item 7 was asked for
+            payments.items[7] | default('none')  ->  "none"
+            input.nmae  ->  error: `input` has no `nmae`: did you mean `name`?
+            input.nmae.x  ->  error: `input` has no `nmae`: did you mean `name`?
+            input.nmae.x | default(1)  ->  error: `input` has no `nmae`: did you mean `name`?
+            input.nmae | default(1)  ->  1
+            input.none | default(1)  ->  null
+            input.nmae is defined  ->  false
+            input.name is defined  ->  true
+            input.nmae is undefined  ->  true
+            input.none is none  ->  true
+            input.none.x  ->  error: `input.none` is none, so it has no `x`
+            input.name.x  ->  error: `input.name` is a text, so it has no `x`
+            skipped.x  ->  error: `skipped` is none, so it has no `x`
+            skipped.x | default(1)  ->  error: `skipped` is none, so it has no `x`
+            skipped is none  ->  true
+            ran(skipped)  ->  false
+            ran(input) and input.age > 30  ->  true
+            ran(skipped) and skipped.x > 30  ->  false
+            meta(input).cost  ->  0.25
+            input.name[0]  ->  "A"
+            input.name[1:]  ->  "da"
+            input.tags[:1]  ->  ["a"]
+            input.tags[::-1]  ->  error: a slice goes forward in steps of at least 1; use `| reverse` to turn it round
+            payments.items[0:10:0]  ->  error: a slice goes forward in steps of at least 1; use `| reverse` to turn it round
+            input.age[0]  ->  error: `input.age` is a number, and a number cannot pick from it
+            input.tags['a']  ->  error: `input.tags` is a list, so it has no `a`
+        "#]],
+    );
+}
+
+#[test]
+fn filters_tests_and_functions() {
+    check(
+        r#"
+        input.tags | length
+        input.name | length
+        input.age | length
+        input.name | upper
+        input.tags | join(', ')
+        payments.items | map(attribute='id') | list
+        payments.items | map(attribute='cents') | sum
+        payments.items | map(attribute='cents') | max
+        payments.items | map(attribute='nope')
+        payments.items | map(attribute='nope', default=0)
+        payments.items | selectattr('open') | map(attribute='id')
+        payments.items | selectattr('cents', 'gt', 500) | map(attribute='id')
+        payments.items | rejectattr('open') | list | length
+        payments.items | sort(attribute='cents') | first
+        payments.items | map(attribute='cents') | map('money') | join(' ')
+        payments.largest | money
+        -5 | money
+        1.5 | money
+        [3, 1, 2] | sort
+        [3, 1, 2] | sort(reverse=true)
+        [1, 1, 2] | unique
+        [1, 2] | reverse
+        'a,b' | split(',')
+        ' a ' | trim
+        'abc' | replace('b', 'x')
+        'abc' | list
+        input.score | round
+        7.6 | int
+        '12' | int
+        '1e999' | float
+        {'b': 1, 'a': 2} | items
+        [1, 2] | zip(['a', 'b'])
+        [[1, [2]]] | string
+        {'a': 1.50} | tojson
+        range(3)
+        range(1, 10, 4)
+        range(3, 0, -1)
+        range(10**9)
+        range(0)
+        range('a')
+        stands_in('The "quick" brown fox - really', input.body)
+        stands_in('slow', input.body)
+        stands_in('', input.body)
+        stands_in(1, input.body)
+        ['quick', 'slow'] | select('stands_in', input.body)
+        'fox' is stands_in(input.body)
+        input.name is string
+        input.tags is sequence
+        input.age is even
+        input.age is divisibleby 5
+        'a' is in ['a']
+        input.name is startingwith('A')
+        "#,
+        expect![[r#"
+            input.tags | length  ->  2
+            input.name | length  ->  3
+            input.age | length  ->  error: a number has no length (in `input.age`)
+            input.name | upper  ->  "ADA"
+            input.tags | join(', ')  ->  "a, b"
+            payments.items | map(attribute='id') | list  ->  ["p1","p2"]
+            payments.items | map(attribute='cents') | sum  ->  1550
+            payments.items | map(attribute='cents') | max  ->  1250
+            payments.items | map(attribute='nope')  ->  error: a value is missing here: some item has no such field (in `payments.items`)
+            payments.items | map(attribute='nope', default=0)  ->  [0,0]
+            payments.items | selectattr('open') | map(attribute='id')  ->  ["p1"]
+            payments.items | selectattr('cents', 'gt', 500) | map(attribute='id')  ->  ["p1"]
+            payments.items | rejectattr('open') | list | length  ->  1
+            payments.items | sort(attribute='cents') | first  ->  {"cents":300,"id":"p2","open":false}
+            payments.items | map(attribute='cents') | map('money') | join(' ')  ->  "$12.50 $3.00"
+            payments.largest | money  ->  "$12.50"
+            -5 | money  ->  "-$0.05"
+            1.5 | money  ->  error: `money` wants whole cents, and here is a number (in `1.5`)
+            [3, 1, 2] | sort  ->  [1,2,3]
+            [3, 1, 2] | sort(reverse=true)  ->  [3,2,1]
+            [1, 1, 2] | unique  ->  [1,2]
+            [1, 2] | reverse  ->  [2,1]
+            'a,b' | split(',')  ->  ["a","b"]
+            ' a ' | trim  ->  "a"
+            'abc' | replace('b', 'x')  ->  "axc"
+            'abc' | list  ->  ["a","b","c"]
+            input.score | round  ->  0
+            7.6 | int  ->  7
+            '12' | int  ->  12
+            '1e999' | float  ->  error: the result is no number (in `'1e999'`)
+            {'b': 1, 'a': 2} | items  ->  [["a",2],["b",1]]
+            [1, 2] | zip(['a', 'b'])  ->  [[1,"a"],[2,"b"]]
+            [[1, [2]]] | string  ->  "[[1,[2]]]"
+            {'a': 1.50} | tojson  ->  "{\"a\":1.5}"
+            range(3)  ->  [0,1,2]
+            range(1, 10, 4)  ->  [1,5,9]
+            range(3, 0, -1)  ->  [3,2,1]
+            range(10**9)  ->  error: `range` gives 1000000000 numbers, and at most 10000 are allowed
+            range(0)  ->  []
+            range('a')  ->  error: `range` wants whole numbers, and here is a text
+            stands_in('The "quick" brown fox - really', input.body)  ->  true
+            stands_in('slow', input.body)  ->  false
+            stands_in('', input.body)  ->  false
+            stands_in(1, input.body)  ->  error: `stands_in` wants two texts, and here are a number and a text
+            ['quick', 'slow'] | select('stands_in', input.body)  ->  ["quick"]
+            'fox' is stands_in(input.body)  ->  true
+            input.name is string  ->  true
+            input.tags is sequence  ->  true
+            input.age is even  ->  true
+            input.age is divisibleby 5  ->  false
+            'a' is in ['a']  ->  true
+            input.name is startingwith('A')  ->  true
+        "#]],
+    );
+}
+
+#[test]
+fn faults_name_the_place_and_the_way_out() {
+    let mut out = String::new();
+    for text in [
+        "",
+        "  ",
+        "1 +",
+        "a b",
+        "a.",
+        "a..b",
+        "(a",
+        "a)",
+        "'a",
+        "a = b",
+        "a && b",
+        "a || b",
+        "!a",
+        "a ? b : c",
+        "{{ a }}",
+        "=a",
+        "a | uper",
+        "a | nofilter",
+        "a is strnig",
+        "upper(a)",
+        "a.upper()",
+        "foo(a)",
+        "ran('x')",
+        "ran(a.b)",
+        "ran()",
+        "ran",
+        "meta(x, y)",
+        "range()",
+        "range(1, 2, 3, 4)",
+        "stands_in(a)",
+        "stands_in(a, text=b)",
+        "null",
+        "TRUE",
+        "a | map",
+        "a | map('joinn')",
+        "a | map('join')",
+        "a | map(b)",
+        "a | map(attribut='x')",
+        "a | selectattr()",
+        "a | selectattr('x', 'nope')",
+        "a | select('gt')",
+        "a | length(1)",
+        "a | default",
+        "a is even(2)",
+        "f(*a)",
+        "loop.index",
+        "self.x",
+        "a | escape",
+        "a | safe",
+        "include('x')",
+        "debug()",
+        "a if",
+        "a %} b",
+        "a }} b",
+        "a # b",
+        "ä",
+        "a\u{0}",
+        "1 if 2 else",
+        "[1, 2",
+        "{'a': }",
+        "a[",
+        "a | ",
+        "not",
+        "9999999999999999999999",
+        "1_000",
+        "1e400",
+        "\"\\q\"",
+        "x in [1",
+        "lambda x: x",
+        "a; b",
+        "a @ b",
+        "namespace()",
+        "dict(a=1)",
+    ] {
+        match Expr::compile(text) {
+            Ok(expr) => out.push_str(&format!(
+                "{text:?}  fine, reads {:?}\n",
+                expr.roots().iter().map(|root| &*root.name).collect::<Vec<_>>()
+            )),
+            Err(fault) => {
+                assert!(
+                    fault.offset <= text.len() && fault.offset + fault.len <= text.len().max(1),
+                    "{text}: {fault:?}"
+                );
+                let part = text.get(fault.offset..fault.offset + fault.len).unwrap_or("?");
+                let hint = fault.hint.map_or(String::new(), |hint| format!("  ({hint})"));
+                out.push_str(&format!("{text:?}  {} at {part:?}: {}{hint}\n", fault.id, fault.message));
+            }
+        }
+    }
+    expect![[r##"
+        ""  E001 at "": an expression is missing here
+        "  "  E001 at "  ": an expression is missing here
+        "1 +"  E001 at "+": the expression ends here, and a value is missing
+        "a b"  E001 at "b": the expression should end before this
+        "a."  E001 at ".": the expression ends here, and a name is missing
+        "a..b"  E001 at ".": unexpected `.`, expected identifier or integer
+        "(a"  E001 at "a": the expression ends here, and `)` is missing
+        "a)"  E001 at ")": the expression should end before this
+        "'a"  E001 at "'": this text is not closed  (end it with the quote it began with)
+        "a = b"  E001 at "=": the expression should end before this  (compare with `==`)
+        "a && b"  E001 at "&": unexpected character  (write `and` instead of `&&`)
+        "a || b"  E001 at "|": unexpected `|`, expected identifier  (write `or` instead of `||`)
+        "!a"  E001 at "!": unexpected character  (write `not` instead of `!`)
+        "a ? b : c"  E001 at "?": unexpected character  (write `a if condition else b`)
+        "{{ a }}"  E001 at "}": unexpected `}`, expected `:`  (write the expression without `{{ }}` here)
+        "=a"  E001 at "=": unexpected `=`  (write the expression without `=` here)
+        "a | uper"  E002 at "uper": there is no filter `uper`  (did you mean `upper`?)
+        "a | nofilter"  E002 at "nofilter": there is no filter `nofilter`
+        "a is strnig"  E002 at "strnig": there is no test `strnig`  (did you mean `string`?)
+        "upper(a)"  E002 at "upper(a)": there is no function `upper`  (it is a filter: write `value | upper`)
+        "a.upper()"  E001 at "a.upper()": values have no methods such as `upper()`  (write `a | upper`)
+        "foo(a)"  E002 at "foo(a)": there is no function `foo`  (one of `ran`, `meta`, `stands_in`, `range`)
+        "ran('x')"  E001 at "ran('x')": `ran` wants the name of one step: `ran(step)`
+        "ran(a.b)"  E001 at "ran(a.b)": `ran` wants the name of one step: `ran(step)`
+        "ran()"  E001 at "ran()": `ran` wants the name of one step: `ran(step)`
+        "ran"  E001 at "ran": `ran` is a function: it needs arguments in parentheses
+        "meta(x, y)"  E001 at "meta(x, y)": `meta` wants the name of one step: `meta(step)`
+        "range()"  E001 at "range()": `range` is written `range(stop), range(start, stop) or range(start, stop, step)`
+        "range(1, 2, 3, 4)"  E001 at "range(1, 2, 3, 4)": `range` is written `range(stop), range(start, stop) or range(start, stop, step)`
+        "stands_in(a)"  E001 at "stands_in(a)": `stands_in` is written `stands_in(quote, text)`
+        "stands_in(a, text=b)"  E001 at "stands_in(a, text=b)": `stands_in` is written `stands_in(quote, text)`
+        "null"  E002 at "null": there is no `null`  (nothing is written `none`)
+        "TRUE"  E002 at "TRUE": there is no `TRUE`  (write `true` or `false`)
+        "a | map"  E001 at "map": `map` is written `map(attribute='field')` or `map('filter')`
+        "a | map('joinn')"  E002 at "'joinn'": there is no filter `joinn`
+        "a | map('join')"  E001 at "'join'": `join` cannot be used in `map`
+        "a | map(b)"  E001 at "b": `map` wants the name of a filter in quotes
+        "a | map(attribut='x')"  E001 at "map(attribut='x')": `map` takes no argument called `attribut`  (did you mean `attribute`?)
+        "a | selectattr()"  E001 at "selectattr()": `selectattr` wants the name of a field first: `selectattr('field')`
+        "a | selectattr('x', 'nope')"  E002 at "'nope'": there is no test `nope`  (did you mean `none`?)
+        "a | select('gt')"  E001 at "select('gt')": the test `gt` takes one argument
+        "a | length(1)"  E001 at "length(1)": `length` takes no arguments, and 1 stand here
+        "a | default"  E001 at "default": `default` takes 1 argument, and 0 stand here
+        "a is even(2)"  E001 at "even(2)": the test `even` takes no argument
+        "f(*a)"  E002 at "f(*a)": there is no function `f`  (one of `ran`, `meta`, `stands_in`, `range`)
+        "loop.index"  fine, reads ["loop"]
+        "self.x"  fine, reads ["self"]
+        "a | escape"  E002 at "escape": there is no filter `escape`
+        "a | safe"  E002 at "safe": there is no filter `safe`
+        "include('x')"  E002 at "include('x')": there is no function `include`  (one of `ran`, `meta`, `stands_in`, `range`)
+        "debug()"  E002 at "debug()": there is no function `debug`  (one of `ran`, `meta`, `stands_in`, `range`)
+        "a if"  E001 at "if": the expression ends here, and a value is missing
+        "a %} b"  E001 at "}": unexpected `}`
+        "a }} b"  E001 at "}}": the expression should end before this
+        "a # b"  E001 at "#": unexpected character
+        "ä"  E001 at "?": unexpected character
+        "a\0"  E001 at "\0": unexpected character
+        "1 if 2 else"  E001 at "else": the expression ends here, and a value is missing
+        "[1, 2"  E001 at "2": the expression ends here, and `,` is missing
+        "{'a': }"  E001 at "}": unexpected `}`
+        "a["  E001 at "[": the expression ends here, and a value is missing
+        "a | "  E001 at "|": the expression ends here, and a name is missing
+        "not"  E001 at "not": the expression ends here, and a value is missing
+        "9999999999999999999999"  E001 at "9999999999999999999999": `9999999999999999999999` is beyond 2^53 - 1  (write it as a text)
+        "1_000"  fine, reads []
+        "1e400"  E001 at "1e400": `1e400` is beyond 2^53 - 1  (write it as a text)
+        "\"\\q\""  fine, reads []
+        "x in [1"  E001 at "1": the expression ends here, and `,` is missing
+        "lambda x: x"  E001 at "x": the expression should end before this
+        "a; b"  E001 at ";": unexpected character
+        "a @ b"  E001 at "@": unexpected character
+        "namespace()"  E002 at "namespace()": there is no function `namespace`  (one of `ran`, `meta`, `stands_in`, `range`)
+        "dict(a=1)"  E002 at "dict(a=1)": there is no function `dict`  (one of `ran`, `meta`, `stands_in`, `range`)
+    "##]].assert_eq(&out);
+}
+
+#[test]
+fn names_are_roots_in_order_and_once() {
+    let expr = Expr::compile("b.x + a + b.y if ran(c) and meta(a).cost > 1 else {'k': c}").unwrap();
+    let roots: Vec<_> = expr.roots().iter().map(|root| format!("{:?} {}", root.what, root.name)).collect();
+    assert_eq!(roots, ["Value b", "Value a", "Ran c", "Meta a", "Value c"]);
+    assert!(Expr::compile("1 + 1").unwrap().roots().is_empty());
+}
+
+#[test]
+fn a_condition_is_true_or_false_in_every_part() {
+    let mut out = String::new();
+    for text in [
+        "input.age > 30 and input.yes",
+        "input.age and input.yes",
+        "input.yes and input.name",
+        "input.yes or input.name",
+        "not input.yes or input.name",
+        "not input.name",
+        "false and input.name",
+        "false and input.nope.x",
+        "input.name",
+        "none",
+        "'yes' == input.name or (input.yes and not skipped is none)",
+        "ran(skipped) and skipped.x",
+        "input.tags",
+        "(input.age > 1) and (input.age > 2 or input.tags)",
+        "true if input.yes else 1",
+        "1 if input.yes else true",
+        "input.nope is defined and input.nope > 1",
+    ] {
+        let condition = Condition::compile(text).unwrap();
+        out.push_str(&format!("{text}  ->  {:?}\n", condition.eval(&values(condition.roots()))));
+    }
+    expect![[r#"
+        input.age > 30 and input.yes  ->  Ok(true)
+        input.age and input.yes  ->  Err("`input.age` is a number, and a condition needs true or false")
+        input.yes and input.name  ->  Err("`input.name` is a text, and a condition needs true or false")
+        input.yes or input.name  ->  Ok(true)
+        not input.yes or input.name  ->  Err("`input.name` is a text, and a condition needs true or false")
+        not input.name  ->  Err("`input.name` is a text, and a condition needs true or false")
+        false and input.name  ->  Ok(false)
+        false and input.nope.x  ->  Ok(false)
+        input.name  ->  Err("`input.name` is a text, and a condition needs true or false")
+        none  ->  Err("`none` is none, and a condition needs true or false")
+        'yes' == input.name or (input.yes and not skipped is none)  ->  Ok(false)
+        ran(skipped) and skipped.x  ->  Ok(false)
+        input.tags  ->  Err("`input.tags` is a list, and a condition needs true or false")
+        (input.age > 1) and (input.age > 2 or input.tags)  ->  Ok(true)
+        true if input.yes else 1  ->  Ok(true)
+        1 if input.yes else true  ->  Err("`1 if input.yes else true` is a number, and a condition needs true or false")
+        input.nope is defined and input.nope > 1  ->  Ok(false)
+    "#]]
+    .assert_eq(&out);
+    let proven =
+        Condition::compile("ran(a) and (ran(b) and x.y) and not ran(c) and (ran(d) or ran(e))").unwrap().proves();
+    assert_eq!(proven.iter().map(|name| &**name).collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn texts_are_filled() {
+    let mut out = String::new();
+    for text in [
+        "plain",
+        "",
+        "Dear {{ input.name }},",
+        "{{input.name}}{{ input.age }}",
+        "{{ payments.items | map(attribute='id') | list }} and {{ input.score }} {{ input.yes }}",
+        "{{ payments.largest | money }} for {{ {'a': {'b': 1}} }}",
+        "{{ '}}' }} {{ \"{{\" }} {{ '{%' }}",
+        "{ not a hole } {x} }} { {",
+        "{{ input.none }}",
+        "{{ input.nope }}",
+        "{{ input.nope | default('-') }}",
+        "{{ skipped }}",
+        "open {{ input.name",
+        "{{ }}",
+        "{{- input.name }}",
+        "{{ input.name -}}",
+        "{{ -input.age }}",
+        "{% if x %}",
+        "{# note #}",
+        "line one\nline {{ input.nme + }} two",
+        "{{ a }} {{ b b }}",
+        "ümlaut {{ input.name }} ünd {{ 'ß' ~ input.name }}",
+    ] {
+        match Text::compile(text) {
+            Err(fault) => {
+                let part = &text[fault.offset..(fault.offset + fault.len).min(text.len())];
+                out.push_str(&format!("{text:?}  {} at {part:?}: {}\n", fault.id, fault.message));
+            }
+            Ok(filled) => match filled.render(&values(filled.roots())) {
+                Ok(rendered) => out.push_str(&format!("{text:?}  ->  {rendered:?}\n")),
+                Err(error) => out.push_str(&format!("{text:?}  error: {error}\n")),
+            },
+        }
+    }
+    expect![[r#"
+        "plain"  ->  "plain"
+        ""  ->  ""
+        "Dear {{ input.name }},"  ->  "Dear Ada,"
+        "{{input.name}}{{ input.age }}"  ->  "Ada36"
+        "{{ payments.items | map(attribute='id') | list }} and {{ input.score }} {{ input.yes }}"  ->  "[\"p1\",\"p2\"] and 0.5 true"
+        "{{ payments.largest | money }} for {{ {'a': {'b': 1}} }}"  ->  "$12.50 for {\"a\":{\"b\":1}}"
+        "{{ '}}' }} {{ \"{{\" }} {{ '{%' }}"  ->  "}} {{ {%"
+        "{ not a hole } {x} }} { {"  ->  "{ not a hole } {x} }} { {"
+        "{{ input.none }}"  error: `input.none` is none, and a hole needs a value
+        "{{ input.nope }}"  error: `input` has no `nope`: did you mean `none`?
+        "{{ input.nope | default('-') }}"  ->  "-"
+        "{{ skipped }}"  error: `skipped` is none, and a hole needs a value
+        "open {{ input.name"  E005 at "{{ input.name": this hole is not closed
+        "{{ }}"  E001 at "{{ }}": this hole is empty
+        "{{- input.name }}"  E006 at "{{- input.name }}": a hole cannot trim what stands around it
+        "{{ input.name -}}"  E006 at "{{ input.name -}}": a hole cannot trim what stands around it
+        "{{ -input.age }}"  ->  "-36"
+        "{% if x %}"  E006 at "{%": a text has no blocks: only `{{ holes }}`
+        "{# note #}"  E006 at "{#": a text has no comments: only `{{ holes }}`
+        "line one\nline {{ input.nme + }} two"  E001 at "+": the expression ends here, and a value is missing
+        "{{ a }} {{ b b }}"  E001 at "b": the expression should end before this
+        "ümlaut {{ input.name }} ünd {{ 'ß' ~ input.name }}"  ->  "ümlaut Ada ünd ßAda"
+    "#]].assert_eq(&out);
+    let text = Text::compile("{{ b.x }} {{ a }} {{ ran(a) }} {{ b.y }}").unwrap();
+    assert_eq!(text.holes().iter().map(|name| &**name).collect::<Vec<_>>(), ["b", "a"]);
+}
+
+fn template(text: &str) -> Result<String, String> {
+    let node = yaml::parse(&"t.yaml".into(), text).map_err(|complaint| complaint.render(Some(text)))?;
+    let template = Template::compile(&node).map_err(|complaint| complaint.render(Some(text)))?;
+    template.eval(&values(template.roots())).map(|value| value.to_json())
+}
+
+#[test]
+fn templates_are_values_with_expressions() {
+    let mut out = String::new();
+    for text in [
+        "a: =input.age + 1\nb: [ =input.name, plain, 3, true, null, \"3\" ]\nc: { d: \"Dear {{ input.name }}\" }\n",
+        "=input.tags",
+        "==x",
+        "'==x'",
+        "'= 1 + 1'",
+        "\"{{ input.age }}\"",
+        "a: 1\nb: [ 1, { c: 2 } ]\n",
+        "a: =input.nope\n",
+        "a: =input.\n",
+        "a: [ =f(input.a, b) ]\n",
+        "a: { x: \"=input.tags | join(', ')\", y: =input.tags | join(', ') }\n",
+        "a: no\n",
+        "a: |\n  Dear {{ input.name }},\n  {{ input.oops + }}\n",
+        "a: \"{{ input.none }}\"\n",
+        "a: =\n",
+    ] {
+        match template(text) {
+            Ok(value) => out.push_str(&format!("{value}\n")),
+            Err(error) => out.push_str(&format!("{}\n", error.trim_end())),
+        }
+    }
+    expect![[r#"
+        {"a":37,"b":["Ada","plain",3,true,null,"3"],"c":{"d":"Dear Ada"}}
+        ["a","b"]
+        "=x"
+        "=x"
+        2
+        "36"
+        {"a":1,"b":[1,{"c":2}]}
+        `input` has no `nope`: did you mean `none`?
+        t.yaml:1:10: error[E001]: the expression ends here, and a name is missing
+            1 | a: =input.
+              |          ^
+        t.yaml:1:15: error[E001]: the expression ends here, and `,` is missing
+            1 | a: [ =f(input.a, b) ]
+              |               ^
+           help: YAML splits at `,` and at braces and brackets here: quote the whole value, or write it on lines of its own
+        t.yaml:1:62: error[Y001]: this is not YAML: a quoted text is not closed
+            1 | a: { x: "=input.tags | join(', ')", y: =input.tags | join(', ') }
+              |                                                              ^
+           help: YAML splits at `,` and at braces and brackets here: quote the whole value, or write it on lines of its own
+        t.yaml:1:4: error[Y012]: `no` means different things to different readers of YAML
+            1 | a: no
+              |    ^^
+           help: quote it ("no") to have a text, or write false
+        t.yaml:3:17: error[E001]: the expression ends here, and a value is missing
+            3 |   {{ input.oops + }}
+              |                 ^
+        `input.none` is none, and a hole needs a value
+        t.yaml:1:5: error[E001]: an expression is missing here
+            1 | a: =
+              |     ^
+    "#]].assert_eq(&out);
+    let node = yaml::parse(&"t.yaml".into(), "a: [ 1, { b: x } ]").unwrap();
+    assert!(Template::compile(&node).unwrap().literal().is_some());
+}
+
+#[test]
+fn what_see_shows_is_data() {
+    for text in [
+        "input.name",
+        "input",
+        "payments.items | map(attribute='id') | list",
+        "input.body[:2000]",
+        "input.tags[0]",
+        "input.age > 30",
+        "input.x | default(none)",
+        "{'a': input.name}",
+        "input.name if input.age > 3 else none",
+    ] {
+        assert!(Projection::compile(text).is_ok(), "{text}");
+    }
+    for text in [
+        "'gold'",
+        "1",
+        "true",
+        "['a']",
+        "{'a': 'b'}",
+        "input.name ~ 'x'",
+        "'x' if input.age > 3 else input.name",
+        "input.name or 'x'",
+        "'x' | upper",
+    ] {
+        assert_eq!(Projection::compile(text).unwrap_err().id, "E007", "{text}");
+    }
+}
+
+#[test]
+fn hostile_expressions_stop() {
+    let run = || {
+        let x = Value::text("x".repeat(10_000));
+        let many = Value::list((0..10_000).map(|_| x.clone()));
+        let hostile = [
+            "'a' * 10**9".to_owned(),
+            "[0] * 10**9".to_owned(),
+            "range(10**9)".to_owned(),
+            "range(-10**9, 10**9)".to_owned(),
+            "x | replace('x', x)".to_owned(),
+            "many | join(x)".to_owned(),
+            "many | select('stands_in', x ~ 'y')".to_owned(),
+            "many | map('upper') | list".to_owned(),
+            "many | string".to_owned(),
+            "range(10000) | map('string') | join(x)".to_owned(),
+            "10 ** 10 ** 10".to_owned(),
+            format!("{}1{}", "[".repeat(5000), "]".repeat(5000)),
+            format!("{}1{}", "(".repeat(5000), ")".repeat(5000)),
+            format!("{}1{}", "(".repeat(24), ")".repeat(24)),
+            format!("{}1{}", "[".repeat(24), "]".repeat(24)),
+            format!("{}1", "-".repeat(5000)),
+            format!("{}1", "-".repeat(249)),
+            format!("{}true", "not ".repeat(5000)),
+            format!("{}true", "not ".repeat(249)),
+            format!("x{}", ".a".repeat(5000)),
+            format!("x{}", ".a".repeat(249)),
+            format!("x{}", "[0]".repeat(249)),
+            format!("x{}", "[0]".repeat(60)),
+            format!("x{}", "|upper".repeat(60)),
+            format!("1{}", " + 1".repeat(60)),
+            format!("x{}", "|default(1)".repeat(60)),
+            format!("x{}", "[1:]".repeat(60)),
+            format!("x{}", " is none".repeat(60)),
+            format!("x{}", " == 1 and x".repeat(110)),
+            format!("x{}", "|upper".repeat(249)),
+            format!("1{}", " + 1".repeat(249)),
+            format!("1{}", " if true else 1".repeat(80)),
+            format!("{}1", "1 if true else ".repeat(80)),
+            format!("1{}", " and 1".repeat(249)),
+            format!("1{}", " < 1".repeat(249)),
+            format!("1{}", " ** 1".repeat(249)),
+            format!("1{}", " is none".repeat(249)),
+            format!("{}1{}", "----(".repeat(24), ")".repeat(24)),
+            format!("{}true{}", "not not not (".repeat(24), ")".repeat(24)),
+            format!("{}1{}", "(1 if 1 else -x[".repeat(12), "])".repeat(12)),
+            format!("{}1{}", "{'a': [".repeat(12), "]}".repeat(12)),
+            format!("{}1{}", "f(a=".repeat(24), ")".repeat(24)),
+            format!("{}1{}", "(x|default(".repeat(12), "))".repeat(12)),
+            format!("1{}", ".a".repeat(3000)),
+            format!("1.{}", "0.a".repeat(249)),
+            "a".repeat(20_000),
+            "'".to_owned(),
+            "'\\".to_owned(),
+            "\u{1F600}".to_owned(),
+            "x[9223372036854775807]".to_owned(),
+            "x[-9223372036854775807:9223372036854775807:9223372036854775807]".to_owned(),
+            "x[:9007199254740991:9007199254740991]".to_owned(),
+            "9007199254740991 * 9007199254740991".to_owned(),
+            "-9007199254740991 // -1".to_owned(),
+            "2 ** 9007199254740991".to_owned(),
+            "0 ** -1".to_owned(),
+            "0.0 / 0.0".to_owned(),
+            "1e308 * 10.5".to_owned(),
+            "1e308 | int".to_owned(),
+            "x | int".to_owned(),
+            "many | groupby('a')".to_owned(),
+            "many | sort | first | length".to_owned(),
+            "many == many".to_owned(),
+            "many | round".to_owned(),
+            "1.5 | round(10**12)".to_owned(),
+            "1.5 | round(-400)".to_owned(),
+        ];
+        for text in hostile {
+            if let Ok(expr) = Expr::compile(&text) {
+                let values: Vec<_> = expr
+                    .roots()
+                    .iter()
+                    .map(|root| if &*root.name == "many" { many.clone() } else { x.clone() })
+                    .collect();
+                let _ = expr.eval(&values);
+                let _ = expr.ty(&Names { types: &|_| Some(Type::Any), known: &[] });
+                let _ = Condition::compile(&text).map(|condition| condition.eval(&values));
+            }
+        }
+        let deep = (0..60).fold(Value::Int(1), |value, _| Value::list([value]));
+        let expr = Expr::compile("[[[[[[x]]]]]]").unwrap();
+        assert!(expr.eval(&[deep]).unwrap_err().contains("64 deep"));
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
+}
+
+/// The types of the world, as schemas would give them.
+fn type_of(name: &str) -> Option<Type> {
+    let item = Type::object([("id", Type::TEXT), ("cents", Type::Int), ("open", Type::Bool)]);
+    let kinds = Type::Text { options: Some(Arc::from(["full".into(), "part".into()])) };
+    let mut input = crate::types::Properties::new();
+    for (name, ty, required) in [
+        ("name", Type::TEXT, true),
+        ("age", Type::Int, true),
+        ("tags", Type::list(Type::TEXT), true),
+        ("tier", Type::TEXT, false),
+        ("note", Type::TEXT.maybe(), true),
+        ("kind", kinds, true),
+        ("score", Type::Number, true),
+        ("yes", Type::Bool, true),
+    ] {
+        input.insert(name.into(), (ty, required));
+    }
+    match name {
+        "input" => Some(Type::Object { fields: Arc::new(input), open: false }),
+        "payments" => Some(Type::object([("items", Type::list(item)), ("largest", Type::Int)])),
+        "skipped" => Some(Type::object([("x", Type::Int), ("ok", Type::Bool)]).maybe()),
+        "anything" => Some(Type::Any),
+        _ => None,
+    }
+}
+
+const KNOWN: &[&str] = &["input", "payments", "skipped", "anything"];
+
+fn types(rows: &str, condition: bool, expected: Expect) {
+    let mut out = String::new();
+    let names = Names { types: &type_of, known: KNOWN };
+    for row in rows.lines().map(str::trim).filter(|row| !row.is_empty()) {
+        let result = if condition {
+            Condition::compile(row).unwrap().check(&names).map(|()| "fine".to_owned())
+        } else {
+            Expr::compile(row).unwrap().ty(&names).map(|ty| ty.to_string())
+        };
+        match result {
+            Ok(ty) => out.push_str(&format!("{row}  :  {ty}\n")),
+            Err(faults) => {
+                out.push_str(&format!("{row}\n"));
+                for fault in faults {
+                    let part = &row[fault.offset..fault.offset + fault.len];
+                    let hint = fault.hint.map_or(String::new(), |hint| format!("  ({hint})"));
+                    out.push_str(&format!("    {} `{part}`: {}{hint}\n", fault.id, fault.message));
+                }
+            }
+        }
+    }
+    expected.assert_eq(&out);
+}
+
+#[test]
+fn types_are_known_before_it_runs() {
+    types(
+        r#"
+        input.name
+        inptu.name
+        gold
+        input.nmae
+        input.age + 1
+        input.age / 2
+        input.score * input.age
+        input.name + 1
+        input.name ~ input.age
+        input.age + input.tags
+        input.tags + ['x']
+        input.tags[0]
+        input.tags['x']
+        input['age']
+        input['aeg']
+        input.name.length
+        input.tags | length
+        input.tags | join(', ')
+        input.tags | first | upper
+        input.age | upper
+        payments.items | map(attribute='cents') | sum
+        payments.items | map(attribute='cent') | list
+        payments.items | selectattr('open') | list
+        payments.items[0].id
+        payments.largest | money
+        input.name | money
+        input.tier
+        input.tier | default('x')
+        input.tier if input.tier is defined else 'x'
+        input.note
+        input.note | upper
+        input.note | upper if input.note is not none else 'x'
+        skipped
+        skipped.x
+        skipped.x if ran(skipped) else 0
+        skipped.x if skipped is not none else 0
+        0 if not ran(skipped) else skipped.x
+        skipped.x if ran(input) else 0
+        skiped.x if ran(skipped) else 0
+        ran(skippd)
+        meta(input).cost + 1
+        {'a': input.age, 'b': [input.name]}
+        1 if input.yes else 'x'
+        1 if input.age else 2
+        anything.x.y + 1
+        anything | sort | first
+        input.name == 1
+        input.kind == 'half'
+        input.kind == 'part'
+        input.kind in ['full', 'half']
+        input.age in ['a']
+        input.name in input.tags
+        1 in 'abc'
+        input.age < input.name
+        input.age < 1.5
+        stands_in(input.name, input.age)
+        input.tags[:2]
+        input.age[:2]
+        -input.name
+        "#,
+        false,
+        expect![[r#"
+            input.name  :  a text
+            inptu.name
+                E002 `inptu`: there is no `inptu` here  (did you mean `input`?)
+            gold
+                E002 `gold`: there is no `gold` here  (to have the text itself, quote it: 'gold')
+            input.nmae
+                E002 `nmae`: `input` has no `nmae`  (did you mean `name`?)
+            input.age + 1  :  a whole number
+            input.age / 2  :  a number
+            input.score * input.age  :  a number
+            input.name + 1
+                E003 `input.name`: `input.name` is a text, and `+` wants numbers  (join texts with `~`)
+            input.name ~ input.age  :  a text
+            input.age + input.tags
+                E003 `input.tags`: `input.tags` is a list of texts, and `+` wants numbers
+            input.tags + ['x']  :  a list of texts
+            input.tags[0]  :  a text
+            input.tags['x']
+                E003 `'x'`: `'x'` is the text "x", and a position must be a whole number
+            input['age']  :  a whole number
+            input['aeg']
+                E002 `input['aeg']`: `input` has no `aeg`  (did you mean `age`?)
+            input.name.length
+                E003 `length`: `input.name` is a text, so it has no `length`
+            input.tags | length  :  a whole number
+            input.tags | join(', ')  :  a text
+            input.tags | first | upper  :  a text
+            input.age | upper
+                E003 `input.age`: `input.age` is a whole number, and `upper` wants a text
+            payments.items | map(attribute='cents') | sum  :  a whole number
+            payments.items | map(attribute='cent') | list
+                E002 `'cent'`: items of `payments.items` have no `cent`  (did you mean `cents`?)
+            payments.items | selectattr('open') | list  :  a list of objects
+            payments.items[0].id  :  a text
+            payments.largest | money  :  a text
+            input.name | money
+                E003 `input.name`: `input.name` is a text, and an amount in cents must be a whole number
+            input.tier
+                E004 `tier`: `input` may lack `tier`  (write `input.tier | default(…)`, ask `input.tier is defined` first, or list it under `required` in the schema)
+            input.tier | default('x')  :  a text
+            input.tier if input.tier is defined else 'x'  :  a text
+            input.note  :  a text or none
+            input.note | upper
+                E004 `input.note`: `input.note` may be none here  (guard it: `… if x is not none else …`)
+            input.note | upper if input.note is not none else 'x'  :  a text
+            skipped  :  an object or none
+            skipped.x
+                E004 `skipped.x`: `skipped` may be none, and then it has no `x`  (the step may be skipped: guard it with `ran(skipped)`, as in `ran(skipped) and …` or `… if ran(skipped) else …`)
+            skipped.x if ran(skipped) else 0  :  a whole number
+            skipped.x if skipped is not none else 0  :  a whole number
+            0 if not ran(skipped) else skipped.x  :  a whole number
+            skipped.x if ran(input) else 0
+                E004 `skipped.x`: `skipped` may be none, and then it has no `x`  (the step may be skipped: guard it with `ran(skipped)`, as in `ran(skipped) and …` or `… if ran(skipped) else …`)
+            skiped.x if ran(skipped) else 0
+                E002 `skiped`: there is no `skiped` here  (did you mean `skipped`?)
+            ran(skippd)
+                E002 `ran(skippd)`: there is no `skippd` here  (did you mean `skipped`?)
+            meta(input).cost + 1  :  a number
+            {'a': input.age, 'b': [input.name]}  :  an object
+            1 if input.yes else 'x'  :  a whole number or the text "x"
+            1 if input.age else 2
+                E003 `input.age`: `input.age` is a whole number, and a condition needs true or false  (compare it: `… > 0`)
+            anything.x.y + 1  :  anything
+            anything | sort | first  :  anything
+            input.name == 1
+                E003 `input.name == 1`: `input.name` is a text and `1` is a whole number: `==` has always the same answer
+            input.kind == 'half'
+                E003 `'half'`: `input.kind` is never "half"  (one of `full`, `part`)
+            input.kind == 'part'  :  true or false
+            input.kind in ['full', 'half']  :  true or false
+            input.age in ['a']
+                E003 `input.age in ['a']`: `input.age` is a whole number and `['a']` is the text "a": `in` has always the same answer
+            input.name in input.tags  :  true or false
+            1 in 'abc'
+                E003 `1`: `1` is a whole number, and only a text can be in the text "abc"
+            input.age < input.name
+                E003 `input.age < input.name`: `input.age` is a whole number and `input.name` is a text: `<` wants two numbers or two texts
+            input.age < 1.5  :  true or false
+            stands_in(input.name, input.age)
+                E003 `input.age`: `input.age` is a whole number, and this must be a text
+            input.tags[:2]  :  a list of texts
+            input.age[:2]
+                E003 `input.age`: `input.age` is a whole number, and only a list or a text can be sliced
+            -input.name
+                E003 `input.name`: `input.name` is a text, and only a number can be negative
+        "#]],
+    );
+}
+
+#[test]
+fn conditions_are_checked_before_they_run() {
+    types(
+        r#"
+        input.yes
+        input.yes and input.age > 3
+        input.age
+        input.name
+        input.tags and input.yes
+        not input.name
+        skipped.ok
+        ran(skipped) and skipped.ok
+        ran(skipped) and skipped.x > 3 and skipped.y
+        not ran(skipped) or skipped.ok
+        ran(skipped) or skipped.ok
+        input.tier == 'gold'
+        input.tier is defined and input.tier == 'gold'
+        input.note is none or input.note == 'x'
+        input.note == 'x'
+        anything
+        anything.ok and anything.x > 3
+        input.yes == true
+        input.yes == 'true'
+        payments.items | length > 0
+        payments.items
+        "#,
+        true,
+        expect![[r#"
+            input.yes  :  fine
+            input.yes and input.age > 3  :  fine
+            input.age
+                E003 `input.age`: `input.age` is a whole number, and a condition needs true or false  (compare it: `… > 0`)
+            input.name
+                E003 `input.name`: `input.name` is a text, and a condition needs true or false  (compare it: `… == 'text'`, or ask `… != ''`)
+            input.tags and input.yes
+                E003 `input.tags`: `input.tags` is a list of texts, and a condition needs true or false  (ask `… | length > 0`)
+            not input.name
+                E003 `input.name`: `input.name` is a text, and a condition needs true or false  (compare it: `… == 'text'`, or ask `… != ''`)
+            skipped.ok
+                E004 `skipped.ok`: `skipped` may be none, and then it has no `ok`  (the step may be skipped: guard it with `ran(skipped)`, as in `ran(skipped) and …` or `… if ran(skipped) else …`)
+            ran(skipped) and skipped.ok  :  fine
+            ran(skipped) and skipped.x > 3 and skipped.y
+                E002 `y`: `skipped` has no `y`  (one of `ok`, `x`)
+            not ran(skipped) or skipped.ok  :  fine
+            ran(skipped) or skipped.ok
+                E004 `skipped.ok`: `skipped` may be none, and then it has no `ok`  (the step may be skipped: guard it with `ran(skipped)`, as in `ran(skipped) and …` or `… if ran(skipped) else …`)
+            input.tier == 'gold'
+                E004 `tier`: `input` may lack `tier`  (write `input.tier | default(…)`, ask `input.tier is defined` first, or list it under `required` in the schema)
+            input.tier is defined and input.tier == 'gold'  :  fine
+            input.note is none or input.note == 'x'  :  fine
+            input.note == 'x'  :  fine
+            anything  :  fine
+            anything.ok and anything.x > 3  :  fine
+            input.yes == true  :  fine
+            input.yes == 'true'
+                E003 `input.yes == 'true'`: `input.yes` is true or false and `'true'` is the text "true": `==` has always the same answer
+            payments.items | length > 0  :  fine
+            payments.items
+                E003 `payments.items`: `payments.items` is a list of objects, and a condition needs true or false  (ask `… | length > 0`)
+        "#]],
+    );
+}
+
+#[test]
+fn a_template_has_the_type_of_its_parts() {
+    let text = "a: =input.age\nb: \"{{ skipped }} {{ input.nmae }}\"\nc: [ =input.name, 1 ]\nd: =skipped.x\n";
+    let node = yaml::parse(&"t.yaml".into(), text).unwrap();
+    let template = Template::compile(&node).unwrap();
+    let names = Names { types: &type_of, known: KNOWN };
+    let out: String = template.ty(&names).unwrap_err().iter().map(|complaint| complaint.render(Some(text))).collect();
+    expect![[r#"
+        t.yaml:2:8: error[E004]: `skipped` may be none
+            2 | b: "{{ skipped }} {{ input.nmae }}"
+              |        ^^^^^^^
+           help: the step may be skipped: guard it with `ran(skipped)`, as in `skipped if ran(skipped) else …`
+        t.yaml:2:28: error[E002]: `input` has no `nmae`
+            2 | b: "{{ skipped }} {{ input.nmae }}"
+              |                            ^^^^
+           help: did you mean `name`?
+        t.yaml:4:5: error[E004]: `skipped` may be none, and then it has no `x`
+            4 | d: =skipped.x
+              |     ^^^^^^^^^
+           help: the step may be skipped: guard it with `ran(skipped)`, as in `ran(skipped) and …` or `… if ran(skipped) else …`
+    "#]].assert_eq(&out);
+    let node =
+        yaml::parse(&"t.yaml".into(), "a: =input.age\nb: hi {{ input.name }}\nc: { d: [ =input.name, x ] }\n").unwrap();
+    let ty = Template::compile(&node).unwrap().ty(&names).unwrap();
+    assert!(ty.accepts(&Type::object([
+        ("a", Type::Int),
+        ("b", Type::TEXT),
+        ("c", Type::object([("d", Type::list(Type::TEXT))]))
+    ])));
+}
+
+mod same_as_minijinja {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn expression() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            (-20_i64..20).prop_map(|number| number.to_string()),
+            Just("0.5".to_owned()),
+            Just("2.25".to_owned()),
+            Just("true".to_owned()),
+            Just("false".to_owned()),
+            Just("none".to_owned()),
+            Just("'a'".to_owned()),
+            Just("'ab'".to_owned()),
+            Just("n".to_owned()),
+            Just("t".to_owned()),
+            Just("l".to_owned()),
+            Just("m.x".to_owned()),
+            Just("m".to_owned()),
+        ];
+        leaf.prop_recursive(4, 24, 3, |inner| {
+            let sign = prop::sample::select(vec![
+                "+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or", "in", "not in",
+            ]);
+            let filter = prop::sample::select(vec![
+                "length", "upper", "first", "last", "list", "sort", "reverse", "abs", "sum", "unique", "trim", "max",
+            ]);
+            prop_oneof![
+                (inner.clone(), sign, inner.clone()).prop_map(|(a, sign, b)| format!("({a} {sign} {b})")),
+                inner.clone().prop_map(|a| format!("(-{a})")),
+                inner.clone().prop_map(|a| format!("(not {a})")),
+                (inner.clone(), filter).prop_map(|(a, filter)| format!("({a} | {filter})")),
+                (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} if {b} else {c})")),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("[{a}, {b}]")),
+                (inner.clone(), inner).prop_map(|(a, b)| format!("({a})[{b}]")),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// We refuse more than MiniJinja does, but what both give is the same.
+        #[test]
+        fn where_both_answer(text in expression()) {
+            let value = |name: &str| match name {
+                "n" => Value::Int(7),
+                "t" => Value::text("b a"),
+                "l" => Value::list([Value::Int(3), Value::Int(1), Value::Int(2)]),
+                _ => Value::map([("x", Value::Int(4)), ("y", Value::text("z"))]),
+            };
+            let Ok(expr) = Expr::compile(&text) else { return Ok(()) };
+            let values: Vec<_> = expr.roots().iter().map(|root| value(&root.name)).collect();
+            let Ok(ours) = expr.eval(&values) else { return Ok(()) };
+            let mut env = minijinja::Environment::new();
+            env.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+            let world = Value::map(["n", "t", "l", "m"].map(|name| (name, value(name))));
+            let theirs = env.compile_expression(&text).unwrap().eval(minijinja::Value::from(minijinja::value::Serde(&world)));
+            let Ok(theirs) = theirs else { return Ok(()) };
+            let Ok(theirs) = functions::from_engine(&theirs, &mut functions::Budget::new()) else { return Ok(()) };
+            prop_assert_eq!(ours, theirs, "{}", text);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[a-z0-9.'\"()\\[\\]{}|+*/%~=<>! ,:-]{0,40}") {
+            if let Ok(expr) = Expr::compile(&text) {
+                let values: Vec<_> = expr.roots().iter().map(|_| Value::list([Value::Int(1)])).collect();
+                let _ = expr.eval(&values);
+                let _ = expr.ty(&Names { types: &type_of, known: KNOWN });
+            }
+            if let Ok(filled) = Text::compile(&text) {
+                let values: Vec<_> = filled.roots().iter().map(|_| Value::text("x")).collect();
+                let _ = filled.render(&values);
+            }
+        }
+    }
+}
