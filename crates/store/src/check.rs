@@ -7,7 +7,7 @@ use std::{
 
 use kernel::{
     ids::{Digest, RunId},
-    journal::{self, Entry, Event, Head},
+    journal::{self, Entry, Event, Head, StepResult},
 };
 
 use crate::{Finding, Message, OpenAction, RunRow, rules};
@@ -26,6 +26,8 @@ pub struct RunCheck<'a> {
     ended: bool,
     /// Actions started and not finished, by the journal: attempt and key.
     open: BTreeMap<Arc<str>, (u32, Arc<str>)>,
+    /// Actions whose failure is recorded, by key: a recovery may send them again.
+    failed: BTreeMap<Arc<str>, Arc<str>>,
     named: BTreeSet<Digest>,
     messages: u64,
     findings: Vec<Finding>,
@@ -42,6 +44,7 @@ impl<'a> RunCheck<'a> {
             broken: false,
             ended: false,
             open: BTreeMap::new(),
+            failed: BTreeMap::new(),
             named: BTreeSet::new(),
             messages: 0,
             findings: Vec::new(),
@@ -102,12 +105,20 @@ impl<'a> RunCheck<'a> {
             Event::ActionStarted { step, attempt, key, .. } => {
                 self.open.insert(step.as_str().into(), (attempt, key.as_str().into()));
             }
-            Event::ActionResent { step, attempt } => match self.open.get_mut(step.as_str()) {
-                Some(open) => open.0 = attempt,
-                None => self.find("open_action", format!("`{step}` is sent again and was never started")),
-            },
-            Event::ActionFinished { step, .. } => {
-                self.open.remove(step.as_str());
+            Event::ActionResent { step, attempt } => {
+                if let Some(open) = self.open.get_mut(step.as_str()) {
+                    open.0 = attempt;
+                } else if let Some((step, key)) = self.failed.remove_entry(step.as_str()) {
+                    self.open.insert(step, (attempt, key));
+                } else {
+                    self.find("open_action", format!("`{step}` is sent again and was never started"));
+                }
+            }
+            Event::ActionFinished { step, result, .. } => {
+                let closed = self.open.remove_entry(step.as_str());
+                if let (Some((step, (_, key))), StepResult::Failed(_)) = (closed, result) {
+                    self.failed.insert(step, key);
+                }
             }
             Event::RunFinished { .. } => self.ended = true,
             _ => {}

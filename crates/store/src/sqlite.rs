@@ -78,8 +78,8 @@ impl Default for SqliteOptions {
                 }
                 std::process::exit(FATAL_EXIT)
             }),
-            mutants: Mutants::default(),
-            points: Points::default(),
+            mutants: Default::default(),
+            points: Default::default(),
         }
     }
 }
