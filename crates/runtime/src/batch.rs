@@ -1,0 +1,201 @@
+//! What is decided and not durable yet: sealed entries, the blobs that they name, and the rows that go with them.
+
+use std::sync::Arc;
+
+use kernel::{
+    governance::Effect,
+    ids::{RunId, StepPath, WorkerId},
+    journal::{Blob, Entry, Event},
+    next::Record,
+    run::{Acting, Doing, Illegal, RunState},
+    values::Timestamp,
+};
+use store::{Append, Expect, Guard, OpenAction};
+
+/// A long run without outside calls is written at least every so many entries.
+const MOST_ENTRIES: usize = 256;
+
+/// … and at least every so many bytes.
+const MOST_BYTES: usize = 1 << 20;
+
+/// One open append of one run.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) blobs: Vec<Blob>,
+    guards: Vec<Guard>,
+    bytes: usize,
+    doing: Option<StepPath>,
+    /// A step was completed.
+    pub(crate) progress: bool,
+}
+
+/// What every append of one claim says alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writer {
+    pub(crate) run: RunId,
+    pub(crate) epoch: u64,
+    pub(crate) owner: WorkerId,
+}
+
+impl Batch {
+    /// Seals `record` as the next entry and applies it to `state`. `at` is never before the entry before.
+    pub(crate) fn add(
+        &mut self,
+        state: &mut RunState,
+        epoch: u64,
+        record: Record,
+        at: Timestamp,
+        salt: [u8; 16],
+    ) -> Result<(), Illegal> {
+        let Record { event, blobs } = record;
+        let entry = Entry::seal(state.run, state.head, epoch, at, salt, &event);
+        if let Some(guard) = action_guard(state, &event, at) {
+            self.guards.push(guard);
+        }
+        if let Some(step) = doing(&event) {
+            self.doing = Some(step.clone());
+        }
+        let before = state.steps;
+        state.apply(&entry, event)?;
+        self.progress |= state.steps > before;
+        self.bytes += entry.body.as_ref().map_or(0, |body| body.len());
+        self.bytes += blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
+        self.entries.push(entry);
+        self.blobs.extend(blobs);
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether it is time to write, even if nothing waits for it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= MOST_ENTRIES || self.bytes >= MOST_BYTES
+    }
+
+    /// A blob that is not in the store yet.
+    pub(crate) fn blob(&self, digest: kernel::ids::Digest) -> Option<Arc<[u8]>> {
+        self.blobs.iter().find(|blob| blob.digest == digest).map(|blob| blob.bytes.clone())
+    }
+
+    /// The call of the store that makes all of it durable; `lease` are the guards that concern the run's lease.
+    ///
+    /// The batch keeps its entries until [`Batch::clear`]: a refused or failed append loses no answer.
+    pub(crate) fn append(
+        &self,
+        writer: Writer,
+        head: u64,
+        inbox_read: Option<u64>,
+        lease: &[Guard],
+        now: Timestamp,
+    ) -> Append {
+        let mut guards = Vec::with_capacity(self.guards.len() + lease.len());
+        guards.extend_from_slice(&self.guards);
+        guards.extend_from_slice(lease);
+        Append {
+            run: writer.run,
+            expect: Expect { epoch: writer.epoch, owner: writer.owner, head },
+            entries: self.entries.clone(),
+            blobs: self.blobs.clone(),
+            guards,
+            progress: self.progress,
+            doing: self.doing.as_ref().map(|step| step.as_str().into()),
+            inbox_read,
+            now,
+        }
+    }
+
+    /// It is durable.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.blobs.clear();
+        self.guards.clear();
+        (self.bytes, self.doing, self.progress) = (0, None, false);
+    }
+}
+
+/// The row of an action goes with the entry that changes it. `state` is as it was before the event.
+fn action_guard(state: &RunState, event: &Event, since: Timestamp) -> Option<Guard> {
+    match event {
+        Event::ActionStarted { step, attempt, proposal, key, .. } => Some(Guard::ActionOpen(OpenAction {
+            step: step.as_str().into(),
+            action: format!("{}.{}", proposal.tool, proposal.operation).into(),
+            effect: effect(proposal.effect).into(),
+            key: key.as_str().into(),
+            attempt: *attempt,
+            since,
+        })),
+        Event::ActionResent { step, attempt } => {
+            let acting = acting(state, step)?;
+            let (step, attempt) = (step.as_str().into(), *attempt);
+            if acting.open {
+                return Some(Guard::ActionResent { step, attempt });
+            }
+            // A recorded failure had closed it; a recovery sends it again.
+            let proposal = &acting.proposal;
+            Some(Guard::ActionOpen(OpenAction {
+                step,
+                action: format!("{}.{}", proposal.tool, proposal.operation).into(),
+                effect: effect(proposal.effect).into(),
+                key: acting.key.as_str().into(),
+                attempt,
+                since,
+            }))
+        }
+        Event::ActionFinished { step, .. } => Some(Guard::ActionClosed { step: step.as_str().into() }),
+        _ => None,
+    }
+}
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Read => "read",
+        Effect::Idempotent => "idempotent",
+    }
+}
+
+/// The action in progress at `step`.
+fn acting<'a>(state: &'a RunState, step: &StepPath) -> Option<&'a Acting> {
+    let mut steps = &state.stages.last()?.steps;
+    let mut segments = step.segments().peekable();
+    loop {
+        let segment = segments.next()?;
+        let open = steps.open.as_deref().filter(|open| *open.name == *segment.name && open.visit == segment.visit)?;
+        match &open.doing {
+            Doing::Acting(acting) if segments.peek().is_none() => return Some(acting),
+            Doing::Bodies(bodies) => steps = &bodies.open.get(&bodies.index(segment.frame?)?)?.steps,
+            _ => return None,
+        }
+    }
+}
+
+/// The step that an event is about.
+fn doing(event: &Event) -> Option<&StepPath> {
+    match event {
+        Event::StepDone { step, .. }
+        | Event::StepSkipped { step }
+        | Event::Decided { step, .. }
+        | Event::EachOpened { step, .. }
+        | Event::ParallelOpened { step, .. }
+        | Event::RepeatOpened { step, .. }
+        | Event::TurnDone { body: step, .. }
+        | Event::BodyDone { body: step, .. }
+        | Event::ModelAsked { step, .. }
+        | Event::ModelAnswered { step, .. }
+        | Event::ActionJudged { step, .. }
+        | Event::ActionStarted { step, .. }
+        | Event::ActionResent { step, .. }
+        | Event::ActionFinished { step, .. }
+        | Event::WaitStarted { step, .. }
+        | Event::WaitEnded { step, .. }
+        | Event::StepFailed { step, .. }
+        | Event::FailureAnswered { step, .. } => Some(step),
+        Event::RunStarted { .. }
+        | Event::StageDone { .. }
+        | Event::SignalReceived { .. }
+        | Event::ControlReceived { .. }
+        | Event::RunFinished { .. } => None,
+    }
+}

@@ -1,0 +1,659 @@
+//! The loop: fold → next → perform → append, for one claimed run.
+//!
+//! # When the disk must answer
+//! Before anything leaves this process (a model call, a tool call) and before a suspend or a finish. What is pure travels with the
+//! next such append; an answer from outside is appended at once, together with the intents that follow from it.
+//!
+//! # When the run is lost
+//! A fenced engine forgets the run and touches nothing. Tools that it had called may still answer: those answers are kept as
+//! late results, for whoever owns the run now. What this version cannot fold, or what panics, stops that run only: it is released
+//! as blocked, with the reason.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
+
+use futures_util::FutureExt;
+use kernel::{
+    context::ModelRequest,
+    governance::Permit,
+    ids::{Digest, RunId, StepPath},
+    journal::{BlobRef, End, Event},
+    next::{self, Facts, NativeCall, Next, Record, Suspend},
+    recovery::Response,
+    run::{Illegal, RunState},
+    settle::{Answer, Settled, settle},
+    values::{Span, Timestamp, Value},
+    workflow::Program,
+};
+use store::{Appended, Claimed, Guard, Message, Status, StoreError};
+use tokio::task::JoinSet;
+
+use crate::{
+    Inner,
+    batch::{Batch, Writer},
+    clock, fault, late, perform,
+    programs::NoProgram,
+    worker::{Local, Seat},
+};
+
+/// Entries read at a time.
+const PAGE: u32 = 1_000;
+
+/// Looked-up blobs are forgotten after a step once they take more than this.
+const CACHE_BYTES: usize = 8 << 20;
+
+/// Waits between two tries of a store that failed: doubled from the first to the last.
+const RETRY: (Span, Span) = (Span::from_millis(50), Span::from_millis(5_000));
+
+/// How an engine left its run.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// The last entry is durable.
+    Finished,
+    /// It sleeps in the store.
+    Parked,
+    /// The worker is shutting down: it is released with the worker's other runs.
+    Leaving,
+    /// Another owner has it, or may have it.
+    Fenced,
+    /// It is blocked, for this reason.
+    Blocked(String),
+    /// The store has ended.
+    Gone(StoreError),
+}
+
+/// Why the loop stops without an ending of its own.
+#[derive(Debug)]
+enum Halt {
+    Fenced,
+    Blocked(String),
+    Gone(StoreError),
+}
+
+impl From<Illegal> for Halt {
+    fn from(illegal: Illegal) -> Halt {
+        Halt::Blocked(format!("its journal cannot be followed: {illegal}"))
+    }
+}
+
+/// What is left once everything that can be decided inside is decided.
+#[derive(Default)]
+struct Quiet {
+    asks: Vec<ModelRequest>,
+    calls: Vec<Permit>,
+    suspend: Option<Suspend>,
+    finish: Option<Record>,
+}
+
+/// Drives one run for one claim.
+pub(crate) struct Engine {
+    inner: Arc<Inner>,
+    local: Arc<Local>,
+    seat: Option<Seat>,
+    writer: Writer,
+    state: RunState,
+    /// Number of the last durable entry.
+    durable: u64,
+    batch: Batch,
+    /// How many messages the inbox has had, as far as we know.
+    inbox_gen: u64,
+    /// The last message that was read: the journal's, or a later one that this version does not know.
+    inbox_read: u64,
+    /// The last read number that the store's row has.
+    inbox_noted: u64,
+    blobs: BTreeMap<Digest, Value>,
+    blob_bytes: usize,
+    in_flight: BTreeSet<StepPath>,
+    asks: JoinSet<(StepPath, Answer)>,
+    calls: JoinSet<(StepPath, Answer)>,
+}
+
+impl Engine {
+    /// An engine for a run whose journal is still to be read.
+    pub(crate) fn claimed(inner: Arc<Inner>, seat: Seat, claimed: &Claimed) -> Engine {
+        let mut engine = Engine::new(inner, seat, claimed.run, claimed.epoch, RunState::new(claimed.run));
+        engine.durable = claimed.head.seq;
+        engine.inbox_gen = claimed.inbox_gen;
+        engine
+    }
+
+    /// An engine for a run that this worker has just started: `state` holds its first entry, which is durable.
+    pub(crate) fn started(inner: Arc<Inner>, seat: Seat, state: RunState) -> Engine {
+        let (run, epoch, head) = (state.run, state.epoch, state.head.seq);
+        let mut engine = Engine::new(inner, seat, run, epoch, state);
+        engine.durable = head;
+        engine
+    }
+
+    fn new(inner: Arc<Inner>, seat: Seat, run: RunId, epoch: u64, state: RunState) -> Engine {
+        let local = seat.local().clone();
+        Engine {
+            writer: Writer { run, epoch, owner: local.id },
+            inner,
+            local,
+            seat: Some(seat),
+            state,
+            durable: 0,
+            batch: Batch::default(),
+            inbox_gen: 0,
+            inbox_read: 0,
+            inbox_noted: 0,
+            blobs: BTreeMap::new(),
+            blob_bytes: 0,
+            in_flight: BTreeSet::new(),
+            asks: JoinSet::new(),
+            calls: JoinSet::new(),
+        }
+    }
+
+    /// Drives the run until it is over, parked or lost, and leaves everything in order.
+    pub(crate) async fn live(mut self) -> Left {
+        let left = match AssertUnwindSafe(self.drive()).catch_unwind().await {
+            Ok(Ok(left)) => left,
+            Ok(Err(Halt::Fenced)) => Left::Fenced,
+            Ok(Err(Halt::Blocked(reason))) => self.block(reason).await,
+            Ok(Err(Halt::Gone(why))) => Left::Gone(why),
+            Err(_) => self.block("its engine panicked: the process log says where".to_owned()).await,
+        };
+        match &left {
+            Left::Fenced => tracing::warn!(run = %self.writer.run, epoch = self.writer.epoch, "lost to another owner"),
+            Left::Blocked(reason) => tracing::warn!(run = %self.writer.run, reason, "blocked"),
+            Left::Gone(why) => tracing::error!(run = %self.writer.run, %why, "the store has ended"),
+            Left::Finished | Left::Parked | Left::Leaving => {}
+        }
+        // First off the list of live runs, then the news: who looks in between finds the row in the store.
+        self.seat = None;
+        if let Left::Finished = left {
+            self.inner.watches.ended(self.writer.run, self.state.end.take());
+        } else {
+            self.inner.watches.grown(self.writer.run);
+        }
+        self.asks.abort_all();
+        if matches!(left, Left::Fenced | Left::Blocked(_)) {
+            late::keep(&self.inner, self.writer, &self.batch, &mut self.calls).await;
+        }
+        left
+    }
+
+    async fn drive(&mut self) -> Result<Left, Halt> {
+        if self.state.head.seq < self.durable {
+            self.load().await?;
+        }
+        let program = self.program().await?;
+        loop {
+            self.fold_inbox().await?;
+            let quiet = self.decide(&program).await?;
+            if let Some(record) = quiet.finish {
+                return self.finish(record).await;
+            }
+            if self.in_flight.is_empty() && quiet.asks.is_empty() && quiet.calls.is_empty() {
+                let Some(suspend) = quiet.suspend else {
+                    return Err(Halt::Blocked("it is not over, and nothing is to be done: a bug".to_owned()));
+                };
+                if self.suspend(suspend).await? {
+                    return Ok(Left::Parked);
+                }
+                continue;
+            }
+            if self.inner.mutants.make(fault::INTENT_AFTER_ACT) {
+                self.dispatch(quiet.asks, quiet.calls)?;
+                self.flush().await?;
+            } else {
+                self.flush().await?;
+                if self.unread() {
+                    continue;
+                }
+                if self.local.leaving() && self.in_flight.is_empty() {
+                    return Ok(Left::Leaving);
+                }
+                self.dispatch(quiet.asks, quiet.calls)?;
+            }
+            self.wait(&program, quiet.suspend.and_then(|suspend| suspend.until)).await?;
+        }
+    }
+
+    /// Records, pure functions and lookups, until nothing is left that can be decided inside.
+    async fn decide(&mut self, program: &Program) -> Result<Quiet, Halt> {
+        loop {
+            let now = self.now();
+            let (mut quiet, mut moved, mut looks) = (Quiet::default(), false, Vec::new());
+            for next in next::next(program, &self.state, &self.facts(now)) {
+                match next {
+                    Next::Record(record) => {
+                        moved = true;
+                        // Who leaves a stage leaves everything else that was decided for it.
+                        let leaves =
+                            matches!(record.event, Event::FailureAnswered { response: Response::Stage { .. }, .. });
+                        self.record(record, now)?;
+                        if leaves {
+                            break;
+                        }
+                    }
+                    Next::Native(call) => moved |= self.native(program, call, now).await?,
+                    Next::Look(blobs) => looks.extend(blobs),
+                    Next::Ask(request) => quiet.asks.push(*request),
+                    Next::Call(permit) => quiet.calls.push(permit),
+                    Next::Suspend(suspend) => quiet.suspend = Some(suspend),
+                    Next::Finish(record) => quiet.finish = Some(record),
+                }
+            }
+            if moved {
+                self.bound().await?;
+            } else if !looks.is_empty() {
+                self.look(&looks).await?;
+            } else {
+                return Ok(quiet);
+            }
+        }
+    }
+
+    /// Keeps what is held in memory small, and the promise of one commit a step where it was asked for.
+    async fn bound(&mut self) -> Result<(), Halt> {
+        if self.blob_bytes > CACHE_BYTES {
+            self.blobs.clear();
+            self.blob_bytes = 0;
+        }
+        if self.batch.is_full() || (self.inner.config.commit_every_step && self.batch.progress) {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record, now: Timestamp) -> Result<(), Halt> {
+        let salt = clock::bytes(&*self.inner.random);
+        self.batch.add(&mut self.state, self.writer.epoch, record, now, salt)?;
+        #[cfg(feature = "faults")]
+        if self.inner.mutants.make(fault::KEY_PER_ATTEMPT) {
+            fault::key_per_attempt(&mut self.state);
+        }
+        Ok(())
+    }
+
+    /// Runs a pure function here and now, and records what it gave. `false` if nobody waits for it any more.
+    async fn native(&mut self, program: &Program, call: NativeCall, now: Timestamp) -> Result<bool, Halt> {
+        let NativeCall { step, function, input } = call;
+        let answer = Answer::Native { answer: self.inner.natives.call(&function, input) };
+        self.settle(program, &step, &answer, now).await
+    }
+
+    /// Judges an answer and records it. `false` if nobody waits for it any more.
+    async fn settle(
+        &mut self,
+        program: &Program,
+        step: &StepPath,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<bool, Halt> {
+        loop {
+            match settle(program, &self.state, &self.facts(now), step, answer) {
+                Settled::Record(record) => {
+                    self.record(record, now)?;
+                    return Ok(true);
+                }
+                Settled::Look(blobs) => self.look(&blobs).await?,
+                Settled::Stale => return Ok(false),
+            }
+        }
+    }
+
+    fn facts(&self, now: Timestamp) -> Facts<'_> {
+        Facts { now, epoch: self.writer.epoch, blobs: &self.blobs, in_flight: &self.in_flight }
+    }
+
+    /// Now, but never before the last entry.
+    fn now(&self) -> Timestamp {
+        let now = self.inner.clock.now();
+        if self.inner.mutants.make(fault::TIMER_BACKWARD) { now } else { now.max(self.state.at) }
+    }
+
+    fn unread(&self) -> bool {
+        self.inbox_gen > self.inbox_read
+    }
+
+    /// Sends what may be sent: its intent is durable, and the lease holds.
+    fn dispatch(&mut self, asks: Vec<ModelRequest>, calls: Vec<Permit>) -> Result<(), Halt> {
+        if asks.is_empty() && calls.is_empty() {
+            return Ok(());
+        }
+        if self.local.leaving() {
+            return Ok(());
+        }
+        let holds = self.local.holds(self.inner.clock.monotonic()) || self.inner.mutants.make(fault::NO_SELF_FENCE);
+        if !holds {
+            self.local.fence();
+            return Err(Halt::Fenced);
+        }
+        for request in asks {
+            let (step, inner) = (request.step.clone(), self.inner.clone());
+            self.in_flight.insert(step.clone());
+            self.asks.spawn(async move { (step, perform::ask(&inner.gateway, &request).await) });
+        }
+        for permit in calls {
+            let (step, inner) = (permit.step().clone(), self.inner.clone());
+            self.in_flight.insert(step.clone());
+            self.calls.spawn(async move { (step, perform::call(&inner.gateway, permit).await) });
+        }
+        Ok(())
+    }
+
+    /// Waits for an answer, a message, the time `until`, or the end of the lease; takes all answers that are there.
+    async fn wait(&mut self, program: &Program, until: Option<Timestamp>) -> Result<(), Halt> {
+        let clock = self.inner.clock.clone();
+        let timer = async {
+            match until {
+                Some(until) => clock.sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let poke = self.seat.as_ref().map(|seat| seat.poke().clone());
+        let poked = async {
+            match &poke {
+                Some(poke) => poke.notified().await,
+                None => std::future::pending().await,
+            }
+        };
+        let first = tokio::select! {
+            Some(answered) = self.calls.join_next() => Some(answered),
+            Some(answered) = self.asks.join_next() => Some(answered),
+            () = poked => {
+                // A message, the end of the lease, or a shutdown; the message is looked for either way.
+                self.inbox_gen = self.inbox_gen.max(self.inbox_read + 1);
+                None
+            }
+            () = timer => None,
+        };
+        if self.local.fenced() {
+            return Err(Halt::Fenced);
+        }
+        let mut more = first;
+        while let Some(answered) = more {
+            match answered {
+                Ok((step, answer)) => {
+                    self.in_flight.remove(&step);
+                    let now = self.now();
+                    if !self.settle(program, &step, &answer, now).await? {
+                        tracing::debug!(run = %self.writer.run, %step, "an answer that nobody waits for any more");
+                    }
+                }
+                Err(lost) => return Err(Halt::Blocked(format!("a call ended without an answer: {lost}"))),
+            }
+            more = self.calls.try_join_next().or_else(|| self.asks.try_join_next());
+        }
+        Ok(())
+    }
+
+    async fn fold_inbox(&mut self) -> Result<(), Halt> {
+        if !self.unread() {
+            return Ok(());
+        }
+        let (inner, run, after) = (self.inner.clone(), self.writer.run, self.inbox_read);
+        let messages = self.patiently(|| inner.store.inbox(run, after)).await?;
+        let now = self.now();
+        for Message { seq, kind, name, sender, body, .. } in messages {
+            let body = Value::from_json(&body)
+                .map_err(|why| Halt::Blocked(format!("message {seq} of its inbox cannot be read: {why}")))?;
+            match next::receive(seq, &kind, &name, body, &sender) {
+                Some(record) => self.record(record, now)?,
+                None => tracing::warn!(%run, seq, %kind, "a message of a kind that this version does not know"),
+            }
+            self.inbox_read = seq;
+        }
+        // A poke may have been about something else: then there was nothing.
+        self.inbox_gen = self.inbox_read;
+        Ok(())
+    }
+
+    /// Fetches blobs: from what is not durable yet, or from the store.
+    async fn look(&mut self, wanted: &[BlobRef]) -> Result<(), Halt> {
+        let (inner, run) = (self.inner.clone(), self.writer.run);
+        for BlobRef { digest, .. } in wanted {
+            if self.blobs.contains_key(digest) {
+                continue;
+            }
+            let bytes = match self.batch.blob(*digest) {
+                Some(bytes) => Some(bytes),
+                None => self.patiently(|| inner.store.blob(run, *digest)).await?,
+            };
+            let bytes = bytes.ok_or_else(|| Halt::Blocked(format!("its blob {digest} is gone")))?;
+            if Digest::of(&[&bytes]) != *digest {
+                return Err(Halt::Blocked(format!("its blob {digest} is damaged")));
+            }
+            let value = Value::from_json(&bytes)
+                .map_err(|why| Halt::Blocked(format!("its blob {digest} cannot be read: {why}")))?;
+            self.blob_bytes += bytes.len();
+            self.blobs.insert(*digest, value);
+        }
+        Ok(())
+    }
+
+    /// Makes everything decided durable; nothing to do if there is nothing.
+    async fn flush(&mut self) -> Result<(), Halt> {
+        if self.batch.is_empty() && self.inbox_read == self.inbox_noted {
+            return Ok(());
+        }
+        match self.append(&[]).await? {
+            Appended::Done { .. } => Ok(()),
+            refused => {
+                Err(Halt::Blocked(format!("the store answered {refused:?} to an append without conditions: a bug")))
+            }
+        }
+    }
+
+    async fn finish(&mut self, record: Record) -> Result<Left, Halt> {
+        // Answers that no result depends on are not waited for.
+        self.asks.abort_all();
+        let (status, failure) = match &record.event {
+            Event::RunFinished { end: End::Completed, .. } => (Status::Completed, None),
+            Event::RunFinished { end: End::Cancelled, .. } => (Status::Cancelled, None),
+            Event::RunFinished { failure, .. } => {
+                (Status::Failed, failure.as_ref().map(|why| why.kind.as_str().into()))
+            }
+            other => {
+                let line = kernel::story::line(other);
+                return Err(Halt::Blocked(format!("its last entry would be `{line}`: a bug")));
+            }
+        };
+        let now = self.now();
+        self.record(record, now)?;
+        match self.append(&[Guard::Finish { status, failure }]).await? {
+            Appended::Done { .. } => Ok(Left::Finished),
+            refused => Err(Halt::Blocked(format!("the store answered {refused:?} to a finish: a bug"))),
+        }
+    }
+
+    /// Gives the run back until its time or a message comes. `false`: a message came first.
+    async fn suspend(&mut self, suspend: Suspend) -> Result<bool, Halt> {
+        let Suspend { until, waits_for, paused } = suspend;
+        let status = if paused { Status::Paused } else { Status::Waiting };
+        let lease = Guard::Suspend { status, waits_for, wake_at: until };
+        if self.inner.mutants.make(fault::FORGET_PENDING_ON_SUSPEND) {
+            self.batch.clear();
+        }
+        let guards = [Guard::InboxIs(self.inbox_read), lease];
+        let guards = if self.inner.mutants.make(fault::LOSE_SIGNAL) { &guards[1..] } else { &guards[..] };
+        match self.append(guards).await? {
+            Appended::Done { .. } => {
+                if let Some(until) = until {
+                    self.local.due_by(until);
+                }
+                Ok(true)
+            }
+            Appended::Refused { current, .. } => {
+                self.inbox_gen = current;
+                Ok(false)
+            }
+            Appended::Fenced => Err(Halt::Fenced),
+        }
+    }
+
+    /// Releases the run with a reason that a person can read. What is not durable is dropped: nobody has seen it.
+    async fn block(&mut self, reason: String) -> Left {
+        let guard = Guard::Suspend { status: Status::Blocked, waits_for: reason.as_str().into(), wake_at: None };
+        loop {
+            let append = Batch::default().append(
+                self.writer,
+                self.durable,
+                None,
+                std::slice::from_ref(&guard),
+                self.inner.clock.now(),
+            );
+            match self.inner.store.append(append).await {
+                Ok(Appended::Done { .. }) => return Left::Blocked(reason),
+                Ok(Appended::Fenced | Appended::Refused { .. }) => {}
+                Err(StoreError::Stopped { detail }) => return Left::Gone(StoreError::Stopped { detail }),
+                Err(why) => {
+                    tracing::error!(run = %self.writer.run, %why, "cannot be released");
+                    self.inner.clock.sleep(RETRY.1).await;
+                }
+            }
+            // An append may have come through without our noticing.
+            match self.inner.store.run(self.writer.run).await {
+                Ok(Some(row)) if (row.owner, row.epoch) == (Some(self.writer.owner), self.writer.epoch) => {
+                    self.durable = row.head.seq;
+                }
+                Ok(_) => return Left::Fenced,
+                Err(_) if self.local.fenced() => return Left::Fenced,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Appends all that is decided. On success it is durable; a refused append keeps it.
+    async fn append(&mut self, lease: &[Guard]) -> Result<Appended, Halt> {
+        let noted = (self.inbox_read > self.inbox_noted).then_some(self.inbox_read);
+        let (mut pause, mut failed) = (RETRY.0, false);
+        loop {
+            let append = self.batch.append(self.writer, self.durable, noted, lease, self.now());
+            let appended = match self.inner.store.append(append).await {
+                // A try that seemed to fail may have moved the head itself.
+                Ok(Appended::Fenced) if failed => self.came_through(lease).await?.unwrap_or(Appended::Fenced),
+                Ok(appended) => appended,
+                Err(why) => {
+                    let why = self.halt(why)?;
+                    failed = true;
+                    tracing::warn!(run = %self.writer.run, %why, "an append failed");
+                    let Some(appended) = self.came_through(lease).await? else {
+                        self.rest(&mut pause).await?;
+                        continue;
+                    };
+                    appended
+                }
+            };
+            match appended {
+                Appended::Fenced => return Err(Halt::Fenced),
+                Appended::Refused { .. } => {}
+                Appended::Done { inbox_gen } => {
+                    self.durable = self.state.head.seq;
+                    self.inbox_gen = self.inbox_gen.max(inbox_gen);
+                    self.inbox_noted = self.inbox_read;
+                    self.batch.clear();
+                    self.inner.watches.grown(self.writer.run);
+                }
+            }
+            return Ok(appended);
+        }
+    }
+
+    /// Whether a failed append was written all the same: the row's head says so, by number and hash.
+    async fn came_through(&self, lease: &[Guard]) -> Result<Option<Appended>, Halt> {
+        let (inner, run) = (self.inner.clone(), self.writer.run);
+        let Some(row) = self.patiently(|| inner.store.run(run)).await? else { return Ok(Some(Appended::Fenced)) };
+        if row.epoch != self.writer.epoch {
+            return Ok(Some(Appended::Fenced));
+        }
+        let released = lease.iter().any(|guard| matches!(guard, Guard::Suspend { .. } | Guard::Finish { .. }));
+        let ours = row.owner == Some(self.writer.owner);
+        let written = row.head == self.state.head && ours != released && (released || !self.batch.is_empty());
+        Ok(written.then_some(Appended::Done { inbox_gen: row.inbox_gen }))
+    }
+
+    /// Which failures of the store are worth another try; the others stop the run, or everything.
+    fn halt(&self, why: StoreError) -> Result<StoreError, Halt> {
+        match why {
+            StoreError::Stopped { .. } | StoreError::Locked { .. } => Err(Halt::Gone(why)),
+            StoreError::Full | StoreError::Database { .. } => Ok(why),
+            _ => Err(Halt::Blocked(format!("the store refuses it: {why}"))),
+        }
+    }
+
+    async fn rest(&self, pause: &mut Span) -> Result<(), Halt> {
+        self.inner.clock.sleep(*pause).await;
+        *pause = Span::from_micros(pause.micros() * 2).min(RETRY.1);
+        if self.local.fenced() { Err(Halt::Fenced) } else { Ok(()) }
+    }
+
+    /// Reads from the store, again and again while that may help.
+    async fn patiently<T, F>(&self, read: impl Fn() -> F) -> Result<T, Halt>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut pause = RETRY.0;
+        loop {
+            match read().await {
+                Ok(value) => return Ok(value),
+                Err(why) => {
+                    let why = self.halt(why)?;
+                    tracing::warn!(run = %self.writer.run, %why, "a read failed; it is tried again");
+                    self.rest(&mut pause).await?;
+                }
+            }
+        }
+    }
+
+    /// Reads and folds the journal, verifying its chain.
+    async fn load(&mut self) -> Result<(), Halt> {
+        let (inner, run, head) = (self.inner.clone(), self.writer.run, self.durable);
+        loop {
+            let after = self.state.head.seq;
+            let entries = self.patiently(|| inner.store.journal(run, after, PAGE)).await?;
+            self.state.fold(&entries)?;
+            #[cfg(feature = "faults")]
+            if self.inner.mutants.make(fault::RESEND_RECORDED) {
+                fault::forget_last_action(&mut self.state, &entries, self.writer.epoch);
+            }
+            if entries.len() < PAGE as usize {
+                break;
+            }
+        }
+        if self.state.head.seq != head {
+            return Err(Halt::Blocked(format!(
+                "its journal ends at entry {}, its row says {head}",
+                self.state.head.seq
+            )));
+        }
+        self.inbox_read = self.state.inbox_read;
+        self.inbox_noted = self.state.inbox_read;
+        Ok(())
+    }
+
+    async fn program(&self) -> Result<Arc<Program>, Halt> {
+        let Some(start) = &self.state.start else {
+            return Err(Halt::Blocked("its journal has no first entry".to_owned()));
+        };
+        let mut pause = RETRY.0;
+        loop {
+            let inner = &self.inner;
+            let why = match inner.programs.get(&*inner.store, &inner.natives, start.bundle, &start.workflow).await {
+                Ok(loaded) => {
+                    return match &loaded.missing {
+                        None => Ok(loaded.program.clone()),
+                        Some(name) => Err(Halt::Blocked(format!("a worker with the native function `{name}`"))),
+                    };
+                }
+                Err(NoProgram::Bundle) => format!("a worker with bundle {}", start.bundle.short()),
+                Err(NoProgram::Unreadable(why)) => {
+                    format!("a worker that can read bundle {}: {why}", start.bundle.short())
+                }
+                Err(NoProgram::Store(why)) => {
+                    self.halt(why)?;
+                    self.rest(&mut pause).await?;
+                    continue;
+                }
+            };
+            return Err(Halt::Blocked(why));
+        }
+    }
+}

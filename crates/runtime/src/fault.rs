@@ -1,0 +1,114 @@
+//! Known mistakes that the feature `faults` can switch on, so that every harness can prove that it would notice them.
+//!
+//! Without the feature each question is the constant `false`, and the branch behind it is gone.
+
+#[cfg(feature = "faults")]
+use std::collections::BTreeSet;
+
+/// A tool or a model is called before the append of its intent is acknowledged.
+pub(crate) const INTENT_AFTER_ACT: &str = "intent_after_act";
+/// Every sending of an intent has a key of its own.
+pub(crate) const KEY_PER_ATTEMPT: &str = "key_per_attempt";
+/// A worker whose lease may have ended goes on calling tools and models.
+pub(crate) const NO_SELF_FENCE: &str = "no_self_fence";
+/// After a resume, the last recorded action is done again.
+pub(crate) const RESEND_RECORDED: &str = "resend_recorded";
+/// A run is suspended without looking whether a message came meanwhile.
+pub(crate) const LOSE_SIGNAL: &str = "lose_signal";
+/// The clock is believed when it goes back.
+pub(crate) const TIMER_BACKWARD: &str = "timer_backward";
+/// What was decided but is not durable is forgotten at a suspend.
+pub(crate) const FORGET_PENDING_ON_SUSPEND: &str = "forget_pending_on_suspend";
+
+/// Every mistake that this crate can make on purpose, beside those of the store.
+pub const MUTANTS: [&str; 7] = [
+    INTENT_AFTER_ACT,
+    KEY_PER_ATTEMPT,
+    NO_SELF_FENCE,
+    RESEND_RECORDED,
+    LOSE_SIGNAL,
+    TIMER_BACKWARD,
+    FORGET_PENDING_ON_SUSPEND,
+];
+
+/// The mistakes switched on in one runtime: by its builder, or for the whole process by `SUREFOOT_MUTANT`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mutants {
+    #[cfg(feature = "faults")]
+    pub(crate) on: BTreeSet<Box<str>>,
+}
+
+impl Mutants {
+    /// Whether this mistake is to be made.
+    #[cfg(feature = "faults")]
+    pub(crate) fn make(&self, mutant: &str) -> bool {
+        self.on.contains(mutant) || store::fault::mutant(mutant)
+    }
+
+    /// Whether this mistake is to be made: never, without the feature `faults`.
+    #[cfg(not(feature = "faults"))]
+    #[inline(always)]
+    pub(crate) fn make(&self, _mutant: &str) -> bool {
+        false
+    }
+}
+
+/// Gives every open action a key of this attempt.
+#[cfg(feature = "faults")]
+pub(crate) fn key_per_attempt(state: &mut kernel::run::RunState) {
+    use kernel::{
+        ids::{IdempotencyKey, RunId, StepPath},
+        run::{Doing, Sequence},
+    };
+
+    fn change(run: RunId, steps: &mut Sequence) {
+        let Some(open) = steps.open.as_deref_mut() else { return };
+        match &mut open.doing {
+            Doing::Acting(acting) => {
+                acting.key = IdempotencyKey::derive(run, &StepPath::new(open.name.clone()), open.attempt);
+            }
+            Doing::Bodies(bodies) => bodies.open.values_mut().for_each(|body| change(run, &mut body.steps)),
+            _ => {}
+        }
+    }
+    for stage in &mut state.stages {
+        change(state.run, &mut stage.steps);
+    }
+}
+
+/// If the last step that is over was an action, makes it look open again.
+#[cfg(feature = "faults")]
+pub(crate) fn forget_last_action(
+    state: &mut kernel::run::RunState,
+    entries: &[kernel::journal::Entry],
+    epoch: u64,
+) -> Option<()> {
+    use kernel::{
+        journal::Event,
+        run::{Acting, Doing, Open},
+    };
+
+    let steps = &mut state.stages.last_mut()?.steps;
+    let quiet = steps.open.as_ref().is_none_or(|open| matches!(open.doing, Doing::Waiting { .. }));
+    let name = steps.last.clone().filter(|_| quiet)?;
+    let started = entries.iter().rev().find_map(|entry| match entry.event() {
+        Ok(Event::ActionStarted { step, attempt, proposal, verdict, key }) if step.as_str() == &*name => {
+            Some((attempt, Acting { proposal, verdict, key, epoch, open: true }))
+        }
+        _ => None,
+    });
+    let (attempt, acting) = started?;
+    state.values.remove(&name);
+    steps.over -= 1;
+    steps.open = Some(Box::new(Open {
+        name,
+        visit: 1,
+        attempt,
+        doing: Doing::Acting(Box::new(acting)),
+        failure: None,
+        answered: Vec::new(),
+        not_before: None,
+        model: None,
+    }));
+    Some(())
+}

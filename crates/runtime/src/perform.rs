@@ -1,0 +1,47 @@
+//! The only caller of the gateway: sends one request or one permit, and brings back an answer that the kernel can judge.
+
+use std::{future::Future, panic::AssertUnwindSafe};
+
+use futures_util::FutureExt;
+use gateway::{Gateway, Outcome, Reply};
+use kernel::{
+    context::ModelRequest,
+    governance::Permit,
+    journal::{Blob, Usage},
+    recovery::{Failure, FailureKind, Phase},
+    settle::Answer,
+};
+
+/// Asks a model once.
+pub(crate) async fn ask(gateway: &Gateway, request: &ModelRequest) -> Answer {
+    let reply = caught(gateway.ask(request)).await.unwrap_or_else(|| Reply {
+        answer: Err(panicked(FailureKind::ProviderError, &format!("the call of the model `{}`", request.model))),
+        usage: Usage::default(),
+        raw: None,
+    });
+    Answer::Model { attempt: request.attempt, answer: reply.answer, usage: reply.usage, raw: reply.raw.map(Blob::new) }
+}
+
+/// Lets a tool act once. The permit is spent.
+pub(crate) async fn call(gateway: &Gateway, permit: Permit) -> Answer {
+    let attempt = permit.attempt();
+    let action = format!("`{}.{}`", permit.tool(), permit.operation());
+    let outcome = caught(gateway.call(permit))
+        .await
+        .unwrap_or_else(|| Outcome { answer: Err(panicked(FailureKind::ToolError, &action)), raw: None });
+    Answer::Tool { attempt, answer: outcome.answer, raw: outcome.raw.map(Blob::new) }
+}
+
+/// What `future` gives, or `None` if it panicked. The gateway catches the panics of what others wrote; this catches its own.
+async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(future).catch_unwind().await.ok()
+}
+
+fn panicked(kind: FailureKind, what: &str) -> Failure {
+    Failure {
+        kind,
+        phase: Phase::MaybeSent,
+        detail: format!("{what} panicked: the process log says where"),
+        retry_after: None,
+    }
+}

@@ -1,0 +1,219 @@
+//! A store that falls silent: the process on it is as good as dead from then on, with its last append written or not.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use kernel::{
+    ids::{Digest, RunId, WorkerId},
+    journal::Entry,
+    values::{Span, Timestamp},
+};
+use store::{
+    Append, Appended, Beat, Claimed, Finding, Guard, LateResult, Message, NewRun, Posted, RunQuery, RunRow, Started,
+    Store, StoreError,
+};
+use tokio::sync::Notify;
+
+/// Where the store falls silent; appends are counted from 1, starts among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// This append is never written.
+    Before(u64),
+    /// This append is written, and nobody learns of it.
+    After(u64),
+    /// Never.
+    Never,
+}
+
+pub struct Cutting {
+    inner: Arc<dyn Store>,
+    cut: Cut,
+    appends: AtomicU64,
+    silent: AtomicBool,
+    fell_silent: Notify,
+    /// Heartbeats, joins and claims are not answered any more.
+    pub deaf: AtomicBool,
+    /// The next append panics.
+    pub panics: AtomicBool,
+    /// Comes right before the next suspend is written.
+    pub at_suspend: Mutex<Option<Message>>,
+}
+
+impl Cutting {
+    pub fn new(inner: Arc<dyn Store>, cut: Cut) -> Cutting {
+        Cutting {
+            inner,
+            cut,
+            appends: AtomicU64::new(0),
+            silent: AtomicBool::new(false),
+            fell_silent: Notify::new(),
+            deaf: AtomicBool::new(false),
+            panics: AtomicBool::new(false),
+            at_suspend: Mutex::default(),
+        }
+    }
+
+    /// Waits until the cut is reached.
+    pub async fn silence(&self) {
+        loop {
+            let fell_silent = self.fell_silent.notified();
+            tokio::pin!(fell_silent);
+            fell_silent.as_mut().enable();
+            if self.is_silent() {
+                return;
+            }
+            fell_silent.await;
+        }
+    }
+
+    async fn hear(&self) {
+        self.gate().await;
+        if self.deaf.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::SeqCst)
+    }
+
+    pub fn appends(&self) -> u64 {
+        self.appends.load(Ordering::SeqCst)
+    }
+
+    async fn never<T>(&self) -> T {
+        self.silent.store(true, Ordering::SeqCst);
+        self.fell_silent.notify_waiters();
+        std::future::pending().await
+    }
+
+    async fn gate(&self) {
+        if self.is_silent() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Counts one append; whether it is to be written, and whether that is to be told.
+    fn count(&self) -> (bool, bool) {
+        let nth = self.appends.fetch_add(1, Ordering::SeqCst) + 1;
+        match self.cut {
+            Cut::Before(at) if nth >= at => (false, false),
+            Cut::After(at) if nth == at => (true, false),
+            Cut::After(at) if nth > at => (false, false),
+            _ => (true, true),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Cutting {
+    async fn start(&self, run: NewRun) -> Result<Started, StoreError> {
+        self.gate().await;
+        let (write, tell) = self.count();
+        if !write {
+            return self.never().await;
+        }
+        let started = self.inner.start(run).await;
+        if tell { started } else { self.never().await }
+    }
+
+    async fn claim(&self, worker: WorkerId, limit: u32, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
+        self.hear().await;
+        self.inner.claim(worker, limit, now).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        self.gate().await;
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "as told");
+        if append.guards.iter().any(|guard| matches!(guard, Guard::Suspend { .. })) {
+            let message = self.at_suspend.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(message) = message {
+                self.inner.post(append.run, message, false).await?;
+            }
+        }
+        let (write, tell) = self.count();
+        if !write {
+            return self.never().await;
+        }
+        let appended = self.inner.append(append).await;
+        if tell { appended } else { self.never().await }
+    }
+
+    async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError> {
+        self.gate().await;
+        self.inner.post(run, message, pardon).await
+    }
+
+    async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {
+        self.gate().await;
+        self.inner.inbox(run, after).await
+    }
+
+    async fn journal(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.gate().await;
+        self.inner.journal(run, after, limit).await
+    }
+
+    async fn blob(&self, run: RunId, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.gate().await;
+        self.inner.blob(run, digest).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunRow>, StoreError> {
+        self.gate().await;
+        self.inner.run(run).await
+    }
+
+    async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError> {
+        self.inner.runs(query).await
+    }
+
+    async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError> {
+        self.inner.put_bundle(digest, bytes, now).await
+    }
+
+    async fn bundle(&self, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.inner.bundle(digest).await
+    }
+
+    async fn join(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<(), StoreError> {
+        self.hear().await;
+        self.inner.join(worker, lease, now).await
+    }
+
+    async fn beat(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<Beat, StoreError> {
+        self.hear().await;
+        self.inner.beat(worker, lease, now).await
+    }
+
+    async fn leave(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
+        self.gate().await;
+        self.inner.leave(worker, now).await
+    }
+
+    async fn reap(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.gate().await;
+        self.inner.reap(now).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.gate().await;
+        self.inner.next_due().await
+    }
+
+    async fn salvage(&self, late: LateResult) -> Result<(), StoreError> {
+        self.gate().await;
+        self.inner.salvage(late).await
+    }
+
+    async fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError> {
+        self.inner.late_results(run).await
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, StoreError> {
+        self.inner.check().await
+    }
+}

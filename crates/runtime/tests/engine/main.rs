@@ -1,0 +1,10 @@
+//! The engine in a world that crashes: fixed clock, scripted models, tools that count.
+
+mod acts;
+mod crash;
+mod cutting;
+#[cfg(feature = "faults")]
+mod mutants;
+mod pure;
+mod waits;
+mod world;
