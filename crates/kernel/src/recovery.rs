@@ -64,6 +64,8 @@ failure_kinds! {
     ToolTimeout = "tool_timeout",
     /// The tool could not be reached or failed.
     ToolError = "tool_error",
+    /// It may have been performed, and nobody can tell.
+    UnknownOutcome = "unknown_outcome",
     /// The verdict was deny.
     PermissionDenied = "permission_denied",
     /// A required item does not fit the context budget.
@@ -275,6 +277,8 @@ pub fn by_default(failure: &Failure) -> &'static [Recovery] {
         &[Recovery::Retry { times: 4, backoff: Backoff { base: Span::from_millis(200), exponential: true } }];
     const REPAIR: &[Recovery] = &[Recovery::Repair { times: 2 }];
     match (failure.kind, failure.phase) {
+        // Never guessed: a person looks, and resuming sends the same bytes with the same key.
+        (FailureKind::UnknownOutcome, _) => &[Recovery::Pause],
         // Every effect class that exists may be sent again: `read` changes nothing, `idempotent` carries the same key.
         (FailureKind::ToolError | FailureKind::ToolTimeout, _)
         | (

@@ -88,13 +88,11 @@ fn settle_here(
             Ok(with_raw(record, raw))
         }
         (Kind::Act(act), Answer::Tool { attempt, answer, raw }) => {
-            let waits = open.is_some_and(|open| {
+            let waits = |open: &&Open| {
                 open.attempt == *attempt && matches!(&open.doing, Doing::Acting(acting) if acting.open)
-            });
-            if !waits {
-                return Ok(None);
-            }
-            let record = act.settle(step, *attempt, answer.clone(), raw.as_ref().map(Blob::reference));
+            };
+            let Some(open) = open.filter(waits) else { return Ok(None) };
+            let record = act.settle(step, open, answer.clone(), raw.as_ref().map(Blob::reference));
             Ok(with_raw(record, raw))
         }
         (Kind::Native(native), Answer::Native { answer }) => Ok(Some(native.settle(step, answer.clone()))),

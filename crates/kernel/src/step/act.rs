@@ -95,10 +95,11 @@ impl Act {
     pub(crate) fn settle(
         &self,
         step: &StepPath,
-        attempt: u32,
+        open: &Open,
         answer: Result<Value, Failure>,
         raw: Option<BlobRef>,
     ) -> Record {
+        let answer = answer.map_err(|failure| self.doubted(open, failure));
         let checked = answer.and_then(|value| match &self.returns {
             Some(schema) => match schema.validate(&value) {
                 Ok(()) => Ok(value),
@@ -120,7 +121,24 @@ impl Act {
             Ok(value) => StepResult::Done(Held::hold(value, &mut blobs)),
             Err(failure) => StepResult::Failed(failure),
         };
+        let attempt = open.attempt;
         Record { event: Event::ActionFinished { step: step.clone(), attempt, result, raw }, blobs }
+    }
+
+    /// A rejection speaks for its own sending only: if an earlier one may have arrived, the outcome is unknown (the model
+    /// checker's "recorded failed, yet performed").
+    fn doubted(&self, open: &Open, failure: Failure) -> Failure {
+        let known = open.answered.iter().filter(|(before, _)| before.phase != Phase::MaybeSent).count();
+        let earlier = open.attempt.saturating_sub(1) as usize;
+        if self.effect == Effect::Read || failure.kind != FailureKind::ToolRejected || known >= earlier {
+            return failure;
+        }
+        Failure {
+            kind: FailureKind::UnknownOutcome,
+            phase: Phase::MaybeSent,
+            detail: format!("an earlier sending may have been performed; sending {} was rejected: {}", open.attempt, failure.detail),
+            retry_after: failure.retry_after,
+        }
     }
 }
 

@@ -458,9 +458,8 @@ impl<'a> Reading<'a> {
 }
 
 /// Failure kinds of later versions.
-const LATER_KINDS: [&str; 10] = [
+const LATER_KINDS: [&str; 8] = [
     "unknown_tool",
-    "unknown_outcome",
     "approval_rejected",
     "approval_expired",
     "budget_exceeded",
@@ -468,7 +467,6 @@ const LATER_KINDS: [&str; 10] = [
     "tool_changed",
     "deadline_exceeded",
     "input_invalid",
-    "no_evidence",
 ];
 
 /// Where bytes of a text stand, for files that are no YAML.

@@ -128,3 +128,18 @@ fn retries_end() {
         "#]],
     );
 }
+
+#[test]
+fn a_rejection_after_a_sending_that_may_have_arrived_is_unknown_and_waits_for_a_person() {
+    check(
+        SAVE,
+        r#"{"text": "hello"}"#,
+        "save#1: !tool_timeout maybe_sent\nsave#2: !tool_rejected\nsave: {\"id\": 7}\n> resume",
+        expect![""],
+    );
+}
+
+#[test]
+fn a_rejection_after_sendings_that_never_left_is_a_rejection() {
+    check(SAVE, r#"{"text": "hello"}"#, "save#1: !tool_error not_sent\nsave: !tool_rejected", expect![""]);
+}
