@@ -135,11 +135,31 @@ fn a_rejection_after_a_sending_that_may_have_arrived_is_unknown_and_waits_for_a_
         SAVE,
         r#"{"text": "hello"}"#,
         "save#1: !tool_timeout maybe_sent\nsave#2: !tool_rejected\nsave: {\"id\": 7}\n> resume",
-        expect![""],
+        expect![[r#"
+            1   run started: save
+            2   save: started box.put {"text":"hello"}
+            3   save: action failed, tool_timeout: as told
+            4   save: tried again at 2026-11-20T00:00:00.196Z
+            5   resume asked by ann
+            6   save: sent again, attempt 2
+            7   save: action failed, unknown_outcome: an earlier sending may have been performed; sending 2 was rejected: as told
+            8   save: paused until a person resumes
+        "#]],
     );
 }
 
 #[test]
 fn a_rejection_after_sendings_that_never_left_is_a_rejection() {
-    check(SAVE, r#"{"text": "hello"}"#, "save#1: !tool_error not_sent\nsave: !tool_rejected", expect![""]);
+    check(SAVE, r#"{"text": "hello"}"#, "save#1: !tool_error not_sent\nsave: !tool_rejected", expect![[r#"
+        1   run started: save
+        2   save: started box.put {"text":"hello"}
+        3   save: action failed, tool_error: as told
+        4   save: tried again at 2026-11-20T00:00:00.196Z
+        5   save: sent again, attempt 2
+        6   save: action failed, tool_rejected: as told
+        7   save: left for stage sorry
+        8   excuse: done {"text":"sorry"}
+        9   stage sorry done
+        10  run completed null
+    "#]]);
 }
