@@ -1,5 +1,7 @@
 //! Pages of `docs/` that are written from the code. `tests/tidy.rs` fails when one is stale.
 
+mod cli;
+
 use std::fmt::Write as _;
 
 use kernel::{
@@ -16,8 +18,12 @@ pub struct Page {
 }
 
 /// All of them.
-pub const PAGES: &[Page] =
-    &[Page { path: "docs/checks.md", write: checks }, Page { path: "docs/failures.md", write: failures }];
+pub const PAGES: &[Page] = &[
+    Page { path: "docs/checks.md", write: checks },
+    Page { path: "docs/cli.md", write: cli::page },
+    Page { path: "docs/errors.md", write: errors },
+    Page { path: "docs/failures.md", write: failures },
+];
 
 const HEADER: &str = "<!-- Generated: cargo run -p xtask -- generate. Edit the source instead. -->\n\n";
 
@@ -30,6 +36,24 @@ fn checks() -> String {
     for (id, title, explanation) in complaint::ALL {
         write!(page, "\n## {id}\n\n**{title}.** {explanation}\n").expect("a String takes every write");
     }
+    page
+}
+
+/// The exit codes of every command.
+fn errors() -> String {
+    let mut page = format!(
+        "{HEADER}# Exit codes and errors\n\n\
+         Every command ends with one of these. With `--json` an error is one object on standard error, and its kind is the name. The \
+         message names the thing; `hint` says what to try.\n\n\
+         | code | name | what it means |\n| --- | --- | --- |\n"
+    );
+    for (code, name, meaning) in surefoot::exit::ALL {
+        writeln!(page, "| {code} | `{name}` | {meaning} |").expect("a String takes every write");
+    }
+    page.push_str(
+        "\nWhat is wrong in a project's files has ids of its own: [checks](checks.md). Why a step of a run failed is said by its kind: \
+         [failure kinds](failures.md).\n",
+    );
     page
 }
 

@@ -38,7 +38,7 @@ pub enum ProjectError {
     /// The folder has no `surefoot.yaml`.
     #[error("{0} is no project: it has no surefoot.yaml")]
     NoProject(PathBuf),
-    /// What a link leads to may change without the project changing.
+    /// What a link goes to may change without the project changing.
     #[error("{0} is a symbolic link: a project holds its files itself")]
     Link(PathBuf),
     /// A pipe, a socket, a device.
