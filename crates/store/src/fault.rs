@@ -161,7 +161,7 @@ mod switches {
 
     /// Mutants of one store: none without the feature `faults`.
     #[derive(Clone, Debug, Default)]
-    pub struct Mutants;
+    pub struct Mutants(());
 
     impl Mutants {
         /// Whether this one is on: never.
@@ -173,7 +173,7 @@ mod switches {
 
     /// Points of one store: none without the feature `faults`.
     #[derive(Clone, Debug, Default)]
-    pub struct Points;
+    pub struct Points(());
 
     impl Points {
         /// See [`reach`].
