@@ -24,14 +24,22 @@ pub struct RunCheck<'a> {
     broken: bool,
     /// The last entry was the end of the run.
     ended: bool,
-    /// Actions started and not finished, by the journal: attempt and key.
-    open: BTreeMap<Arc<str>, (u32, Arc<str>)>,
-    /// Actions whose failure is recorded, by key: a recovery may send them again.
-    failed: BTreeMap<Arc<str>, Arc<str>>,
+    /// Actions started and not finished, by the journal.
+    open: BTreeMap<Arc<str>, Sent>,
+    /// Actions whose failure is recorded: a recovery may send them again.
+    failed: BTreeMap<Arc<str>, Sent>,
     named: BTreeSet<Digest>,
     messages: u64,
     findings: Vec<Finding>,
     more: usize,
+}
+
+/// An action as the journal tells it.
+struct Sent {
+    attempt: u32,
+    key: Arc<str>,
+    /// Tool and operation, `crm.save`.
+    action: String,
 }
 
 impl<'a> RunCheck<'a> {
@@ -102,22 +110,23 @@ impl<'a> RunCheck<'a> {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::ActionStarted { step, attempt, key, .. } => {
-                self.open.insert(step.as_str().into(), (attempt, key.as_str().into()));
+            Event::ActionStarted { step, attempt, key, proposal, .. } => {
+                let action = format!("{}.{}", proposal.tool, proposal.operation);
+                self.open.insert(step.as_str().into(), Sent { attempt, key: key.as_str().into(), action });
             }
             Event::ActionResent { step, attempt } => {
-                if let Some(open) = self.open.get_mut(step.as_str()) {
-                    open.0 = attempt;
-                } else if let Some((step, key)) = self.failed.remove_entry(step.as_str()) {
-                    self.open.insert(step, (attempt, key));
-                } else {
-                    self.find("open_action", format!("`{step}` is sent again and was never started"));
+                let again = self.failed.remove(step.as_str()).or_else(|| self.open.remove(step.as_str()));
+                match again {
+                    Some(sent) => {
+                        self.open.insert(step.as_str().into(), Sent { attempt, ..sent });
+                    }
+                    None => self.find("open_action", format!("`{step}` is sent again and was never started")),
                 }
             }
             Event::ActionFinished { step, result, .. } => {
                 let closed = self.open.remove_entry(step.as_str());
-                if let (Some((step, (_, key))), StepResult::Failed(_)) = (closed, result) {
-                    self.failed.insert(step, key);
+                if let (Some((step, sent)), StepResult::Failed(_)) = (closed, result) {
+                    self.failed.insert(step, sent);
                 }
             }
             Event::RunFinished { .. } => self.ended = true,
@@ -150,11 +159,10 @@ impl<'a> RunCheck<'a> {
         match self.open.remove(&row.step) {
             _ if self.broken => {}
             None => self.find("open_action", format!("row `{}` is open, its journal says it is not", row.step)),
-            Some((attempt, key)) if attempt != row.attempt || key != row.key => {
-                let (found, wanted) = ((row.attempt, &row.key), (attempt, &key));
+            Some(sent) if (sent.attempt, &*sent.key, &*sent.action) != (row.attempt, &*row.key, &*row.action) => {
                 let detail = format!(
-                    "row `{}` has attempt {} and key {}, its journal {} and {}",
-                    row.step, found.0, found.1, wanted.0, wanted.1
+                    "row `{}` is attempt {} of {} with key {}, by its journal {} of {} with key {}",
+                    row.step, row.attempt, row.action, row.key, sent.attempt, sent.action, sent.key
                 );
                 self.find("open_action", detail);
             }

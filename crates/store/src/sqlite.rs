@@ -163,6 +163,12 @@ impl SqliteStore {
         self.write(AskSettings).await
     }
 
+    /// Pretends that the disk ends after so many pages of 4 KiB, for harnesses.
+    #[cfg(feature = "faults")]
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        self.write(dispatch::LimitPages(pages)).await
+    }
+
     async fn write<O: Operation>(&self, operation: O) -> Result<O::Reply, StoreError> {
         let stopped = || StoreError::Stopped { detail: format!("its writer has ended, {} was not answered", O::VERB) };
         let (job, answer) = writer::job(operation);

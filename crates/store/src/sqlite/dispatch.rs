@@ -287,3 +287,17 @@ impl Operation for AskSettings {
         })
     }
 }
+
+/// Pretends that the disk is small.
+#[cfg(feature = "faults")]
+pub(super) struct LimitPages(pub u32);
+
+#[cfg(feature = "faults")]
+impl Operation for LimitPages {
+    type Reply = ();
+    const VERB: &'static str = "limit_pages";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<(), Failure> {
+        Ok(db.limit_pages(self.0)?)
+    }
+}

@@ -222,6 +222,12 @@ impl<'c> Db<'c> {
         self.conn.prepare_cached(sql)?.query_map(params, read)?.collect()
     }
 
+    /// Pretends that the disk ends after so many pages.
+    #[cfg(feature = "faults")]
+    pub fn limit_pages(&self, pages: u32) -> rusqlite::Result<()> {
+        self.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+    }
+
     /// A run that a statement should have found.
     pub fn missing(run: RunId) -> Failure {
         Failure::Refused(StoreError::NoRun { run })

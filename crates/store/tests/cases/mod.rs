@@ -143,6 +143,11 @@ impl Bed {
         Bed { store: Arc::new(store), _keep: Some(keep) }
     }
 
+    /// Over a store that the test holds together by itself.
+    pub fn over(store: Arc<dyn Store>) -> Bed {
+        Bed { store, _keep: None }
+    }
+
     /// Puts the bundle that all runs here name.
     pub async fn bundle(&self) -> Digest {
         let bytes: Arc<[u8]> = (*b"{}").into();

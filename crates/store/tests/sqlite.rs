@@ -1,0 +1,278 @@
+//! What only the embedded database promises: one process, restarts, clear refusals, and damage that is found.
+
+mod cases;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use cases::{Bed, Pen, at, blob_step, run_id, step_done, worker};
+use kernel::journal::{Blob, Entry};
+use store::{
+    Appended, Status, Store, StoreError,
+    fault::Points,
+    sqlite::{SqliteOptions, SqliteStore, newest_schema},
+};
+
+fn open(dir: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(dir, SqliteOptions::default())
+}
+
+fn refused(dir: &Path) -> StoreError {
+    match open(dir) {
+        Ok(_) => panic!("{} was opened", dir.display()),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test]
+async fn a_second_open_is_told_who_holds_the_directory() {
+    let keep = tempfile::tempdir().unwrap();
+    let dir = keep.path().join("data");
+    let first = open(&dir).unwrap();
+    let error = refused(&dir);
+    assert!(matches!(error, StoreError::Locked { .. }), "{error:?}");
+    assert_eq!(error.to_string(), format!("the data directory {} is in use by another process", dir.display()));
+    drop(first);
+    open(&dir).unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_by_number() {
+    let keep = tempfile::tempdir().unwrap();
+    drop(open(keep.path()).unwrap());
+    let known = newest_schema();
+    let conn = rusqlite::Connection::open(keep.path().join("surefoot.db")).unwrap();
+    let sql = "INSERT INTO refinery_schema_history SELECT version + 7, name, applied_on, checksum FROM refinery_schema_history";
+    conn.execute_batch(sql).unwrap();
+    drop(conn);
+    let error = refused(keep.path());
+    assert!(
+        matches!(error, StoreError::Newer { found, known: own, .. } if found == known + 7 && own == known),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_schema_that_was_changed_and_a_newer_format_are_refused() {
+    let keep = tempfile::tempdir().unwrap();
+    drop(open(keep.path()).unwrap());
+    let run = |sql: &str| {
+        rusqlite::Connection::open(keep.path().join("surefoot.db")).unwrap().execute_batch(sql).unwrap();
+    };
+    run("UPDATE meta SET value = '9' WHERE key = 'format'");
+    let error = refused(keep.path());
+    assert!(matches!(error, StoreError::Newer { found: 9, .. }), "{error:?}");
+    run("UPDATE meta SET value = '1' WHERE key = 'format'; UPDATE refinery_schema_history SET checksum = '1'");
+    let error = refused(keep.path());
+    assert!(matches!(error, StoreError::Unusable { .. }), "{error:?}");
+}
+
+#[test]
+fn what_cannot_be_a_data_directory_is_refused() {
+    let keep = tempfile::tempdir().unwrap();
+    let file = keep.path().join("file");
+    fs::write(&file, "x").unwrap();
+    for (path, why) in [
+        (file.clone(), "not a directory"),
+        (file.join("under"), "Not a directory"),
+        (keep.path().join("missing/parent"), "No such file"),
+    ] {
+        let error = refused(&path);
+        assert!(matches!(&error, StoreError::Unusable { detail, .. } if detail.contains(why)), "{error:?}");
+    }
+    let no_database = keep.path().join("text");
+    fs::create_dir(&no_database).unwrap();
+    fs::write(no_database.join("surefoot.db"), "this is no database, it is a text of some length".repeat(200)).unwrap();
+    let error = refused(&no_database);
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+}
+
+/// A store with runs in several states, and the pens of those that are owned.
+async fn filled(dir: &Path) -> Vec<Pen> {
+    let bed = Bed::over(Arc::new(open(dir).unwrap()));
+    let own = bed.join(1, 0).await;
+    let mut pens = Vec::new();
+    for number in 1..=6 {
+        let mut pen = bed.owned(number, own, 1).await;
+        let blob = Blob::new(vec![number as u8; 9000]);
+        let events: Vec<_> = (0..30 * number).map(|step| step_done(&format!("step{step}"))).collect();
+        bed.write(pen.append(&events, vec![]), &mut pen).await;
+        let mut append = pen.append(&[blob_step("report", &blob)], vec![]);
+        append.blobs.push(blob);
+        bed.write(append, &mut pen).await;
+        bed.write(pen.start_action("pay"), &mut pen).await;
+        bed.post(pen.run, "m1", "signal", 2).await;
+        pens.push(pen);
+    }
+    bed.queued(7, 3).await;
+    pens
+}
+
+#[tokio::test]
+async fn a_restart_finds_everything_and_releases_what_was_running() {
+    let keep = tempfile::tempdir().unwrap();
+    let pens = filled(keep.path()).await;
+    let bed = Bed::over(Arc::new(open(keep.path()).unwrap()));
+    bed.sound().await;
+    assert_eq!(bed.row(pens[0].run).await.status, Status::Running);
+    let own = bed.join(2, 10).await;
+    for pen in &pens {
+        let row = bed.row(pen.run).await;
+        assert_eq!((row.status, row.head, row.strikes, row.epoch), (Status::Queued, pen.head, 1, 2));
+        assert_eq!(bed.append(pen.append(&[step_done("late")], vec![])).await, Appended::Fenced);
+    }
+    assert_eq!(bed.claim(own, 100, 10).await.len(), 7);
+    bed.sound().await;
+}
+
+#[tokio::test]
+async fn a_failed_write_tells_everybody_and_the_next_start_reads_every_page() {
+    let keep = tempfile::tempdir().unwrap();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let heard = said.clone();
+    let options = SqliteOptions {
+        points: Points::parse("before_commit:3:eio"),
+        on_fatal: Box::new(move |detail| heard.lock().unwrap().push(detail)),
+        ..SqliteOptions::default()
+    };
+    let store = Arc::new(SqliteStore::open(keep.path(), options).unwrap());
+    let bed = Bed::over(store.clone());
+    bed.join(1, 0).await;
+    bed.bundle().await;
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.beat(worker(1), cases::LEASE, at(1)).await })
+        })
+        .collect();
+    for answer in waiting {
+        let error = answer.await.unwrap().unwrap_err();
+        assert!(matches!(error, StoreError::Stopped { .. }), "{error:?}");
+    }
+    assert!(matches!(store.reap(at(2)).await, Err(StoreError::Stopped { .. })));
+    drop((bed, store));
+    assert_eq!(*said.lock().unwrap(), ["an armed point made an input/output error before COMMIT"]);
+    assert!(keep.path().join("suspect").exists());
+    drop(open(keep.path()).unwrap());
+    assert!(!keep.path().join("suspect").exists(), "it was examined and found sound");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_only_what_does_not_fit() {
+    let keep = tempfile::tempdir().unwrap();
+    let own = worker(1);
+    let store = Arc::new(open(keep.path()).unwrap());
+    let bed = Bed::over(store.clone());
+    bed.join(1, 0).await;
+    let pens = [bed.owned(1, own, 1).await, bed.owned(2, own, 1).await, bed.owned(3, own, 1).await];
+    store.limit_pages(40).await.unwrap();
+    let large = |pen: &Pen| {
+        let blob = Blob::new(vec![7; 400_000]);
+        let mut append = pen.append(&[blob_step("report", &blob)], vec![]);
+        append.blobs.push(blob);
+        append
+    };
+    let appends =
+        [pens[0].append(&[step_done("a")], vec![]), large(&pens[1]), pens[2].append(&[step_done("c")], vec![])];
+    let heads: Vec<_> = appends.iter().map(|append| append.entries.last().map(Entry::head)).collect();
+    let hands: Vec<_> = appends
+        .into_iter()
+        .map(|append| {
+            let store = store.clone();
+            tokio::spawn(async move { store.append(append).await })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for hand in hands {
+        answers.push(hand.await.unwrap());
+    }
+    assert!(matches!(answers[0], Ok(Appended::Done { .. })), "{answers:?}");
+    assert!(matches!(answers[1], Err(StoreError::Full)), "{answers:?}");
+    assert!(matches!(answers[2], Ok(Appended::Done { .. })), "{answers:?}");
+    assert_eq!(Some(bed.row(pens[0].run).await.head), heads[0]);
+    assert_eq!(bed.row(pens[1].run).await.head, pens[1].head);
+    bed.sound().await;
+    store.limit_pages(1 << 30).await.unwrap();
+    let mut pen = pens[1];
+    bed.write(large(&pens[1]), &mut pen).await;
+    bed.sound().await;
+}
+
+/// What runs are made of: their journals and their blobs, as far as they can be read.
+async fn contents(store: &SqliteStore) -> Result<Vec<(Vec<Entry>, Vec<bool>)>, StoreError> {
+    let mut all = Vec::new();
+    for number in 1..=7 {
+        let journal = store.journal(run_id(number), 0, 10_000).await?;
+        let blob = Blob::new(vec![number as u8; 9000]);
+        let bytes = store.blob(run_id(number), blob.digest).await?;
+        all.push((journal, vec![bytes.as_ref() == Some(&blob.bytes)]));
+    }
+    Ok(all)
+}
+
+/// Flips one bit, opens, reads and checks. Gives whether it was noticed; it must be wherever the contents changed.
+async fn flip(template: &Path, place: usize, bit: u8, whole: &[(Vec<Entry>, Vec<bool>)]) -> bool {
+    let keep = tempfile::tempdir().unwrap();
+    let mut bytes = fs::read(template).unwrap();
+    bytes[place] ^= 1 << bit;
+    fs::write(keep.path().join("surefoot.db"), bytes).unwrap();
+    let options = SqliteOptions { on_fatal: Box::new(|_| {}), ..SqliteOptions::default() };
+    let store = match SqliteStore::open(keep.path(), options) {
+        Ok(store) => store,
+        Err(_) => return true,
+    };
+    let found = store.check().await.map_or(true, |findings| !findings.is_empty());
+    let changed = contents(&store).await.map_or(true, |contents| contents != whole);
+    assert!(found || !changed, "bit {bit} of byte {place} changed what is read, and nobody noticed");
+    found
+}
+
+async fn template() -> (tempfile::TempDir, PathBuf, Vec<(Vec<Entry>, Vec<bool>)>) {
+    let keep = tempfile::tempdir().unwrap();
+    filled(keep.path()).await;
+    let store = open(keep.path()).unwrap();
+    let whole = contents(&store).await.unwrap();
+    drop(store);
+    // The log is empty after a good end: the file is all there is.
+    let file = keep.path().join("surefoot.db");
+    assert!(fs::metadata(keep.path().join("surefoot.db-wal")).map_or(0, |log| log.len()) == 0);
+    (keep, file, whole)
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_an_entry_or_a_blob_is_found() {
+    let (_keep, file, whole) = template().await;
+    let bytes = fs::read(&file).unwrap();
+    let find = |wanted: &[u8]| bytes.windows(wanted.len()).position(|window| window == wanted).expect("it is kept");
+    let entry = &whole[2].0[40];
+    let body = find(entry.body.as_deref().unwrap());
+    let places = [
+        ("body", body),
+        ("end of body", body + entry.body.as_deref().unwrap().len() - 1),
+        ("digest", find(entry.digest.bytes())),
+        ("hash", find(entry.hash.bytes()) + 31),
+        ("head's hash", find(whole[0].0.last().unwrap().hash.bytes())),
+        ("blob", find(&[5; 2000]) + 1000),
+        ("open action", find(b"crm.save")),
+        ("bundle", find(b"{}")),
+    ];
+    for (what, place) in places {
+        assert!(flip(&file, place, 0, &whole).await, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_anywhere_is_found_or_changes_nothing_that_is_read() {
+    let (_keep, file, whole) = template().await;
+    let length = fs::metadata(&file).unwrap().len() as usize;
+    let mut noticed = 0;
+    for round in 0..150 {
+        // A fixed walk over the whole file, with a step that meets every part of a page.
+        let place = (round * 7919 * 13 + round * round) % length;
+        noticed += u32::from(flip(&file, place, (round % 8) as u8, &whole).await);
+    }
+    assert!(noticed > 50, "only {noticed} of 150 were noticed");
+}
