@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kernel::{
     ids::{Digest, RunId},
-    next,
-    values::Value,
+    next::{self, Starting},
+    values::{Timestamp, Value},
     workflow::bundle::Bundle,
 };
 use store::{Message, Posted, Started, Status, StoreError};
@@ -204,33 +204,43 @@ impl Runtime {
             next::start(&loaded.program, run, epoch, &start.input, now, salt)
                 .map_err(|complaints| RunError::InputInvalid { workflow: start.workflow.clone(), complaints })
         };
-        let starting = prepare(u64::from(self.local_worker()))?;
+        // A worker here with room starts the run and drives it on in one task: a caller that goes away leaves no run without an
+        // engine. Such a run is claimed by its start.
+        let local = inner.local().clone();
+        let seated = local.as_ref().and_then(|local| Some((local, local.seat(run)?)));
+        let starting = prepare(u64::from(seated.is_some()))?;
         if let Some(blob) = starting.blobs.iter().find(|blob| blob.bytes.len() > INPUT_BYTES) {
             return Err(RunError::TooLarge { what: "the input", bytes: blob.bytes.len(), most: INPUT_BYTES });
         }
-        // The worker starts the run and drives it on in one task: a caller that goes away leaves no run without an engine.
-        let local = inner.local().clone();
-        let handed = local.as_ref().and_then(|local| Some((local, local.seat(run)?)));
-        if starting.first.epoch == 1
-            && let Some((local, seat)) = handed
-        {
-            let new = Box::new(new_run(run, &start, &tenant, starting, Some(local.id), now));
-            let (reply, answer) = oneshot::channel();
-            if local.hand(Job::Start { new, seat, reply }) {
-                match answer.await {
-                    Ok(Ok(started)) => return self.started(run, &start, started),
-                    // It has lost its lease meanwhile, or ended: start the run for whoever comes.
-                    Ok(Err(StoreError::Misuse { .. })) | Err(_) => {}
-                    Ok(Err(why)) => return Err(RunError::store("start the run", why)),
-                }
+        let Some((local, seat)) = seated else { return self.queue(run, &start, &tenant, starting, now).await };
+        let new = Box::new(new_run(run, &start, &tenant, starting, Some(local.id), now));
+        let (reply, answer) = oneshot::channel();
+        if local.hand(Job::Start { new, seat, reply }) {
+            match answer.await {
+                Ok(Ok(started)) => return self.started(run, &start, started),
+                // It has lost its lease meanwhile, or ended: the run is for whoever comes.
+                Ok(Err(StoreError::Misuse { .. })) | Err(_) => {}
+                Ok(Err(why)) => return Err(RunError::store("start the run", why)),
             }
         }
-        let new = new_run(run, &start, &tenant, prepare(0)?, None, now);
-        let started = inner.store.start(new).await.map_err(|why| RunError::store("start the run", why))?;
-        if let Some(local) = &*inner.local() {
+        self.queue(run, &start, &tenant, prepare(0)?, now).await
+    }
+
+    /// Starts a run that no worker has yet. The same run may have been started a moment ago, by a worker that is gone.
+    async fn queue(
+        &self,
+        run: RunId,
+        start: &Start,
+        tenant: &Arc<str>,
+        starting: Starting,
+        now: Timestamp,
+    ) -> Result<StartedRun, RunError> {
+        let new = new_run(run, start, tenant, starting, None, now);
+        let started = self.inner.store.start(new).await.map_err(|why| RunError::store("start the run", why))?;
+        if let Some(local) = &*self.inner.local() {
             local.due_by(now);
         }
-        self.started(run, &start, started)
+        self.started(run, start, started)
     }
 
     fn started(&self, new: RunId, start: &Start, started: Started) -> Result<StartedRun, RunError> {
@@ -242,10 +252,6 @@ impl Runtime {
                 Err(RunError::KeyTaken { key, run })
             }
         }
-    }
-
-    fn local_worker(&self) -> bool {
-        self.inner.local().is_some()
     }
 
     /// Sends a signal. It is kept until a `wait` takes it, in whatever order the two come.

@@ -506,6 +506,9 @@ impl Engine {
                 Err(StoreError::Stopped { detail }) => return Left::Gone(StoreError::Stopped { detail }),
                 Err(why) => {
                     tracing::error!(run = %self.writer.run, %why, "cannot be released");
+                    if self.local.fenced() {
+                        return Left::Fenced;
+                    }
                     self.inner.clock.sleep(RETRY.1).await;
                 }
             }

@@ -333,7 +333,7 @@ impl Worker {
         let mut grace = None;
         let boot = loop {
             if local.fenced() {
-                break Boot::Dead;
+                break if grace.is_some() { Boot::Shutdown } else { Boot::Dead };
             }
             if local.leaving() && local.live().is_empty() {
                 break Boot::Shutdown;
@@ -354,7 +354,11 @@ impl Worker {
                         match left {
                             Ok(Left::Gone(why)) => return Err(RunError::store("go on", why)),
                             Ok(_) => {}
-                            Err(why) => tracing::error!(%why, "an engine ended badly"),
+                            // Its run is ours and has no engine: what this worker holds is given back.
+                            Err(why) => {
+                                tracing::error!(%why, "an engine ended badly; this worker begins anew");
+                                local.fence();
+                            }
                         }
                         next = engines.try_join_next();
                     }
@@ -365,7 +369,7 @@ impl Worker {
                     }
                 }
                 () = local.until(|local| local.fenced() || (local.leaving() && local.live().is_empty())) => {}
-                () = shutdown.as_mut(), if !local.leaving() => {
+                () = shutdown.as_mut(), if leave_by.is_none() => {
                     open.close();
                     local.enter(LEAVING);
                     // What was handed over and has no engine yet is given back: a start is answered elsewhere, a claim released.
@@ -504,14 +508,9 @@ async fn claim(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
         let now = inner.clock.now();
         let due = Timestamp::from_micros(local.due_us.load(Ordering::SeqCst));
         if due > now {
-            let pause = clock::left(now, due).min(POLL);
             tokio::select! {
                 () = local.wake.notified() => {}
-                () = inner.clock.sleep(pause) => {
-                    if pause == POLL {
-                        local.due_us.fetch_min(now.micros(), Ordering::SeqCst);
-                    }
-                }
+                () = inner.clock.sleep(clock::left(now, due).min(POLL)) => look_ahead(&inner, &local, now).await,
             }
             continue;
         }
@@ -548,13 +547,18 @@ async fn claim(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
             local.due_us.fetch_min(now.micros(), Ordering::SeqCst);
             continue;
         }
-        match inner.store.next_due().await {
-            Ok(Some(next)) => {
-                let next = if next <= now { now + HELD_BACK } else { next };
-                local.due_us.fetch_min(next.micros(), Ordering::SeqCst);
-            }
-            Ok(None) => {}
-            Err(why) => tracing::warn!(%why, "cannot see what is due next"),
+        // What is due and was not given is held back.
+        look_ahead(&inner, &local, now + HELD_BACK).await;
+    }
+}
+
+/// Asks when something is due, of which another process may not have told us; it is claimed at `earliest` then.
+async fn look_ahead(inner: &Inner, local: &Local, earliest: Timestamp) {
+    match inner.store.next_due().await {
+        Ok(Some(next)) => {
+            local.due_us.fetch_min(next.max(earliest).micros(), Ordering::SeqCst);
         }
+        Ok(None) => {}
+        Err(why) => tracing::warn!(%why, "cannot see what is due next"),
     }
 }

@@ -3,6 +3,7 @@
 mod acts;
 mod crash;
 mod cutting;
+mod embedded;
 #[cfg(feature = "faults")]
 mod mutants;
 mod pure;
