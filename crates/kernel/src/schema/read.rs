@@ -100,16 +100,18 @@ pub(super) fn schema(node: &Node) -> Result<Json, Vec<Complaint>> {
     let json = value.to_serde();
     let mut reader = Reader { root: &json, complaints };
     reader.schema(node, true);
-    if reader.complaints.is_empty() {
-        let meta = draft202012::meta::validator();
-        for error in meta.iter_errors(&json).take(8) {
-            let at = find(node, error.instance_path().as_str());
-            let mut messages = Vec::new();
-            super::say(&error, &mut messages, 0);
-            for message in messages {
-                let message = format!("this is no schema: {message}");
-                reader.complaints.push(Complaint::new("S001", &node.file, at, message));
-            }
+    let meta = draft202012::meta::validator();
+    for error in meta.iter_errors(&json).take(8) {
+        let at = find(node, error.instance_path().as_str());
+        // What has been said in better words is not said again.
+        if reader.complaints.as_slice().iter().any(|said| said.at == Some(at)) {
+            continue;
+        }
+        let mut messages = Vec::new();
+        super::say(&error, &mut messages, 0);
+        for message in messages {
+            let message = format!("this is no schema: {message}");
+            reader.complaints.push(Complaint::new("S001", &node.file, at, message));
         }
     }
     if reader.complaints.is_empty() {
