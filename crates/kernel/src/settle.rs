@@ -88,9 +88,8 @@ fn settle_here(
             Ok(with_raw(record, raw))
         }
         (Kind::Act(act), Answer::Tool { attempt, answer, raw }) => {
-            let waits = |open: &&Open| {
-                open.attempt == *attempt && matches!(&open.doing, Doing::Acting(acting) if acting.open)
-            };
+            let waits =
+                |open: &&Open| open.attempt == *attempt && matches!(&open.doing, Doing::Acting(acting) if acting.open);
             let Some(open) = open.filter(waits) else { return Ok(None) };
             let record = act.settle(step, open, answer.clone(), raw.as_ref().map(Blob::reference));
             Ok(with_raw(record, raw))

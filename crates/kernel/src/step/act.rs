@@ -136,7 +136,10 @@ impl Act {
         Failure {
             kind: FailureKind::UnknownOutcome,
             phase: Phase::MaybeSent,
-            detail: format!("an earlier sending may have been performed; sending {} was rejected: {}", open.attempt, failure.detail),
+            detail: format!(
+                "an earlier sending may have been performed; sending {} was rejected: {}",
+                open.attempt, failure.detail
+            ),
             retry_after: failure.retry_after,
         }
     }

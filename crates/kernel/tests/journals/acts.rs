@@ -150,7 +150,11 @@ fn a_rejection_after_a_sending_that_may_have_arrived_is_unknown_and_waits_for_a_
 
 #[test]
 fn a_rejection_after_sendings_that_never_left_is_a_rejection() {
-    check(SAVE, r#"{"text": "hello"}"#, "save#1: !tool_error not_sent\nsave: !tool_rejected", expect![[r#"
+    check(
+        SAVE,
+        r#"{"text": "hello"}"#,
+        "save#1: !tool_error not_sent\nsave: !tool_rejected",
+        expect![[r#"
         1   run started: save
         2   save: started box.put {"text":"hello"}
         3   save: action failed, tool_error: as told
@@ -161,5 +165,6 @@ fn a_rejection_after_sendings_that_never_left_is_a_rejection() {
         8   excuse: done {"text":"sorry"}
         9   stage sorry done
         10  run completed null
-    "#]]);
+    "#]],
+    );
 }
