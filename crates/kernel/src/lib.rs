@@ -21,7 +21,6 @@ pub mod context;
 pub mod expr;
 pub mod governance;
 pub mod ids;
-pub mod jcs;
 pub mod journal;
 pub mod next;
 pub mod recovery;

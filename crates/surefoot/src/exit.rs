@@ -15,6 +15,11 @@ macro_rules! exits {
                 match self { $(Exit::$name => $code,)* }
             }
 
+            /// What a process meant that ended with this number; a number that is not ours is a bug.
+            pub fn of(code: i32) -> Exit {
+                match code { $($code => Exit::$name,)* _ => Exit::Internal }
+            }
+
             /// The name in `--json` errors.
             pub fn name(self) -> &'static str {
                 match self { $(Exit::$name => $text,)* }

@@ -152,6 +152,13 @@ fn encode(line: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(line).expect("texts and numbers under texts are JSON: held by the types of the lines")
 }
 
+/// The blobs that the entries name, in the order in which they first do.
+pub fn named(entries: &[Entry]) -> Vec<Digest> {
+    let mut names = Names::default();
+    entries.iter().filter_map(|entry| entry.event().ok()).for_each(|event| names.of(&event));
+    names.list.into_iter().map(|reference| reference.digest).collect()
+}
+
 /// What a file that holds says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified {

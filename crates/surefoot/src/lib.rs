@@ -1,10 +1,20 @@
 //! The library that others embed, and what the binary `surefoot` is made of.
 
 pub mod cli;
+pub mod embed;
 pub mod error;
 pub mod exit;
 pub mod export;
 pub mod notebook;
 pub mod project;
 pub mod reach;
+pub mod report;
 pub mod story;
+
+pub use embed::{BuildError, Builder, Surefoot};
+pub use gateway::{
+    Provider, Reply,
+    tool::native::{Call, NativeTool},
+};
+pub use kernel::{values::Value, workflow::project::Sources};
+pub use runtime::{Ended, RunError, StartedRun};

@@ -105,12 +105,28 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Where it tells.
+    pub fn out(&self) -> &'a Out {
+        self.out
+    }
+
     /// Tells one durable entry.
     pub fn tell(&mut self, entry: &Entry, event: &Event) {
         self.know(entry, event);
         let elapsed_us = entry.at.micros() - self.started.unwrap_or(entry.at).micros();
+        let object = self.out.json.then(|| as_json(self.run, entry, event, elapsed_us));
+        self.line(elapsed_us, event, object.as_ref());
+    }
+
+    /// Tells an entry that another process has told: its number, its time since the start, and the object that it was.
+    pub fn show(&mut self, elapsed_us: i64, event: &Event, object: &serde_json::Value) {
+        self.under_way(event);
+        self.line(elapsed_us, event, Some(object));
+    }
+
+    fn line(&self, elapsed_us: i64, event: &Event, object: Option<&serde_json::Value>) {
         if self.out.json {
-            self.out.object(&as_json(self.run, entry, event, elapsed_us));
+            object.into_iter().for_each(|object| self.out.object(object));
         } else if !self.out.quiet {
             let (mark, style) = mark(event);
             let line = plain(&kernel::story::line(event));

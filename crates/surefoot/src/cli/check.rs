@@ -43,6 +43,24 @@ impl Check {
     }
 }
 
+/// The project in `folder`, or its complaints on standard error.
+pub(super) fn checked(scene: &Scene, folder: &Path) -> Result<(Sources, Project), CliError> {
+    let sources = project::read(folder, true)?;
+    let checked = kernel::workflow::project::check(&sources);
+    if let Some(project) = checked.project {
+        return Ok((sources, project));
+    }
+    if !scene.out.json {
+        for complaint in &checked.complaints {
+            scene.out.alarm(rendered(complaint, &sources));
+        }
+    }
+    let errors = errors(&checked.complaints);
+    let error =
+        CliError::new(Exit::Project, format!("the project {} has {}", folder.display(), count(errors, "error")));
+    Err(error.hint(format!("`surefoot check {}` says it again", folder.display())))
+}
+
 fn errors(complaints: &[Complaint]) -> u64 {
     complaints.iter().filter(|complaint| complaint.severity == Severity::Error).count() as u64
 }

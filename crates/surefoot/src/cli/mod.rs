@@ -2,11 +2,17 @@
 
 mod check;
 mod completions;
+mod crash;
+mod db;
+mod evidence;
 mod graph;
 mod init;
 pub(crate) mod out;
+mod run;
+mod runs;
+mod session;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, future::Future, path::PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use gateway::secret::Lookup;
@@ -48,6 +54,10 @@ enum Command {
     Init(init::Init),
     Check(check::Check),
     Graph(graph::Graph),
+    Run(run::Run),
+    Runs(runs::Runs),
+    Evidence(evidence::Evidence),
+    Db(db::Db),
     Completions(completions::Completions),
 }
 
@@ -80,6 +90,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>, environment: Lookup) -> i3
         Command::Init(command) => command.run(&scene),
         Command::Check(command) => command.run(&scene),
         Command::Graph(command) => command.run(&scene),
+        Command::Run(command) => command.run(&scene),
+        Command::Runs(command) => command.run(&scene),
+        Command::Evidence(command) => command.run(&scene),
+        Command::Db(command) => command.run(&scene),
         Command::Completions(command) => command.run(&scene),
     });
     match done {
@@ -118,8 +132,22 @@ fn start_log(filter: Option<String>) -> Result<(), CliError> {
     Ok(())
 }
 
+impl Scene {
+    /// Drives `work` to its end on a runtime of its own.
+    fn block_on<T>(&self, work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::io("the threads that do the work cannot be started", error))?;
+        let done = runtime.block_on(work);
+        // A tool that hangs must not keep the process.
+        runtime.shutdown_background();
+        done
+    }
+}
+
 /// Where the project is.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Folder {
     /// The project's folder
     #[arg(value_name = "FOLDER", default_value = ".")]

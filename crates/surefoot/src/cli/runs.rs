@@ -1,0 +1,118 @@
+mod export;
+mod ls;
+mod post;
+mod show;
+mod watch;
+mod why;
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::{Args, Subcommand};
+use kernel::{journal::Entry, run::RunState, workflow::Program};
+use store::{RunRow, Store, sqlite::SqliteStore};
+
+use super::{
+    Scene,
+    session::{self, Data},
+};
+use crate::{error::CliError, exit::Exit};
+
+/// Look at runs, and send them messages
+///
+/// A data directory belongs to one process at a time: while another `surefoot` uses it, these commands end with exit code 5.
+#[derive(Debug, Args)]
+pub(super) struct Runs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ls(ls::Ls),
+    Show(show::Show),
+    Why(why::Why),
+    Watch(watch::Watch),
+    Signal(post::Signal),
+    Pause(post::Pause),
+    Resume(post::Resume),
+    Cancel(post::Cancel),
+    Export(export::Export),
+}
+
+impl Runs {
+    pub(super) fn run(self, scene: &Scene) -> Result<Exit, CliError> {
+        scene.block_on(async {
+            match self.command {
+                Command::Ls(command) => command.run(scene).await,
+                Command::Show(command) => command.run(scene).await,
+                Command::Why(command) => command.run(scene).await,
+                Command::Watch(command) => command.run(scene).await,
+                Command::Signal(command) => command.run(scene).await,
+                Command::Pause(command) => command.run(scene).await,
+                Command::Resume(command) => command.run(scene).await,
+                Command::Cancel(command) => command.run(scene).await,
+                Command::Export(command) => command.run(scene).await,
+            }
+        })
+    }
+}
+
+/// Which run, and where its data are.
+#[derive(Debug, Args)]
+struct OneRun {
+    /// Its id, four or more characters of its beginning or end, or `last`
+    #[arg(value_name = "RUN")]
+    run: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Where the data are.
+#[derive(Debug, Args)]
+struct Place {
+    /// The project's folder
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    folder: PathBuf,
+    #[command(flatten)]
+    data: Data,
+}
+
+impl Place {
+    fn open(&self) -> Result<Arc<SqliteStore>, CliError> {
+        self.data.open_existing(&self.folder)
+    }
+
+    /// The folder and the data directory as they are typed after a command.
+    fn typed(&self) -> String {
+        let data = self.data.data.as_ref().map(|dir| format!(" --data {}", dir.display())).unwrap_or_default();
+        format!("{}{data}", session::typed(&self.folder))
+    }
+}
+
+/// A run as the store has it.
+struct Found {
+    store: Arc<SqliteStore>,
+    row: RunRow,
+    entries: Vec<Entry>,
+    state: RunState,
+    /// `None`: its bundle cannot be read by this version.
+    program: Option<Arc<Program>>,
+}
+
+impl OneRun {
+    /// Finds and reads the run.
+    async fn read(&self) -> Result<Found, CliError> {
+        let store = self.place.open()?;
+        let row = session::find_run(&*store, &self.run).await?;
+        let entries = session::journal(&*store, row.run).await?;
+        let mut state = RunState::new(row.run);
+        state.fold(&entries).map_err(|illegal| {
+            CliError::new(Exit::Unverified, format!("the journal of {} does not hold", row.run))
+                .caused_by(illegal)
+                .hint("`surefoot db check` reads everything and says what else is damaged")
+        })?;
+        let bundle = store.bundle(row.bundle).await?;
+        let program = bundle.and_then(|bytes| Program::load(&bytes, &row.workflow).ok());
+        Ok(Found { store, row, entries, state, program })
+    }
+}

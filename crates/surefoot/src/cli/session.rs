@@ -1,0 +1,375 @@
+//! What several commands do alike: find the data, open them, name a run, and drive runs until they rest.
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::{Args, ValueEnum};
+use kernel::{
+    ids::RunId,
+    journal::Entry,
+    values::{Span, Timestamp},
+};
+use runtime::{Clock as _, Ended, RunError, SystemClock};
+use store::{
+    RunQuery, RunRow, Status, Store, StoreError,
+    sqlite::{SqliteOptions, SqliteStore},
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::{
+    embed::{BuildError, Surefoot},
+    error::CliError,
+    exit::Exit,
+    story::Story,
+};
+
+/// The data directory's name within a project.
+const DATA: &str = ".surefoot";
+
+/// Where the data are.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Data {
+    /// The data directory [default: .surefoot in the project's folder]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+impl Data {
+    /// The directory: as named, or the project's own.
+    pub(super) fn dir(&self, folder: &Path) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| folder.join(DATA))
+    }
+
+    /// Opens data that must exist already: a command that only asks makes nothing.
+    pub(super) fn open_existing(&self, folder: &Path) -> Result<Arc<SqliteStore>, CliError> {
+        let dir = self.dir(folder);
+        if !dir.is_dir() {
+            let error = CliError::not_found(format!("there are no data in {}", dir.display()));
+            return Err(error.hint("name the project's folder or `--data DIR`; `surefoot run` makes them"));
+        }
+        Ok(Arc::new(SqliteStore::open(&dir, SqliteOptions::default())?))
+    }
+}
+
+/// Reads the whole journal of a run.
+pub(super) async fn journal(store: &dyn Store, run: RunId) -> Result<Vec<Entry>, StoreError> {
+    const PAGE: u32 = 1000;
+    let mut entries: Vec<Entry> = Vec::new();
+    loop {
+        let page = store.journal(run, entries.last().map_or(0, |entry| entry.seq), PAGE).await?;
+        let last = page.len() < PAGE as usize;
+        entries.extend(page);
+        if last {
+            return Ok(entries);
+        }
+    }
+}
+
+/// Finds a run by what a person types: its id, the beginning or end of it, or `last`.
+pub(super) async fn find_run(store: &dyn Store, text: &str) -> Result<RunRow, CliError> {
+    if let Ok(run) = text.parse::<RunId>() {
+        return store.run(run).await?.ok_or_else(|| StoreError::NoRun { run }.into());
+    }
+    let mut query = RunQuery { limit: 500, ..RunQuery::default() };
+    let mut found: Vec<RunRow> = Vec::new();
+    let long_enough = text.strip_prefix("run_").unwrap_or(text).len() >= 4;
+    loop {
+        let page = store.runs(query.clone()).await?;
+        let Some(last) = page.last().map(|row| row.run) else { break };
+        if text == "last" {
+            return page.into_iter().next().ok_or_else(|| CliError::internal("a page with a last row has a first"));
+        }
+        query.before = Some(last);
+        let fits = |row: &RunRow| {
+            let id = row.run.to_string();
+            long_enough
+                && (id.starts_with(text) || id.ends_with(text) || id.trim_start_matches("run_").starts_with(text))
+        };
+        found.extend(page.into_iter().filter(fits));
+        if found.len() > 1 {
+            break;
+        }
+    }
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => {
+            let error = CliError::not_found(format!("there is no run `{text}`"));
+            Err(error.hint("`surefoot runs ls` lists them; give an id, four or more characters of its end, or `last`"))
+        }
+        _ => {
+            Err(CliError::not_found(format!("`{text}` fits several runs")).hint("give more of its id, best of its end"))
+        }
+    }
+}
+
+/// Runs that are not over, oldest first, at most `limit`.
+pub(super) async fn unfinished(store: &dyn Store, limit: usize) -> Result<Vec<RunRow>, StoreError> {
+    let status = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
+    let mut query = RunQuery { status, limit: 500, ..RunQuery::default() };
+    let mut rows: Vec<RunRow> = Vec::new();
+    while rows.len() < limit {
+        let page = store.runs(query.clone()).await?;
+        let Some(last) = page.last() else { break };
+        query.before = Some(last.run);
+        rows.extend(page);
+    }
+    rows.truncate(limit);
+    rows.reverse();
+    Ok(rows)
+}
+
+/// Whether to stay with a run that only waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Detach {
+    /// Leave when it waits for a person, a signal, or longer than a minute
+    #[default]
+    Auto,
+    /// Leave as soon as it waits
+    Yes,
+    /// Stay until it is over
+    No,
+}
+
+/// A wait up to this long is waited for.
+const SHORT: Span = Span::from_millis(60_000);
+
+/// How a run was left.
+pub(super) enum Rest {
+    /// It is over.
+    Ended(Box<Ended>),
+    /// It waits, is paused, blocked or quarantined.
+    Waits(Box<RunRow>),
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// A worker of this process.
+pub(super) struct Driver {
+    surefoot: Surefoot,
+    stop: Option<oneshot::Sender<()>>,
+    worker: JoinHandle<Result<(), RunError>>,
+    clock: SystemClock,
+}
+
+impl Driver {
+    pub(super) fn begin(surefoot: &Surefoot) -> Driver {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let worker = surefoot.clone();
+        let worker = tokio::spawn(async move {
+            let shutdown = async {
+                // Sent, or the driver is gone: both mean the same.
+                let _ = stopped.await;
+            };
+            worker.serve(shutdown).await
+        });
+        Driver { surefoot: surefoot.clone(), stop: Some(stop), worker, clock: SystemClock::new() }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Tells the run of `story` until it is over or rests. Entries up to `known` are taken into account and not told. When
+    /// `tripped` is ready, what is durable is told and the future never ends: the process is about to be killed.
+    pub(super) async fn follow(
+        &mut self,
+        story: &mut Story<'_>,
+        known: u64,
+        detach: Detach,
+        tripped: impl Future<Output = String>,
+    ) -> Result<Rest, CliError> {
+        let run = story.state.run;
+        let runtime = self.surefoot.runtime().clone();
+        let store = runtime.store().clone();
+        let mut entries = runtime.entries(run);
+        let interrupted = interrupted();
+        tokio::pin!(tripped, interrupted);
+        loop {
+            tokio::select! {
+                biased;
+                what = &mut tripped => {
+                    let told = story.state.head.seq;
+                    for entry in journal(&*store, run).await?.iter().filter(|entry| entry.seq > told) {
+                        if let Ok(event) = entry.event() {
+                            story.tell(entry, &event);
+                        }
+                    }
+                    story.out().text(what);
+                    std::future::pending::<()>().await;
+                }
+                entry = entries.next() => match entry? {
+                    Some((entry, event)) if entry.seq <= known => story.know(&entry, &event),
+                    Some((entry, event)) => story.tell(&entry, &event),
+                    None => {
+                        story.still();
+                        return Ok(Rest::Ended(Box::new(runtime.finished(run).await?)));
+                    }
+                },
+                () = &mut interrupted => {
+                    story.still();
+                    return Ok(Rest::Interrupted);
+                }
+                ended = &mut self.worker => {
+                    story.still();
+                    return Err(worker_ended(ended));
+                }
+                () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {
+                    let Some(row) = store.run(run).await? else { continue };
+                    if row.head.seq == story.state.head.seq && rests(&row, detach, self.now()) {
+                        story.still();
+                        return Ok(Rest::Waits(Box::new(row)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until each of `runs` is over or rests; gives their rows.
+    pub(super) async fn settle(&mut self, runs: &[RunId], detach: Detach) -> Result<Option<Vec<RunRow>>, CliError> {
+        let store = self.surefoot.runtime().store().clone();
+        let (mut rows, mut open) = (Vec::new(), runs.to_vec());
+        let interrupted = interrupted();
+        tokio::pin!(interrupted);
+        loop {
+            let mut still = Vec::new();
+            for run in open {
+                match store.run(run).await? {
+                    Some(row) if row.status.is_final() || rests(&row, detach, self.now()) => rows.push(row),
+                    Some(_) => still.push(run),
+                    None => {}
+                }
+            }
+            open = still;
+            if open.is_empty() {
+                return Ok(Some(rows));
+            }
+            tokio::select! {
+                () = &mut interrupted => return Ok(None),
+                ended = &mut self.worker => return Err(worker_ended(ended)),
+                () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
+            }
+        }
+    }
+
+    /// Leaves in good order: calls that are open get a while to answer.
+    pub(super) async fn end(mut self) -> Result<(), CliError> {
+        if let Some(stop) = self.stop.take() {
+            // Nobody listens any more: the worker has ended already.
+            let _ = stop.send(());
+        }
+        match self.worker.await {
+            Ok(ended) => Ok(ended?),
+            Err(error) => Err(CliError::internal("the worker panicked").caused_by(error)),
+        }
+    }
+}
+
+fn worker_ended(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> CliError {
+    match ended {
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(())) => CliError::internal("the worker ended before the run"),
+        Err(error) => CliError::internal("the worker panicked").caused_by(error),
+    }
+}
+
+/// Whether a run goes on without a person or a long time.
+fn rests(row: &RunRow, detach: Detach, now: Timestamp) -> bool {
+    match row.status {
+        Status::Queued | Status::Running => false,
+        Status::Waiting if row.inbox_gen > row.inbox_read => false,
+        Status::Waiting => match detach {
+            Detach::No => false,
+            Detach::Yes => row.wake_at.is_none_or(|at| at > now),
+            Detach::Auto => row.wake_at.is_none_or(|at| at > now + SHORT),
+        },
+        Status::Paused if row.inbox_gen > row.inbox_read => false,
+        Status::Paused | Status::Blocked | Status::Quarantined => detach != Detach::No,
+        Status::Completed | Status::Failed | Status::Cancelled => true,
+    }
+}
+
+/// Ready at Ctrl-C or when the system asks the process to end.
+pub(super) async fn interrupted() {
+    let ctrl_c = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending::<()>().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = ctrl_c => {}
+        () = terminated => {}
+    }
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> CliError {
+        let hint = error.hint();
+        let kind = match &error {
+            RunError::NoRun { .. } | RunError::BundleMissing { .. } => Exit::NotFound,
+            RunError::InputInvalid { .. }
+            | RunError::TooLarge { .. }
+            | RunError::KeyTaken { .. }
+            | RunError::Over { .. } => Exit::Usage,
+            RunError::Crowded { .. } => Exit::Unfinished,
+            RunError::BundleUnreadable { .. } => Exit::Project,
+            RunError::Journal { .. } => Exit::Unverified,
+            RunError::Store { .. } => Exit::Disk,
+        };
+        let made = match error {
+            RunError::Store { doing, source } => {
+                let inner = CliError::from(source);
+                CliError { message: format!("cannot {doing}: {}", inner.message), ..inner }
+            }
+            error => CliError::new(kind, error.to_string()),
+        };
+        hint.into_iter().fold(made, CliError::hint)
+    }
+}
+
+impl From<BuildError> for CliError {
+    fn from(error: BuildError) -> CliError {
+        match error {
+            BuildError::Read(error) => error.into(),
+            BuildError::Store(error) => error.into(),
+            BuildError::Reach(error) => {
+                let new = CliError::new(Exit::Project, error.to_string());
+                match std::error::Error::source(&error).map(ToString::to_string) {
+                    Some(cause) => CliError { message: format!("{}: {cause}", new.message), ..new },
+                    None => new,
+                }
+            }
+            error @ (BuildError::Complaints { .. } | BuildError::NoProject) => {
+                CliError::new(Exit::Project, error.to_string())
+            }
+        }
+    }
+}
+
+/// The words for a run that rests: what it waits for, and until when.
+pub(super) fn waits(row: &RunRow) -> String {
+    let what = row.waits_for.as_deref().unwrap_or("nothing that is known");
+    let until = row.wake_at.map(|at| format!(", until {at}")).unwrap_or_default();
+    match row.status {
+        Status::Waiting => format!("waits for {what}{until}"),
+        status => format!("{}: {what}{until}", status.as_str()),
+    }
+}
+
+/// A folder as it is typed after a command: nothing for the current one.
+pub(super) fn typed(folder: &Path) -> String {
+    if folder == Path::new(".") { String::new() } else { format!(" {}", folder.display()) }
+}

@@ -1,0 +1,281 @@
+//! The builder for those who embed Surefoot in a program of their own.
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use gateway::{Provider, secret::Lookup, tool::native::NativeTool};
+use kernel::{
+    complaint::{Complaint, Severity},
+    ids::RunId,
+    values::Value,
+    workflow::project::{self as kernel_project, Project, Sources},
+};
+use runtime::{Config, Ended, Posted, RunError, Runtime, Start, StartedRun};
+use store::{
+    Store, StoreError,
+    memory::MemoryStore,
+    sqlite::{SqliteOptions, SqliteStore},
+};
+use tokio::sync::OnceCell;
+
+use crate::{
+    project::{self, ProjectError},
+    reach::{Reach, ReachError, Surroundings},
+};
+
+/// Why a [`Builder`] gives no [`Surefoot`].
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Neither a folder nor sources were given.
+    #[error("no project was given: call `project` or `sources`")]
+    NoProject,
+    /// The folder cannot be read.
+    #[error(transparent)]
+    Read(#[from] ProjectError),
+    /// The project has errors.
+    #[error("the project has errors: {}", .complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Complaints {
+        /// Errors and warnings, by file and place.
+        complaints: Vec<Complaint>,
+    },
+    /// A tool or model cannot be set up.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// The data directory cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A project, where its runs are kept, and what it reaches: everything at hand to run it. Cheap to clone.
+#[derive(Clone)]
+pub struct Surefoot {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    runtime: Runtime,
+    project: Project,
+    sources: Sources,
+    complaints: Vec<Complaint>,
+    deployed: OnceCell<()>,
+}
+
+type Native = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;
+type Wrap = Box<dyn FnOnce(Reach) -> Reach>;
+
+/// Puts a [`Surefoot`] together.
+#[must_use]
+pub struct Builder {
+    store: Option<Arc<dyn Store>>,
+    data_dir: Option<PathBuf>,
+    sources: Option<Result<Sources, ProjectError>>,
+    around: Surroundings,
+    natives: Vec<(Arc<str>, Native)>,
+    config: Config,
+    wrap: Wrap,
+}
+
+impl Surefoot {
+    /// Begins with nothing: a project is needed; without a store or a data directory, runs are kept in memory and end with the
+    /// process.
+    pub fn builder() -> Builder {
+        Builder {
+            store: None,
+            data_dir: None,
+            sources: None,
+            around: Surroundings::new(Arc::new(|_: &str| None)),
+            natives: Vec::new(),
+            config: Config::default(),
+            wrap: Box::new(|reach| reach),
+        }
+    }
+
+    /// What `check` has to say about the project: warnings, for errors give no `Surefoot`.
+    pub fn check(&self) -> &[Complaint] {
+        &self.inner.complaints
+    }
+
+    /// The project.
+    pub fn project(&self) -> &Project {
+        &self.inner.project
+    }
+
+    /// Its files.
+    pub fn sources(&self) -> &Sources {
+        &self.inner.sources
+    }
+
+    /// What starts runs, sends them messages and drives them, with everything that this type leaves out.
+    pub fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
+    }
+
+    /// Starts a run. When this returns, the run is durable; something must [`Surefoot::serve`] it.
+    ///
+    /// # Errors
+    /// See [`Runtime::start`].
+    pub async fn start(&self, workflow: &str, input: Value) -> Result<StartedRun, RunError> {
+        self.start_once(workflow, input, None).await
+    }
+
+    /// Like [`Surefoot::start`]: the same key with the same input starts one run, however often it is asked for.
+    ///
+    /// # Errors
+    /// See [`Runtime::start`].
+    pub async fn start_once(&self, workflow: &str, input: Value, key: Option<&str>) -> Result<StartedRun, RunError> {
+        self.deploy().await?;
+        let start = Start {
+            bundle: self.inner.project.bundle.digest,
+            workflow: workflow.into(),
+            input,
+            key: key.map(Into::into),
+            tenant: None,
+        };
+        self.inner.runtime.start(start).await
+    }
+
+    /// Puts the project's bundle into the store, once.
+    ///
+    /// # Errors
+    /// See [`Runtime::deploy`].
+    pub async fn deploy(&self) -> Result<(), RunError> {
+        let deploy = || self.inner.runtime.deploy(&self.inner.project.bundle);
+        self.inner.deployed.get_or_try_init(deploy).await.copied()
+    }
+
+    /// Sends a signal to a run. When this returns, the signal is durable; it is kept until the run waits for it.
+    ///
+    /// # Errors
+    /// See [`Runtime::signal`].
+    pub async fn signal(&self, run: RunId, name: &str, body: Value) -> Result<Posted, RunError> {
+        self.inner.runtime.signal(run, name, body, None, "program").await
+    }
+
+    /// Drives runs until `shutdown`: new ones, and what an earlier process left unfinished.
+    ///
+    /// # Errors
+    /// See [`runtime::Worker::run`].
+    pub async fn serve(&self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        self.inner.runtime.worker().run(shutdown).await
+    }
+
+    /// Starts a run and waits until it is over, driving it meanwhile: for tests and small programs. A program that has many runs
+    /// calls [`Surefoot::serve`] once and [`Surefoot::start`] often.
+    ///
+    /// # Errors
+    /// As [`Surefoot::start`] and [`Surefoot::serve`].
+    pub async fn run_to_end(&self, workflow: &str, input: Value) -> Result<Ended, RunError> {
+        let run = self.start(workflow, input).await?.run;
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let ended = async {
+            let ended = self.inner.runtime.finished(run).await;
+            // The worker may have ended by itself, with an error that counts more.
+            let _ = stop.send(());
+            ended
+        };
+        let shutdown = async {
+            // Dropped or sent: the run is over.
+            let _ = stopped.await;
+        };
+        let (_, ended) = tokio::try_join!(self.serve(shutdown), ended)?;
+        Ok(ended)
+    }
+}
+
+impl Builder {
+    /// Keeps runs there.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Builder {
+        self.store = Some(store);
+        self
+    }
+
+    /// Keeps runs in the embedded database of that directory, which this process must have for itself.
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Builder {
+        self.data_dir = Some(dir.into());
+        self
+    }
+
+    /// The project in `folder`.
+    pub fn project(mut self, folder: impl AsRef<Path>) -> Builder {
+        let folder = folder.as_ref();
+        self.sources = Some(project::read(folder, true));
+        self.around = self.around.in_folder(folder);
+        self
+    }
+
+    /// A project whose files are at hand already, such as those compiled into the program.
+    pub fn sources(mut self, sources: Sources) -> Builder {
+        self.sources = Some(Ok(sources));
+        self
+    }
+
+    /// Registers a pure function `name@version` for `native:` steps: the same for the same, nothing outside, soon done.
+    pub fn native(
+        mut self,
+        name: impl Into<Arc<str>>,
+        function: impl Fn(Value) -> Result<Value, String> + Send + Sync + 'static,
+    ) -> Builder {
+        self.natives.push((name.into(), Arc::new(function)));
+        self
+    }
+
+    /// Registers a tool for a tool file that says `native: true`: a [`NativeTool`], or a closure
+    /// `|call: Call| async move { … }`.
+    pub fn tool(mut self, name: impl Into<Arc<str>>, tool: impl NativeTool + 'static) -> Builder {
+        self.around.tools.insert(name.into(), Arc::new(tool));
+        self
+    }
+
+    /// Lets `provider` answer for a model of the project, also in the place of a scripted one.
+    pub fn provider(mut self, model: impl Into<Arc<str>>, provider: impl Provider + 'static) -> Builder {
+        self.around.providers.insert(model.into(), Arc::new(provider));
+        self
+    }
+
+    /// How variables are looked up: for `=env.NAME` in tool files and for secrets. Without it there are none.
+    pub fn environment(mut self, environment: Lookup) -> Builder {
+        let Surroundings { folder, tools, providers, .. } = self.around;
+        self.around = Surroundings { folder, tools, providers, ..Surroundings::new(environment) };
+        self
+    }
+
+    /// Other limits than the default ones.
+    pub fn config(mut self, config: Config) -> Builder {
+        self.config = config;
+        self
+    }
+
+    /// Puts something between the engine and what it reaches: for harnesses.
+    pub(crate) fn wrap(mut self, wrap: impl FnOnce(Reach) -> Reach + 'static) -> Builder {
+        self.wrap = Box::new(wrap);
+        self
+    }
+
+    /// Done: reads, checks and compiles the project, and opens the store.
+    ///
+    /// # Errors
+    /// [`BuildError`]: nothing was started.
+    pub fn build(self) -> Result<Surefoot, BuildError> {
+        let sources = self.sources.ok_or(BuildError::NoProject)??;
+        let checked = kernel_project::check(&sources);
+        let complaints = checked.complaints;
+        let Some(project) = checked.project else { return Err(BuildError::Complaints { complaints }) };
+        debug_assert!(complaints.iter().all(|complaint| complaint.severity == Severity::Warning));
+        let reach = (self.wrap)(Reach::new(&sources, &project, &self.around)?);
+        let store: Arc<dyn Store> = match (self.store, self.data_dir) {
+            (Some(store), _) => store,
+            (None, Some(dir)) => Arc::new(SqliteStore::open(&dir, SqliteOptions::default())?),
+            (None, None) => Arc::new(MemoryStore::new()),
+        };
+        let mut builder = Runtime::builder(store).gateway(reach.gateway()).config(self.config);
+        for (name, function) in self.natives {
+            builder = builder.native(name, move |value| function(value));
+        }
+        let runtime = builder.build();
+        let inner = Inner { runtime, project, sources, complaints, deployed: OnceCell::new() };
+        Ok(Surefoot { inner: Arc::new(inner) })
+    }
+}

@@ -1,0 +1,239 @@
+//! How a run stands, as a person asks it: what is done, what is being done, what comes next, for whom it waits, what may be tried
+//! again and why. A fold of its journal, read together with its program.
+
+use std::sync::Arc;
+
+use kernel::{
+    ids::StepPath,
+    journal::{Entry, Event, StepResult},
+    recovery::{Failure, Response},
+    run::{Doing, Open, RunState, Sequence},
+    story,
+    values::Timestamp,
+    workflow::Program,
+};
+use serde::Serialize;
+
+use crate::story::{Tally, completes, step_of};
+
+/// How a run stands.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Steps that are recorded, in the order in which they were.
+    pub done: Vec<Done>,
+    /// Steps that are open.
+    pub doing: Vec<Now>,
+    /// Names of steps and stages that follow, as far as no decision changes it.
+    pub next: Vec<String>,
+    /// Signals that arrived and that no step has taken yet.
+    pub kept_signals: Vec<Arc<str>>,
+    /// A person or a recovery paused it.
+    pub paused: bool,
+    /// A person asked it to end.
+    pub cancelling: bool,
+    /// Failures met, and what was done about each.
+    pub failures: Vec<Met>,
+    /// Why it failed.
+    pub failed: Option<Failure>,
+    /// What was counted.
+    #[serde(skip)]
+    pub tally: Tally,
+    /// The first entry's time.
+    pub started: Option<Timestamp>,
+    /// The last entry's time.
+    pub last: Option<Timestamp>,
+}
+
+/// A recorded step.
+#[derive(Clone, Debug, Serialize)]
+pub struct Done {
+    /// The entry that records it.
+    pub seq: u64,
+    /// Which.
+    pub step: StepPath,
+    /// What it gave, cut to a line.
+    pub gave: String,
+}
+
+/// An open step.
+#[derive(Clone, Debug, Serialize)]
+pub struct Now {
+    /// Which.
+    pub step: StepPath,
+    /// What is under way, in words.
+    pub what: String,
+    /// What happens to it after a crash, or when it is tried again, and why.
+    pub again: Option<String>,
+}
+
+/// A failure and what was done about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Met {
+    /// The entry that records it.
+    pub seq: u64,
+    /// Which step.
+    pub step: StepPath,
+    /// What went wrong.
+    pub failure: String,
+    /// What was done; `None`: nothing yet.
+    pub answer: Option<String>,
+}
+
+impl Report {
+    /// Reads a journal. Without `program` (its bundle is gone or of another version) what follows is not known.
+    pub fn of(state: &RunState, entries: &[Entry], program: Option<&Program>) -> Report {
+        let mut report = Report {
+            kept_signals: state.mailbox.iter().map(|signal| signal.name.clone()).collect(),
+            paused: state.paused,
+            cancelling: state.cancelling,
+            failed: state.end.as_ref().and_then(|end| end.failure.clone()).or_else(|| state.failed.clone()),
+            started: entries.first().map(|entry| entry.at),
+            last: entries.last().map(|entry| entry.at),
+            ..Report::default()
+        };
+        for entry in entries {
+            let Ok(event) = entry.event() else { continue };
+            report.tally.add(&event);
+            report.entry(entry.seq, &event);
+        }
+        if let (Some(first), Some(last)) = (report.started, report.last) {
+            report.tally.took_us = last.micros() - first.micros();
+        }
+        if state.end.is_none() {
+            for frame in &state.stages {
+                open(&mut report.doing, &frame.steps, "");
+            }
+            if let Some(program) = program {
+                report.next = follows(state, program);
+            }
+        }
+        report
+    }
+
+    fn entry(&mut self, seq: u64, event: &Event) {
+        let chosen = match event {
+            Event::Decided { step, .. } => Some(step),
+            _ => completes(event),
+        };
+        if let Some(step) = chosen {
+            let line = story::line(event);
+            let gave = line.split_once(": ").map_or(line.as_str(), |(_, gave)| gave).to_owned();
+            self.done.push(Done { seq, step: step.clone(), gave });
+        }
+        let failure = match event {
+            Event::ModelAnswered { result: StepResult::Failed(failure), .. }
+            | Event::ActionFinished { result: StepResult::Failed(failure), .. }
+            | Event::StepFailed { failure, .. } => Some(story::failure(failure)),
+            Event::ActionJudged { .. } => Some(story::line(event)),
+            _ => None,
+        };
+        match (failure, step_of(event)) {
+            (Some(failure), Some(step)) => self.failures.push(Met { seq, step: step.clone(), failure, answer: None }),
+            (None, Some(step)) => {
+                if let Event::FailureAnswered { response, .. } = event
+                    && let Some(met) = self.failures.iter_mut().rev().find(|met| met.step == *step)
+                {
+                    met.answer = Some(answer(response));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn answer(response: &Response) -> String {
+    match response {
+        Response::Retry { at } => format!("tried again at {at}"),
+        Response::Repair => "asked again with the errors".to_owned(),
+        Response::Replan => "begun afresh".to_owned(),
+        Response::Model { model } => format!("passed to model {model}"),
+        Response::Stage { stage } => format!("left for stage {stage}"),
+        Response::Pause => "paused until a person resumes".to_owned(),
+        Response::ContinueWith { output } => format!("continued with {}", story::held(output)),
+        Response::Fail => "no recovery left".to_owned(),
+    }
+}
+
+/// The open steps of a sequence, innermost ones.
+fn open(now: &mut Vec<Now>, steps: &Sequence, prefix: &str) {
+    let Some(open_step) = &steps.open else { return };
+    let visit = if open_step.visit > 1 { format!("~{}", open_step.visit) } else { String::new() };
+    let path = |frame: &str| format!("{prefix}{}{frame}{visit}", open_step.name);
+    match &open_step.doing {
+        Doing::Bodies(bodies) => {
+            let before = now.len();
+            for (index, body) in &bodies.open {
+                let frame = match bodies.branches.get(*index as usize) {
+                    Some(branch) => format!(".{branch}"),
+                    None => format!("[{index}]"),
+                };
+                open(now, &body.steps, &format!("{}/", path(&frame)));
+            }
+            if now.len() == before {
+                let what = format!("{} of {} bodies over", bodies.over, bodies.count);
+                now.push(Now { step: path("").as_str().into(), what, again: None });
+            }
+        }
+        Doing::Turns(turns) => {
+            let before = now.len();
+            open(now, &turns.body.steps, &format!("{}/", path(&format!("[{}]", turns.turn))));
+            if now.len() == before {
+                let what = format!("turn {}", turns.turn);
+                now.push(Now { step: path("").as_str().into(), what, again: None });
+            }
+        }
+        // The stages that it chose are told by their own frames.
+        Doing::Deciding { .. } => {}
+        _ => {
+            let (what, again) = under_way(open_step);
+            now.push(Now { step: path("").as_str().into(), what, again });
+        }
+    }
+}
+
+fn under_way(open: &Open) -> (String, Option<String>) {
+    if let Some(failure) = &open.failure {
+        return (
+            format!("failed: {}", story::failure(failure)),
+            Some("what is done about it is decided next".to_owned()),
+        );
+    }
+    let waits = open.not_before.map(|at| format!(", not before {at}")).unwrap_or_default();
+    let because =
+        open.answered.last().map(|(failure, response)| format!("{}: {}", story::failure(failure), answer(response)));
+    match &open.doing {
+        Doing::Asking { .. } => {
+            let again = "after a crash it is asked again, and perhaps billed again: no answer is recorded";
+            (format!("a model is asked, attempt {}", open.attempt), Some(because.unwrap_or_else(|| again.to_owned())))
+        }
+        Doing::Acting(acting) if acting.open => {
+            let action = format!("{}.{}", acting.proposal.tool, acting.proposal.operation);
+            let again = format!("after a crash the same bytes are sent again under the same key {}", acting.key);
+            (format!("{action} was sent, attempt {}, and has not answered", open.attempt), Some(again))
+        }
+        Doing::Acting(acting) => {
+            (format!("{}.{} is sent again{waits}", acting.proposal.tool, acting.proposal.operation), because)
+        }
+        Doing::Asked => (format!("a model is asked again{waits}"), because),
+        Doing::Waiting { until, signals } => {
+            let signals =
+                if signals.is_empty() { String::new() } else { format!(" for signal {}", signals.join(" or ")) };
+            let until = until.map(|at| format!(" until {at}")).unwrap_or_default();
+            (format!("waits{signals}{until}"), None)
+        }
+        _ => (format!("is begun{waits}"), because),
+    }
+}
+
+/// What stands after the open steps: the rest of each stage, innermost first, then the stages behind.
+fn follows(state: &RunState, program: &Program) -> Vec<String> {
+    let mut next = Vec::new();
+    for frame in state.stages.iter().rev() {
+        if let Some(stage) = program.stage(&frame.stage) {
+            let begun = frame.steps.over as usize + usize::from(frame.steps.open.is_some());
+            next.extend(stage.steps.iter().skip(begun).map(|step| step.name.to_string()));
+        }
+        next.extend(frame.queue.iter().map(|stage| format!("stage {stage}")));
+    }
+    next
+}
