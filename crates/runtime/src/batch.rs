@@ -165,8 +165,7 @@ fn acting<'a>(state: &'a RunState, step: &StepPath) -> Option<&'a Acting> {
         let open = steps.open.as_deref().filter(|open| *open.name == *segment.name && open.visit == segment.visit)?;
         match &open.doing {
             Doing::Acting(acting) if segments.peek().is_none() => return Some(acting),
-            Doing::Bodies(bodies) => steps = &bodies.open.get(&bodies.index(segment.frame?)?)?.steps,
-            _ => return None,
+            doing => steps = &doing.body(segment.frame?)?.1?.steps,
         }
     }
 }

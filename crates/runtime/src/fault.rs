@@ -68,6 +68,7 @@ pub(crate) fn key_per_attempt(state: &mut kernel::run::RunState) {
                 acting.key = IdempotencyKey::derive(run, &StepPath::new(open.name.clone()), open.attempt);
             }
             Doing::Bodies(bodies) => bodies.open.values_mut().for_each(|body| change(run, &mut body.steps)),
+            Doing::Turns(turns) => change(run, &mut turns.body.steps),
             _ => {}
         }
     }

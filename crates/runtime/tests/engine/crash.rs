@@ -48,6 +48,14 @@ pub const ALL: &str = r#"
               branches:
                 left: { steps: [ { step: ask, act: box.get, with: { key: left } } ] }
                 right: { steps: [ { step: rest, wait: { for: 2s } }, { step: twice, native: double@1, with: right } ] }
+          - step: turns
+            repeat:
+              max: 2
+              steps:
+                - step: try
+                  act: box.put
+                  with: { text: "turn {{ index }}" }
+                  on_failure: { tool_error: [ { retry: 1 } ] }
           - { step: mark, act: box.get, with: { key: mark } }
           - { step: breathe, wait: { for: 1s } }
           - step: route
@@ -84,6 +92,7 @@ pub fn outside() -> std::sync::Arc<Outside> {
         "facts" => Ok(Value::map([("score", Value::Int(7))])),
         "box.put" if asked.input.len() > 1_000 && nth == 1 => Err(failure(FailureKind::ToolTimeout, Phase::MaybeSent)),
         "box.put" if asked.input.len() > 1_000 => Ok(Value::Bool(true)),
+        "box.put" if asked.input.contains("turn") && nth == 1 => Err(failure(FailureKind::ToolError, Phase::NotSent)),
         _ => Ok(input.clone()),
     })
 }
@@ -277,6 +286,6 @@ async fn a_process_that_dies_again_and_again_still_comes_to_an_end() {
     assert!(lives > 3, "{lives}");
     let keys: BTreeSet<_> =
         lock(&world.outside.log).iter().filter(|one| !one.key.is_empty()).map(|one| one.key.clone()).collect();
-    assert_eq!(keys.len(), 8, "five notes, two questions, one blob");
+    assert_eq!(keys.len(), 10, "five notes, two turns, two questions, one blob");
     world.check_store().await.unwrap();
 }
