@@ -19,6 +19,7 @@
 pub mod complaint;
 pub mod context;
 pub mod expr;
+pub mod fmt;
 pub mod governance;
 pub mod ids;
 pub mod journal;
