@@ -1,13 +1,18 @@
 //! YAML as we read it: no anchors, aliases, tags, merge keys, tabs or duplicate keys, and no value that two readers would
 //! understand differently. Every node knows its file, line and column.
 
+mod fields;
+mod plain;
+
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Mark};
 
+pub use self::fields::Fields;
+use self::plain::{Plain, is_switch_word, resolve, unbalanced};
 use crate::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
-    values::{MAX_INT, Map, Span, Value},
+    values::{Map, Span, Value},
 };
 
 /// The deepest nesting.
@@ -403,89 +408,6 @@ pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(short)
 }
 
-/// What a plain scalar means, or why two readers would disagree about it.
-enum Plain {
-    Value(Value),
-    Text,
-    Ambiguous,
-    TooBig,
-}
-
-fn resolve(text: &str) -> Plain {
-    match text {
-        "" | "null" => return Plain::Value(Value::Null),
-        "true" => return Plain::Value(Value::Bool(true)),
-        "false" => return Plain::Value(Value::Bool(false)),
-        "=" | "<<" => return Plain::Ambiguous,
-        _ => {}
-    }
-    if is_switch_word(text) {
-        return Plain::Ambiguous;
-    }
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return Plain::Text;
-    }
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let plain_int = |part: &str| digits(part) && (part == "0" || !part.starts_with('0'));
-    let signed_plus = text.starts_with('+');
-    if plain_int(unsigned) && !signed_plus {
-        return match text.parse::<i64>() {
-            Ok(number) if number.abs() <= MAX_INT => Plain::Value(Value::Int(number)),
-            _ => Plain::TooBig,
-        };
-    }
-    if let Some((whole, fraction)) = unsigned.split_once('.')
-        && plain_int(whole)
-        && digits(fraction)
-        && !signed_plus
-    {
-        return match text.parse::<f64>().ok().and_then(Value::number) {
-            Some(number) => Plain::Value(number),
-            None => Plain::TooBig,
-        };
-    }
-    if looks_like_a_number(unsigned) { Plain::Ambiguous } else { Plain::Text }
-}
-
-/// Words that one reader of YAML or another takes for true, false or null.
-fn is_switch_word(text: &str) -> bool {
-    text == "~"
-        || (text.len() <= 5
-            && matches!(
-                text.to_ascii_lowercase().as_str(),
-                "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null"
-            ))
-}
-
-/// Hexadecimal, octal, binary, underscores, exponents, leading zeros, `.5`, `5.`, `.inf`, `12:30`, `1,000`.
-fn looks_like_a_number(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    if matches!(lower.as_str(), ".inf" | ".nan") {
-        return true;
-    }
-    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
-        if let Some(rest) = lower.strip_prefix(prefix) {
-            return !rest.is_empty() && rest.chars().all(|c| c.is_digit(radix) || c == '_');
-        }
-    }
-    if lower.contains(':') {
-        return lower.split(':').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
-            && lower.matches('.').count() <= 1;
-    }
-    let (mantissa, exponent) = lower.split_once('e').map_or((lower.as_str(), None), |(m, e)| (m, Some(e)));
-    let number = |part: &str| {
-        part.bytes().any(|b| b.is_ascii_digit())
-            && part.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'_' | b',' | b'.'))
-            && part.matches('.').count() <= 1
-    };
-    let exponent_fits = exponent.is_none_or(|e| {
-        let e = e.strip_prefix(['-', '+']).unwrap_or(e);
-        !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit())
-    });
-    number(mantissa) && exponent_fits
-}
-
 impl Node {
     /// A plain scalar that stands in no file; for defaults.
     pub fn plain(file: &Arc<str>, text: &str) -> Node {
@@ -730,144 +652,6 @@ impl Node {
             complaints.push(self.complaint("W005", message).or_hint(hint));
         }
         found
-    }
-}
-
-/// Whether brackets, braces, parentheses or quotes open or close without their partner.
-fn unbalanced(text: &str) -> bool {
-    let mut open = Vec::new();
-    let mut quote = None;
-    for c in text.chars() {
-        match (quote, c) {
-            (Some(q), c) if q == c => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '(' | '[' | '{') => open.push(c),
-            (None, ')' | ']' | '}') => {
-                let wanted = match c {
-                    ')' => '(',
-                    ']' => '[',
-                    _ => '{',
-                };
-                if open.pop() != Some(wanted) {
-                    return true;
-                }
-            }
-            _ => {}
-        }
-    }
-    quote.is_some() || !open.is_empty()
-}
-
-/// A map with known keys.
-#[derive(Clone, Copy, Debug)]
-pub struct Fields<'a> {
-    /// What the map describes, with its article: "a step".
-    pub what: &'static str,
-    /// The map itself.
-    pub node: &'a Node,
-    entries: &'a [(Key, Node)],
-}
-
-impl<'a> Fields<'a> {
-    /// Opens a map. Keys that are in neither list, and keys of `later` (documented, not built yet), are complained about.
-    /// `None` only if it is no map at all.
-    pub fn new(
-        node: &'a Node,
-        what: &'static str,
-        known: &[&str],
-        later: &[&str],
-        complaints: &mut Complaints,
-    ) -> Option<Fields<'a>> {
-        let Kind::Map(entries) = &node.kind else {
-            complaints.push(node.expected(&format!("{what} (a map)")));
-            return None;
-        };
-        for (key, value) in entries {
-            let word = &*key.text;
-            if known.contains(&word) {
-                continue;
-            }
-            if later.contains(&word) {
-                let message = format!("`{word}` in {what} is not supported yet");
-                complaints.push(Complaint::new("W002", &node.file, key.span, message));
-                continue;
-            }
-            let split = (value.flow && unbalanced(word)).then(|| SPLIT.to_owned());
-            let hint = split.or_else(|| did_you_mean(word, known.iter().chain(later).copied()));
-            let message = format!("unknown key `{}` in {what}", cut(word, 60));
-            complaints.push(Complaint::new("W001", &node.file, key.span, message).or_hint(hint));
-        }
-        Some(Fields { what, node, entries })
-    }
-
-    /// What stands under `key`.
-    pub fn get(&self, key: &str) -> Option<&'a Node> {
-        self.entries.iter().find(|(name, _)| &*name.text == key).map(|(_, node)| node)
-    }
-
-    /// `key` itself, for a complaint about it.
-    pub fn key(&self, key: &str) -> Option<&'a Key> {
-        self.entries.iter().find(|(name, _)| &*name.text == key).map(|(name, _)| name)
-    }
-
-    /// Whether `key` stands there.
-    pub fn has(&self, key: &str) -> bool {
-        self.get(key).is_some()
-    }
-
-    /// All entries, in the order written.
-    pub fn entries(&self) -> &'a [(Key, Node)] {
-        self.entries
-    }
-
-    /// What stands under `key`, which must be there.
-    pub fn required(&self, key: &str, complaints: &mut Complaints) -> Option<&'a Node> {
-        let found = self.get(key);
-        if found.is_none() {
-            complaints.push(self.node.complaint("W003", format!("{} needs `{key}`", self.what)));
-        }
-        found
-    }
-
-    /// The text under `key`, which must be there.
-    pub fn text(&self, key: &str, complaints: &mut Complaints) -> Option<Arc<str>> {
-        self.required(key, complaints)?.text(complaints)
-    }
-
-    /// The text under `key`, if it is there.
-    pub fn opt_text(&self, key: &str, complaints: &mut Complaints) -> Option<Arc<str>> {
-        self.get(key)?.text(complaints)
-    }
-
-    /// True or false under `key`; `default` if it is not there.
-    pub fn bool(&self, key: &str, default: bool, complaints: &mut Complaints) -> bool {
-        self.get(key).and_then(|node| node.bool(complaints)).unwrap_or(default)
-    }
-
-    /// The whole number under `key`, if it is there.
-    pub fn int(&self, key: &str, min: i64, max: i64, complaints: &mut Complaints) -> Option<i64> {
-        self.get(key)?.int(min, max, complaints)
-    }
-
-    /// The length of time under `key`, if it is there.
-    pub fn time(&self, key: &str, complaints: &mut Complaints) -> Option<Span> {
-        self.get(key)?.time(complaints)
-    }
-
-    /// The items under `key`; none if it is not there.
-    pub fn list(&self, key: &str, complaints: &mut Complaints) -> &'a [Node] {
-        self.get(key).and_then(|node| node.list(complaints)).unwrap_or_default()
-    }
-
-    /// The entries of the map under `key`; none if it is not there.
-    pub fn map(&self, key: &str, complaints: &mut Complaints) -> &'a [(Key, Node)] {
-        self.get(key).and_then(|node| node.map(complaints)).unwrap_or_default()
-    }
-
-    /// One of a few words under `key`, if it is there.
-    pub fn one_of<'w>(&self, key: &str, words: &[&'w str], complaints: &mut Complaints) -> Option<&'w str> {
-        self.get(key)?.one_of(words, complaints)
     }
 }
 

@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::values::MAX_INT;
 
 fn read(text: &str) -> Result<Value, Complaint> {
     parse(&"a.yaml".into(), text)?.to_value()
