@@ -483,7 +483,7 @@ pub enum Broken {
 impl Entry {
     /// Seals `event` as the entry after `head`. The caller brings time and salt.
     pub fn seal(run: RunId, head: Head, epoch: u64, at: Timestamp, salt: [u8; 16], event: &Event) -> Entry {
-        let body = serde_json_canonicalizer::to_vec(event)
+        let body = crate::jcs::to_vec(event)
             .expect("an event is finite JSON with texts as keys: held by the types of its fields");
         let digest = Digest::of(&[&salt, &body]);
         let seq = head.seq + 1;

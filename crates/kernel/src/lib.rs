@@ -22,6 +22,7 @@ pub mod expr;
 pub mod fmt;
 pub mod governance;
 pub mod ids;
+pub mod jcs;
 pub mod journal;
 pub mod next;
 pub mod recovery;

@@ -101,8 +101,7 @@ impl Value {
 
     /// Canonical JSON (RFC 8785, JCS).
     pub fn to_jcs(&self) -> Vec<u8> {
-        serde_json_canonicalizer::to_vec(self)
-            .expect("a value is finite JSON with texts as keys: held by its constructors")
+        crate::jcs::to_vec(self).expect("a value is finite JSON with texts as keys: held by its constructors")
     }
 
     /// Canonical JSON as a text.
@@ -200,6 +199,18 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
+/// A whole number beyond [`MAX_INT`] as a float, if its digits are the ones that canonical JSON writes for that float: then
+/// it is one of ours, and nothing is lost.
+fn exactly(value: u64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "compared as written")]
+    let float = value as f64;
+    (ryu_js::Buffer::new().format_finite(float) == value.to_string()).then_some(float)
+}
+
+fn beyond<E: de::Error>(value: impl fmt::Display) -> E {
+    E::custom(format!("{value} is beyond 2^53 - 1: write it as a text"))
+}
+
 struct ValueVisitor;
 
 impl<'de> Visitor<'de> for ValueVisitor {
@@ -226,16 +237,17 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-        if value.unsigned_abs() > MAX_INT.unsigned_abs() {
-            return Err(E::custom(format!("{value} is beyond 2^53 - 1: write it as a text")));
+        match u64::try_from(value) {
+            Ok(value) => self.visit_u64(value),
+            Err(_) if value >= -MAX_INT => Ok(Value::Int(value)),
+            Err(_) => exactly(value.unsigned_abs()).map(|float| Value::Float(-float)).ok_or_else(|| beyond(value)),
         }
-        Ok(Value::Int(value))
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
         match i64::try_from(value) {
-            Ok(value) => self.visit_i64(value),
-            Err(_) => Err(E::custom(format!("{value} is beyond 2^53 - 1: write it as a text"))),
+            Ok(int) if int <= MAX_INT => Ok(Value::Int(int)),
+            _ => exactly(value).map(Value::Float).ok_or_else(|| beyond(value)),
         }
     }
 

@@ -20,14 +20,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// All that the kernel may be built on: values, text, schemas, digests, names. Nothing that opens, waits, draws or sends.
 const KERNEL_MAY: &[&str] = &[
     "hex",
-    "hmac",
     "jiff",
     "jsonschema",
     "minijinja",
+    "ryu-js",
     "saphyr-parser",
     "serde",
     "serde_json",
-    "serde_json_canonicalizer",
+    "ryu-js",
     "sha2",
     "strsim",
     "thiserror",

@@ -67,7 +67,7 @@ impl Bundle {
             .filter(|(path, _)| FOLDERS.iter().any(|folder| path.starts_with(folder)))
             .map(|(path, text)| (path.clone(), text.clone()))
             .collect();
-        let bytes = serde_json_canonicalizer::to_vec(&Content { format: FORMAT, files })
+        let bytes = crate::jcs::to_vec(&Content { format: FORMAT, files })
             .expect("texts under texts are JSON: held by Content");
         Bundle { digest: Digest::of(&[&bytes]), bytes: bytes.into() }
     }
