@@ -172,6 +172,11 @@ const KINDS: [Keys; 9] = [
     ("native", &native::KEYS, &[]),
 ];
 
+/// Every kind with its keys, then the keys that every step may have: what the reference must name.
+pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    KINDS.iter().map(|(kind, keys, _)| (*kind, *keys)).chain([("step", &COMMON[..])])
+}
+
 /// Kinds that are documented and not built yet.
 const LATER: [&str; 6] = ["agent", "plan", "approve", "handoff", "verify", "emit"];
 
