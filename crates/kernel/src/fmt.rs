@@ -47,7 +47,7 @@ fn comments(file: &tree::File<'_>) -> Vec<String> {
 fn write(text: &str) -> Option<String> {
     let file = tree::read(text)?;
     let mut writer =
-        Writer { file: &file, out: String::new(), comment: 0, levels: Vec::new(), lead: None, kept: false };
+        Writer { file: &file, out: String::new(), comment: 0, levels: Vec::new(), begun: None, kept: false };
     writer.node(&file.root, 0)?;
     writer.comments_before(usize::MAX, 0, 0);
     let mut out = writer.out;
@@ -65,7 +65,7 @@ struct Writer<'a> {
     /// Where the levels around the last line stood, and where they stand now: for comments at the end of a level.
     levels: Vec<(usize, usize)>,
     /// What has been begun of a line: `- ` of an item whose content follows.
-    lead: Option<String>,
+    begun: Option<String>,
     /// Whether the last thing was a block that keeps its blank lines.
     kept: bool,
 }
@@ -87,7 +87,7 @@ impl<'a> Writer<'a> {
                     self.begin(item.line, node.column, indent, at == 0);
                     match item.what {
                         What::Map(_) | What::List(_) => {
-                            self.lead = Some("- ".to_owned());
+                            self.begun = Some("- ".to_owned());
                             self.node(item, indent + 2)?;
                         }
                         _ => {
@@ -178,9 +178,9 @@ impl<'a> Writer<'a> {
 
     /// Starts a line: comments and a blank line that stood before it, then its indentation or what was begun of it.
     fn begin(&mut self, line: usize, column: usize, indent: usize, first: bool) {
-        match self.lead.take() {
-            Some(lead) if first => {
-                self.out.push_str(&lead);
+        match self.begun.take() {
+            Some(begun) if first => {
+                self.out.push_str(&begun);
                 self.level(column, indent);
             }
             _ => {

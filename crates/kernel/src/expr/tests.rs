@@ -22,6 +22,11 @@ skipped: null
     names.iter().zip(entries).map(|(name, (_, node))| (*name, node.to_value().unwrap())).collect()
 }
 
+/// Runs a test with the stack of a worker thread.
+fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
+}
+
 fn values(roots: &[Root]) -> Vec<Value> {
     let world = world();
     roots

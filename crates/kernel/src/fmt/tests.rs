@@ -209,12 +209,12 @@ fn before(out: &mut Vec<String>, noise: u8) {
     }
 }
 
-/// `lead` and a value: on the same line, or below and further in.
-fn attach(out: &mut Vec<String>, lead: &str, value: Vec<String>, indent: usize, noise: u8) {
+/// `begun` and a value: on the same line, or below and further in.
+fn attach(out: &mut Vec<String>, begun: &str, value: Vec<String>, indent: usize, noise: u8) {
     let pad = " ".repeat(indent);
     if value[0] == "\u{1}" {
         let comment = if noise & 96 == 96 { "   # why" } else { "" };
-        if lead == "-"
+        if begun == "-"
             && noise & 128 == 128
             && value.len() > 1
             && !value[1].trim().is_empty()
@@ -226,12 +226,12 @@ fn attach(out: &mut Vec<String>, lead: &str, value: Vec<String>, indent: usize, 
             );
             return;
         }
-        out.push(format!("{lead}{comment}"));
+        out.push(format!("{begun}{comment}"));
         out.extend(value[1..].iter().map(|line| if line.is_empty() { String::new() } else { format!("{pad}{line}") }));
         return;
     }
     let single = value.len() == 1 && !value[0].is_empty() && noise & 64 == 64;
-    out.push(format!("{lead} {pad}{}{}", value[0], if single { " # end  " } else { "" }));
+    out.push(format!("{begun} {pad}{}{}", value[0], if single { " # end  " } else { "" }));
     out.extend(value[1..].iter().map(|line| if line.is_empty() { String::new() } else { format!("{pad}{line}") }));
 }
 

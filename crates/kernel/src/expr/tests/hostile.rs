@@ -91,5 +91,5 @@ fn they_stop() {
         let expr = Expr::compile("[[[[[[x]]]]]]").unwrap();
         assert!(expr.eval(&[deep]).unwrap_err().contains("64 deep"));
     };
-    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
+    on_a_small_stack(run);
 }
