@@ -1,5 +1,6 @@
--- The compare-and-set of every append: no row changed means that the lease is another's. NULL leaves a column as it is.
+-- The compare-and-set of every append: no row changed means that the run stands otherwise. NULL leaves a column as it is.
 UPDATE run
    SET head = :head, head_no = :head_no, head_hash = coalesce(:head_hash, head_hash), updated_at_us = :now_us,
        doing = coalesce(:doing, doing), inbox_read = max(inbox_read, coalesce(:inbox_read, 0))
- WHERE id = :run AND epoch = :epoch AND owner IS :owner AND head = :expected_head;
+ WHERE id = :run AND epoch = :epoch AND owner IS :owner AND head = :expected_head AND head_no = :expected_head_no
+   AND inbox_gen = :expected_inbox_gen AND strikes = :expected_strikes;

@@ -88,8 +88,9 @@ fn earlier(new: &NewRun, db: &Db<'_>) -> Result<Option<Started>, Failure> {
     Ok(Some(if runs_digest(input) == new.input { Started::Known { run } } else { Started::Conflict { run } }))
 }
 
-/// A run's lease as it stands.
-struct Standing {
+/// A run's lease as it stands, or as it stood after our last append to it.
+#[derive(Clone, Copy)]
+pub(super) struct Standing {
     epoch: u64,
     owner: Option<[u8; 16]>,
     head: u64,
@@ -104,6 +105,14 @@ impl Operation for Append {
 
     fn apply(&self, db: &mut Db<'_>) -> Result<Appended, Failure> {
         let lease = rules::append_is_sound(self)?;
+        // What we remember may be out of date. It saves a read when the compare-and-set, which names all of it, finds it true.
+        if let Some(remembered) = db.remembered(self.run)
+            && self.compare(db, lease, &remembered).is_none()
+            && self.inbox_read.is_none_or(|read| read <= remembered.inbox_gen)
+            && self.advance(db, &remembered)?
+        {
+            return self.follow(db, lease, &remembered);
+        }
         let read = |row: &rusqlite::Row<'_>| {
             Ok(Standing {
                 epoch: row.get(0)?,
@@ -114,66 +123,83 @@ impl Operation for Append {
                 strikes: row.get(5)?,
             })
         };
-        let id = self.run.bytes();
-        let found = db.hot().read_lease.query_row([&id[..]], read).optional()?;
+        let found = db.hot().read_lease.query_row([&self.run.bytes()[..]], read).optional()?;
         let Some(standing) = found else { return Err(Db::missing(self.run)) };
-        let expected = (self.expect.epoch, Some(self.expect.owner.bytes()), self.expect.head);
-        let leased = (standing.epoch, standing.owner) == (expected.0, expected.1) || db.mutants.on("no_epoch_cas");
-        if !leased || standing.head != expected.2 {
-            return Ok(Appended::Fenced);
-        }
-        let asleep = matches!(lease, Lease::Suspended(_)) && db.mutants.on("suspend_without_inbox_gen");
-        let refused = self
-            .guards
-            .iter()
-            .position(|guard| matches!(guard, Guard::InboxIs(generation) if *generation != standing.inbox_gen));
-        if let Some(guard) = refused.filter(|_| !asleep) {
-            return Ok(Appended::Refused { guard, current: standing.inbox_gen });
+        if let Some(refused) = self.compare(db, lease, &standing) {
+            return Ok(refused);
         }
         if let Some(read) = self.inbox_read {
             rules::read_fits(self.run, read, standing.inbox_gen)?;
         }
-        self.advance(db, &standing)?;
+        if !self.advance(db, &standing)? {
+            let detail = "its lease changed while it was compared".to_owned();
+            return Err(StoreError::Damaged { table: "run", row: self.run.to_string(), detail }.into());
+        }
+        self.follow(db, lease, &standing)
+    }
+}
+
+impl Append {
+    /// Why it may not be applied to a run that stands so.
+    fn compare(&self, db: &Db<'_>, lease: Lease<'_>, standing: &Standing) -> Option<Appended> {
+        let leased = (standing.epoch, standing.owner) == (self.expect.epoch, Some(self.expect.owner.bytes()));
+        if !(leased || db.mutants.on("no_epoch_cas")) || standing.head != self.expect.head {
+            return Some(Appended::Fenced);
+        }
+        if matches!(lease, Lease::Suspended(_)) && db.mutants.on("suspend_without_inbox_gen") {
+            return None;
+        }
+        let current = standing.inbox_gen;
+        let moved = |guard: &Guard| matches!(guard, Guard::InboxIs(generation) if *generation != current);
+        self.guards.iter().position(moved).map(|guard| Appended::Refused { guard, current })
+    }
+
+    /// The compare-and-set on the run's row, with everything that changes in it at every append. False: it stands otherwise,
+    /// and nothing was written.
+    fn advance(&self, db: &mut Db<'_>, standing: &Standing) -> Result<bool, Failure> {
+        let after = self.after(db, standing);
+        let changed = db.hot().advance_run.execute(params![
+            int(after.head),
+            after.head_no,
+            self.entries.last().map(|entry| *entry.hash.bytes()),
+            self.now.micros(),
+            self.doing.as_deref(),
+            self.inbox_read.map(int),
+            self.run.bytes(),
+            int(standing.epoch),
+            standing.owner,
+            int(standing.head),
+            standing.head_no,
+            int(standing.inbox_gen),
+            standing.strikes,
+        ])?;
+        Ok(changed == 1)
+    }
+
+    /// How the run stands once all is written.
+    fn after(&self, db: &Db<'_>, standing: &Standing) -> Standing {
+        let count = self.entries.len() as u64;
+        let head_no = if count == 0 { standing.head_no } else { db.next_no + int(count) - 1 };
+        let strikes = if self.progress { 0 } else { standing.strikes };
+        Standing { head: standing.head + count, head_no, strikes, ..*standing }
+    }
+
+    /// Writes all else; the run's row has been advanced.
+    fn follow(&self, db: &mut Db<'_>, lease: Lease<'_>, standing: &Standing) -> Result<Appended, Failure> {
+        let after = self.after(db, standing);
         add_entries(db, self.run, standing.head_no, &self.entries)?;
         if self.progress && standing.strikes > 0 {
-            db.execute(sql::CLEAR_STRIKES, named_params! { ":run": id })?;
+            db.execute(sql::CLEAR_STRIKES, named_params! { ":run": self.run.bytes() })?;
         }
         add_blobs(db, self.run, &self.blobs)?;
         for guard in &self.guards {
             self.action(db, guard)?;
         }
         self.give_back(db, lease)?;
-        Ok(Appended::Done { inbox_gen: standing.inbox_gen })
-    }
-}
-
-impl Append {
-    /// The compare-and-set on the run's row, with everything that changes in it at every append.
-    fn advance(&self, db: &mut Db<'_>, standing: &Standing) -> Result<(), Failure> {
-        let count = self.entries.len() as i64;
-        let head_no = if count == 0 { standing.head_no } else { db.next_no + count - 1 };
-        let (epoch, owner) = if db.mutants.on("no_epoch_cas") {
-            (standing.epoch, standing.owner)
-        } else {
-            (self.expect.epoch, Some(self.expect.owner.bytes()))
-        };
-        let changed = db.hot().advance_run.execute(params![
-            int(standing.head) + count,
-            head_no,
-            self.entries.last().map(|entry| *entry.hash.bytes()),
-            self.now.micros(),
-            self.doing.as_deref(),
-            self.inbox_read.map(int),
-            self.run.bytes(),
-            int(epoch),
-            owner,
-            int(self.expect.head),
-        ])?;
-        if changed != 1 {
-            let detail = format!("{changed} rows fit a lease that was just read");
-            return Err(StoreError::Damaged { table: "run", row: self.run.to_string(), detail }.into());
+        if matches!(lease, Lease::Kept) {
+            db.remember(self.run, after);
         }
-        Ok(())
+        Ok(Appended::Done { inbox_gen: standing.inbox_gen })
     }
 
     /// Keeps the rows of open actions.

@@ -4,17 +4,20 @@
 //! and needs no savepoint inside the batch. A command that fails after it has written takes the whole batch back, and the batch is
 //! done again with one transaction for each command, so that it fails alone.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-    mpsc,
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
 };
 
 use kernel::ids::RunId;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Params, Row, Statement};
 use tokio::sync::oneshot;
 
-use super::sql;
+use super::{append::Standing, sql};
 use crate::{
     StoreError,
     fault::{Mutants, Points},
@@ -23,8 +26,8 @@ use crate::{
 /// Most commands in one transaction.
 const BATCH_LIMIT: usize = 1024;
 
-/// Pages in the write-ahead log from which a checkpoint is tried: about 4 MiB.
-const CHECKPOINT_PAGES: u32 = 1024;
+/// Pages in the write-ahead log from which a checkpoint is tried: about 16 MiB.
+const CHECKPOINT_PAGES: u32 = 4096;
 
 /// Pages in the write-ahead log from which its file is cut as well: about 64 MiB.
 const TRUNCATE_PAGES: u32 = 16 * 1024;
@@ -162,7 +165,12 @@ pub(super) struct Db<'c> {
     /// Number that the next entry of any run gets.
     pub next_no: i64,
     pub mutants: Mutants,
+    /// How runs stood after our last append to them: a hint, never believed before a compare-and-set agrees.
+    remembered: HashMap<RunId, Standing>,
 }
+
+/// Runs that are remembered at once.
+const REMEMBERED_LIMIT: usize = 4096;
 
 /// Statements of every append, prepared once. Their parameters are bound in the order in which they first appear.
 pub(super) struct Hot<'c> {
@@ -185,7 +193,19 @@ impl<'c> Db<'c> {
             add_mark: conn.prepare(sql::ADD_MARK)?,
         };
         let last: i64 = conn.query_row(sql::LAST_NO, [], |row| row.get(0))?;
-        Ok(Db { conn, hot, next_no: last + 1, mutants })
+        Ok(Db { conn, hot, next_no: last + 1, mutants, remembered: HashMap::new() })
+    }
+
+    /// How a run stood after our last append to it; asked once.
+    pub fn remembered(&mut self, run: RunId) -> Option<Standing> {
+        self.remembered.remove(&run)
+    }
+
+    pub fn remember(&mut self, run: RunId, standing: Standing) {
+        if self.remembered.len() >= REMEMBERED_LIMIT {
+            self.remembered.clear();
+        }
+        self.remembered.insert(run, standing);
     }
 
     pub fn hot(&mut self) -> &mut Hot<'c> {
