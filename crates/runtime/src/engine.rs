@@ -9,6 +9,8 @@
 //! late results, for whoever owns the run now. What this version cannot fold, or what panics, stops that run only: it is released
 //! as blocked, with the reason.
 
+mod durable;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::AssertUnwindSafe,
@@ -20,12 +22,12 @@ use kernel::{
     context::ModelRequest,
     governance::Permit,
     ids::{Digest, RunId, StepPath},
-    journal::{BlobRef, End, Event},
+    journal::{End, Event},
     next::{self, Facts, NativeCall, Next, Record, Suspend},
     recovery::Response,
     run::{Illegal, RunState},
     settle::{Answer, Settled, settle},
-    values::{Span, Timestamp, Value},
+    values::{Timestamp, Value},
     workflow::Program,
 };
 use store::{Appended, Claimed, Guard, Message, Status, StoreError};
@@ -35,18 +37,11 @@ use crate::{
     Inner,
     batch::{Batch, Writer},
     clock, fault, late, perform,
-    programs::NoProgram,
     worker::{Local, Seat},
 };
 
-/// Entries read at a time.
-const PAGE: u32 = 1_000;
-
 /// Looked-up blobs are forgotten after a step once they take more than this.
 const CACHE_BYTES: usize = 8 << 20;
-
-/// Waits between two tries of a store that failed: doubled from the first to the last.
-const RETRY: (Span, Span) = (Span::from_millis(50), Span::from_millis(5_000));
 
 /// How an engine left its run.
 #[derive(Debug)]
@@ -406,29 +401,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Fetches blobs: from what is not durable yet, or from the store.
-    async fn look(&mut self, wanted: &[BlobRef]) -> Result<(), Halt> {
-        let (inner, run) = (self.inner.clone(), self.writer.run);
-        for BlobRef { digest, .. } in wanted {
-            if self.blobs.contains_key(digest) {
-                continue;
-            }
-            let bytes = match self.batch.blob(*digest) {
-                Some(bytes) => Some(bytes),
-                None => self.patiently(|| inner.store.blob(run, *digest)).await?,
-            };
-            let bytes = bytes.ok_or_else(|| Halt::Blocked(format!("its blob {digest} is gone")))?;
-            if Digest::of(&[&bytes]) != *digest {
-                return Err(Halt::Blocked(format!("its blob {digest} is damaged")));
-            }
-            let value = Value::from_json(&bytes)
-                .map_err(|why| Halt::Blocked(format!("its blob {digest} cannot be read: {why}")))?;
-            self.blob_bytes += bytes.len();
-            self.blobs.insert(*digest, value);
-        }
-        Ok(())
-    }
-
     /// Makes everything decided durable; nothing to do if there is nothing.
     async fn flush(&mut self) -> Result<(), Halt> {
         if self.batch.is_empty() && self.inbox_read == self.inbox_noted {
@@ -486,177 +458,6 @@ impl Engine {
                 Ok(false)
             }
             Appended::Fenced => Err(Halt::Fenced),
-        }
-    }
-
-    /// Releases the run with a reason that a person can read. What is not durable is dropped: nobody has seen it.
-    async fn block(&mut self, reason: String) -> Left {
-        let guard = Guard::Suspend { status: Status::Blocked, waits_for: reason.as_str().into(), wake_at: None };
-        loop {
-            let append = Batch::default().append(
-                self.writer,
-                self.durable,
-                None,
-                std::slice::from_ref(&guard),
-                self.inner.clock.now(),
-            );
-            match self.inner.store.append(append).await {
-                Ok(Appended::Done { .. }) => return Left::Blocked(reason),
-                Ok(Appended::Fenced | Appended::Refused { .. }) => {}
-                Err(StoreError::Stopped { detail }) => return Left::Gone(StoreError::Stopped { detail }),
-                Err(why) => {
-                    tracing::error!(run = %self.writer.run, %why, "cannot be released");
-                    if self.local.fenced() {
-                        return Left::Fenced;
-                    }
-                    self.inner.clock.sleep(RETRY.1).await;
-                }
-            }
-            // An append may have come through without our noticing.
-            match self.inner.store.run(self.writer.run).await {
-                Ok(Some(row)) if (row.owner, row.epoch) == (Some(self.writer.owner), self.writer.epoch) => {
-                    self.durable = row.head.seq;
-                }
-                Ok(_) => return Left::Fenced,
-                Err(_) if self.local.fenced() => return Left::Fenced,
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Appends all that is decided. On success it is durable; a refused append keeps it.
-    async fn append(&mut self, lease: &[Guard]) -> Result<Appended, Halt> {
-        let noted = (self.inbox_read > self.inbox_noted).then_some(self.inbox_read);
-        let (mut pause, mut failed) = (RETRY.0, false);
-        loop {
-            let append = self.batch.append(self.writer, self.durable, noted, lease, self.now());
-            let appended = match self.inner.store.append(append).await {
-                // A try that seemed to fail may have moved the head itself.
-                Ok(Appended::Fenced) if failed => self.came_through(lease).await?.unwrap_or(Appended::Fenced),
-                Ok(appended) => appended,
-                Err(why) => {
-                    let why = self.halt(why)?;
-                    failed = true;
-                    tracing::warn!(run = %self.writer.run, %why, "an append failed");
-                    let Some(appended) = self.came_through(lease).await? else {
-                        self.rest(&mut pause).await?;
-                        continue;
-                    };
-                    appended
-                }
-            };
-            match appended {
-                Appended::Fenced => return Err(Halt::Fenced),
-                Appended::Refused { .. } => {}
-                Appended::Done { inbox_gen } => {
-                    self.durable = self.state.head.seq;
-                    self.inbox_gen = self.inbox_gen.max(inbox_gen);
-                    self.inbox_noted = self.inbox_read;
-                    self.batch.clear();
-                    self.inner.watches.grown(self.writer.run);
-                }
-            }
-            return Ok(appended);
-        }
-    }
-
-    /// Whether a failed append was written all the same: the row's head says so, by number and hash.
-    async fn came_through(&self, lease: &[Guard]) -> Result<Option<Appended>, Halt> {
-        let (inner, run) = (self.inner.clone(), self.writer.run);
-        let Some(row) = self.patiently(|| inner.store.run(run)).await? else { return Ok(Some(Appended::Fenced)) };
-        if row.epoch != self.writer.epoch {
-            return Ok(Some(Appended::Fenced));
-        }
-        let released = lease.iter().any(|guard| matches!(guard, Guard::Suspend { .. } | Guard::Finish { .. }));
-        let ours = row.owner == Some(self.writer.owner);
-        let written = row.head == self.state.head && ours != released && (released || !self.batch.is_empty());
-        Ok(written.then_some(Appended::Done { inbox_gen: row.inbox_gen }))
-    }
-
-    /// Which failures of the store are worth another try; the others stop the run, or everything.
-    fn halt(&self, why: StoreError) -> Result<StoreError, Halt> {
-        match why {
-            StoreError::Stopped { .. } | StoreError::Locked { .. } => Err(Halt::Gone(why)),
-            StoreError::Full | StoreError::Database { .. } => Ok(why),
-            _ => Err(Halt::Blocked(format!("the store refuses it: {why}"))),
-        }
-    }
-
-    async fn rest(&self, pause: &mut Span) -> Result<(), Halt> {
-        self.inner.clock.sleep(*pause).await;
-        *pause = Span::from_micros(pause.micros() * 2).min(RETRY.1);
-        if self.local.fenced() { Err(Halt::Fenced) } else { Ok(()) }
-    }
-
-    /// Reads from the store, again and again while that may help.
-    async fn patiently<T, F>(&self, read: impl Fn() -> F) -> Result<T, Halt>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let mut pause = RETRY.0;
-        loop {
-            match read().await {
-                Ok(value) => return Ok(value),
-                Err(why) => {
-                    let why = self.halt(why)?;
-                    tracing::warn!(run = %self.writer.run, %why, "a read failed; it is tried again");
-                    self.rest(&mut pause).await?;
-                }
-            }
-        }
-    }
-
-    /// Reads and folds the journal, verifying its chain.
-    async fn load(&mut self) -> Result<(), Halt> {
-        let (inner, run, head) = (self.inner.clone(), self.writer.run, self.durable);
-        loop {
-            let after = self.state.head.seq;
-            let entries = self.patiently(|| inner.store.journal(run, after, PAGE)).await?;
-            self.state.fold(&entries)?;
-            #[cfg(feature = "faults")]
-            if self.inner.mutants.make(fault::RESEND_RECORDED) {
-                fault::forget_last_action(&mut self.state, &entries, self.writer.epoch);
-            }
-            if entries.len() < PAGE as usize {
-                break;
-            }
-        }
-        if self.state.head.seq != head {
-            return Err(Halt::Blocked(format!(
-                "its journal ends at entry {}, its row says {head}",
-                self.state.head.seq
-            )));
-        }
-        self.inbox_read = self.state.inbox_read;
-        self.inbox_noted = self.state.inbox_read;
-        Ok(())
-    }
-
-    async fn program(&self) -> Result<Arc<Program>, Halt> {
-        let Some(start) = &self.state.start else {
-            return Err(Halt::Blocked("its journal has no first entry".to_owned()));
-        };
-        let mut pause = RETRY.0;
-        loop {
-            let inner = &self.inner;
-            let why = match inner.programs.get(&*inner.store, &inner.natives, start.bundle, &start.workflow).await {
-                Ok(loaded) => {
-                    return match &loaded.missing {
-                        None => Ok(loaded.program.clone()),
-                        Some(name) => Err(Halt::Blocked(format!("a worker with the native function `{name}`"))),
-                    };
-                }
-                Err(NoProgram::Bundle) => format!("a worker with bundle {}", start.bundle.short()),
-                Err(NoProgram::Unreadable(why)) => {
-                    format!("a worker that can read bundle {}: {why}", start.bundle.short())
-                }
-                Err(NoProgram::Store(why)) => {
-                    self.halt(why)?;
-                    self.rest(&mut pause).await?;
-                    continue;
-                }
-            };
-            return Err(Halt::Blocked(why));
         }
     }
 }
