@@ -68,3 +68,14 @@ fn the_descriptions_for_editors_fit_the_templates() {
     }
     assert!(seen >= 5);
 }
+
+#[test]
+fn every_template_is_formatted() {
+    for folder in templates() {
+        let sources = surefoot::project::read(&folder, true).unwrap();
+        for (path, text) in sources.files.iter().filter(|(path, _)| path.ends_with(".yaml")) {
+            let formatted = kernel::fmt::format(path, text).unwrap_or_else(|complaint| panic!("{complaint}"));
+            assert_eq!(formatted, **text, "{path}");
+        }
+    }
+}

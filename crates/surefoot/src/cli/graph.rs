@@ -180,13 +180,14 @@ impl<'a> Drawing<'a> {
             let _ = writeln!(out, "  subgraph stage_{} [\"{}\"]", stage.name, stage.name);
             each_step(&stage.steps, &mut |step| {
                 let (open, close) = if matches!(step.kind, Kind::Decide(_)) { ("{", "}") } else { ("[", "]") };
-                let _ = writeln!(out, "    {}{open}\"{}<br/>{}\"{close}", step.name, step.name, quoted(step.kind()));
+                // With a prefix, no step is called like a word of Mermaid.
+                let _ = writeln!(out, "    s_{}{open}\"{}<br/>{}\"{close}", step.name, step.name, step.kind());
             });
             out.push_str("  end\n");
         }
         for (from, to, label) in &self.arrows {
             let label = if label.is_empty() { String::new() } else { format!("|\"{}\"|", quoted(label)) };
-            let _ = writeln!(out, "  {from} -->{label} {to}");
+            let _ = writeln!(out, "  s_{from} -->{label} s_{to}");
         }
         out
     }

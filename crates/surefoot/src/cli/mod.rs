@@ -1,10 +1,12 @@
 //! The commands, one file each. What a command decides stands elsewhere; here are arguments, words and exit codes.
 
+mod bench;
 mod check;
 mod completions;
 mod crash;
 mod db;
 mod evidence;
+mod fmt;
 mod graph;
 mod init;
 pub(crate) mod out;
@@ -18,7 +20,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use gateway::secret::Lookup;
 
 use self::out::{BAD, Color, Out, WAIT, paint};
-use crate::error::CliError;
+use crate::{error::CliError, exit::Exit};
 
 /// The model reasons. Surefoot governs.
 ///
@@ -53,11 +55,13 @@ struct Global {
 enum Command {
     Init(init::Init),
     Check(check::Check),
+    Fmt(fmt::Fmt),
     Graph(graph::Graph),
     Run(run::Run),
     Runs(runs::Runs),
     Evidence(evidence::Evidence),
     Db(db::Db),
+    Bench(bench::Bench),
     Completions(completions::Completions),
 }
 
@@ -89,12 +93,21 @@ pub fn main(args: impl IntoIterator<Item = OsString>, environment: Lookup) -> i3
     let done = start_log(log.or_else(|| (scene.environment)("SUREFOOT_LOG"))).and_then(|()| match cli.command {
         Command::Init(command) => command.run(&scene),
         Command::Check(command) => command.run(&scene),
+        Command::Fmt(command) => command.run(&scene),
         Command::Graph(command) => command.run(&scene),
         Command::Run(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),
         Command::Evidence(command) => command.run(&scene),
         Command::Db(command) => command.run(&scene),
+        Command::Bench(command) => command.run(&scene),
         Command::Completions(command) => command.run(&scene),
+    });
+    let done = done.and_then(|exit| match scene.out.failure() {
+        None => Ok(exit),
+        Some(error) => {
+            let error = CliError::io("standard output cannot be written", error);
+            Err(CliError { kind: Exit::Disk, ..error })
+        }
     });
     match done {
         Ok(exit) => exit.code(),

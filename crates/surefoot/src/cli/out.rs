@@ -3,7 +3,10 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal as _, Write as _},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anstream::AutoStream;
@@ -44,12 +47,13 @@ pub struct Out {
     pub quiet: bool,
     color: Color,
     closed: AtomicBool,
+    failed: Mutex<Option<io::Error>>,
 }
 
 impl Out {
     /// As the global flags say.
     pub fn new(json: bool, quiet: bool, color: Color) -> Out {
-        Out { json, quiet, color, closed: AtomicBool::new(false) }
+        Out { json, quiet, color, closed: AtomicBool::new(false), failed: Mutex::new(None) }
     }
 
     /// A result: one line of standard output.
@@ -64,9 +68,12 @@ impl Out {
         }
         let mut stream = AutoStream::new(io::stdout(), self.choice(io::stdout().is_terminal()));
         let written = write!(stream, "{text}").and_then(|()| stream.flush());
-        // A reader that has seen enough (`| head`) is no error; the command's work goes on.
-        if written.is_err() {
+        if let Err(error) = written {
             self.closed.store(true, Ordering::Relaxed);
+            // A reader that has seen enough (`| head`) is no error; the command's work goes on. A full disk is one.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
         }
     }
 
@@ -92,6 +99,11 @@ impl Out {
     /// Whether nobody reads standard output any more.
     pub fn closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Why a result could not be written, if that happened.
+    pub fn failure(&self) -> Option<io::Error> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether a spinner may be shown.

@@ -1,0 +1,250 @@
+//! Every command, as printed.
+
+mod common;
+
+use common::{Place, stable};
+use insta::assert_snapshot;
+
+/// Output, errors and exit code as one text.
+fn shown(place: &Place, args: &[&str]) -> String {
+    let said = place.call(args);
+    let mut text = format!("$ surefoot {}\n{}", args.join(" "), said.out);
+    if !said.err.is_empty() {
+        text.push_str("--- standard error\n");
+        text.push_str(&said.err);
+    }
+    if said.code != 0 {
+        text.push_str(&format!("--- exit code {}\n", said.code));
+    }
+    stable(&text)
+}
+
+/// A demo whose items come one at a time, so that its story is always the same.
+fn demo() -> Place {
+    let place = Place::with_demo();
+    place.edit("demo/workflows/report.yaml", "max_parallel: 2", "max_parallel: 1");
+    place
+}
+
+#[test]
+fn help() {
+    assert_snapshot!(shown(&Place::new(), &["--help"]));
+}
+
+#[test]
+fn init() {
+    let place = Place::new();
+    let mut text = shown(&place, &["init", "--list"]);
+    text.push_str(&shown(&place, &["init", "one", "--template", "minimal"]));
+    text.push_str(&shown(&place, &["init", "one"]));
+    text.push_str(&shown(&place, &["init", "two", "--template", "minmal"]));
+    text.push_str(&shown(&place, &["init", "three", "--template", "minimal", "--json"]));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn check() {
+    let place = demo();
+    let mut text = shown(&place, &["check", "demo"]);
+    text.push_str(&shown(&place, &["check", "demo", "--json"]));
+    place.edit("demo/workflows/report.yaml", "facts.danger >= 0.7, then: urgent", "facts.dangr >= 0.7, then: urgnt");
+    text.push_str(&shown(&place, &["check", "demo"]));
+    text.push_str(&shown(&place, &["check", "demo", "--json"]));
+    text.push_str(&shown(&place, &["run", "demo"]));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn check_as_sarif() {
+    let place = demo();
+    place.edit("demo/workflows/report.yaml", "facts.danger >= 0.7, then: urgent", "facts.dangr >= 0.7, then: urgent");
+    assert_snapshot!(shown(&place, &["check", "demo", "--sarif"]));
+}
+
+#[test]
+fn fmt() {
+    let place = demo();
+    let mut text = shown(&place, &["fmt", "demo", "--check"]);
+    place.edit("demo/surefoot.yaml", "project: demo", "project:    demo");
+    text.push_str(&shown(&place, &["fmt", "demo", "--check"]));
+    text.push_str(&shown(&place, &["fmt", "demo", "--json"]));
+    text.push_str(&shown(&place, &["fmt", "demo/surefoot.yaml", "--check"]));
+    place.write("demo/cases/broken.yaml", "a: [1\n");
+    text.push_str(&shown(&place, &["fmt", "demo"]));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn graph() {
+    let place = demo();
+    let mut text = shown(&place, &["graph", "demo"]);
+    text.push_str(&shown(&place, &["graph", "demo", "--format", "mermaid"]));
+    text.push_str(&shown(&place, &["graph", "demo", "--format", "dot", "--workflow", "report"]));
+    text.push_str(&shown(&place, &["graph", "demo", "--workflow", "reprot"]));
+    for missing in ["prompts", "schemas"] {
+        std::fs::remove_dir_all(place.path().join("demo").join(missing)).unwrap();
+    }
+    text.push_str(&shown(&place, &["graph", "demo"]));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn run() {
+    let place = demo();
+    assert_snapshot!(shown(&place, &["run", "demo"]));
+}
+
+#[test]
+fn run_with_other_input() {
+    let place = Place::new();
+    place.ok(&["init", "hi", "--template", "minimal"]);
+    let mut text = shown(&place, &["run", "hi", "-q"]);
+    text.push_str(&shown(&place, &["run", "hi", "-q", "--set", "name=Ada"]));
+    text.push_str(&shown(&place, &["run", "hi", "-q", "--input", "{\"name\": \"Bob\"}", "--key", "bob"]));
+    text.push_str(&shown(&place, &["run", "hi", "-q", "--input", "{\"name\": \"Bob\"}", "--key", "bob"]));
+    text.push_str(&shown(&place, &["run", "hi", "-q", "--input", "{\"name\": \"Cy\"}", "--key", "bob"]));
+    text.push_str(&shown(&place, &["run", "hi", "--set", "name=3"]));
+    text.push_str(&shown(&place, &["run", "hi", "--set", "name"]));
+    text.push_str(&shown(&place, &["run", "hi", "--input", "nothing.yaml"]));
+    text.push_str(&shown(&place, &["run", "hi", "--workflow", "helo"]));
+    text.push_str(&shown(&place, &["run", "hi", "--resume"]));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn crash() {
+    let place = demo();
+    assert_snapshot!(shown(&place, &["run", "demo", "--crash-at", "route"]));
+}
+
+#[test]
+fn runs() {
+    let place = demo();
+    place.edit("demo/workflows/report.yaml", "for: 20ms", "signal: go");
+    let mut text = shown(&place, &["run", "demo", "-q"]);
+    text.push_str(&shown(&place, &["runs", "ls", "demo"]));
+    text.push_str(&shown(&place, &["runs", "ls", "demo", "--status", "completed"]));
+    text.push_str(&shown(
+        &place,
+        &["runs", "ls", "demo", "--about", "district=Mill Lane", "--workflow", "report", "--json"],
+    ));
+    text.push_str(&shown(&place, &["runs", "show", "last", "demo"]));
+    text.push_str(&shown(&place, &["runs", "watch", "last", "demo"]));
+    text.push_str(&shown(&place, &["runs", "pause", "last", "demo"]));
+    text.push_str(&shown(&place, &["run", "demo", "--resume", "-q"]));
+    text.push_str(&shown(
+        &place,
+        &["runs", "signal", "last", "go", "demo", "--body", "{\"by\":\"Ada\"}", "--id", "one"],
+    ));
+    text.push_str(&shown(
+        &place,
+        &["runs", "signal", "last", "go", "demo", "--body", "{\"by\":\"Ada\"}", "--id", "one"],
+    ));
+    text.push_str(&shown(&place, &["runs", "resume", "last", "demo", "--json"]));
+    text.push_str(&shown(&place, &["run", "demo", "--resume", "-q"]));
+    text.push_str(&shown(&place, &["runs", "show", "last", "demo"]));
+    text.push_str(&shown(&place, &["runs", "cancel", "last", "demo"]));
+    text.push_str(&shown(&place, &["runs", "show", "nosuchrun", "demo"]));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn a_cancelled_run() {
+    let place = demo();
+    place.edit("demo/workflows/report.yaml", "for: 20ms", "for: 3d");
+    let mut text = shown(&place, &["run", "demo", "-q"]);
+    text.push_str(&shown(&place, &["runs", "cancel", "last", "demo", "-q"]));
+    text.push_str(&shown(&place, &["run", "demo", "--resume", "-q"]));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn why() {
+    let place = demo();
+    place.ok(&["run", "demo"]);
+    let mut text = String::new();
+    for step in ["facts", "entries[1]/save", "route", "count", "thanks", "outcome", "pause", "fats"] {
+        text.push_str(&shown(&place, &["runs", "why", "last", step, "demo"]));
+    }
+    assert_snapshot!(text);
+}
+
+#[test]
+fn a_failed_run() {
+    let place = demo();
+    place.edit("demo/cases/answers.yaml", "danger: 0.9", "danger: 7");
+    let mut text = shown(&place, &["run", "demo"]);
+    text.push_str(&shown(&place, &["runs", "ls", "demo"]));
+    text.push_str(&shown(&place, &["runs", "show", "last", "demo"]));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn evidence() {
+    let place = demo();
+    place.ok(&["run", "demo"]);
+    let mut text = shown(&place, &["runs", "export", "last", "demo", "--out", "run.ndjson"]);
+    text.push_str(&shown(&place, &["evidence", "verify", "run.ndjson"]));
+    let whole = std::fs::read_to_string(place.path().join("run.ndjson")).unwrap();
+    assert_eq!(place.ok(&["runs", "export", "last", "demo", "-q"]), whole);
+    place.edit("run.ndjson", "Mill Lane", "Hill Lane");
+    text.push_str(&shown(&place, &["evidence", "verify", "run.ndjson"]));
+    text.push_str(&shown(&place, &["evidence", "verify", "run.ndjson", "--json"]));
+    let last = whole.lines().last().unwrap();
+    place.write("cut.ndjson", &whole.replace(&format!("{last}\n"), ""));
+    text.push_str(&shown(&place, &["evidence", "verify", "cut.ndjson"]));
+    place.write("run.ndjson", &whole);
+    text.push_str(&shown(&place, &["evidence", "verify", "run.ndjson", "--head", &"0".repeat(64)]));
+    text.push_str(&shown(&place, &["evidence", "verify", "nothing.ndjson"]));
+    text.push_str(&shown(&place, &["db", "check", "demo"]));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(place.ok(&["completions", shell]).contains("surefoot"), "{shell}");
+    }
+}
+
+#[test]
+fn every_command_prints_json_lines_when_asked() {
+    let place = demo();
+    let calls: [&[&str]; 11] = [
+        &["init", "two", "--json"],
+        &["init", "--list", "--json"],
+        &["check", "demo", "--json"],
+        &["fmt", "demo", "--json"],
+        &["graph", "demo", "--json"],
+        &["run", "demo", "--json"],
+        &["runs", "ls", "demo", "--json"],
+        &["runs", "show", "last", "demo", "--json"],
+        &["runs", "why", "last", "facts", "demo", "--json"],
+        &["runs", "watch", "last", "demo", "--json"],
+        &["db", "check", "demo", "--json"],
+    ];
+    for call in calls {
+        let said = place.call(call);
+        assert_eq!((said.code, &*said.err), (0, ""), "{call:?}");
+        assert!(!said.out.is_empty(), "{call:?}");
+        for line in said.out.lines() {
+            assert!(serde_json::from_str::<serde_json::Value>(line).unwrap().is_object(), "{call:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_measurement_is_a_line_and_leaves_nothing_behind() {
+    let place = Place::new();
+    for kind in ["chain", "actions", "long", "fanout", "parked", "recover"] {
+        let steps = if kind == "long" { "1000" } else { "5" };
+        let out = place.ok(&["bench", kind, "--runs", "3", "--steps", steps, "--no-probe"]);
+        for line in out.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["verified"], true, "{line}");
+        }
+        assert!(out.lines().count() >= 1, "{kind}");
+    }
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
