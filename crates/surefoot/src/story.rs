@@ -76,18 +76,12 @@ pub struct Story<'a> {
 impl<'a> Story<'a> {
     /// Before the first entry.
     pub fn new(out: &'a Out, run: RunId) -> Story<'a> {
-        let spinner = out.lively().then(|| {
-            let spinner = ProgressBar::new_spinner();
-            let style = ProgressStyle::with_template("            {spinner:.cyan} {wide_msg:.dim}");
-            spinner.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            spinner
-        });
         Story {
             out,
             run,
             started: None,
             doing: BTreeMap::new(),
-            spinner,
+            spinner: None,
             tally: Tally::default(),
             state: RunState::new(run),
         }
@@ -124,7 +118,7 @@ impl<'a> Story<'a> {
         self.line(elapsed_us, event, Some(object));
     }
 
-    fn line(&self, elapsed_us: i64, event: &Event, object: Option<&serde_json::Value>) {
+    fn line(&mut self, elapsed_us: i64, event: &Event, object: Option<&serde_json::Value>) {
         if self.out.json {
             object.into_iter().for_each(|object| self.out.object(object));
         } else if !self.out.quiet {
@@ -148,10 +142,12 @@ impl<'a> Story<'a> {
     }
 
     /// Shows what is under way, while nothing is told.
-    pub fn spin(&self) {
-        let Some(spinner) = &self.spinner else { return };
+    pub fn spin(&mut self) {
+        if !self.out.lively() {
+            return;
+        }
         if self.doing.is_empty() || self.state.end.is_some() {
-            spinner.finish_and_clear();
+            self.still();
             return;
         }
         let mut text =
@@ -159,13 +155,20 @@ impl<'a> Story<'a> {
         if self.doing.len() > 3 {
             let _ = write!(text, " · and {} more", self.doing.len() - 3);
         }
+        // One that was cleared is never drawn again: each pause between two lines gets its own.
+        let spinner = self.spinner.get_or_insert_with(|| {
+            let spinner = ProgressBar::new_spinner();
+            let style = ProgressStyle::with_template("            {spinner:.cyan} {wide_msg:.dim}");
+            spinner.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            spinner.enable_steady_tick(Duration::from_millis(100));
+            spinner
+        });
         spinner.set_message(plain(&text));
-        spinner.enable_steady_tick(Duration::from_millis(100));
     }
 
     /// Ends the line that moves.
-    pub fn still(&self) {
-        if let Some(spinner) = &self.spinner {
+    pub fn still(&mut self) {
+        if let Some(spinner) = self.spinner.take() {
             spinner.finish_and_clear();
         }
     }

@@ -315,7 +315,7 @@ async fn child(scene: &Scene, plan: &Plan, step: &str) -> Result<Result<Killed, 
                     .map_err(|error| CliError::io("the second process cannot be waited for", error))?;
                 let run = story.as_ref().map(|story| story.state.run);
                 let run = run.ok_or_else(|| CliError::internal("the second process stopped before its run began"))?;
-                if let Some(story) = &story {
+                if let Some(story) = &mut story {
                     story.still();
                 }
                 return Ok(Ok(Killed { run, step: text("step"), what: text("what"), status, shown: seen }));
@@ -324,7 +324,7 @@ async fn child(scene: &Scene, plan: &Plan, step: &str) -> Result<Result<Killed, 
         }
     }
     let status = child.wait().await.map_err(|error| CliError::io("the second process cannot be waited for", error))?;
-    if let Some(story) = &story {
+    if let Some(story) = &mut story {
         story.still();
     }
     let said = errors.await.unwrap_or_default();
