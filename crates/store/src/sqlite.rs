@@ -97,7 +97,7 @@ pub struct Settings {
 
 /// A data directory, opened by this process alone.
 pub struct SqliteStore {
-    // Dropped in this order: queue, readers, and the lock after the writer's thread has ended.
+    // Dropped in this order: readers, queue, and the lock after the writer's thread has ended.
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     readers: Option<Arc<Readers>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -192,7 +192,11 @@ impl SqliteStore {
         std::thread::Builder::new()
             .name("store-reader".to_owned())
             .spawn(move || {
-                let _ = reply.send(read(&readers));
+                let outcome = read(&readers);
+                // First the connections, then the answer: who closes the store next finds none of them open, so that the log is
+                // folded into the file.
+                drop(readers);
+                let _ = reply.send(outcome);
             })
             .map_err(|error| failed(format!("cannot start a reader's thread: {error}")))?;
         answer.await.map_err(|_| failed("a reader ended without an answer".to_owned()))?
@@ -201,8 +205,9 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        self.jobs = None;
+        // The writer's connection closes last: only then does SQLite fold the log into the file.
         self.readers = None;
+        self.jobs = None;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.thread().id() != std::thread::current().id()

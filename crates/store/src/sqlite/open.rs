@@ -135,7 +135,10 @@ fn migrate(conn: &mut Connection, dir: &Path) -> Result<(), StoreError> {
     {
         return Err(StoreError::Newer { path: path(), found, known });
     }
-    if let Err(error) = schema::migrations::runner().set_abort_divergent(true).set_abort_missing(true).run(conn) {
+    // Grouped: a migration and the note that it was made are one transaction. Between two of them a death would leave a schema
+    // that the next start wants to make again, and cannot.
+    let runner = schema::migrations::runner().set_grouped(true).set_abort_divergent(true).set_abort_missing(true);
+    if let Err(error) = runner.run(conn) {
         return Err(unusable(dir, &format!("cannot bring its schema to version {known}: {error}")));
     }
     let format: String =
