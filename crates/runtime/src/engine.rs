@@ -284,6 +284,12 @@ impl Engine {
     ) -> Result<bool, Halt> {
         loop {
             match settle(program, &self.state, &self.facts(now), step, answer) {
+                #[cfg(feature = "faults")]
+                Settled::Record(mut record) if self.inner.mutants.make(fault::FAILED_RECORDED_THOUGH_RESENT) => {
+                    fault::believe_rejection(&mut record);
+                    self.record(record, now)?;
+                    return Ok(true);
+                }
                 Settled::Record(record) => {
                     self.record(record, now)?;
                     return Ok(true);

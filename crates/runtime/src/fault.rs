@@ -19,9 +19,11 @@ pub(crate) const LOSE_SIGNAL: &str = "lose_signal";
 pub(crate) const TIMER_BACKWARD: &str = "timer_backward";
 /// What was decided but is not durable is forgotten at a suspend.
 pub(crate) const FORGET_PENDING_ON_SUSPEND: &str = "forget_pending_on_suspend";
+/// A rejection is recorded as a failure although an earlier sending may have arrived.
+pub(crate) const FAILED_RECORDED_THOUGH_RESENT: &str = "failed_recorded_though_resent";
 
 /// Every mistake that this crate can make on purpose, beside those of the store.
-pub const MUTANTS: [&str; 7] = [
+pub const MUTANTS: [&str; 8] = [
     INTENT_AFTER_ACT,
     KEY_PER_ATTEMPT,
     NO_SELF_FENCE,
@@ -29,6 +31,7 @@ pub const MUTANTS: [&str; 7] = [
     LOSE_SIGNAL,
     TIMER_BACKWARD,
     FORGET_PENDING_ON_SUSPEND,
+    FAILED_RECORDED_THOUGH_RESENT,
 ];
 
 /// The mistakes switched on in one runtime: by its builder, or for the whole process by `SUREFOOT_MUTANT`.
@@ -50,6 +53,21 @@ impl Mutants {
     #[inline(always)]
     pub(crate) fn make(&self, _mutant: &str) -> bool {
         false
+    }
+}
+
+/// Believes a rejection of which the kernel says that it tells nothing.
+#[cfg(feature = "faults")]
+pub(crate) fn believe_rejection(record: &mut kernel::next::Record) {
+    use kernel::{
+        journal::{Event, StepResult},
+        recovery::{FailureKind, Phase},
+    };
+
+    if let Event::ActionFinished { result: StepResult::Failed(failure), .. } = &mut record.event
+        && failure.kind == FailureKind::UnknownOutcome
+    {
+        (failure.kind, failure.phase) = (FailureKind::ToolRejected, Phase::Answered);
     }
 }
 

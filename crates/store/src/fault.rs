@@ -2,7 +2,8 @@
 //! that a harness must catch. Without the feature all of it compiles to nothing.
 //!
 //! - `SUREFOOT_FAULT=name:nth:kind` arms one point: the `nth` time (from 1) it is reached, the process is killed at once (`kill`),
-//!   ends with code 75 (`exit`), or the point reports an input/output error (`eio`).
+//!   ends with code 75 (`exit`), the point reports an input/output error (`eio`), or the thread stands still for a moment before
+//!   the process is killed (`stall`), so that whatever was told too early is heard.
 //! - `SUREFOOT_MUTANT=name,name` switches mutants on.
 
 /// The points of the store.
@@ -20,6 +21,10 @@ pub const MUTANTS: [&str; 6] = [
 
 /// Exit code of a point armed with `exit`.
 pub const EXIT: i32 = 75;
+
+/// How long a point armed with `stall` stands still.
+#[cfg(feature = "faults")]
+const STALL: std::time::Duration = std::time::Duration::from_millis(100);
 
 #[cfg(feature = "faults")]
 mod switches {
@@ -91,6 +96,7 @@ mod switches {
         Kill,
         Exit,
         Eio,
+        Stall,
     }
 
     impl Points {
@@ -110,6 +116,7 @@ mod switches {
                 Some("kill") => Some(Kind::Kill),
                 Some("exit") => Some(Kind::Exit),
                 Some("eio") => Some(Kind::Eio),
+                Some("stall") => Some(Kind::Stall),
                 _ => None,
             };
             match (name, nth, kind) {
@@ -118,7 +125,7 @@ mod switches {
                     Points(Some(Arc::new(Armed { name: name.to_owned(), nth, kind, reached })))
                 }
                 _ => {
-                    tracing::warn!(text, "SUREFOOT_FAULT is not name:nth:kill|exit|eio and arms nothing");
+                    tracing::warn!(text, "SUREFOOT_FAULT is not name:nth:kill|exit|eio|stall and arms nothing");
                     Points(None)
                 }
             }
@@ -134,6 +141,11 @@ mod switches {
                 Kind::Kill => std::process::abort(),
                 Kind::Exit => std::process::exit(super::EXIT),
                 Kind::Eio => true,
+                Kind::Stall => {
+                    #[expect(clippy::disallowed_methods, reason = "a harness asks for this pause before a death")]
+                    std::thread::sleep(super::STALL);
+                    std::process::abort()
+                }
             }
         }
     }
