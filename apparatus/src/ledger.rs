@@ -4,7 +4,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
 };
 
@@ -70,6 +71,9 @@ pub struct Line {
     pub body: serde_json::Value,
     /// Which connection, from 1.
     pub connection: u64,
+    /// What stood behind `/from/` in the request's path: who sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
     /// How it was treated.
     pub mode: Mode,
     /// Whether an effect happened. False for a de-duplicated request, a read and an ask.
@@ -188,6 +192,34 @@ impl Ledger {
         self.effects().filter(|line| line.key.is_none()).collect()
     }
 
+    /// Applied effects by their number.
+    pub fn effect(&self, n: u64) -> Option<&Line> {
+        self.lines.get(usize::try_from(n).ok()?.checked_sub(1)?).filter(|line| line.effect().is_some())
+    }
+
+    /// Reads what was added to `path` since byte `from`; gives how many lines and where to go on.
+    ///
+    /// # Errors
+    /// As [`Ledger::read`].
+    pub fn follow(&mut self, path: &Path, from: u64) -> Result<(usize, u64), LedgerError> {
+        let failed = |source| LedgerError::File { path: path.to_owned(), source };
+        let mut file = fs::File::open(path).map_err(failed)?;
+        file.seek(io::SeekFrom::Start(from)).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        let before = self.lines.len();
+        for text in bytes.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()) {
+            let bad = |why| LedgerError::Line { line: self.lines.len() + 1, why };
+            let line: Line = serde_json::from_slice(text).map_err(|error| bad(error.to_string()))?;
+            if line.n != self.lines.len() as u64 + 1 {
+                return Err(bad(format!("it says that it is number {}", line.n)));
+            }
+            self.lines.push(line);
+        }
+        Ok((self.lines.len() - before, from + bytes.len() as u64))
+    }
+
     fn count(&self, counts: impl Fn(&Line) -> bool) -> BTreeMap<&str, usize> {
         let mut by_key = BTreeMap::new();
         for line in self.effects().filter(|line| counts(line)) {
@@ -213,6 +245,7 @@ mod tests {
             body_sha256: body.to_owned(),
             body: serde_json::Value::Null,
             connection: 1,
+            sender: None,
             mode: Mode::Ok,
             applied,
             status: 200,

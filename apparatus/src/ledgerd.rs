@@ -6,6 +6,7 @@
 //! | `GET /read/{id}` | changes nothing; says whether the effect with this number or key happened |
 //! | `POST /ask` | counts a model call; answers `{asked, body}` |
 //! | `GET /ledger` | all lines so far, one JSON object a line; not recorded itself |
+//! | `… /from/{name}/…` | the first three with a name before them: its lines say who sent them |
 //! | `PUT /mode` | `{kind, mode, ms, seconds, probability, seed, dedupe}`; not recorded itself |
 //!
 //! Every other request is recorded and durable before its answer leaves. De-duplication stands between the faults that come
@@ -110,9 +111,12 @@ impl Ledgerd {
     /// The port fails.
     pub async fn serve(self) -> io::Result<()> {
         let router = Router::new()
-            .route("/effect/{kind}", post(effect))
-            .route("/read/{id}", get(read))
+            .route("/effect/{name}", post(effect))
+            .route("/read/{name}", get(read))
             .route("/ask", post(ask))
+            .route("/from/{sender}/effect/{name}", post(effect))
+            .route("/from/{sender}/read/{name}", get(read))
+            .route("/from/{sender}/ask", post(ask))
             .route("/ledger", get(lines))
             .route("/mode", put(mode))
             .layer(DefaultBodyLimit::max(64 << 20))
@@ -207,8 +211,17 @@ struct Request {
     kind: String,
     is_effect: bool,
     key: Option<String>,
+    sender: Option<String>,
     body: Bytes,
     connection: Connection,
+}
+
+/// The variable parts of a path.
+#[derive(Deserialize)]
+struct Named {
+    sender: Option<String>,
+    #[serde(default)]
+    name: String,
 }
 
 /// What is answered when all goes well.
@@ -278,6 +291,7 @@ impl Book {
             body_sha256,
             body: readable(&request.body),
             connection: request.connection.id,
+            sender: request.sender.clone(),
             mode: rule.mode,
             applied,
             status,
@@ -357,32 +371,33 @@ fn readable(body: &Bytes) -> serde_json::Value {
 async fn effect(
     State(state): State<Arc<Shared>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
-    UrlPath(kind): UrlPath<String>,
+    UrlPath(Named { sender, name: kind }): UrlPath<Named>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let (path, key) = (format!("/effect/{kind}"), key(&headers));
-    receive(&state, Request { method: "POST", path, kind, is_effect: true, key, body, connection }).await
+    receive(&state, Request { method: "POST", path, kind, is_effect: true, key, sender, body, connection }).await
 }
 
 async fn read(
     State(state): State<Arc<Shared>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
-    UrlPath(id): UrlPath<String>,
+    UrlPath(Named { sender, name: id }): UrlPath<Named>,
     headers: HeaderMap,
 ) -> Response {
     let (path, kind, key, body) = (format!("/read/{id}"), "read".to_owned(), key(&headers), Bytes::new());
-    receive(&state, Request { method: "GET", path, kind, is_effect: false, key, body, connection }).await
+    receive(&state, Request { method: "GET", path, kind, is_effect: false, key, sender, body, connection }).await
 }
 
 async fn ask(
     State(state): State<Arc<Shared>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
+    UrlPath(Named { sender, .. }): UrlPath<Named>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let (path, kind, key) = ("/ask".to_owned(), "ask".to_owned(), key(&headers));
-    receive(&state, Request { method: "POST", path, kind, is_effect: false, key, body, connection }).await
+    receive(&state, Request { method: "POST", path, kind, is_effect: false, key, sender, body, connection }).await
 }
 
 async fn lines(State(state): State<Arc<Shared>>) -> Response {

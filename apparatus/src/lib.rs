@@ -1,8 +1,16 @@
 //! What tests need from the outside world, and never ships: an effects ledger in its own process, and what reads it.
 
+pub mod badland;
 pub mod counted;
+pub mod kill;
 pub mod ledger;
 pub mod ledgerd;
+pub mod life;
+pub mod mixed;
+pub mod mutants;
+pub mod oracle;
+pub mod syscalls;
+pub mod victim;
 pub mod http {
     //! The client that speaks to the apparatus.
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use apparatus::victim::{Trouble, whole};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -15,19 +16,34 @@ struct Arguments {
 enum Instrument {
     /// Serve an external effects ledger.
     Ledgerd(apparatus::ledgerd::Arguments),
+    /// Start and drive runs in one process: the one that is killed.
+    Victim(apparatus::victim::Arguments),
+    /// Kill such a process at random moments, and judge it after every death.
+    Kill(apparatus::kill::Arguments),
+    /// Switch on each known mistake: the harness must notice.
+    Mutants(apparatus::mutants::Arguments),
+    /// Let the process die, or its writes fail, at every write and every fsync of one run.
+    Syscalls(apparatus::syscalls::Arguments),
+    /// Start it where it cannot work: a full disk, a read-only folder, a directory that is taken.
+    Badland(apparatus::badland::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().instrument {
-        Instrument::Ledgerd(arguments) => apparatus::ledgerd::run(arguments).await,
+        Instrument::Ledgerd(arguments) => apparatus::ledgerd::run(arguments).await.map_err(Trouble::from),
+        Instrument::Victim(arguments) => apparatus::victim::run(arguments).await,
+        Instrument::Kill(arguments) => apparatus::kill::run(arguments).await,
+        Instrument::Mutants(arguments) => apparatus::mutants::run(arguments).await,
+        Instrument::Syscalls(arguments) => apparatus::syscalls::run(arguments).await,
+        Instrument::Badland(arguments) => apparatus::badland::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "the one place where the binary says why it ends")]
             {
-                eprintln!("{error}");
+                eprintln!("{}", whole(&*error));
             }
             ExitCode::FAILURE
         }

@@ -1,0 +1,221 @@
+//! A harness counts only if it catches known mistakes. Each is switched on once, in the same build; the harness must find a broken
+//! promise, and without any switch it must find none.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::{
+    kill::{self, kill},
+    victim::{self, Trouble},
+};
+
+mod inside;
+mod outside;
+
+pub(crate) use outside::Stage;
+
+/// `apparatus mutants`
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// Cycles of the kill loop for each mutant that it must catch, and for its control.
+    #[arg(long, default_value_t = 40)]
+    pub cycles: u32,
+    /// Runs in a batch of the kill loop.
+    #[arg(long, default_value_t = 24)]
+    pub runs: u64,
+    /// What everything random is derived from.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Only this one, or `control`.
+    #[arg(long)]
+    pub only: Option<String>,
+}
+
+/// Which scenario must catch a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scenario {
+    /// The kill loop.
+    Kills,
+    /// The process stands still before a COMMIT and is killed there: what was answered by then was answered too early.
+    Stall,
+    /// Calls of fsync are counted by a tracer: at least one for each commit.
+    Syncs,
+    /// A signal races with the suspend of the run that waits for it, hundreds of times.
+    Race,
+    /// A run that ends every process which drives it is quarantined after three, and no other is.
+    Poison,
+    /// A worker that was declared dead appends.
+    Zombie,
+    /// A worker whose heartbeat starves gets an answer after the end of its lease.
+    Starved,
+    /// The receiver applies, drops the connection, and rejects the next sending.
+    Rejected,
+}
+
+/// Every known mistake of the store and the runtime, and the scenario that must catch it.
+pub const TABLE: [(&str, Scenario); 14] = [
+    ("key_per_attempt", Scenario::Kills),
+    ("intent_after_act", Scenario::Kills),
+    ("resend_recorded", Scenario::Kills),
+    ("reap_without_epoch", Scenario::Kills),
+    ("timer_backward", Scenario::Kills),
+    ("forget_pending_on_suspend", Scenario::Kills),
+    ("ack_before_commit", Scenario::Stall),
+    ("sync_normal", Scenario::Syncs),
+    ("suspend_without_inbox_gen", Scenario::Race),
+    ("lose_signal", Scenario::Race),
+    ("no_strike", Scenario::Poison),
+    ("no_epoch_cas", Scenario::Zombie),
+    ("no_self_fence", Scenario::Starved),
+    ("failed_recorded_though_resent", Scenario::Rejected),
+];
+
+/// One line: a mistake, or the control of a scenario.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Which; `control` for none.
+    pub mutant: String,
+    /// Whether something was found.
+    pub caught: bool,
+    /// Which scenario, and what it found.
+    pub by: String,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+impl Scenario {
+    /// Every one.
+    pub const ALL: [Scenario; 8] = [
+        Scenario::Kills,
+        Scenario::Stall,
+        Scenario::Syncs,
+        Scenario::Race,
+        Scenario::Poison,
+        Scenario::Zombie,
+        Scenario::Starved,
+        Scenario::Rejected,
+    ];
+
+    /// As it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Kills => "kills",
+            Scenario::Stall => "stall before commit",
+            Scenario::Syncs => "fsyncs counted",
+            Scenario::Race => "signal race",
+            Scenario::Poison => "poisoned run",
+            Scenario::Zombie => "zombie",
+            Scenario::Starved => "starved heartbeat",
+            Scenario::Rejected => "rejection after a loss",
+        }
+    }
+
+    /// Plays it; gives what is wrong, if something is.
+    ///
+    /// # Errors
+    /// The apparatus itself fails.
+    pub async fn play(
+        self,
+        program: &Path,
+        arguments: &Arguments,
+        mutant: Option<&'static str>,
+    ) -> Result<Option<String>, Trouble> {
+        match self {
+            Scenario::Kills => {
+                let settings = kill::Arguments {
+                    cycles: arguments.cycles,
+                    runs: arguments.runs,
+                    seed: arguments.seed,
+                    mutant: mutant.map(str::to_owned),
+                    out: None,
+                    stop_at_first: true,
+                    patience: 20,
+                    latest_ms: 1_000,
+                };
+                let mut found = None;
+                let mut keep = |cycle: &kill::Cycle| {
+                    found = found.take().or_else(|| {
+                        let first = cycle.violations.first()?;
+                        Some(format!("cycle {}: {}: {}", cycle.cycle, first.rule, first.detail))
+                    });
+                    Ok(())
+                };
+                kill(program, &settings, &mut keep).await?;
+                Ok(found)
+            }
+            Scenario::Stall => outside::stall(program, arguments.seed, mutant).await,
+            Scenario::Syncs => outside::syncs(program, arguments.seed, mutant).await,
+            Scenario::Poison => outside::poison(program, arguments.seed, mutant).await,
+            Scenario::Rejected => outside::rejected(program, arguments.seed, mutant).await,
+            Scenario::Race => inside::race(arguments.seed, mutant).await,
+            Scenario::Zombie => inside::zombie(mutant).await,
+            Scenario::Starved => inside::starved(mutant).await,
+        }
+    }
+}
+
+/// Plays every scenario without a mistake, then with each of its own.
+///
+/// # Errors
+/// The apparatus fails, a mistake was not caught, or a control found something.
+pub async fn run(arguments: Arguments) -> Result<(), Trouble> {
+    let program = std::env::current_exe()?;
+    let controls = Scenario::ALL.into_iter().map(|scenario| (None, scenario));
+    let mutants = TABLE.into_iter().map(|(mutant, scenario)| (Some(mutant), scenario));
+    let (mut wrong, mut caught, mut played) = (Vec::new(), 0, 0);
+    for (mutant, scenario) in controls.chain(mutants) {
+        let name = mutant.unwrap_or("control");
+        if arguments.only.as_deref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let begun = std::time::Instant::now();
+        let found = scenario.play(&program, &arguments, mutant).await?;
+        let outcome = Outcome {
+            mutant: name.to_owned(),
+            caught: found.is_some(),
+            by: match &found {
+                Some(found) => format!("{}: {found}", scenario.name()),
+                None => scenario.name().to_owned(),
+            },
+            seconds: (begun.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+        };
+        victim::say(&outcome)?;
+        if outcome.caught != mutant.is_some() {
+            wrong.push(format!("{name} ({})", scenario.name()));
+        }
+        if mutant.is_some() {
+            played += 1;
+            caught += u32::from(outcome.caught);
+        }
+    }
+    victim::say(&serde_json::json!({"summary": {"mutants": played, "caught": caught, "wrong": wrong}}))?;
+    if wrong.is_empty() { Ok(()) } else { Err(format!("not as it must be: {}", wrong.join(", ")).into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_known_mistake_has_a_scenario() {
+        let known: BTreeSet<_> = store::fault::MUTANTS.into_iter().chain(runtime::MUTANTS).collect();
+        let table: BTreeSet<_> = TABLE.into_iter().map(|(mutant, _)| mutant).collect();
+        assert_eq!(known, table);
+        assert!(TABLE.into_iter().all(|(_, scenario)| Scenario::ALL.contains(&scenario)));
+    }
+
+    #[tokio::test]
+    async fn a_dead_worker_cannot_append() {
+        assert_eq!(inside::zombie(None).await.unwrap(), None);
+        assert!(inside::zombie(Some("no_epoch_cas")).await.unwrap().is_some());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_answer_after_the_lease_moves_nothing() {
+        assert_eq!(inside::starved(None).await.unwrap(), None);
+        assert!(inside::starved(Some("no_self_fence")).await.unwrap().is_some());
+    }
+}

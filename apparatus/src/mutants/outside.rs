@@ -1,0 +1,181 @@
+//! Scenarios with processes: what a kill loop would meet too rarely.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    ledger::{Line, Mode},
+    ledgerd::Setting,
+    life::{Ended, Life, Outside},
+    mixed,
+    oracle::{Judgement, Oracle, Snapshot},
+    syscalls,
+    victim::{Said, Trouble},
+};
+
+/// A ledger, and one directory after the other.
+pub(crate) struct Stage {
+    folder: tempfile::TempDir,
+    pub(crate) outside: Outside,
+    pub(crate) batch: u64,
+    life: u32,
+    seed: u64,
+    runs: u64,
+    program: PathBuf,
+    oracle: Oracle,
+}
+
+impl Stage {
+    pub(crate) async fn set(program: &Path, seed: u64, runs: u64) -> Result<Stage, Trouble> {
+        let folder = tempfile::tempdir()?;
+        let outside = Outside::start(program, &folder.path().join("ledger")).await?;
+        let oracle = Oracle::new(0, BTreeMap::new());
+        Ok(Stage { folder, outside, batch: 0, life: 0, seed, runs, program: program.to_owned(), oracle })
+    }
+
+    /// Begins a new directory, which does not exist yet.
+    pub(crate) fn begin(&mut self) -> PathBuf {
+        let _ = std::fs::remove_dir_all(self.data());
+        self.batch += 1;
+        self.life = 0;
+        self.oracle = Oracle::new(self.batch, mixed::cases(self.seed, self.batch, self.runs));
+        self.data()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join(format!("data-{}", self.batch))
+    }
+
+    pub(crate) fn scratch(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The next life of this directory.
+    pub(crate) fn life(&mut self) -> Life {
+        self.life += 1;
+        Life::of(&self.program, &self.outside, &self.data(), (self.batch, self.life), self.runs, self.seed)
+    }
+
+    /// Judges what that life left.
+    pub(crate) async fn judge(&mut self, ended: &Ended) -> Result<Judgement, Trouble> {
+        let snapshot = Snapshot::of_directory(&self.data(), &self.folder.path().join("copy")).await?;
+        let batch = self.batch;
+        self.outside.follow()?;
+        let of = Oracle::sender(batch, self.life);
+        let lines: Vec<&Line> =
+            self.outside.ledger.lines.iter().filter(|line| line.sender.as_deref() == Some(&*of)).collect();
+        Ok(self.oracle.judge(self.life, &ended.said, &snapshot, (&self.outside.ledger, &lines), ended.over()))
+    }
+}
+
+/// The first violation as a text.
+pub(crate) fn first(judged: &Judgement) -> Option<String> {
+    judged.violations.first().map(|found| format!("{}: {}", found.rule, found.detail))
+}
+
+fn armed(life: Life, mutant: Option<&str>) -> Life {
+    match mutant {
+        Some(mutant) => life.variable("SUREFOOT_MUTANT", mutant),
+        None => life,
+    }
+}
+
+/// The process stands still before the nth COMMIT and is killed there.
+pub(super) async fn stall(program: &Path, seed: u64, mutant: Option<&str>) -> Result<Option<String>, Trouble> {
+    let mut stage = Stage::set(program, seed, 6).await?;
+    for nth in (1..=24).step_by(2) {
+        stage.begin();
+        let life = armed(stage.life(), mutant).variable("SUREFOOT_FAULT", &format!("before_commit:{nth}:stall"));
+        let ended = life.live().await?;
+        if let Some(found) = first(&stage.judge(&ended).await?) {
+            return Ok(Some(format!("killed before commit {nth}: {found}")));
+        }
+        let ended = armed(stage.life(), mutant).live().await?;
+        let judged = stage.judge(&ended).await?;
+        if let Some(found) = first(&judged).or((!ended.over()).then(|| format!("died: {}", ended.last_words()))) {
+            return Ok(Some(format!("after a death before commit {nth}: {found}")));
+        }
+    }
+    Ok(None)
+}
+
+/// Counts fsyncs from outside.
+pub(super) async fn syncs(program: &Path, seed: u64, mutant: Option<&str>) -> Result<Option<String>, Trouble> {
+    let mut stage = Stage::set(program, seed, 6).await?;
+    stage.begin();
+    let mut life = armed(stage.life(), mutant);
+    let log = stage.scratch("syncs");
+    let traced = syscalls::can_trace();
+    if traced {
+        life.under = ["strace", "-f", "-qq", "-e", "trace=fdatasync,fsync", "-o"].map(Into::into).to_vec();
+        life.under.push(log.clone().into());
+    }
+    let ended = life.live().await?;
+    let judged = stage.judge(&ended).await?;
+    let commits = ended.said.iter().find_map(|said| match said {
+        Said::Done { commits } => Some(*commits),
+        _ => None,
+    });
+    let Some(commits) = commits else {
+        return Err(format!("the process did not come to its end: {}", ended.last_words()).into());
+    };
+    if traced {
+        let text = std::fs::read_to_string(&log)?;
+        let syncs = text.lines().filter(|line| line.contains("sync(")).count() as u64;
+        if syncs < commits {
+            return Ok(Some(format!("{syncs} fsyncs for {commits} commits")));
+        }
+    }
+    Ok(first(&judged))
+}
+
+/// A run that ends every process: quarantined after three deaths, while the others finish and none of them is suspected for good.
+pub(super) async fn poison(program: &Path, seed: u64, mutant: Option<&str>) -> Result<Option<String>, Trouble> {
+    let mut stage = Stage::set(program, seed, 6).await?;
+    stage.begin();
+    for deaths in 0..8 {
+        let ended = armed(stage.life(), mutant).flag("--poison").live().await?;
+        if let Some(found) = first(&stage.judge(&ended).await?) {
+            return Ok(Some(found));
+        }
+        if ended.said.iter().any(|said| matches!(said, Said::Resumed { .. })) {
+            return Ok(Some("an innocent run was quarantined".to_owned()));
+        }
+        if ended.over() {
+            return Ok((deaths > 3).then(|| format!("the poisoned run ended {deaths} processes")));
+        }
+    }
+    Ok(Some("the poisoned run ended 8 processes and is not quarantined".to_owned()))
+}
+
+/// The receiver applies without an answer, rejects the next sendings, and is well again.
+pub(super) async fn rejected(program: &Path, seed: u64, mutant: Option<&str>) -> Result<Option<String>, Trouble> {
+    let mut stage = Stage::set(program, seed, 3).await?;
+    stage.begin();
+    let modes = stage.outside.modes();
+    let set = |mode| Setting { kind: "perhaps".to_owned(), mode: Some(mode), ..Setting::default() };
+    modes.set(&set(Mode::DropAfter)).await?;
+    let life = tokio::spawn(armed(stage.life(), mutant).live());
+    let seen = async {
+        loop {
+            stage.outside.follow()?;
+            if stage.outside.ledger.applied_of("perhaps") > 0 {
+                return Ok::<_, Trouble>(());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), seen).await.map_err(|_| "no effect was asked for")??;
+    modes.set(&set(Mode::Reject4xx)).await?;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    modes.set(&set(Mode::Ok)).await?;
+    let ended = life.await??;
+    let judged = stage.judge(&ended).await?;
+    let resumed = ended.said.iter().any(|said| matches!(said, Said::Resumed { .. }));
+    Ok(first(&judged)
+        .or((!ended.over()).then(|| format!("died: {}", ended.last_words())))
+        .or((!resumed).then(|| "nobody was asked about an unknown outcome".to_owned())))
+}
