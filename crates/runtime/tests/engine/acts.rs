@@ -10,7 +10,7 @@ use kernel::{
 use store::Status;
 
 use crate::{
-    cutting::Cut,
+    cutting::{Cut, Fails},
     world::{Outside, World, failure, json, lock},
 };
 
@@ -275,4 +275,66 @@ async fn a_run_that_kills_its_process_is_quarantined_and_can_be_pardoned() {
     life.runtime.resume(run, "ada").await.unwrap();
     assert_eq!(life.runtime.finished(run).await.unwrap().result, Some(json(r#"{"text": "a"}"#)));
     world.check_store().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_fails_for_a_while_costs_no_answer_and_no_second_call() {
+    for fails in [Fails::Full, Fails::Unnoticed] {
+        // The start is no append of the engine; then come the intent, the answer with the next intent, and the end.
+        for nth in 0..3 {
+            let world = World::new(TWO, Outside::echo());
+            let (life, cutting) = world.boot_cut(Cut::Never).await;
+            world.outside.hold("box.put");
+            *lock(&cutting.failing) = vec![fails];
+            if nth > 0 {
+                lock(&cutting.failing).clear();
+            }
+            let run = life.start(world.start(r#"{"text": "a"}"#)).await.run;
+            if nth > 0 {
+                world.until("the call", |outside| outside.asked("box.put").len() == 1).await;
+                *lock(&cutting.failing) = vec![fails];
+            }
+            if nth > 1 {
+                world.outside.hold("box.get");
+                lock(&cutting.failing).clear();
+                world.outside.release("box.put");
+                world.until("the second call", |outside| outside.asked("box.get").len() == 1).await;
+                *lock(&cutting.failing) = vec![fails];
+                world.outside.release("box.get");
+            }
+            world.outside.release("box.put");
+            for _ in 0..1_000 {
+                world.clock.advance(Span::from_millis(10));
+                tokio::task::yield_now().await;
+                if world.row(run).await.status.is_final() {
+                    break;
+                }
+            }
+            assert_eq!(world.row(run).await.status, Status::Completed, "{fails:?} {nth}\n{}", world.outline(run).await);
+            assert!(lock(&cutting.failing).is_empty());
+            assert_eq!(lock(&world.outside.log).len(), 2, "{fails:?} {nth}");
+            world.check_store().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_runs_on_many_threads_all_come_to_their_end() {
+    let world = World::new(&each(8, "all"), Outside::echo());
+    let life = world.boot().await;
+    let mut lanes = tokio::task::JoinSet::new();
+    for lane in 0..50 {
+        let (runtime, mut start) = (life.runtime.clone(), world.start(r#"{"items": ["a", "b", "c", "d", "e"]}"#));
+        start.key = Some(format!("lane {lane}").into());
+        lanes.spawn(async move {
+            let run = runtime.start(start).await.unwrap().run;
+            runtime.finished(run).await.unwrap().result
+        });
+    }
+    while let Some(result) = lanes.join_next().await {
+        assert_eq!(result.unwrap(), Some(json(r#"["a", "b", "c", "d", "e"]"#)));
+    }
+    assert_eq!(lock(&world.outside.log).len(), 250);
+    world.check_store().await.unwrap();
+    life.leave().await;
 }

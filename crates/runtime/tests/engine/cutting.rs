@@ -28,6 +28,15 @@ pub enum Cut {
     Never,
 }
 
+/// How an append fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fails {
+    /// The disk is full.
+    Full,
+    /// It is written, and the answer is an error.
+    Unnoticed,
+}
+
 pub struct Cutting {
     inner: Arc<dyn Store>,
     cut: Cut,
@@ -38,6 +47,8 @@ pub struct Cutting {
     pub deaf: AtomicBool,
     /// The next append panics.
     pub panics: AtomicBool,
+    /// What the next appends come to, the last of these first.
+    pub failing: Mutex<Vec<Fails>>,
     /// Comes right before the next suspend is written.
     pub at_suspend: Mutex<Option<Message>>,
 }
@@ -52,6 +63,7 @@ impl Cutting {
             fell_silent: Notify::new(),
             deaf: AtomicBool::new(false),
             panics: AtomicBool::new(false),
+            failing: Mutex::default(),
             at_suspend: Mutex::default(),
         }
     }
@@ -138,7 +150,14 @@ impl Store for Cutting {
         if !write {
             return self.never().await;
         }
+        let fails = self.failing.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if fails == Some(Fails::Full) {
+            return Err(StoreError::Full);
+        }
         let appended = self.inner.append(append).await;
+        if fails == Some(Fails::Unnoticed) {
+            return Err(StoreError::Database { verb: "append", source: "the connection was lost".into() });
+        }
         if tell { appended } else { self.never().await }
     }
 

@@ -287,3 +287,27 @@ async fn many_parked_runs_leave_nothing_behind_and_all_come_back() {
         assert_eq!(world.settled(*run).await.status, Status::Completed);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_signal_is_lost_however_it_meets_the_suspend() {
+    let world = World::new(WAIT, Outside::echo());
+    let life = world.boot().await;
+    let mut lanes = tokio::task::JoinSet::new();
+    for lane in 0..200_usize {
+        let (runtime, mut start) = (life.runtime.clone(), world.start(r#"{"id": 5}"#));
+        start.key = None;
+        lanes.spawn(async move {
+            let run = runtime.start(start).await.unwrap().run;
+            for _ in 0..lane % 20 {
+                tokio::task::yield_now().await;
+            }
+            runtime.signal(run, "approved", json("true"), None, "ada").await.unwrap();
+            runtime.finished(run).await.unwrap().result
+        });
+    }
+    while let Some(result) = lanes.join_next().await {
+        assert_eq!(result.unwrap(), Some(json(r#"{"body": true, "by": "signal", "order": 5}"#)));
+    }
+    world.check_store().await.unwrap();
+    life.leave().await;
+}
