@@ -369,10 +369,6 @@ impl Engine {
         if self.local.fenced() {
             return Err(Halt::Fenced);
         }
-        if first.is_some() && self.in_flight.len() > 1 {
-            // Others may have come with it: one turn of the scheduler lets them in, and one append carries them all.
-            tokio::task::yield_now().await;
-        }
         let mut more = first;
         while let Some(answered) = more {
             match answered {
