@@ -52,6 +52,12 @@ pub(super) fn open(dir: &Path, readers: usize, mutants: &Mutants) -> Result<Open
     let file = dir.join(DATABASE);
     let mut writer = Connection::open(&file).map_err(|error| refused(dir, &error))?;
     configure(&writer, mutants).map_err(|error| refused(dir, &error))?;
+    // An error in the switch to the log is told by the mode that remains, not as an error.
+    let mode: String =
+        writer.query_row(sql::READ_JOURNAL_MODE, [], |row| row.get(0)).map_err(|error| refused(dir, &error))?;
+    if mode != "wal" {
+        return Err(unusable(dir, &format!("cannot begin a write-ahead log: journal_mode stays `{mode}`")));
+    }
     if dir.join(SUSPECT).exists() {
         examine(&writer, dir)?;
     }
