@@ -37,7 +37,7 @@ pub struct Arguments {
 pub enum Scenario {
     /// The kill loop.
     Kills,
-    /// The process stands still before a COMMIT and is killed there: what was answered by then was answered too early.
+    /// The process stands still before a COMMIT and is killed there: what was answered or sent by then was too early.
     Stall,
     /// Calls of fsync are counted by a tracer: at least one for each commit.
     Syncs,
@@ -56,7 +56,7 @@ pub enum Scenario {
 /// Every known mistake of the store and the runtime, and the scenario that must catch it.
 pub const TABLE: [(&str, Scenario); 14] = [
     ("key_per_attempt", Scenario::Kills),
-    ("intent_after_act", Scenario::Kills),
+    ("intent_after_act", Scenario::Stall),
     ("resend_recorded", Scenario::Kills),
     ("reap_without_epoch", Scenario::Kills),
     ("timer_backward", Scenario::Kills),

@@ -75,7 +75,7 @@ pub struct Series {
     pub refused: usize,
     /// For EIO: lives that came to their end all the same; only the tidying up at the end was hit.
     pub at_close: usize,
-    /// Acknowledgements with a later time than the injected error.
+    /// Acknowledgements after the injected error without an fsync that succeeded between the call and the error.
     pub acks_after_error: usize,
     /// The first things that were wrong.
     pub wrong: Vec<String>,
@@ -161,6 +161,8 @@ async fn series(
     let of = if beginning.is_some() { "empty database" } else { "new directory" };
     let mut series = Series { series: format!("{call} {kind}, {of}"), ..Series::default() };
     let log = stage.scratch("trace");
+    // One run never fills the log so far that it is folded into the file.
+    stage.runs = if call == "before_checkpoint" { 150 } else { 1 };
     let mut nth = 1;
     while series.covered < arguments.most {
         let data = stage.begin();
@@ -191,7 +193,7 @@ async fn series(
         series.covered += 1;
         let mut wrong: Vec<String> = told(&stage.judge(&ended).await?);
         if fault == Fault::Eio {
-            series.acks_after_error += injected_at_us(&trace).map_or(0, |at| acks_after(&ended, at));
+            series.acks_after_error += injected_at_us(&trace).map_or(0, |at| acks_after(&ended, &trace, at));
             if ended.over() {
                 series.at_close += 1;
             } else if ended.status.code().is_some_and(|code| code != 0) && !ended.last_words().is_empty() {
@@ -234,25 +236,33 @@ fn tracer(data: &Path, log: &Path, call: &str, fault: Fault, nth: usize) -> Vec<
         Fault::Kill => "signal=KILL",
         Fault::Eio => "error=EIO",
     };
-    words.extend(["-e".into(), format!("trace={call}").into()]);
+    let seen = if call == "fdatasync" { call.to_owned() } else { format!("{call},fdatasync") };
+    words.extend(["-e".into(), format!("trace={seen}").into()]);
     words.extend(["-e".into(), format!("inject={call}:{inject}:when={nth}").into()]);
     words
 }
 
-/// When the error was injected, by a tracer's log with `-f -ttt`: `pid seconds.micros call(…) = -1 EIO (…) (INJECTED)`.
-fn injected_at_us(trace: &str) -> Option<i64> {
-    let line = trace.lines().find(|line| line.contains("(INJECTED)"))?;
+/// When a line of the tracer's log happened, with `-f -ttt`: `pid seconds.micros call(…) = …`.
+fn line_us(line: &str) -> Option<i64> {
     let (seconds, micros) = line.split_whitespace().nth(1)?.split_once('.')?;
     Some(seconds.parse::<i64>().ok()? * 1_000_000 + micros.parse::<i64>().ok()?)
 }
 
-fn acks_after(ended: &Ended, error_us: i64) -> usize {
+fn injected_at_us(trace: &str) -> Option<i64> {
+    line_us(trace.lines().find(|line| line.contains("(INJECTED)"))?)
+}
+
+/// Acknowledgements of something new that came after the error although no fsync had succeeded since the call: a process may
+/// still be printing what was committed before.
+fn acks_after(ended: &Ended, trace: &str, error_us: i64) -> usize {
+    let synced: Vec<i64> =
+        trace.lines().filter(|line| line.contains("fdatasync") && line.ends_with(" = 0")).filter_map(line_us).collect();
     let acks = ended.said.iter().filter_map(|said| match said {
-        Said::Started { at_us, .. } | Said::Signalled { at_us, .. } => Some(*at_us),
+        Said::Started { created: true, from_us, at_us, .. } => Some((*from_us, *at_us)),
+        Said::Signalled { known: false, from_us, at_us, .. } => Some((*from_us, *at_us)),
         _ => None,
     });
-    // At the very end nothing is left to be written: such an error is met when all acknowledgements are out.
-    acks.filter(|at| *at > error_us && !ended.over()).count()
+    acks.filter(|(from, at)| *at > error_us && !synced.iter().any(|sync| (*from..error_us).contains(sync))).count()
 }
 
 #[cfg(test)]
@@ -265,5 +275,24 @@ mod tests {
                      72 1795180201.233697 pwrite64(9, \"\"..., 24, 0) = -1 EIO (Input/output error) (INJECTED)\n";
         assert_eq!(injected_at_us(trace), Some(1_795_180_201_233_697));
         assert_eq!(injected_at_us("71 1.0 pwrite64() = 24"), None);
+    }
+
+    #[test]
+    fn an_acknowledgement_needs_an_fsync_before_the_error() {
+        let run = kernel::ids::RunId::from_bytes([1; 16]);
+        let ack = Said::Started { number: 0, run, created: true, from_us: 1_000_000, at_us: 4_000_000 };
+        let ended = |said| Ended {
+            said,
+            stderr: String::new(),
+            status: std::process::ExitStatus::default(),
+            killed: false,
+            overdue: false,
+            ready_after: None,
+        };
+        let before = "7 2.000000 fdatasync(9) = 0\n7 3.000000 fdatasync(9) = -1 EIO (Input/output error) (INJECTED)\n";
+        let ended = ended(vec![ack]);
+        assert_eq!(acks_after(&ended, before, 3_000_000), 0);
+        assert_eq!(acks_after(&ended, &before.replace("7 2.", "7 0."), 3_000_000), 1);
+        assert_eq!(acks_after(&ended, before, 5_000_000), 0, "it came before the error");
     }
 }

@@ -85,7 +85,10 @@ pub enum Said {
         run: RunId,
         /// Whether this very call made it.
         created: bool,
-        /// When the call returned.
+        /// When the call was made.
+        #[serde(default)]
+        from_us: i64,
+        /// When it returned.
         at_us: i64,
     },
     /// A signal was taken: it is durable.
@@ -98,7 +101,10 @@ pub enum Said {
         id: String,
         /// Whether the id was there already.
         known: bool,
-        /// When the call returned.
+        /// When the call was made.
+        #[serde(default)]
+        from_us: i64,
+        /// When it returned.
         at_us: i64,
     },
     /// A call failed in a way that may pass; it is made again.
@@ -277,9 +283,10 @@ async fn one(runtime: &Runtime, bundle: Digest, case: &Case) -> Result<(), Troub
         key: Some(case.key().into()),
         tenant: None,
     };
+    let from_us = now_us();
     let started = patiently(number, || runtime.start(start.clone())).await?;
     let run = started.run;
-    say(&Said::Started { number, run, created: started.created, at_us: now_us() })?;
+    say(&Said::Started { number, run, created: started.created, from_us, at_us: now_us() })?;
     let mut signals = JoinSet::new();
     for signal in case.signals() {
         let (runtime, value) = (runtime.clone(), case.value());
@@ -301,10 +308,11 @@ async fn one(runtime: &Runtime, bundle: Digest, case: &Case) -> Result<(), Troub
                 let body = || Value::map([("value", Value::Int(i64::try_from(value).unwrap_or_default()))]);
                 let id: Arc<str> = signal.id.as_str().into();
                 let post = || runtime.signal(run, signal.name, body(), Some(id.clone()), "harness");
+                let from_us = now_us();
                 match patiently(number, post).await {
                     Ok(posted) => {
-                        let known = matches!(posted, Posted::Known { .. });
-                        say(&Said::Signalled { number, run, id: signal.id.clone(), known, at_us: now_us() })?;
+                        let (id, known) = (signal.id.clone(), matches!(posted, Posted::Known { .. }));
+                        say(&Said::Signalled { number, run, id, known, from_us, at_us: now_us() })?;
                     }
                     // Nobody waits for it any more: only a signal that no step wants may come so late.
                     Err(RunError::Over { .. }) => {}

@@ -23,7 +23,7 @@ pub(crate) struct Stage {
     pub(crate) batch: u64,
     life: u32,
     seed: u64,
-    runs: u64,
+    pub(crate) runs: u64,
     program: PathBuf,
     oracle: Oracle,
 }
@@ -83,9 +83,10 @@ fn armed(life: Life, mutant: Option<&str>) -> Life {
     }
 }
 
-/// The process stands still before the nth COMMIT and is killed there.
+/// The process stands still before the nth COMMIT and is killed there; the next one makes no mistake and must come to its end.
 pub(super) async fn stall(program: &Path, seed: u64, mutant: Option<&str>) -> Result<Option<String>, Trouble> {
     let mut stage = Stage::set(program, seed, 6).await?;
+    let mut died = None;
     for nth in (1..=24).step_by(2) {
         stage.begin();
         let life = armed(stage.life(), mutant).variable("SUREFOOT_FAULT", &format!("before_commit:{nth}:stall"));
@@ -93,13 +94,17 @@ pub(super) async fn stall(program: &Path, seed: u64, mutant: Option<&str>) -> Re
         if let Some(found) = first(&stage.judge(&ended).await?) {
             return Ok(Some(format!("killed before commit {nth}: {found}")));
         }
-        let ended = armed(stage.life(), mutant).live().await?;
+        // An exit code is no death: it went wrong by itself before.
+        if ended.status.code().is_some_and(|code| code != 0) {
+            died = died.or(Some(format!("before commit {nth}: died: {}", ended.last_words())));
+        }
+        let ended = stage.life().live().await?;
         let judged = stage.judge(&ended).await?;
         if let Some(found) = first(&judged).or((!ended.over()).then(|| format!("died: {}", ended.last_words()))) {
             return Ok(Some(format!("after a death before commit {nth}: {found}")));
         }
     }
-    Ok(None)
+    Ok(died)
 }
 
 /// Counts fsyncs from outside.

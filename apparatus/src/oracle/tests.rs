@@ -161,11 +161,11 @@ fn one(said: &[Said], run: RunSeen, lines: &[Line]) -> Vec<&'static str> {
 }
 
 fn acked() -> Said {
-    Said::Started { number: 4, run: run(), created: true, at_us: 0 }
+    Said::Started { number: 4, run: run(), created: true, from_us: 0, at_us: 0 }
 }
 
 fn signalled() -> Said {
-    Said::Signalled { number: 4, run: run(), id: "go-4".to_owned(), known: false, at_us: 0 }
+    Said::Signalled { number: 4, run: run(), id: "go-4".to_owned(), known: false, from_us: 0, at_us: 0 }
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn what_is_well_is_left_alone() {
 fn what_was_acknowledged_is_there() {
     assert_eq!(Play::default().life(&[acked()], Vec::new(), &[]).broken, ["lost_start"]);
     assert_eq!(one(&[acked(), signalled()], seen(&[]), &[]), ["lost_signal"]);
-    let other = Said::Started { number: 4, run: RunId::from_bytes([8; 16]), created: true, at_us: 0 };
+    let other = Said::Started { number: 4, run: RunId::from_bytes([8; 16]), created: true, from_us: 0, at_us: 0 };
     assert_eq!(one(&[other, acked()], seen(&[]), &[]), ["started_twice"]);
 }
 
