@@ -7,7 +7,7 @@ use std::{
 };
 
 use kernel::journal::FORMAT;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Batch, Connection, ErrorCode, OpenFlags, fallible_iterator::FallibleIterator as _};
 
 use super::sql;
 use crate::{StoreError, fault::Mutants};
@@ -52,16 +52,16 @@ pub(super) fn open(dir: &Path, readers: usize, mutants: &Mutants) -> Result<Open
     let file = dir.join(DATABASE);
     let mut writer = Connection::open(&file).map_err(|error| refused(dir, &error))?;
     configure(&writer, mutants).map_err(|error| refused(dir, &error))?;
-    // An error in the switch to the log is told by the mode that remains, not as an error.
+    if dir.join(SUSPECT).exists() {
+        examine(&writer, dir)?;
+    }
+    migrate(&mut writer, dir)?;
+    // Asked for once a transaction has read the file: only then does the connection know what the switch came to.
     let mode: String =
         writer.query_row(sql::READ_JOURNAL_MODE, [], |row| row.get(0)).map_err(|error| refused(dir, &error))?;
     if mode != "wal" {
         return Err(unusable(dir, &format!("cannot begin a write-ahead log: journal_mode stays `{mode}`")));
     }
-    if dir.join(SUSPECT).exists() {
-        examine(&writer, dir)?;
-    }
-    migrate(&mut writer, dir)?;
     let readers = (0..readers).map(|_| reader(dir).map_err(|error| refused(dir, &error))).collect::<Result<_, _>>()?;
     Ok(Opened { lock, writer, readers })
 }
@@ -116,7 +116,12 @@ fn take(dir: &Path) -> Result<File, StoreError> {
 
 fn configure(conn: &Connection, mutants: &Mutants) -> rusqlite::Result<()> {
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
-    conn.execute_batch(sql::SET_WRITER)?;
+    // Each to its end: the switch to the log commits after its row, and an error there comes with the next step.
+    let mut settings = Batch::new(conn, sql::SET_WRITER);
+    while let Some(mut setting) = settings.next()? {
+        let mut rows = setting.raw_query();
+        while rows.next()?.is_some() {}
+    }
     if mutants.on("sync_normal") {
         conn.execute_batch("PRAGMA synchronous = NORMAL")?;
     }
