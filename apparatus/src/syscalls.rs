@@ -75,7 +75,7 @@ pub struct Series {
     pub refused: usize,
     /// For EIO: lives that came to their end all the same; only the tidying up at the end was hit.
     pub at_close: usize,
-    /// Acknowledgements after the injected error without an fsync that succeeded between the call and the error.
+    /// Acknowledgements after the injected error without an fsync that succeeded between the call and its return.
     pub acks_after_error: usize,
     /// The first things that were wrong.
     pub wrong: Vec<String>,
@@ -193,7 +193,11 @@ async fn series(
         series.covered += 1;
         let mut wrong: Vec<String> = told(&stage.judge(&ended).await?);
         if fault == Fault::Eio {
-            series.acks_after_error += injected_at_us(&trace).map_or(0, |at| acks_after(&ended, &trace, at));
+            let acks = injected_at_us(&trace).map_or(0, |at| acks_after(&ended, &trace, at));
+            series.acks_after_error += acks;
+            if acks > 0 {
+                wrong.push(format!("{acks} acknowledgements after the error"));
+            }
             if ended.over() {
                 series.at_close += 1;
             } else if ended.status.code().is_some_and(|code| code != 0) && !ended.last_words().is_empty() {
@@ -229,8 +233,9 @@ fn told(judged: &crate::oracle::Judgement) -> Vec<String> {
 fn tracer(data: &Path, log: &Path, call: &str, fault: Fault, nth: usize) -> Vec<OsString> {
     let mut words: Vec<OsString> = ["strace", "-f", "-qq", "-ttt", "-o"].map(Into::into).to_vec();
     words.push(log.into());
-    for path in [data.to_owned(), data.join("surefoot.db"), data.join("surefoot.db-wal"), data.join("suspect")] {
-        words.extend(["-P".into(), path.into()]);
+    words.extend(["-P".into(), data.into()]);
+    for name in ["surefoot.db", "surefoot.db-wal", "surefoot.db-journal", "suspect"] {
+        words.extend(["-P".into(), data.join(name).into()]);
     }
     let inject = match fault {
         Fault::Kill => "signal=KILL",
@@ -248,12 +253,12 @@ fn line_us(line: &str) -> Option<i64> {
     Some(seconds.parse::<i64>().ok()? * 1_000_000 + micros.parse::<i64>().ok()?)
 }
 
+/// The last one: SQLite goes on when a directory cannot be synced, and each thread has a count of its own.
 fn injected_at_us(trace: &str) -> Option<i64> {
-    line_us(trace.lines().find(|line| line.contains("(INJECTED)"))?)
+    line_us(trace.lines().rfind(|line| line.contains("(INJECTED)"))?)
 }
 
-/// Acknowledgements of something new that came after the error although no fsync had succeeded since the call: a process may
-/// still be printing what was committed before.
+/// Acknowledgements of something new after the error, without an fsync that succeeded between the call and its return.
 fn acks_after(ended: &Ended, trace: &str, error_us: i64) -> usize {
     let synced: Vec<i64> =
         trace.lines().filter(|line| line.contains("fdatasync") && line.ends_with(" = 0")).filter_map(line_us).collect();
@@ -262,7 +267,7 @@ fn acks_after(ended: &Ended, trace: &str, error_us: i64) -> usize {
         Said::Signalled { known: false, from_us, at_us, .. } => Some((*from_us, *at_us)),
         _ => None,
     });
-    acks.filter(|(from, at)| *at > error_us && !synced.iter().any(|sync| (*from..error_us).contains(sync))).count()
+    acks.filter(|(from, at)| *at > error_us && !synced.iter().any(|sync| (*from..=*at).contains(sync))).count()
 }
 
 #[cfg(test)]
