@@ -112,6 +112,8 @@ impl Stop {
 pub struct Starting {
     /// The first entry.
     pub first: Entry,
+    /// The run after it.
+    pub state: RunState,
     /// Blobs that it names.
     pub blobs: Vec<Blob>,
     /// Business keys as texts, for lists.
@@ -151,8 +153,12 @@ pub fn start(
         input: Held::hold(input.clone(), &mut blobs),
         about,
     };
+    let first = Entry::seal(run, Head::START, epoch, now, salt, &event);
+    let mut state = RunState::new(run);
+    state.apply(&first, event).expect("a new run takes its first entry: held by the fold");
     Ok(Starting {
-        first: Entry::seal(run, Head::START, epoch, now, salt, &event),
+        first,
+        state,
         blobs,
         about: keys.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
         input: input.digest(),

@@ -213,9 +213,9 @@ impl Runtime {
             return Err(RunError::TooLarge { what: "the input", bytes: blob.bytes.len(), most: INPUT_BYTES });
         }
         let Some((local, seat)) = seated else { return self.queue(run, &start, &tenant, starting, now).await };
-        let new = Box::new(new_run(run, &start, &tenant, starting, Some(local.id), now));
+        let (new, state) = new_run(run, &start, &tenant, starting, Some(local.id), now);
         let (reply, answer) = oneshot::channel();
-        if local.hand(Job::Start { new, seat, reply }) {
+        if local.hand(Job::Start { new: Box::new(new), state: Box::new(state), seat, reply }) {
             match answer.await {
                 Ok(Ok(started)) => return self.started(run, &start, started),
                 // It has lost its lease meanwhile, or ended: the run is for whoever comes.
@@ -235,7 +235,7 @@ impl Runtime {
         starting: Starting,
         now: Timestamp,
     ) -> Result<StartedRun, RunError> {
-        let new = new_run(run, start, tenant, starting, None, now);
+        let (new, _) = new_run(run, start, tenant, starting, None, now);
         let started = self.inner.store.start(new).await.map_err(|why| RunError::store("start the run", why))?;
         if let Some(local) = &*self.inner.local() {
             local.due_by(now);

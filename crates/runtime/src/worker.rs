@@ -44,8 +44,8 @@ pub struct Worker {
 
 /// What is to be seated.
 pub(crate) enum Job {
-    /// A run that is to be started with the worker as its first owner.
-    Start { new: Box<NewRun>, seat: Seat, reply: oneshot::Sender<Result<Started, StoreError>> },
+    /// A run that is to be started with the worker as its first owner, and as it stands then.
+    Start { new: Box<NewRun>, state: Box<RunState>, seat: Seat, reply: oneshot::Sender<Result<Started, StoreError>> },
     /// A run that was claimed.
     Claimed { claimed: Claimed, seat: Seat },
 }
@@ -408,34 +408,22 @@ impl Job {
     async fn work(self, inner: Arc<Inner>) -> Left {
         match self {
             Job::Claimed { claimed, seat } => Engine::claimed(inner, seat, &claimed).live().await,
-            Job::Start { new, seat, reply } => {
-                let state = first_state(&new);
+            Job::Start { new, state, seat, reply } => {
                 let started = inner.store.start(*new).await;
-                let state = match (&started, state) {
-                    (Ok(Started::Created), Some(state)) => state,
-                    _ => {
-                        drop(seat);
-                        // A caller that has gone away asks again with its key.
-                        let _ = reply.send(started);
-                        return Left::Parked;
-                    }
-                };
+                if !matches!(started, Ok(Started::Created)) {
+                    drop(seat);
+                    // A caller that has gone away asks again with its key.
+                    let _ = reply.send(started);
+                    return Left::Parked;
+                }
                 let _ = reply.send(started);
-                Engine::started(inner, seat, state).live().await
+                Engine::started(inner, seat, *state).live().await
             }
         }
     }
 }
 
-/// The state after the first entry.
-fn first_state(new: &NewRun) -> Option<RunState> {
-    let mut state = RunState::new(new.run);
-    let event = new.first.event().ok()?;
-    state.apply(&new.first, event).ok()?;
-    Some(state)
-}
-
-/// A new run as the store wants it.
+/// A new run as the store wants it, and as it stands once the store has it.
 pub(crate) fn new_run(
     run: RunId,
     start: &crate::Start,
@@ -443,8 +431,8 @@ pub(crate) fn new_run(
     starting: Starting,
     owner: Option<WorkerId>,
     now: Timestamp,
-) -> NewRun {
-    NewRun {
+) -> (NewRun, RunState) {
+    let new = NewRun {
         run,
         tenant: tenant.clone(),
         workflow: start.workflow.clone(),
@@ -456,7 +444,8 @@ pub(crate) fn new_run(
         blobs: starting.blobs,
         owner,
         now,
-    }
+    };
+    (new, starting.state)
 }
 
 /// Prolongs the lease, pokes runs that have unread messages, and buries workers that are late. Ends when the worker is dead.

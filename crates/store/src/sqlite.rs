@@ -11,6 +11,7 @@ mod cells;
 mod check;
 mod dispatch;
 mod open;
+mod packed;
 mod read;
 mod sql;
 mod writer;

@@ -70,6 +70,24 @@ async fn a_schema_that_was_changed_and_a_newer_format_are_refused() {
     assert!(matches!(error, StoreError::Unusable { .. }), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_data_directory_of_the_first_schema_is_read_on() {
+    let keep = tempfile::tempdir().unwrap();
+    let conn = rusqlite::Connection::open(keep.path().join("surefoot.db")).unwrap();
+    conn.execute_batch(include_str!("fixtures/schema_1.sql")).unwrap();
+    conn.execute_batch("UPDATE journal SET body = NULL WHERE seq = 7").unwrap();
+    drop(conn);
+    let store = open(keep.path()).unwrap();
+    assert_eq!(store.check().await.unwrap(), []);
+    let row = store.runs(Default::default()).await.unwrap().remove(0);
+    let journal = store.journal(row.run, 0, 100).await.unwrap();
+    assert_eq!(kernel::journal::verify(row.run, kernel::journal::Head::START, &journal), Ok(row.head));
+    let erased: Vec<u64> = journal.iter().filter(|entry| entry.body.is_none()).map(|entry| entry.seq).collect();
+    assert_eq!((journal.len(), erased), (31, vec![7]));
+    assert!(matches!(journal[30].event().unwrap(), kernel::journal::Event::RunFinished { .. }));
+    assert_eq!(store.journal(row.run, 10, 5).await.unwrap(), journal[10..15]);
+}
+
 #[test]
 fn what_cannot_be_a_data_directory_is_refused() {
     let keep = tempfile::tempdir().unwrap();

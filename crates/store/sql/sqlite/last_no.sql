@@ -1,2 +1,2 @@
--- The number of the newest entry of all.
+-- The number of the newest row of all journals.
 SELECT coalesce(max(no), 0) FROM journal;

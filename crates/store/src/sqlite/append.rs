@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, named_params, params};
 
 use super::{
     cells::{int, runs_digest},
-    sql,
+    packed, sql,
     writer::{Db, Failure, Operation},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     rules::{self, Lease},
 };
 
-/// Entries of a run between two marks of its journal.
+/// Each time that a run's journal grows past a multiple of so many entries, a mark says where.
 pub(super) const MARK: u64 = 64;
 
 impl Operation for NewRun {
@@ -179,7 +179,7 @@ impl Append {
     /// How the run stands once all is written.
     fn after(&self, db: &Db<'_>, standing: &Standing) -> Standing {
         let count = self.entries.len() as u64;
-        let head_no = if count == 0 { standing.head_no } else { db.next_no + int(count) - 1 };
+        let head_no = if count == 0 { standing.head_no } else { db.next_no };
         let strikes = if self.progress { 0 } else { standing.strikes };
         Standing { head: standing.head + count, head_no, strikes, ..*standing }
     }
@@ -274,30 +274,17 @@ impl Append {
     }
 }
 
-/// Writes entries after the one that `prev` numbers.
-fn add_entries(db: &mut Db<'_>, run: RunId, mut prev: i64, entries: &[Entry]) -> Result<(), Failure> {
-    let run = run.bytes();
-    let mut no = db.next_no;
+/// Writes entries as the row after the one that `prev` numbers.
+fn add_entries(db: &mut Db<'_>, run: RunId, prev: i64, entries: &[Entry]) -> Result<(), Failure> {
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
+    let (no, seq) = (db.next_no, int(last.seq));
     let hot = db.hot();
-    for entry in entries {
-        hot.add_entry.execute(params![
-            no,
-            run,
-            int(entry.seq),
-            prev,
-            int(entry.epoch),
-            entry.at.micros(),
-            entry.salt,
-            entry.digest.bytes(),
-            entry.hash.bytes(),
-            entry.body.as_deref(),
-        ])?;
-        if entry.seq.is_multiple_of(MARK) {
-            hot.add_mark.execute(params![run, int(entry.seq), no])?;
-        }
-        (prev, no) = (no, no + 1);
+    let count = int(entries.len() as u64);
+    hot.add_entries.execute(params![no, run.bytes(), seq, count, prev, packed::pack(entries)])?;
+    if (first.seq - 1) / MARK != last.seq / MARK {
+        hot.add_mark.execute(params![run.bytes(), seq, no])?;
     }
-    db.next_no = no;
+    db.next_no = no + 1;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use rusqlite::{
     types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
 };
 
+use super::packed;
 use crate::{Message, OpenAction, RunRow, Status, StoreError};
 
 /// As SQLite keeps a count. None of ours comes near the end of its range.
@@ -122,18 +123,12 @@ impl<'r, 's> Cells<'r, 's> {
         })
     }
 
-    /// Reads a row of `journal`: the run it says it belongs to, the entry, and where the entry before stands.
-    pub fn entry(&self) -> Read<(RunId, Entry, i64)> {
-        let entry = Entry {
-            seq: self.count("seq")?,
-            epoch: self.count("epoch")?,
-            at: self.time("at_us")?,
-            salt: self.get("salt")?,
-            body: self.maybe_bytes("body")?,
-            digest: self.digest("digest")?,
-            hash: self.digest("hash")?,
-        };
-        Ok((self.run("run")?, entry, self.get("prev")?))
+    /// Reads a row of `journal`: the run it says it belongs to, its entries in order, and where the row before stands.
+    pub fn entries(&self) -> Read<(RunId, Vec<Entry>, i64)> {
+        let bytes = self.row.get_ref("entries").map_err(|error| self.damaged("entries", &error.to_string()))?;
+        let bytes = bytes.as_blob().map_err(|error| self.damaged("entries", &error.to_string()))?;
+        let entries = packed::unpack(bytes, self.count("seq")?, self.count("count")?);
+        Ok((self.run("run")?, entries.map_err(|detail| self.damaged("entries", &detail))?, self.get("prev")?))
     }
 
     /// Reads a row of `inbox`.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use kernel::journal::FORMAT;
-use rusqlite::{Batch, Connection, ErrorCode, OpenFlags, fallible_iterator::FallibleIterator as _};
+use rusqlite::{Batch, Connection, ErrorCode, OpenFlags, config::DbConfig, fallible_iterator::FallibleIterator as _};
 
 use super::sql;
 use crate::{StoreError, fault::Mutants};
@@ -71,6 +71,7 @@ pub(super) fn reader(dir: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(dir.join(DATABASE), flags)?;
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    plan_once(&conn)?;
     conn.execute_batch(sql::SET_READER)?;
     conn.set_prepared_statement_cache_capacity(32);
     Ok(conn)
@@ -116,6 +117,7 @@ fn take(dir: &Path) -> Result<File, StoreError> {
 
 fn configure(conn: &Connection, mutants: &Mutants) -> rusqlite::Result<()> {
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    plan_once(conn)?;
     // Each to its end: the switch to the log commits after its row, and an error there comes with the next step.
     let mut settings = Batch::new(conn, sql::SET_WRITER);
     while let Some(mut setting) = settings.next()? {
@@ -127,6 +129,12 @@ fn configure(conn: &Connection, mutants: &Mutants) -> rusqlite::Result<()> {
     }
     conn.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// A plan never depends on the values that are bound. Otherwise a value that a partial index might be chosen by (`owner IS :owner`)
+/// has its statement planned anew each time that it is bound, and that takes longer than running it.
+fn plan_once(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 /// After the database failed, nothing is believed before every page was read.

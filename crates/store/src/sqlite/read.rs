@@ -192,28 +192,28 @@ pub(super) fn journal(conn: &Connection, run: RunId, after: u64, limit: u32) -> 
     let mut no: i64 = mark.unwrap_or(head_no);
     let mut found = Vec::with_capacity(usize::try_from(last - after).unwrap_or_default().min(1 << 16));
     let failed = |error: rusqlite::Error| failed("journal", &error);
-    let mut statement = conn.prepare_cached(sql::READ_ENTRY).map_err(failed)?;
+    let mut statement = conn.prepare_cached(sql::READ_ENTRIES).map_err(failed)?;
     let mut above: Option<u64> = None;
     loop {
         let broken = |detail: String| StoreError::Damaged { table: "journal", row: no.to_string(), detail };
         let mut rows = statement.query([no]).map_err(failed)?;
         let row: Option<&Row<'_>> = rows.next().map_err(failed)?;
-        let Some(row) = row else { return Err(broken(format!("an entry of run {run} is not there"))) };
-        let (owner, entry, prev) = Cells::new("journal", row).entry()?;
+        let Some(row) = row else { return Err(broken(format!("entries of run {run} are not there"))) };
+        let (owner, entries, prev) = Cells::new("journal", row).entries()?;
         if owner != run {
             return Err(broken(format!("belongs to run {owner}, the chain of run {run} comes here")));
         }
-        if above.is_some_and(|above| entry.seq + 1 != above) || (above.is_none() && entry.seq < last) {
-            return Err(broken(format!("entry {} of run {run} stands out of order", entry.seq)));
+        let (Some(lowest), Some(highest)) = (entries.first().map(|e| e.seq), entries.last().map(|e| e.seq)) else {
+            return Err(broken("holds no entries".to_owned()));
+        };
+        if above.is_some_and(|above| highest + 1 != above) || (above.is_none() && highest < last) {
+            return Err(broken(format!("entry {highest} of run {run} stands out of order")));
         }
-        let seq = entry.seq;
-        if seq <= last {
-            found.push(entry);
-        }
-        if seq <= after + 1 {
+        found.extend(entries.into_iter().rev().filter(|entry| (after + 1..=last).contains(&entry.seq)));
+        if lowest <= after + 1 {
             break;
         }
-        above = Some(seq);
+        above = Some(lowest);
         no = prev;
     }
     found.reverse();

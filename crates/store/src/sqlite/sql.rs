@@ -1,7 +1,7 @@
 //! Every statement, by the name of its file. Each file says in its first lines what it does.
 
 pub const ADD_BLOB: &str = include_str!("../../sql/sqlite/add_blob.sql");
-pub const ADD_ENTRY: &str = include_str!("../../sql/sqlite/add_entry.sql");
+pub const ADD_ENTRIES: &str = include_str!("../../sql/sqlite/add_entries.sql");
 pub const ADD_LATE_RESULT: &str = include_str!("../../sql/sqlite/add_late_result.sql");
 pub const ADD_MARK: &str = include_str!("../../sql/sqlite/add_mark.sql");
 pub const ADD_MESSAGE: &str = include_str!("../../sql/sqlite/add_message.sql");
@@ -43,7 +43,7 @@ pub const READ_BLOB: &str = include_str!("../../sql/sqlite/read_blob.sql");
 pub const READ_BLOBS: &str = include_str!("../../sql/sqlite/read_blobs.sql");
 pub const READ_BUNDLE: &str = include_str!("../../sql/sqlite/read_bundle.sql");
 pub const READ_BUNDLES: &str = include_str!("../../sql/sqlite/read_bundles.sql");
-pub const READ_ENTRY: &str = include_str!("../../sql/sqlite/read_entry.sql");
+pub const READ_ENTRIES: &str = include_str!("../../sql/sqlite/read_entries.sql");
 pub const READ_FORMAT: &str = include_str!("../../sql/sqlite/read_format.sql");
 pub const READ_HEAD: &str = include_str!("../../sql/sqlite/read_head.sql");
 pub const READ_INBOX: &str = include_str!("../../sql/sqlite/read_inbox.sql");

@@ -162,7 +162,7 @@ fn trouble(error: &rusqlite::Error) -> Trouble {
 pub(super) struct Db<'c> {
     conn: &'c Connection,
     hot: Hot<'c>,
-    /// Number that the next entry of any run gets.
+    /// Number that the next row of any run's journal gets.
     pub next_no: i64,
     pub mutants: Mutants,
     /// How runs stood after our last append to them: a hint, never believed before a compare-and-set agrees.
@@ -178,7 +178,7 @@ pub(super) struct Hot<'c> {
     commit: Statement<'c>,
     pub read_lease: Statement<'c>,
     pub advance_run: Statement<'c>,
-    pub add_entry: Statement<'c>,
+    pub add_entries: Statement<'c>,
     pub add_mark: Statement<'c>,
 }
 
@@ -189,7 +189,7 @@ impl<'c> Db<'c> {
             commit: conn.prepare("COMMIT")?,
             read_lease: conn.prepare(sql::READ_LEASE)?,
             advance_run: conn.prepare(sql::ADVANCE_RUN)?,
-            add_entry: conn.prepare(sql::ADD_ENTRY)?,
+            add_entries: conn.prepare(sql::ADD_ENTRIES)?,
             add_mark: conn.prepare(sql::ADD_MARK)?,
         };
         let last: i64 = conn.query_row(sql::LAST_NO, [], |row| row.get(0))?;
