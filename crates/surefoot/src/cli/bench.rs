@@ -7,12 +7,14 @@ mod recover;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use clap::{Args, Subcommand};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gateway::tool::native::Call;
 use kernel::values::Value;
 use runtime::Config;
@@ -21,7 +23,7 @@ use store::{
     RunQuery, Status, Store,
     sqlite::{SqliteOptions, SqliteStore},
 };
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::Scene;
 use crate::{embed::Surefoot, error::CliError, exit::Exit};
@@ -202,24 +204,30 @@ impl Working {
     }
 }
 
-/// Starts `runs` runs, `at_once` at a time, and waits for the end of each. Gives each one's time from before its start until its end
+/// Starts `runs` runs from `at_once` callers, each of which waits for the end of one before it starts the next. Gives each one's time from before its start until its end
 /// was known to be durable.
 async fn rounds(surefoot: &Surefoot, runs: usize, at_once: usize, input: &Value) -> Result<Vec<Duration>, CliError> {
     surefoot.deploy().await?;
-    let one = |_| {
-        let (surefoot, input) = (surefoot.clone(), input.clone());
-        // A task each: both cores take part in what a caller does.
-        let task = tokio::spawn(async move {
-            let begun = Instant::now();
-            let run = surefoot.start("w", input).await?.run;
-            surefoot.runtime().finished(run).await?;
-            Ok::<_, runtime::RunError>(begun.elapsed())
+    let left = Arc::new(AtomicUsize::new(runs));
+    let mut callers = JoinSet::new();
+    for _ in 0..at_once.min(runs) {
+        let (surefoot, input, left) = (surefoot.clone(), input.clone(), left.clone());
+        callers.spawn(async move {
+            let mut times = Vec::new();
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                let begun = Instant::now();
+                let run = surefoot.start("w", input.clone()).await?.run;
+                surefoot.runtime().finished(run).await?;
+                times.push(begun.elapsed());
+            }
+            Ok::<_, runtime::RunError>(times)
         });
-        async {
-            Ok::<_, CliError>(task.await.map_err(|error| CliError::internal("a caller panicked").caused_by(error))??)
-        }
-    };
-    stream::iter(0..runs).map(one).buffer_unordered(at_once).try_collect().await
+    }
+    let mut times = Vec::with_capacity(runs);
+    while let Some(caller) = callers.join_next().await {
+        times.extend(caller.map_err(|error| CliError::internal("a caller panicked").caused_by(error))??);
+    }
+    Ok(times)
 }
 
 /// The time below which `part` of all lie, in milliseconds.
