@@ -58,7 +58,7 @@ fn data_of_a_newer_version_are_left_alone() {
     place.ok(&["run", "demo"]);
     let file = place.path().join("demo/.surefoot/surefoot.db");
     let conn = rusqlite::Connection::open(&file).unwrap();
-    conn.execute("UPDATE refinery_schema_history SET version = 9999", []).unwrap();
+    conn.execute("UPDATE refinery_schema_history SET version = version + 9998 WHERE version = 1", []).unwrap();
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     drop(conn);
     let before = fs::read(&file).unwrap();

@@ -1,5 +1,6 @@
 //! The commands, one file each. What a command decides stands elsewhere; here are arguments, words and exit codes.
 
+mod application;
 mod bench;
 mod check;
 mod completions;
@@ -16,9 +17,10 @@ mod session;
 
 use std::{ffi::OsString, future::Future, path::PathBuf};
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use gateway::secret::Lookup;
 
+pub use self::application::{Application, Told};
 use self::out::{BAD, Color, Out, WAIT, paint};
 use crate::{error::CliError, exit::Exit};
 
@@ -69,6 +71,7 @@ enum Command {
 pub(crate) struct Scene {
     pub out: Out,
     pub environment: Lookup,
+    pub application: Application,
 }
 
 /// The whole command line: for generated pages and shell completions.
@@ -79,8 +82,12 @@ pub fn command() -> clap::Command {
 /// Runs one command line, `args` with the program's name first, and gives the exit code. `environment` looks up variables: the
 /// binary's main function is the one place that reads the process's own.
 pub fn main(args: impl IntoIterator<Item = OsString>, environment: Lookup) -> i32 {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    run(Application::new("surefoot"), args, environment)
+}
+
+fn run(application: Application, args: impl IntoIterator<Item = OsString>, environment: Lookup) -> i32 {
+    let parsed = application.command().try_get_matches_from(args);
+    let cli = match parsed.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way as well, to standard output. A reader that has gone is no error.
@@ -89,7 +96,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, environment: Lookup) -> i3
         }
     };
     let Global { json, color, quiet, log } = cli.global;
-    let scene = Scene { out: Out::new(json, quiet, color), environment };
+    let scene = Scene { out: Out::new(json, quiet, color), environment, application };
     let done = start_log(log.or_else(|| (scene.environment)("SUREFOOT_LOG"))).and_then(|()| match cli.command {
         Command::Init(command) => command.run(&scene),
         Command::Check(command) => command.run(&scene),

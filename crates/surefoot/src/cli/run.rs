@@ -18,7 +18,7 @@ use store::{
 };
 
 use super::{
-    Folder, Scene, check, crash,
+    Folder, Scene, Told, check, crash,
     graph::find,
     out::{BAD, FAINT, GOOD, STRONG, WAIT, count, paint, plain},
     session::{self, Data, Detach, Driver, Rest},
@@ -27,6 +27,7 @@ use crate::{
     embed::Surefoot,
     error::CliError,
     exit::Exit,
+    seen::Seen,
     story::{self, Story},
 };
 
@@ -93,7 +94,12 @@ impl Run {
     pub(super) fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let folder = self.folder.folder.clone();
         let (sources, project) = check::checked(scene, &folder)?;
-        let wanted = if self.resume { None } else { Some(self.wanted(&sources, &project)?) };
+        let mut wanted = if self.resume { None } else { Some(self.wanted(&sources, &project)?) };
+        if let Some(wanted) = &mut wanted
+            && wanted.key.is_none()
+        {
+            wanted.key = (scene.application.key)(&wanted.workflow, &wanted.input);
+        }
         let dir = self.data.dir(&folder);
         let plan = Plan { folder, dir, sources, project, wanted, detach: self.detach };
         match (&self.crash_at, &self.crash_child) {
@@ -153,8 +159,17 @@ impl Plan {
     }
 
     /// The command that goes on, as a person types it.
-    pub(super) fn go_on(&self) -> String {
-        format!("surefoot run{} --resume{}", session::typed(&self.folder), self.data_flag())
+    pub(super) fn go_on(&self, scene: &Scene) -> String {
+        format!("{} run{} --resume{}", scene.application.call, self.typed(scene), self.data_flag())
+    }
+
+    /// The folder as it is typed after a command.
+    pub(super) fn typed(&self, scene: &Scene) -> String {
+        if scene.application.folder.as_ref() == Some(&self.folder) {
+            String::new()
+        } else {
+            session::typed(&self.folder)
+        }
     }
 
     /// `--data DIR`, unless it is the project's own.
@@ -224,6 +239,7 @@ pub(super) fn build(
 ) -> Result<Surefoot, CliError> {
     let builder =
         Surefoot::builder().environment(scene.environment.clone()).project(&plan.folder).sources(plan.sources.clone());
+    let builder = (scene.application.with)(builder);
     let builder = match trip {
         None => builder.store(store),
         Some(trip) => {
@@ -288,7 +304,8 @@ async fn go(scene: &Scene, plan: &Plan, trip: Option<Arc<crash::Trip>>) -> Resul
             }
         };
         let rest = driver.follow(&mut story, 0, plan.detach, tripped).await?;
-        exit = worse(exit, tell_rest(scene, plan, &story, &rest));
+        let words = words(scene, plan, &*store, &rest).await?;
+        exit = worse(exit, tell_rest(scene, plan, &story, &rest, words));
         if matches!(rest, Rest::Interrupted) {
             driver.end().await?;
             return Ok(Exit::Interrupted);
@@ -316,8 +333,38 @@ pub(super) fn heading(scene: &Scene, plan: &Plan, run: RunId, workflow: &str) {
     }
 }
 
-/// Says how the run was left, with numbers, and what to type next.
-pub(super) fn tell_rest(scene: &Scene, plan: &Plan, story: &Story<'_>, rest: &Rest) -> Exit {
+/// What the application says about a run that has ended.
+pub(super) async fn words(
+    scene: &Scene,
+    plan: &Plan,
+    store: &dyn Store,
+    rest: &Rest,
+) -> Result<Option<Vec<String>>, CliError> {
+    let (Some(tell), Rest::Ended(ended), false) = (&scene.application.tell, rest, scene.out.json) else {
+        return Ok(None);
+    };
+    let entries = session::journal(store, ended.run).await?;
+    let journal: Vec<_> = entries.into_iter().filter_map(|entry| Some((entry.event().ok()?, entry))).collect();
+    let journal: Vec<_> = journal.into_iter().map(|(event, entry)| (entry, event)).collect();
+    let place = format!("{}{}", plan.typed(scene), plan.data_flag());
+    Ok(Some(tell(&Told {
+        run: ended.run,
+        result: ended.result.as_ref(),
+        journal: &journal,
+        seen: Seen::of(&journal),
+        call: scene.application.call,
+        place: &place,
+    })))
+}
+
+/// Says how the run was left, with numbers, and what to type next. `words` stand in the place of its result.
+pub(super) fn tell_rest(
+    scene: &Scene,
+    plan: &Plan,
+    story: &Story<'_>,
+    rest: &Rest,
+    words: Option<Vec<String>>,
+) -> Exit {
     let out = &scene.out;
     let run = story.state.run;
     let (exit, status) = match rest {
@@ -355,8 +402,10 @@ pub(super) fn tell_rest(scene: &Scene, plan: &Plan, story: &Story<'_>, rest: &Re
             if let Some(failure) = &ended.failure {
                 field("why", plain(&kernel::story::failure(failure)));
             }
-            if let Some(result) = &ended.result {
-                field("result", result.to_json());
+            match (words, &ended.result) {
+                (Some(words), _) => words.into_iter().for_each(|line| out.line(line)),
+                (None, Some(result)) => field("result", result.to_json()),
+                (None, None) => {}
             }
         }
         Rest::Waits(row) => field("waits", plain(session::waits(row).trim_start_matches("waits "))),
@@ -364,26 +413,28 @@ pub(super) fn tell_rest(scene: &Scene, plan: &Plan, story: &Story<'_>, rest: &Re
     }
     field("did", format!("{} · {}", story::totals(&story.tally), cost(&plan.project)));
     field("data", plan.dir.display().to_string());
-    let (folder, data) = (session::typed(&plan.folder), plan.data_flag());
+    let (folder, data, call) = (plan.typed(scene), plan.data_flag(), scene.application.call);
     match rest {
         Rest::Ended(_) => {
-            field("next", format!("surefoot runs show {run}{folder}{data}"));
-            out.line(format!("        surefoot runs export {run}{folder}{data} --out run.ndjson && surefoot evidence verify run.ndjson"));
+            field("next", format!("{call} runs show {run}{folder}{data}"));
+            out.line(format!(
+                "        {call} runs export {run}{folder}{data} --out run.ndjson && {call} evidence verify run.ndjson"
+            ));
         }
         Rest::Waits(row) => {
-            field("next", format!("surefoot runs show {run}{folder}{data}"));
+            field("next", format!("{call} runs show {run}{folder}{data}"));
             match row.status {
                 Status::Paused | Status::Quarantined => {
-                    out.line(format!("        surefoot runs resume {run}{folder}{data}"))
+                    out.line(format!("        {call} runs resume {run}{folder}{data}"))
                 }
                 Status::Waiting if row.wake_at.is_none() => {
-                    out.line(format!("        surefoot runs signal {run} NAME{folder}{data}"));
+                    out.line(format!("        {call} runs signal {run} NAME{folder}{data}"));
                 }
                 _ => {}
             }
-            out.line(format!("        {}", plan.go_on()));
+            out.line(format!("        {}", plan.go_on(scene)));
         }
-        Rest::Interrupted => field("next", plan.go_on()),
+        Rest::Interrupted => field("next", plan.go_on(scene)),
     }
     exit
 }
@@ -397,7 +448,7 @@ fn cost(project: &Project) -> &'static str {
 /// Drives what is not told, and sums it up.
 async fn settle(scene: &Scene, plan: &Plan, driver: &mut Driver, runs: &[RunId]) -> Result<Exit, CliError> {
     let Some(rows) = driver.settle(runs, plan.detach).await? else {
-        scene.out.aside(format!("stopped here; nothing that was recorded is lost: {}", plan.go_on()));
+        scene.out.aside(format!("stopped here; nothing that was recorded is lost: {}", plan.go_on(scene)));
         return Ok(Exit::Interrupted);
     };
     let mut exit = Exit::Ok;
