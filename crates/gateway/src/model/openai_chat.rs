@@ -203,7 +203,10 @@ impl OpenAiChat {
         let (said, whole) = reading.end(ended.is_ok());
         let usage = said.usage;
         let answer = match (whole, ended) {
-            (Err(NoAnswer::Fault(fault)), _) => Err(fault.failure(&self.of, None, wait)),
+            (Err(NoAnswer::Fault(fault)), _) => {
+                let failure = fault.failure(&self.of, None, wait);
+                Err(Failure { detail: scrubber.scrub_text(failure.detail), ..failure })
+            }
             // How the connection ended is more exact than what was missing.
             (_, Err(failure)) => Err(failure),
             (Err(NoAnswer::CutOff), Ok(())) => Err(self.cut_off()),
@@ -236,6 +239,7 @@ impl OpenAiChat {
             "error" | "abort" | "network_error" => {
                 return Err(maybe_sent(FailureKind::ProviderError, format!("{of} broke off with an error")));
             }
+            // `stop`, and what other servers call it: what was said is judged as it is.
             _ => {}
         }
         if !said.refusal.is_empty() {

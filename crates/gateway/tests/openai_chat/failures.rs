@@ -151,6 +151,7 @@ async fn the_key_is_nowhere_in_what_comes_back() {
         json(400, json!({ "error": { "message": KEY, "code": KEY, "param": KEY } })),
         ResponseTemplate::new(200).set_body_raw("<html>", &format!("text/{KEY}")),
         says(&format!("your key is {KEY}")),
+        stream(&[&json!({ "error": { "message": KEY, "code": KEY } }).to_string()]),
         stream(&[&PIECE.replace("One", KEY), END, DONE]),
         stream(&[&PIECE.replace("One", &KEY[..7]), &PIECE.replace("One", &KEY[7..]), END, DONE]),
     ];

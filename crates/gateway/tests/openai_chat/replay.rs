@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+use expect_test::expect;
 use serde_json::Value as Json;
 
 use super::*;
@@ -156,8 +157,17 @@ async fn every_recording_is_read_for_what_it_says() {
         let reasoning = expected.usage["completion_tokens_details"]["reasoning_tokens"].as_u64().unwrap_or(0);
         assert_eq!(reply.usage.reasoning, reasoning, "{name}: {:?}", reply.usage);
     }
-    println!("{} recordings: {counts:?}", recordings.len());
-    assert_eq!(recordings.len(), 78);
+    let counts: String = counts.iter().map(|(what, count)| format!("{count:3} {what}\n")).collect();
+    expect![[r#"
+         37 answer, application/json
+          6 answer, text/event-stream
+          1 context_overflow
+          1 invalid_arguments
+         31 invalid_output
+          1 provider_auth
+          1 truncated
+    "#]]
+    .assert_eq(&counts);
 }
 
 #[tokio::test]
