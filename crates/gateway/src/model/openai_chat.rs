@@ -1,8 +1,9 @@
 //! Models behind any server that speaks the OpenAI chat format: `POST {base_url}/chat/completions`.
 //!
-//! One request, one answer, read as a stream where the server sends one. A stream is whole after `[DONE]` and a reason why the
-//! model ended, and never before: an answer that was cut off is no short answer. What errors mean stands in a table in `fault`.
-//! Which server it is is the operator's word alone, as with tools that speak HTTP; nothing is sent twice.
+//! One request, one answer, read as a stream where the server sends one. A stream is whole after `[DONE]` and a reason
+//! why the model ended, and never before: an answer that was cut off is no short answer. What errors mean stands in a
+//! table in `fault`. Which server it is is the operator's word alone, as with tools that speak HTTP; nothing is sent
+//! twice.
 
 use std::sync::Arc;
 

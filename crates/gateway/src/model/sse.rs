@@ -1,7 +1,7 @@
 //! Server-sent events, as far as models use them: the data of each event. Reads bytes as they come, cut anywhere.
 //!
-//! As the HTML standard has it: lines end with LF, CR or CRLF, comments and fields that we do not know are passed over, an empty
-//! line closes an event.
+//! As the HTML standard has it: lines end with LF, CR or CRLF, comments and fields that we do not know are passed over,
+//! an empty line closes an event.
 
 /// The events of one stream.
 #[derive(Debug, Default)]

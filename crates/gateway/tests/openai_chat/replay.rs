@@ -1,4 +1,5 @@
-//! Recorded exchanges, played back: what comes out is what the recording says, computed here a second time and more simply.
+//! Recorded exchanges, played back: what comes out is what the recording says, computed here a second time and more
+//! simply.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -157,15 +158,15 @@ async fn every_recording_is_read_for_what_it_says() {
         let reasoning = expected.usage["completion_tokens_details"]["reasoning_tokens"].as_u64().unwrap_or(0);
         assert_eq!(reply.usage.reasoning, reasoning, "{name}: {:?}", reply.usage);
     }
-    let counts: String = counts.iter().map(|(what, count)| format!("{count:3} {what}\n")).collect();
+    let counts: String = counts.iter().map(|(what, count)| format!("{what}: {count}\n")).collect();
     expect![[r#"
-         37 answer, application/json
-          6 answer, text/event-stream
-          1 context_overflow
-          1 invalid_arguments
-         31 invalid_output
-          1 provider_auth
-          1 truncated
+        answer, application/json: 37
+        answer, text/event-stream: 6
+        context_overflow: 1
+        invalid_arguments: 1
+        invalid_output: 31
+        provider_auth: 1
+        truncated: 1
     "#]]
     .assert_eq(&counts);
 }

@@ -35,8 +35,8 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// Reads the body of an error. Servers differ: `{error: {…}}`, `[{error: {…}}]`, `{error: "…"}`, `{object: error, …}`,
-    /// `{message, type}`, `{detail}`.
+    /// Reads the body of an error. Servers differ: `{error: {…}}`, `[{error: {…}}]`, `{error: "…"}`, `{object: error,
+    /// …}`, `{message, type}`, `{detail}`.
     pub(super) fn of_body(body: &Json) -> Fault {
         let body = body.get(0).unwrap_or(body);
         Fault::of(body.get("error").filter(|error| !error.is_null()).unwrap_or(body))

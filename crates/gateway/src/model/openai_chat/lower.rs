@@ -1,8 +1,9 @@
 //! From our schema to the part of JSON Schema that strict structured output takes, and back.
 //!
-//! Strict output wants every property required and no others: what was optional becomes nullable, and [`lift`] takes those nulls
-//! out of the answer again. Keywords that are not enforced go into the description, where the model can read them; the kernel
-//! checks the answer against the schema as it was written in any case. What has no strict form at all is sent as it is, not strict.
+//! Strict output wants every property required and no others: what was optional becomes nullable, and [`lift`] takes
+//! those nulls out of the answer again. Keywords that are not enforced go into the description, where the model can
+//! read them; the kernel checks the answer against the schema as it was written in any case. What has no strict form at
+//! all is sent as it is, not strict.
 
 use kernel::values::{Map, Value};
 use serde_json::{Map as Object, Value as Json, json};
@@ -14,7 +15,8 @@ pub struct Lowered {
     pub schema: Json,
     /// Whether the server is to enforce all of it.
     pub strict: bool,
-    /// What the server will not enforce, each with its place: "/properties/name: minLength 3". If `strict` is false, why.
+    /// What the server will not enforce, each with its place: "/properties/name: minLength 3". If `strict` is false,
+    /// why.
     pub lost: Vec<String>,
 }
 
@@ -96,6 +98,7 @@ impl Lowering<'_> {
         for (key, value) in keys {
             match key.as_str() {
                 "type" | "properties" | "required" | "additionalProperties" | "items" | "description" => {}
+                "enum" if value.as_array().is_some_and(Vec::is_empty) => return Err(format!("{at}: no value fits")),
                 "enum" | "const" => {
                     self.words += value.as_array().map_or(0, Vec::len);
                     out.insert(key.clone(), value.clone());
@@ -269,8 +272,8 @@ fn resolve<'a>(root: &'a Json, target: &str) -> Option<&'a Json> {
 /// How far references are followed: a schema may be recursive.
 const MAX_REFS: usize = 64;
 
-/// Whether null fits, as far as can be seen. A doubt counts as yes: then the null stays and the kernel judges it. What describes
-/// an object or a list without saying so is lowered to one, and takes no null there.
+/// Whether null fits, as far as can be seen. A doubt counts as yes: then the null stays and the kernel judges it. What
+/// describes an object or a list without saying so is lowered to one, and takes no null there.
 fn admits_null(root: &Json, schema: &Json, depth: usize) -> bool {
     let Json::Object(keys) = schema else { return schema != &Json::Bool(false) };
     if depth > MAX_REFS {
@@ -449,6 +452,7 @@ mod tests {
             (object(json!({})), "/properties/a: a value of any type"),
             (object(json!(true)), "/properties/a: any value at all, or none"),
             (object(json!({ "type": "array" })), "/properties/a: a list of anything"),
+            (object(json!({ "enum": [] })), "/properties/a: no value fits"),
             (
                 object(json!({ "type": "object", "additionalProperties": { "type": "string" } })),
                 "/properties/a: an object with any properties",

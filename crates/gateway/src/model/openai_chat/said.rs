@@ -169,8 +169,8 @@ impl Said {
 
 /// Five buckets that do not overlap and together are the total.
 ///
-/// OpenAI counts cached input within the input and reasoning within the output. Others count reasoning beside the output, or only
-/// in the total: what the total holds beyond input and output is reasoning.
+/// OpenAI counts cached input within the input and reasoning within the output. Others count reasoning beside the
+/// output, or only in the total: what the total holds beyond input and output is reasoning.
 pub(super) fn usage_of(usage: &Json) -> Usage {
     let most = MAX_INT.unsigned_abs();
     let count = |pointer: &str| usage.pointer(pointer).and_then(Json::as_u64).map(|count| count.min(most));
