@@ -1,3 +1,5 @@
 //! Models: what answers a request.
 
+pub mod openai_chat;
 pub mod scripted;
+mod sse;

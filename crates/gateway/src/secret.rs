@@ -186,6 +186,11 @@ impl Scrubber {
         self.needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
     }
 
+    /// The length of its longest form of a secret: as much of the end of a text that was cut may be the begin of one.
+    pub(crate) fn longest(&self) -> usize {
+        self.needles.first().map_or(0, Vec::len)
+    }
+
     /// The bytes with every secret replaced by `[secret]`.
     pub(crate) fn scrub(&self, bytes: Vec<u8>) -> Vec<u8> {
         self.needles.iter().fold(bytes, |bytes, needle| replace(bytes, needle))

@@ -42,9 +42,9 @@ failure_kinds! {
     ProviderSpendLimit = "provider_spend_limit",
     /// The provider is overloaded.
     ProviderOverloaded = "provider_overloaded",
-    /// The provider failed.
+    /// The provider failed, or its answer was cut off.
     ProviderError = "provider_error",
-    /// No answer in time, or one that was cut off.
+    /// No answer in time.
     ProviderTimeout = "provider_timeout",
     /// The provider does not know us.
     ProviderAuth = "provider_auth",
@@ -56,7 +56,7 @@ failure_kinds! {
     InvalidOutput = "invalid_output",
     /// A `check` of the step was false.
     BadReasoning = "bad_reasoning",
-    /// The arguments do not fit the operation's schema.
+    /// The arguments do not fit the operation's schema, or a provider does not accept the request.
     InvalidArguments = "invalid_arguments",
     /// The tool said no: trying again changes nothing.
     ToolRejected = "tool_rejected",

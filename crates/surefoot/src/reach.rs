@@ -9,7 +9,10 @@ use std::{
 use async_trait::async_trait;
 use gateway::{
     Gateway, Outcome, Provider, Tool,
-    model::scripted::{Script, Scripted},
+    model::{
+        openai_chat::{OpenAiChat, OpenAiChatSpec},
+        scripted::{Script, Scripted},
+    },
     secret::{Lookup, Secrets, SystemSecrets},
     tool::{
         http::{BadHttpTool, HttpBody, HttpClient, HttpOperation, HttpSpec, HttpTool, Method},
@@ -18,12 +21,17 @@ use gateway::{
 };
 use kernel::{
     complaint::Complaint,
+    expr::Template,
     governance::Permit,
     ids::IdempotencyKey,
     recovery::{Failure, FailureKind, Phase},
     tool::{HttpCall, Operation, Reach as Way},
     values::Value,
-    workflow::project::{self, Project, Sources},
+    workflow::{
+        model,
+        project::{self, Project, Sources},
+    },
+    yaml::Node,
 };
 
 use crate::notebook::{self, Notebook};
@@ -74,6 +82,31 @@ pub enum ReachError {
         tool: Arc<str>,
         /// Its file.
         file: Arc<str>,
+        /// Why.
+        #[source]
+        source: BadHttpTool,
+    },
+    /// A variable that the base URL of a model names.
+    #[error("the model `{model}` needs the environment variable {variable}, which is not set")]
+    NoModelVariable {
+        /// Its name.
+        model: Arc<str>,
+        /// Which.
+        variable: String,
+    },
+    /// The base URL of a model cannot be computed.
+    #[error("the base URL of the model `{model}` {detail}")]
+    ModelUrl {
+        /// Its name.
+        model: Arc<str>,
+        /// What is wrong.
+        detail: String,
+    },
+    /// What the project file says of a model is not possible over HTTP.
+    #[error("the model `{model}` cannot be set up")]
+    Model {
+        /// Its name.
+        model: Arc<str>,
         /// Why.
         #[source]
         source: BadHttpTool,
@@ -169,6 +202,17 @@ impl Reach {
                         .map_err(|complaints| ReachError::Script { model: name.clone(), complaints })?;
                     Arc::new(Scripted::new(script))
                 }
+                (None, project::Provider::OpenAiChat(decl)) => {
+                    let failed = |source| ReachError::Model { model: name.clone(), source };
+                    let client = match &client {
+                        Some(client) => HttpClient::clone(client),
+                        None => client.insert(HttpClient::new().map_err(failed)?).clone(),
+                    };
+                    let spec = openai_chat(name, decl, around)?;
+                    let secrets: Arc<dyn Secrets> =
+                        Arc::new(SystemSecrets::new(around.environment.clone(), around.secrets.clone()));
+                    Arc::new(OpenAiChat::new(spec, secrets, client).map_err(failed)?)
+                }
                 (None, project::Provider::Registered) => return Err(ReachError::NoModel { model: name.clone() }),
             };
             reach.models.insert(name.clone(), provider);
@@ -241,6 +285,37 @@ fn http(operation: &Operation, call: &HttpCall) -> HttpOperation {
         timeout: operation.timeout,
         ..plain
     }
+}
+
+fn openai_chat(name: &Arc<str>, decl: &model::OpenAiChat, around: &Surroundings) -> Result<OpenAiChatSpec, ReachError> {
+    let bad = |detail: String| ReachError::ModelUrl { model: name.clone(), detail };
+    let node = Node::plain(&project::PROJECT_FILE.into(), &decl.base_url);
+    let template = Template::compile(&node).map_err(|complaint| bad(complaint.message))?;
+    let mut environment = BTreeMap::new();
+    if !template.roots().is_empty() {
+        for variable in variables(&decl.base_url) {
+            let Some(value) = (around.environment)(&variable) else {
+                return Err(ReachError::NoModelVariable { model: name.clone(), variable });
+            };
+            environment.insert(Arc::<str>::from(variable), Value::text(value));
+        }
+    }
+    let environment = Value::Map(Arc::new(environment));
+    let values: Vec<Value> = template.roots().iter().map(|_| environment.clone()).collect();
+    let value = template.eval(&values).map_err(|why| bad(format!("cannot be computed: {why}")))?;
+    let base_url = value.as_str().map(str::to_owned).ok_or_else(|| bad(format!("is {}, no text", value.kind())))?;
+    Ok(OpenAiChatSpec {
+        base_url,
+        model: decl.model.to_string(),
+        key: decl.key.as_ref().map(ToString::to_string),
+        max_tokens: decl.max_tokens,
+        cap: decl.cap,
+        temperature: decl.temperature,
+        structured: decl.structured,
+        timeout: decl.timeout,
+        first_byte: decl.first_byte,
+        silence: decl.silence,
+    })
 }
 
 /// The base URL with the variables of the environment that the file names.
@@ -335,6 +410,24 @@ mod tests {
         let gateway = Reach::new(&sources, &project, &around).unwrap().gateway();
         assert!(gateway.has_tool("mail") && gateway.has_tool("notebook"));
         assert_eq!(base_url(&sources, &project.tools["mail"], &around).unwrap(), "http://127.0.0.1:1/v1");
+    }
+
+    #[test]
+    fn a_model_is_set_up_from_the_project_file_and_the_environment() {
+        let file =
+            "project: x\nmodels:\n  m: { provider: openai_chat, base_url: =env.URL, model: big, max_tokens: 9 }\n";
+        let sources = [("surefoot.yaml", file)];
+        assert_eq!(
+            refusal(&sources, &around(&[])),
+            "the model `m` needs the environment variable URL, which is not set"
+        );
+        assert_eq!(refusal(&sources, &around(&[("URL", "ftp://x")])), "the model `m` cannot be set up");
+        let (sources, project) = project(&sources);
+        let around = around(&[("URL", "http://127.0.0.1:1/v1")]);
+        assert!(Reach::new(&sources, &project, &around).unwrap().gateway().has_model("m"));
+        let project::Provider::OpenAiChat(decl) = &project.file.models["m"].provider else { panic!("{project:?}") };
+        let spec = openai_chat(&"m".into(), decl, &around).unwrap();
+        assert_eq!((spec.base_url.as_str(), spec.model.as_str(), spec.max_tokens), ("http://127.0.0.1:1/v1", "big", 9));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     secret::{Scrubber, SecretText, Secrets},
 };
 
-mod answer;
+pub(crate) mod answer;
 mod fill;
 #[cfg(test)]
 mod tests;
@@ -131,9 +131,9 @@ pub enum BadHttpTool {
     Client(#[source] reqwest::Error),
 }
 
-/// The connections that all HTTP tools of a process share. Cheap to clone.
+/// The connections that all HTTP tools and models of a process share. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct HttpClient(reqwest::Client);
+pub struct HttpClient(pub(crate) reqwest::Client);
 
 impl HttpClient {
     /// Reads the machine's certificates.
@@ -286,7 +286,8 @@ fn failure(kind: FailureKind, phase: Phase, detail: String) -> Failure {
     Failure { kind, phase, detail, retry_after: None }
 }
 
-fn base_url(text: &str) -> Result<Url, BadHttpTool> {
+/// Reads a base URL: where a server is, and nothing more.
+pub(crate) fn base_url(text: &str) -> Result<Url, BadHttpTool> {
     let bad = |why| BadHttpTool::BaseUrl { url: text.to_owned(), why };
     let url = Url::parse(text).map_err(|_| bad("is no URL: write one like `https://billing.example/v1`"))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -296,7 +297,7 @@ fn base_url(text: &str) -> Result<Url, BadHttpTool> {
         // The text may hold a password: it is not repeated.
         return Err(BadHttpTool::BaseUrl {
             url: "…".to_owned(),
-            why: "must not hold a user or a password: use `auth`",
+            why: "must not hold a user or a password: a secret is named, as in `secret://name`",
         });
     }
     if url.query().is_some() || url.fragment().is_some() {

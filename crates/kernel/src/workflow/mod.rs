@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod graph;
+pub mod model;
 mod parse;
 pub mod project;
 pub(crate) mod reading;

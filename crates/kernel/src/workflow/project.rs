@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     complaint::{Complaint, Complaints, did_you_mean},
     tool::Tool,
-    workflow::{Program, bundle::Bundle, parse, reading::Reading},
+    workflow::{
+        Program,
+        bundle::Bundle,
+        model::{self, OpenAiChat},
+        parse,
+        reading::Reading,
+    },
     yaml::{self, Fields, Node},
 };
 
@@ -63,6 +69,8 @@ pub enum Provider {
         /// Its path.
         answers: Arc<str>,
     },
+    /// A server that speaks the OpenAI chat format.
+    OpenAiChat(Box<OpenAiChat>),
     /// A provider that the embedding program registers.
     Registered,
 }
@@ -178,15 +186,18 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
 }
 
 fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
-    let later = ["base_url", "model", "key", "rules", "max_tokens", "temperature", "price"];
+    if is(node, "openai_chat") {
+        return model::openai_chat(node, complaints);
+    }
+    let later = ["rules", "price"];
     let fields = Fields::new(node, "a model", &["provider", "answers"], &later, complaints)?;
     let provider = fields.required("provider", complaints)?;
-    const LATER: [&str; 5] = ["rules", "openai_chat", "openai_responses", "anthropic", "gemini"];
+    const LATER: [&str; 4] = ["rules", "openai_responses", "anthropic", "gemini"];
     if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {
         complaints.push(provider.complaint("W002", format!("the provider `{word}` is not supported yet")));
         return None;
     }
-    match provider.one_of(&["scripted", "registered"], complaints)? {
+    match provider.one_of(&["scripted", "openai_chat", "registered"], complaints)? {
         "registered" => Some(ModelDecl { provider: Provider::Registered }),
         _ => {
             let answers = fields.required("answers", complaints)?;
@@ -195,6 +206,13 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
             Some(ModelDecl { provider: Provider::Scripted { answers: path } })
         }
     }
+}
+
+/// Whether a model is of that provider: each has its own keys.
+fn is(node: &Node, provider: &str) -> bool {
+    let yaml::Kind::Map(entries) = &node.kind else { return false };
+    let of = entries.iter().find(|(key, _)| &*key.text == "provider").and_then(|(_, node)| node.scalar());
+    of.is_some_and(|word| &**word == provider)
 }
 
 /// Complains if the project has no file of that path, and names the nearest one.

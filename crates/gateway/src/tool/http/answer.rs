@@ -114,7 +114,7 @@ fn verdict(called: &str, http: &HttpOperation, status: StatusCode, headers: &Hea
 }
 
 /// Seconds, or a date; a date is measured against the answer's own `Date`, so that no clock of ours counts.
-fn retry_after(headers: &HeaderMap) -> Option<Span> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Span> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Span::from_millis(i64::from(seconds) * 1000));
@@ -154,7 +154,7 @@ fn lenient(json: serde_json::Value) -> Value {
 }
 
 /// The innermost cause: "connection refused" rather than "error sending request".
-fn root(error: &reqwest::Error) -> String {
+pub(crate) fn root(error: &reqwest::Error) -> String {
     let mut inner: Option<&(dyn Error + 'static)> = error.source();
     while let Some(next) = inner.and_then(Error::source) {
         inner = Some(next);

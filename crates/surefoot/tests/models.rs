@@ -1,0 +1,116 @@
+//! A model behind a server, from the project's file to the journal: the binary asks a loopback server.
+
+mod common;
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    path::Path,
+    thread,
+};
+
+use common::{Place, said};
+
+const KEY: &str = "sk-hunter2-hunter2";
+
+const PROJECT: &str = r#"project: facts
+models:
+  small:
+    provider: openai_chat
+    base_url: =env.MODEL_URL
+    model: gpt-x
+    key: secret://openai
+    max_tokens: 800
+    timeout: 20s
+"#;
+
+const WORKFLOW: &str = r#"workflow: facts
+stages:
+  - stage: only
+    steps:
+      - step: name
+        model: small
+        reason: prompts/name.md
+        output: schemas/name.yaml
+"#;
+
+const SCHEMA: &str = "type: object\nproperties: { name: { type: string }, nick: { type: string } }\nrequired: [name]\n";
+
+/// Gives each connection the next reply; what was asked comes back at the end.
+fn server(replies: Vec<String>) -> (String, thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let served = thread::spawn(move || {
+        let mut asked = Vec::new();
+        for reply in replies {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            // Our bodies are one JSON object each and nothing follows them.
+            while !String::from_utf8_lossy(&request).contains("\r\n\r\n{") || !request.ends_with(b"}") {
+                let mut buffer = [0; 4096];
+                let count = stream.read(&mut buffer).unwrap();
+                request.extend_from_slice(&buffer[..count]);
+            }
+            asked.push(String::from_utf8(request).unwrap());
+            stream.write_all(reply.as_bytes()).unwrap();
+        }
+        asked
+    });
+    (url, served)
+}
+
+fn reply(status: &str, kind: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+}
+
+fn holds(folder: &Path, needle: &[u8]) -> bool {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+        if path.is_dir() {
+            return holds(&path, needle);
+        }
+        fs::read(&path).unwrap().windows(needle.len()).any(|window| window == needle)
+    })
+}
+
+#[test]
+fn a_model_is_asked_again_when_it_says_so_and_its_answer_is_judged_by_the_schema_as_written() {
+    let limited = format!(r#"{{"error":{{"code":"rate_limit_exceeded","message":"not so fast, {KEY}"}}}}"#);
+    let answer = concat!(
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"{\\\"name\\\":\\\"Ada\\\",\"}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\\"nick\\\":null}\"},\"finish_reason\":\"stop\"}]}\n\n",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":30,\"completion_tokens\":12,\"total_tokens\":42}}\n\n",
+        "data: [DONE]\n\n",
+    );
+    let (url, served) = server(vec![
+        reply("429 Too Many Requests", "application/json", &limited)
+            .replace("connection:", "retry-after: 0\r\nconnection:"),
+        reply("200 OK", "text/event-stream", answer),
+    ]);
+    let place = Place::new();
+    place.write("surefoot.yaml", PROJECT);
+    place.write("workflows/facts.yaml", WORKFLOW);
+    place.write("schemas/name.yaml", SCHEMA);
+    place.write("prompts/name.md", "Who is it?\n");
+    let without = place.call(&["run", "."]);
+    assert!(without.err.contains("the model `small` needs the environment variable MODEL_URL"), "{}", without.err);
+    let mut command = place.command(&["run", ".", "--json"]);
+    let ran = said(command.env("MODEL_URL", url).env("SUREFOOT_SECRET_OPENAI", KEY).output().unwrap());
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains(r#"{"name":"Ada"}"#), "{}", ran.out);
+    let asked = served.join().unwrap();
+    assert_eq!(asked.len(), 2);
+    for request in &asked {
+        assert!(request.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains(&format!("authorization: Bearer {KEY}")), "{request}");
+        assert!(
+            request.contains(r#""strict":true"#) && request.contains(r#""max_completion_tokens":800"#),
+            "{request}"
+        );
+    }
+    let journal = place.ok(&["runs", "show", "last", "."]);
+    assert!(!journal.contains(KEY) && !ran.out.contains(KEY) && !ran.err.contains(KEY));
+    assert!(!holds(&place.path().join(".surefoot"), KEY.as_bytes()), "the key stands in the data directory");
+    assert!(holds(&place.path().join(".surefoot"), b"not so fast, [secret]"), "what came is kept");
+}
