@@ -70,6 +70,8 @@ const EXACTLY: &[&str] = &[
     "With a staff of {n}, we are big enough to deliver and small enough to listen.",
     "Around {n} people now call {name} their workplace.",
     "Our headcount recently reached {n}.",
+    "We are a tight-knit crew of {n}.",
+    "Our {n}-strong team looks after customers on five continents.",
     "The {n}-person team behind {name} is spread over several time zones.",
 ];
 
@@ -99,6 +101,7 @@ const AT_LEAST: &[&str] = &[
     "Today we are more than {a} people.",
     "Our team of {a}+ keeps {name} running around the clock.",
     "We now have upwards of {a} employees.",
+    "Our headcount is north of {a}.",
     "{a}+ people build, sell and support what we make.",
 ];
 
@@ -161,6 +164,10 @@ const FOUNDED: &[&str] = &[
     "It was {year} when {name} opened its doors.",
     "Since {year}, {name} has helped people get their work done.",
     "The company was set up in {year}.",
+    "We've been building software since {year}.",
+    "{name}, est. {year}, is still run by the people who answer the phone.",
+    "What began as a side project in {year} is now what we do all day.",
+    "Incorporated in {year}, we have never taken a shortcut.",
     "Back in {year}, our founders left their jobs to start {name}.",
 ];
 
