@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Found;
 use crate::house::{Crate, House};
 
-/// The arrows: a crate, and the crates of this workspace that it may be built on. `apps/*` may be built on `surefoot` alone.
+/// The arrows: a crate, and the crates of this workspace that it may be built on. `apps/*` may be built on `surefoot` alone, and
+/// nobody on them.
 const ARROWS: &[(&str, &[&str])] = &[
     ("kernel", &[]),
     ("store", &["kernel"]),
@@ -186,6 +187,24 @@ mod tests {
         let app = Crate { member: Some("apps/desk".into()), ..member("desk", &["surefoot", "runtime"], &[]) };
         let house = House::default().with(&[app, member("surefoot", &[], &[]), member("runtime", &[], &[])]);
         assert_eq!(lines(&arrows(&house)), "apps/desk/Cargo.toml: `desk` must not know `runtime`\n");
+    }
+
+    #[test]
+    fn nobody_may_know_an_application() {
+        let app = Crate { member: Some("apps/desk".into()), ..member("desk", &["surefoot", "other"], &[]) };
+        let other = Crate { member: Some("apps/other".into()), ..member("other", &[], &[]) };
+        let house = House::default().with(&[
+            app,
+            other,
+            member("surefoot", &["desk"], &[]),
+            member("apparatus", &[], &["desk"]),
+        ]);
+        assert_eq!(
+            lines(&arrows(&house)),
+            "apps/desk/Cargo.toml: `desk` must not know `other`\n\
+             crates/surefoot/Cargo.toml: `surefoot` must not know `desk`\n\
+             crates/apparatus/Cargo.toml: tests of `apparatus` must not know `desk`, which stands to its right\n"
+        );
     }
 
     #[test]
