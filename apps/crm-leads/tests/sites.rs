@@ -143,6 +143,55 @@ fn what_the_truth_does_not_hold_is_not_stated_in_data_for_machines() {
 }
 
 #[test]
+fn what_a_fact_says_stands_in_its_quote() {
+    for truth in many().iter().flat_map(|one| &one.sites).map(|site| &site.truth) {
+        for fact in truth.facts.iter().chain(&truth.forbidden) {
+            let words: Vec<String> = match fact.field {
+                Field::FoundedYear | Field::HqCity | Field::ContactEmail | Field::LegalName | Field::Industry => {
+                    vec![fact.value.as_str().map_or_else(|| fact.value.to_string(), str::to_owned)]
+                }
+                Field::Technologies => fact
+                    .value
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|one| one.as_str())
+                    .map(str::to_owned)
+                    .collect(),
+                _ => Vec::new(),
+            };
+            for word in words {
+                assert!(fact.quote.contains(&word), "{}: `{word}` is not in `{}`", truth.host, fact.quote);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_year_and_no_address_stands_outside_of_what_the_truth_knows() {
+    for site in many().iter().flat_map(|one| &one.sites) {
+        let truth = &site.truth;
+        // The list of news has dates, and the footers have a year.
+        for page in truth.pages.iter().filter(|page| *page != "/blog.html") {
+            let mut left = text(&decoded(site, page));
+            let quotes = truth.facts.iter().chain(&truth.distractors).chain(&truth.forbidden).map(|fact| &fact.quote);
+            for known in quotes.chain(truth.injections.iter().map(|order| &order.text)) {
+                left = left.replace(known.as_str(), "");
+            }
+            for line in left.lines().filter(|line| !line.contains('©')) {
+                let year = line.split(|c: char| !c.is_ascii_digit()).find(|digits| {
+                    digits.len() == 4 && digits.parse().is_ok_and(|year: u32| (1800..2030).contains(&year))
+                });
+                assert_eq!(year, None, "{}{page}: `{line}`", truth.host);
+                let address =
+                    |word: &str| word.split_once('@').is_some_and(|(_, host)| host.trim_end_matches('.').contains('.'));
+                assert!(!line.split_whitespace().any(address), "{}{page}: `{line}`", truth.host);
+            }
+        }
+    }
+}
+
+#[test]
 fn odd_kinds_are_what_they_say() {
     for one in many() {
         let site = &one.sites[0];
