@@ -1,5 +1,21 @@
-//! Leads: the first application of Surefoot.
+//! Leads: the first application of Surefoot. A lead goes in, an enriched lead comes out whose every field has the words of a page.
 //!
-//! [`sites`] makes the small web that its cases are tried on: companies' sites on `.test` hosts, with the truth about each.
+//! The workflow is `workflows/enrich.yaml`; here are the pure functions that its `native:` steps name, one module a stage, and what is
+//! around them: [`told`] says what came of a run, [`measure`] how good it is, [`sites`] makes the small web that it is tried on.
 
+pub mod brief;
+pub mod claim;
+pub mod countries;
+pub mod harness;
+pub mod injection;
+pub mod measure;
+pub mod natives;
+pub mod page;
+pub mod reconcile;
+pub mod resolve;
+pub mod score;
 pub mod sites;
+pub mod structured;
+pub mod told;
+pub mod verify;
+pub mod write;

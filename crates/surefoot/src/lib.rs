@@ -15,6 +15,7 @@ pub mod story;
 pub use embed::{BuildError, Builder, Surefoot};
 pub use gateway::{
     Provider, Reply,
+    secret::Lookup,
     tool::native::{Call, NativeTool},
 };
 pub use kernel::{values::Value, workflow::project::Sources};
