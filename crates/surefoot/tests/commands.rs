@@ -248,3 +248,15 @@ fn a_measurement_is_a_line_and_leaves_nothing_behind() {
     }
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn what_models_were_shown_is_counted_from_the_journal() {
+    let place = Place::with_demo();
+    let said = place.call(&["bench", "context", "demo"]);
+    assert!(said.code == 4 && said.err.contains("there are no data in"), "{}", said.err);
+    place.ok(&["run", "demo"]);
+    let line: serde_json::Value = serde_json::from_str(&place.ok(&["bench", "context", "demo"])).unwrap();
+    let number = |key: &str| line[key].as_u64().unwrap();
+    assert_eq!((number("runs"), number("model_calls")), (1, 2));
+    assert!(number("tokens_shown") > 100 && number("tokens_everything") > number("tokens_shown"), "{line}");
+}

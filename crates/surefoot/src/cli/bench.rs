@@ -1,4 +1,5 @@
 mod chain;
+mod context;
 mod fanout;
 mod long;
 mod parked;
@@ -73,6 +74,8 @@ enum What {
     Parked,
     /// Ten thousand runs whose process is killed: how fast the next one goes on
     Recover,
+    /// What the model calls of recorded runs were shown, against everything that their runs knew by then: tokens, three bytes each
+    Context(context::Context),
     #[command(hide = true)]
     RecoverChild,
 }
@@ -88,6 +91,9 @@ struct Ground {
 
 impl Bench {
     pub(super) fn run(self, scene: &Scene) -> Result<Exit, CliError> {
+        if let What::Context(context) = &self.what {
+            return scene.block_on(context::run(scene, context)).map(|()| Exit::Ok);
+        }
         let child = matches!(self.what, What::RecoverChild);
         let dir = if child { self.dir.clone() } else { own_folder(&self.dir)? };
         let ground = Ground {
@@ -109,6 +115,8 @@ impl Bench {
                 What::Parked => parked::run(scene, &ground).await,
                 What::Recover => recover::run(scene, &ground).await,
                 What::RecoverChild => recover::child(&ground).await,
+                // It measures nothing of this machine, and went its own way above.
+                What::Context(_) => Ok(()),
             }
         });
         if !child && !self.keep {
