@@ -1,8 +1,14 @@
 //! The live story of a run: each durable entry is one line, and what is under way is a line that moves.
 //!
+//! A block of many items is told an item a line: `--json` tells everything, and so does the journal.
+//!
 //! On a terminal with colours and a spinner; in a pipe as plain lines; with `--json` as one object a line.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    time::Duration,
+};
 
 use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,6 +21,9 @@ use kernel::{
 use serde_json::json;
 
 use crate::cli::out::{BAD, FAINT, GOOD, OUTSIDE, Out, STRONG, WAIT, count, paint, plain};
+
+/// So many items are told step by step.
+const FEW: u32 = 3;
 
 /// What a run has done, counted from its entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +76,8 @@ pub struct Story<'a> {
     /// What is under way, by step path.
     doing: BTreeMap<StepPath, String>,
     spinner: Option<ProgressBar>,
+    /// Blocks of many items: what goes well inside one is a line an item.
+    folded: BTreeSet<String>,
     /// What was counted so far.
     pub tally: Tally,
     /// The run's state after the last entry told.
@@ -82,6 +93,7 @@ impl<'a> Story<'a> {
             started: None,
             doing: BTreeMap::new(),
             spinner: None,
+            folded: BTreeSet::new(),
             tally: Tally::default(),
             state: RunState::new(run),
         }
@@ -121,7 +133,7 @@ impl<'a> Story<'a> {
     fn line(&mut self, elapsed_us: i64, event: &Event, object: Option<&serde_json::Value>) {
         if self.out.json {
             object.into_iter().for_each(|object| self.out.object(object));
-        } else if !self.out.quiet {
+        } else if !self.out.quiet && !self.is_folded(event) {
             let (mark, style) = mark(event);
             let line = plain(&kernel::story::line(event));
             let line = match line.split_once(": ") {
@@ -131,6 +143,26 @@ impl<'a> Story<'a> {
             self.say(format!("{} {} {line}", paint(FAINT, elapsed(elapsed_us)), paint(style, mark)));
         }
         self.spin();
+    }
+
+    /// Whether the event is a step of one of many items, and nothing that a reader must see.
+    fn is_folded(&mut self, event: &Event) -> bool {
+        if let Event::EachOpened { step, count, .. } = event
+            && *count > FEW
+        {
+            self.folded.insert(format!("{step}["));
+        }
+        let routine = match event {
+            Event::StepDone { .. }
+            | Event::StepSkipped { .. }
+            | Event::ModelAsked { .. }
+            | Event::ActionStarted { .. } => true,
+            Event::ModelAnswered { result, .. } | Event::ActionFinished { result, .. } => {
+                matches!(result, StepResult::Done(_))
+            }
+            _ => false,
+        };
+        routine && step_of(event).is_some_and(|step| self.folded.iter().any(|block| step.as_str().starts_with(block)))
     }
 
     /// Says something between the entries.
