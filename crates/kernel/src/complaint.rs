@@ -120,6 +120,16 @@ pub const WORKFLOW: &[Known] = &[
     ("W028", "no such operation", "An `act` names `tool.operation`, as a file in `tools/` declares it."),
     ("W029", "a step does one thing", "A step has exactly one key that says what it does."),
     ("W030", "idempotent without a key", "The receiver can de-duplicate only on a key that it gets."),
+    (
+        "W040",
+        "statement does not fit its schemas",
+        "Each `:name` of a statement file is a property of the operation's `params`, and each property is used; the answer is of the form that `rows` says.",
+    ),
+    (
+        "W041",
+        "not a statement file",
+        "Statement files stand below `sql/`, hold whole statements with parameters `:name`, and leave transactions to us; migrations begin with a number.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -1,5 +1,7 @@
 //! Tool files: what can be done outside, declared by the operator.
 
+pub mod sql;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
@@ -37,6 +39,13 @@ pub enum Reach {
         /// Headers of every request: a text, or `secret://name`, by header name.
         headers: BTreeMap<Arc<str>, Arc<str>>,
     },
+    /// Statements of the project on a database.
+    Sql {
+        /// A path within the project, or `=env.NAME`.
+        database: Template,
+        /// The files of the project that make its tables, in order.
+        migrations: Arc<[Arc<str>]>,
+    },
 }
 
 /// One operation of a tool.
@@ -54,6 +63,8 @@ pub struct Operation {
     pub timeout: Span,
     /// For a tool that is reached by HTTP.
     pub http: Option<HttpCall>,
+    /// For a tool that is reached by SQL.
+    pub sql: Option<sql::SqlCall>,
 }
 
 /// How an operation travels.
@@ -96,12 +107,12 @@ pub(crate) fn read_all(reading: &mut Reading<'_>) {
 }
 
 fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
-    let later = ["sql", "mail", "webhook", "mcp", "command", "openapi"];
-    let known = ["tool", "native", "http", "operations"];
+    let later = ["mail", "webhook", "mcp", "command", "openapi"];
+    let known = ["tool", "native", "http", "sql", "operations"];
     let fields = Fields::new(node, "a tool", &known, &later, &mut reading.complaints)?;
     let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
-    let reach = match (fields.get("native"), fields.get("http")) {
-        (Some(native), None) => match native.bool(&mut reading.complaints) {
+    let reach = match (fields.get("native"), fields.get("http"), fields.get("sql")) {
+        (Some(native), None, None) => match native.bool(&mut reading.complaints) {
             Some(true) => Some(Reach::Native),
             Some(false) => {
                 reading.complaints.push(native.complaint("W005", "`native` is `true`, or is not written"));
@@ -109,18 +120,20 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
             }
             None => None,
         },
-        (None, Some(http)) => reach_http(http, reading),
+        (None, Some(http), None) => reach_http(http, reading),
+        (None, None, Some(sql)) => sql::reach(sql, reading),
         _ => {
-            let message = "a tool is reached in one way: `native: true` or `http: { base_url }`";
+            let message = "a tool is reached in one way: `native: true`, `http: { base_url }` or `sql: { database }`";
             reading.complaints.push(node.complaint("W003", message));
             None
         }
     };
     let mut operations = BTreeMap::new();
     let http = matches!(reach, Some(Reach::Http { .. }));
+    let sql = fields.has("sql");
     fields.required("operations", &mut reading.complaints);
     for (key, node) in fields.map("operations", &mut reading.complaints) {
-        match operation(key, node, http, reading) {
+        match operation(key, node, (http, sql), reading) {
             Some(operation) => {
                 operations.insert(key.text.clone(), operation);
             }
@@ -153,11 +166,24 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
     Some(Reach::Http { base_url: base_url?.0, headers })
 }
 
-const OPERATION: [&str; 11] =
-    ["effect", "params", "returns", "says", "timeout", "method", "path", "query", "headers", "body", "key"];
+const OPERATION: [&str; 13] = [
+    "effect",
+    "params",
+    "returns",
+    "says",
+    "timeout",
+    "method",
+    "path",
+    "query",
+    "headers",
+    "body",
+    "key",
+    "statement",
+    "rows",
+];
 const OPERATION_LATER: [&str; 7] = ["resource", "groups", "control", "counts", "labels", "cost", "settle"];
 
-fn operation(key: &Key, node: &Node, http: bool, reading: &mut Reading<'_>) -> Option<Operation> {
+fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
     let effect = fields.required("effect", &mut reading.complaints)?;
     if let Some(word) = effect.scalar().filter(|word| ["probed", "at_most_once"].contains(&&***word)) {
@@ -178,6 +204,9 @@ fn operation(key: &Key, node: &Node, http: bool, reading: &mut Reading<'_>) -> O
     reading.enter([("with".into(), with)]);
     let says = fields.get("says").map(|node| reading.text(node));
     let http = http.then(|| http_call(key, &fields, effect, reading));
+    sql::foreign(&fields, sql, reading);
+    let schemas = (params.as_ref().and_then(|one| one.as_deref()), returns.as_ref().and_then(|one| one.as_deref()));
+    let sql = sql.then(|| sql::call(key, &fields, effect, schemas, reading));
     reading.leave();
     Some(Operation {
         effect,
@@ -186,6 +215,7 @@ fn operation(key: &Key, node: &Node, http: bool, reading: &mut Reading<'_>) -> O
         says: whole(says)?,
         timeout,
         http: whole(http)?,
+        sql: whole(sql)?,
     })
 }
 

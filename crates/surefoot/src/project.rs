@@ -11,11 +11,12 @@ use std::{
 use kernel::workflow::project::{PROJECT_FILE, Sources};
 
 /// The folders that are read, and the endings that count in each. Everything else in a project's folder is left alone.
-const FOLDERS: [(&str, &[&str]); 6] = [
+const FOLDERS: [(&str, &[&str]); 7] = [
     ("workflows", &["yaml"]),
     ("prompts", &["md"]),
     ("schemas", &["yaml"]),
     ("tools", &["yaml"]),
+    ("sql", &["sql"]),
     ("rules", &["yaml"]),
     ("cases", &["yaml", "json"]),
 ];

@@ -1,5 +1,7 @@
 //! From a project's tool files and models to what really reaches tools and models.
 
+mod sql;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -69,6 +71,16 @@ pub enum ReachError {
     #[error("the base URL of the tool `{tool}` ({file}) {detail}")]
     BaseUrl {
         /// Its name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The database of a tool cannot be named.
+    #[error("the database of the tool `{tool}` ({file}) {detail}")]
+    Database {
+        /// The tool's name.
         tool: Arc<str>,
         /// Its file.
         file: Arc<str>,
@@ -188,6 +200,9 @@ impl Reach {
                     let secrets: Arc<dyn Secrets> =
                         Arc::new(SystemSecrets::new(around.environment.clone(), around.secrets.clone()));
                     Arc::new(HttpTool::new(spec, secrets, client).map_err(failed)?)
+                }
+                Way::Sql { database, migrations } => {
+                    Arc::new(sql::tool(sources, tool, (database, migrations), around)?)
                 }
             };
             reach.tools.insert(name.clone(), reached);
@@ -322,8 +337,19 @@ fn openai_chat(name: &Arc<str>, decl: &model::OpenAiChat, around: &Surroundings)
 fn base_url(sources: &Sources, tool: &kernel::tool::Tool, around: &Surroundings) -> Result<String, ReachError> {
     let Way::Http { base_url, .. } = &tool.reach else { return Ok(String::new()) };
     let bad = |detail: String| ReachError::BaseUrl { tool: tool.name.clone(), file: tool.file.clone(), detail };
+    evaluated(base_url, sources, tool, around, &bad)
+}
+
+/// A text of a tool file with the variables of the environment that it names.
+fn evaluated(
+    template: &Template,
+    sources: &Sources,
+    tool: &kernel::tool::Tool,
+    around: &Surroundings,
+    bad: &dyn Fn(String) -> ReachError,
+) -> Result<String, ReachError> {
     let mut environment = BTreeMap::new();
-    if !base_url.roots().is_empty() {
+    if !template.roots().is_empty() {
         for variable in variables(sources.get(&tool.file).map_or("", |text| text)) {
             let Some(value) = (around.environment)(&variable) else {
                 return Err(ReachError::NoVariable { tool: tool.name.clone(), file: tool.file.clone(), variable });
@@ -332,8 +358,8 @@ fn base_url(sources: &Sources, tool: &kernel::tool::Tool, around: &Surroundings)
         }
     }
     let environment = Value::Map(Arc::new(environment));
-    let values: Vec<Value> = base_url.roots().iter().map(|_| environment.clone()).collect();
-    let value = base_url.eval(&values).map_err(|why| bad(format!("cannot be computed: {why}")))?;
+    let values: Vec<Value> = template.roots().iter().map(|_| environment.clone()).collect();
+    let value = template.eval(&values).map_err(|why| bad(format!("cannot be computed: {why}")))?;
     value.as_str().map(str::to_owned).ok_or_else(|| bad(format!("is {}, no text", value.kind())))
 }
 
