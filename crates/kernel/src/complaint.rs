@@ -120,6 +120,11 @@ pub const WORKFLOW: &[Known] = &[
     ("W028", "no such operation", "An `act` names `tool.operation`, as a file in `tools/` declares it."),
     ("W029", "a step does one thing", "A step has exactly one key that says what it does."),
     ("W030", "idempotent without a key", "The receiver can de-duplicate only on a key that it gets."),
+    (
+        "W031",
+        "sites outside a demonstration",
+        "Only a profile named `demo` may serve sites from this machine, and only for hosts that nobody can own: .test, .example, .invalid, .localhost.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

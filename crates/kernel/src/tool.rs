@@ -12,6 +12,9 @@ use crate::{
     yaml::{self, Fields, Key, Node},
 };
 
+pub mod host;
+pub mod page;
+
 /// One tool file.
 #[derive(Debug)]
 pub struct Tool {
@@ -37,6 +40,8 @@ pub enum Reach {
         /// Headers of every request: a text, or `secret://name`, by header name.
         headers: BTreeMap<Arc<str>, Arc<str>>,
     },
+    /// Pages of the web.
+    Page(page::Page),
 }
 
 /// One operation of a tool.
@@ -97,11 +102,11 @@ pub(crate) fn read_all(reading: &mut Reading<'_>) {
 
 fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
     let later = ["sql", "mail", "webhook", "mcp", "command", "openapi"];
-    let known = ["tool", "native", "http", "operations"];
+    let known = ["tool", "native", "http", "page", "operations"];
     let fields = Fields::new(node, "a tool", &known, &later, &mut reading.complaints)?;
     let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
-    let reach = match (fields.get("native"), fields.get("http")) {
-        (Some(native), None) => match native.bool(&mut reading.complaints) {
+    let reach = match (fields.get("native"), fields.get("http"), fields.get("page")) {
+        (Some(native), None, None) => match native.bool(&mut reading.complaints) {
             Some(true) => Some(Reach::Native),
             Some(false) => {
                 reading.complaints.push(native.complaint("W005", "`native` is `true`, or is not written"));
@@ -109,9 +114,10 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
             }
             None => None,
         },
-        (None, Some(http)) => reach_http(http, reading),
+        (None, Some(http), None) => reach_http(http, reading),
+        (None, None, Some(page)) => page::read(page, reading),
         _ => {
-            let message = "a tool is reached in one way: `native: true` or `http: { base_url }`";
+            let message = "a tool is reached in one way: `native: true`, `http: { base_url }` or `page: { hosts }`";
             reading.complaints.push(node.complaint("W003", message));
             None
         }
@@ -120,7 +126,12 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
     let http = matches!(reach, Some(Reach::Http { .. }));
     fields.required("operations", &mut reading.complaints);
     for (key, node) in fields.map("operations", &mut reading.complaints) {
-        match operation(key, node, http, reading) {
+        let read = operation(key, node, http, reading);
+        let read = match reach {
+            Some(Reach::Page(_)) => read.and_then(|read| page::complete(read, key, node, reading)),
+            _ => read,
+        };
+        match read {
             Some(operation) => {
                 operations.insert(key.text.clone(), operation);
             }

@@ -9,6 +9,7 @@ pub mod notebook;
 pub mod project;
 pub mod reach;
 pub mod report;
+pub mod sites;
 pub mod story;
 
 pub use embed::{BuildError, Builder, Surefoot};

@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod graph;
 mod parse;
+pub mod profile;
 pub mod project;
 pub(crate) mod reading;
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     complaint::{Complaint, Complaints, did_you_mean},
     tool::Tool,
-    workflow::{Program, bundle::Bundle, parse, reading::Reading},
+    workflow::{Program, bundle::Bundle, parse, profile::Profiles, reading::Reading},
     yaml::{self, Fields, Node},
 };
 
@@ -46,6 +46,8 @@ pub struct ProjectFile {
     pub models: BTreeMap<Arc<str>, ModelDecl>,
     /// What `run` does without further words.
     pub try_run: Option<TryRun>,
+    /// What is different where.
+    pub profiles: Profiles,
 }
 
 /// One model of the project.
@@ -160,7 +162,7 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
         return None;
     };
     let node = complaints.take(yaml::parse(&path, text))?;
-    let known = ["project", "models", "try"];
+    let known = ["project", "models", "try", "profiles", "profile"];
     let later = ["routes", "stores", "budgets", "channels", "people", "prices", "approvals"];
     let fields = Fields::new(&node, "surefoot.yaml", &known, &later, complaints)?;
     let name = fields.text("project", complaints)?;
@@ -174,7 +176,8 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
         let fields = Fields::new(node, "`try`", &["workflow", "input"], &[], complaints)?;
         Some(TryRun { workflow: fields.text("workflow", complaints)?, input: fields.opt_text("input", complaints) })
     });
-    Some(ProjectFile { name, models, try_run })
+    let profiles = Profiles::read(&fields, complaints);
+    Some(ProjectFile { name, models, try_run, profiles })
 }
 
 fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {

@@ -56,6 +56,9 @@ pub(super) struct Run {
     /// The same key with the same input is one run, however often it is started
     #[arg(long)]
     key: Option<String>,
+    /// The profile of surefoot.yaml to use, or `none` [default: SUREFOOT_PROFILE, else that of `profile:`]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     #[command(flatten)]
     data: Data,
     /// Kill the process in the middle of this step and go on
@@ -87,6 +90,7 @@ pub(super) struct Plan {
     pub project: Project,
     pub wanted: Option<Wanted>,
     pub detach: Detach,
+    pub profile: Option<String>,
 }
 
 impl Run {
@@ -95,7 +99,7 @@ impl Run {
         let (sources, project) = check::checked(scene, &folder)?;
         let wanted = if self.resume { None } else { Some(self.wanted(&sources, &project)?) };
         let dir = self.data.dir(&folder);
-        let plan = Plan { folder, dir, sources, project, wanted, detach: self.detach };
+        let plan = Plan { folder, dir, sources, project, wanted, detach: self.detach, profile: self.profile.clone() };
         match (&self.crash_at, &self.crash_child) {
             (Some(step), _) => crash::run(scene, &plan, step),
             (None, Some(step)) => {
@@ -154,7 +158,8 @@ impl Plan {
 
     /// The command that goes on, as a person types it.
     pub(super) fn go_on(&self) -> String {
-        format!("surefoot run{} --resume{}", session::typed(&self.folder), self.data_flag())
+        let profile = self.profile.as_ref().map(|name| format!(" --profile {name}")).unwrap_or_default();
+        format!("surefoot run{} --resume{}{profile}", session::typed(&self.folder), self.data_flag())
     }
 
     /// `--data DIR`, unless it is the project's own.
@@ -224,6 +229,7 @@ pub(super) fn build(
 ) -> Result<Surefoot, CliError> {
     let builder =
         Surefoot::builder().environment(scene.environment.clone()).project(&plan.folder).sources(plan.sources.clone());
+    let builder = plan.profile.iter().fold(builder, |builder, name| builder.profile(name));
     let builder = match trip {
         None => builder.store(store),
         Some(trip) => {
