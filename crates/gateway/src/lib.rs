@@ -3,6 +3,7 @@
 //! A [`Provider`] answers a [`ModelRequest`]; a [`Tool`] acts on a [`Permit`]. What they say is judged elsewhere: the kernel
 //! checks answers against schemas, says what a failure means, and alone makes a permit. Nothing here retries, follows a
 //! redirect or keeps a memory of earlier calls: a call that is worth repeating is repeated by the engine, which writes down why.
+//! The one exception is [`tool::page`], which follows a few redirects, each past the guard of [`egress`], and remembers robots.txt.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -16,6 +17,7 @@ use kernel::{
 };
 
 mod caught;
+pub mod egress;
 pub mod model;
 pub mod secret;
 pub mod tool;

@@ -2,4 +2,5 @@
 
 pub mod http;
 pub mod native;
+pub mod page;
 pub mod sql;

@@ -121,6 +121,11 @@ pub const WORKFLOW: &[Known] = &[
     ("W029", "a step does one thing", "A step has exactly one key that says what it does."),
     ("W030", "idempotent without a key", "The receiver can de-duplicate only on a key that it gets."),
     (
+        "W031",
+        "sites outside a demonstration",
+        "Only a profile named `demo` may serve sites from this machine, and only for hosts that nobody can own: .test, .example, .invalid, .localhost.",
+    ),
+    (
         "W040",
         "statement does not fit its schemas",
         "Each `:name` of a statement file is a property of the operation's `params`, and each property is used; the answer is of the form that `rows` says.",

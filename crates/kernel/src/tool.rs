@@ -14,6 +14,9 @@ use crate::{
     yaml::{self, Fields, Key, Node},
 };
 
+pub mod host;
+pub mod page;
+
 /// One tool file.
 #[derive(Debug)]
 pub struct Tool {
@@ -46,6 +49,8 @@ pub enum Reach {
         /// The files of the project that make its tables, in order.
         migrations: Arc<[Arc<str>]>,
     },
+    /// Pages of the web.
+    Page(page::Page),
 }
 
 /// One operation of a tool.
@@ -108,11 +113,11 @@ pub(crate) fn read_all(reading: &mut Reading<'_>) {
 
 fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
     let later = ["mail", "webhook", "mcp", "command", "openapi"];
-    let known = ["tool", "native", "http", "sql", "operations"];
+    let known = ["tool", "native", "http", "page", "sql", "operations"];
     let fields = Fields::new(node, "a tool", &known, &later, &mut reading.complaints)?;
     let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
-    let reach = match (fields.get("native"), fields.get("http"), fields.get("sql")) {
-        (Some(native), None, None) => match native.bool(&mut reading.complaints) {
+    let reach = match (fields.get("native"), fields.get("http"), fields.get("page"), fields.get("sql")) {
+        (Some(native), None, None, None) => match native.bool(&mut reading.complaints) {
             Some(true) => Some(Reach::Native),
             Some(false) => {
                 reading.complaints.push(native.complaint("W005", "`native` is `true`, or is not written"));
@@ -120,10 +125,11 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
             }
             None => None,
         },
-        (None, Some(http), None) => reach_http(http, reading),
-        (None, None, Some(sql)) => sql::reach(sql, reading),
+        (None, Some(http), None, None) => reach_http(http, reading),
+        (None, None, Some(page), None) => page::read(page, reading),
+        (None, None, None, Some(sql)) => sql::reach(sql, reading),
         _ => {
-            let message = "a tool is reached in one way: `native: true`, `http: { base_url }` or `sql: { database }`";
+            let message = "a tool is reached in one way: `native: true`, `http: { base_url }`, `page: { hosts }` or `sql: { database }`";
             reading.complaints.push(node.complaint("W003", message));
             None
         }
@@ -133,7 +139,12 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
     let sql = fields.has("sql");
     fields.required("operations", &mut reading.complaints);
     for (key, node) in fields.map("operations", &mut reading.complaints) {
-        match operation(key, node, (http, sql), reading) {
+        let read = operation(key, node, (http, sql), reading);
+        let read = match reach {
+            Some(Reach::Page(_)) => read.and_then(|read| page::complete(read, key, node, reading)),
+            _ => read,
+        };
+        match read {
             Some(operation) => {
                 operations.insert(key.text.clone(), operation);
             }

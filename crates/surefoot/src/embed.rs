@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 use crate::{
     project::{self, ProjectError},
     reach::{Reach, ReachError, Surroundings},
+    sites::SiteServer,
 };
 
 /// Why a [`Builder`] gives no [`Surefoot`].
@@ -60,6 +61,7 @@ struct Inner {
     project: Project,
     sources: Sources,
     complaints: Vec<Complaint>,
+    sites: Option<Arc<SiteServer>>,
     deployed: OnceCell<()>,
 }
 
@@ -106,6 +108,11 @@ impl Surefoot {
     /// Its files.
     pub fn sources(&self) -> &Sources {
         &self.inner.sources
+    }
+
+    /// The sites of a demonstration, with every request to them: if the profile has some and a tool reads pages.
+    pub fn sites(&self) -> Option<&SiteServer> {
+        self.inner.sites.as_deref()
     }
 
     /// What starts runs, sends them messages and drives them, with everything that this type leaves out.
@@ -237,8 +244,15 @@ impl Builder {
 
     /// How variables are looked up: for `=env.NAME` in tool files and for secrets. Without it there are none.
     pub fn environment(mut self, environment: Lookup) -> Builder {
-        let Surroundings { folder, tools, providers, .. } = self.around;
-        self.around = Surroundings { folder, tools, providers, ..Surroundings::new(environment) };
+        let Surroundings { folder, tools, providers, profile, .. } = self.around;
+        let new = Surroundings::new(environment);
+        self.around = Surroundings { folder, tools, providers, profile: profile.or(new.profile.clone()), ..new };
+        self
+    }
+
+    /// The profile of the project that counts, whatever its file and the environment say; `none` is none.
+    pub fn profile(mut self, name: impl Into<String>) -> Builder {
+        self.around.profile = Some(name.into());
         self
     }
 
@@ -265,6 +279,7 @@ impl Builder {
         let Some(project) = checked.project else { return Err(BuildError::Complaints { complaints }) };
         debug_assert!(complaints.iter().all(|complaint| complaint.severity == Severity::Warning));
         let reach = (self.wrap)(Reach::new(&sources, &project, &self.around)?);
+        let sites = reach.sites.clone();
         let store: Arc<dyn Store> = match (self.store, self.data_dir) {
             (Some(store), _) => store,
             (None, Some(dir)) => Arc::new(SqliteStore::open(&dir, SqliteOptions::default())?),
@@ -275,7 +290,7 @@ impl Builder {
             builder = builder.native(name, move |value| function(value));
         }
         let runtime = builder.build();
-        let inner = Inner { runtime, project, sources, complaints, deployed: OnceCell::new() };
+        let inner = Inner { runtime, project, sources, complaints, sites, deployed: OnceCell::new() };
         Ok(Surefoot { inner: Arc::new(inner) })
     }
 }

@@ -10,6 +10,7 @@ pub mod project;
 pub mod reach;
 pub mod report;
 pub mod seen;
+pub mod sites;
 pub mod story;
 
 pub use embed::{BuildError, Builder, Surefoot};

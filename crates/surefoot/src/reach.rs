@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use gateway::{
     Gateway, Outcome, Provider, Tool,
+    egress::{DemoHosts, NotLoopback, SystemResolver},
     model::{
         openai_chat::{OpenAiChat, OpenAiChatSpec},
         scripted::{Script, Scripted},
@@ -19,6 +20,7 @@ use gateway::{
     tool::{
         http::{BadHttpTool, HttpBody, HttpClient, HttpOperation, HttpSpec, HttpTool, Method},
         native::{Native, NativeTool},
+        page::{BadPageTool, PageTool},
     },
 };
 use kernel::{
@@ -27,16 +29,20 @@ use kernel::{
     governance::Permit,
     ids::IdempotencyKey,
     recovery::{Failure, FailureKind, Phase},
-    tool::{HttpCall, Operation, Reach as Way},
+    tool::{HttpCall, Operation, Reach as Way, page::Page},
     values::Value,
     workflow::{
         model,
+        profile::Profile,
         project::{self, Project, Sources},
     },
     yaml::Node,
 };
 
-use crate::notebook::{self, Notebook};
+use crate::{
+    notebook::{self, Notebook},
+    sites::{SiteError, SiteServer},
+};
 
 /// Why a project's tools or models cannot be set up in this process.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +129,31 @@ pub enum ReachError {
         #[source]
         source: BadHttpTool,
     },
+    /// The tool file's page part cannot work on this machine.
+    #[error("the tool `{tool}` ({file}) cannot be set up")]
+    Page {
+        /// Its name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+        /// Why.
+        #[source]
+        source: BadPageTool,
+    },
+    /// A profile that the project does not have.
+    #[error("the project has no profile `{name}`{}", .hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default())]
+    NoProfile {
+        /// As asked for.
+        name: String,
+        /// What was probably meant.
+        hint: Option<String>,
+    },
+    /// The sites of a demonstration cannot be served.
+    #[error(transparent)]
+    Sites(#[from] SiteError),
+    /// The sites of a demonstration would be served to others.
+    #[error(transparent)]
+    SitesOutside(#[from] NotLoopback),
     /// The file of a scripted model has faults.
     #[error("the answers of the model `{model}` have faults: {}", .complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Script {
@@ -142,6 +173,8 @@ pub struct Surroundings {
     pub secrets: Option<PathBuf>,
     /// The project's folder, if there is one: the notebook writes there.
     pub folder: Option<PathBuf>,
+    /// The profile of the project that counts; `None`: the one that its file names.
+    pub profile: Option<String>,
     /// Registered tools, by name.
     pub tools: BTreeMap<Arc<str>, Arc<dyn NativeTool>>,
     /// Registered providers, by model name.
@@ -152,7 +185,9 @@ impl Surroundings {
     /// Nothing registered.
     pub fn new(environment: Lookup) -> Surroundings {
         let secrets = environment("SUREFOOT_SECRETS").filter(|path| !path.is_empty()).map(PathBuf::from);
-        Surroundings { environment, secrets, folder: None, tools: BTreeMap::new(), providers: BTreeMap::new() }
+        let profile = environment("SUREFOOT_PROFILE").filter(|name| !name.is_empty());
+        let (tools, providers) = (BTreeMap::new(), BTreeMap::new());
+        Surroundings { environment, secrets, folder: None, profile, tools, providers }
     }
 
     /// The same for the project in `folder`.
@@ -170,6 +205,8 @@ pub struct Reach {
     pub tools: BTreeMap<Arc<str>, Arc<dyn Tool>>,
     /// By model name.
     pub models: BTreeMap<Arc<str>, Arc<dyn Provider>>,
+    /// The sites of a demonstration, if the profile has some and a tool reads pages.
+    pub sites: Option<Arc<SiteServer>>,
 }
 
 impl Reach {
@@ -178,7 +215,7 @@ impl Reach {
     /// # Errors
     /// [`ReachError`] for the first that cannot be.
     pub fn new(sources: &Sources, project: &Project, around: &Surroundings) -> Result<Reach, ReachError> {
-        let mut reach = Reach::default();
+        let mut reach = Reach { sites: sites(project, around)?, ..Reach::default() };
         let mut client = None;
         for (name, tool) in &project.tools {
             let reached: Arc<dyn Tool> = match &tool.reach {
@@ -204,6 +241,7 @@ impl Reach {
                 Way::Sql { database, migrations } => {
                     Arc::new(sql::tool(sources, tool, (database, migrations), around)?)
                 }
+                Way::Page(page) => Arc::new(pages(tool, page, project, around, reach.sites.as_ref())?),
             };
             reach.tools.insert(name.clone(), reached);
         }
@@ -239,6 +277,57 @@ impl Reach {
     pub fn gateway(self) -> Gateway {
         let gateway = self.models.into_iter().fold(Gateway::new(), |all, (name, one)| all.with_shared_model(name, one));
         self.tools.into_iter().fold(gateway, |all, (name, one)| all.with_shared_tool(name, one))
+    }
+}
+
+/// The profile that counts.
+fn profile<'a>(project: &'a Project, around: &Surroundings) -> Result<Option<&'a Profile>, ReachError> {
+    project
+        .file
+        .profiles
+        .choose(around.profile.as_deref())
+        .map_err(|hint| ReachError::NoProfile { name: around.profile.clone().unwrap_or_default(), hint })
+}
+
+fn sites(project: &Project, around: &Surroundings) -> Result<Option<Arc<SiteServer>>, ReachError> {
+    let Some(sites) = profile(project, around)?.and_then(|profile| profile.sites.as_ref()) else { return Ok(None) };
+    if !project.tools.values().any(|tool| matches!(tool.reach, Way::Page(_))) {
+        return Ok(None);
+    }
+    let folder = around.folder.as_deref().ok_or(SiteError::NoFolder)?;
+    Ok(Some(Arc::new(SiteServer::start(sites, folder)?)))
+}
+
+fn pages(
+    tool: &kernel::tool::Tool,
+    page: &Page,
+    project: &Project,
+    around: &Surroundings,
+    server: Option<&Arc<SiteServer>>,
+) -> Result<Served, ReachError> {
+    let demo = match (server, profile(project, around)?.and_then(|profile| profile.sites.as_ref())) {
+        (Some(server), Some(sites)) => Some(Arc::new(DemoHosts::new(sites, server.address())?)),
+        _ => None,
+    };
+    let operations = tool.operations.iter().map(|(name, operation)| (name.clone(), operation.timeout)).collect();
+    let tool = PageTool::new(page, operations, Arc::new(SystemResolver), demo).map_err(|source| ReachError::Page {
+        tool: tool.name.clone(),
+        file: tool.file.clone(),
+        source,
+    })?;
+    Ok(Served { tool, _sites: server.cloned() })
+}
+
+/// A page tool with the sites that it reads: they are served as long as it is there.
+struct Served {
+    tool: PageTool,
+    _sites: Option<Arc<SiteServer>>,
+}
+
+#[async_trait]
+impl Tool for Served {
+    async fn call(&self, permit: &Permit) -> Outcome {
+        self.tool.call(permit).await
     }
 }
 

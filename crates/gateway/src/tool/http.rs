@@ -28,6 +28,8 @@ mod fill;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::answer::{lenient, root};
+
 /// What one operation sends, and how its answer is read. The holes of its texts know one name: `with`.
 #[derive(Clone, Debug)]
 pub struct HttpOperation {
@@ -141,11 +143,7 @@ impl HttpClient {
     /// # Errors
     /// [`BadHttpTool::Client`]: no HTTP tool can work on this machine.
     pub fn new() -> Result<HttpClient, BadHttpTool> {
-        static CRYPTO: Once = Once::new();
-        CRYPTO.call_once(|| {
-            // Whoever embeds us may have installed theirs: that one counts.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
+        install_crypto();
         reqwest::Client::builder()
             .user_agent(concat!("surefoot/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
@@ -158,6 +156,15 @@ impl HttpClient {
             .map(HttpClient)
             .map_err(BadHttpTool::Client)
     }
+}
+
+/// What every client with TLS needs, once a process.
+pub(crate) fn install_crypto() {
+    static CRYPTO: Once = Once::new();
+    CRYPTO.call_once(|| {
+        // Whoever embeds us may have installed theirs: that one counts.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
 }
 
 /// A tool file's HTTP part, ready to act.

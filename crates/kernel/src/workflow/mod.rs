@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod graph;
 pub mod model;
 mod parse;
+pub mod profile;
 pub mod project;
 pub(crate) mod reading;
 

@@ -10,6 +10,7 @@ use crate::{
         bundle::Bundle,
         model::{self, OpenAiChat},
         parse,
+        profile::Profiles,
         reading::Reading,
     },
     yaml::{self, Fields, Node},
@@ -52,6 +53,8 @@ pub struct ProjectFile {
     pub models: BTreeMap<Arc<str>, ModelDecl>,
     /// What `run` does without further words.
     pub try_run: Option<TryRun>,
+    /// What is different where.
+    pub profiles: Profiles,
 }
 
 /// One model of the project.
@@ -168,7 +171,7 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
         return None;
     };
     let node = complaints.take(yaml::parse(&path, text))?;
-    let known = ["project", "models", "try"];
+    let known = ["project", "models", "try", "profiles", "profile"];
     let later = ["routes", "stores", "budgets", "channels", "people", "prices", "approvals"];
     let fields = Fields::new(&node, "surefoot.yaml", &known, &later, complaints)?;
     let name = fields.text("project", complaints)?;
@@ -182,7 +185,8 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
         let fields = Fields::new(node, "`try`", &["workflow", "input"], &[], complaints)?;
         Some(TryRun { workflow: fields.text("workflow", complaints)?, input: fields.opt_text("input", complaints) })
     });
-    Some(ProjectFile { name, models, try_run })
+    let profiles = Profiles::read(&fields, complaints);
+    Some(ProjectFile { name, models, try_run, profiles })
 }
 
 fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {

@@ -99,6 +99,7 @@ impl Trip {
         Reach {
             tools: all.tools.into_iter().map(|(name, one)| (name, between(one))).collect(),
             models: all.models.into_iter().map(|(name, one)| (name, asked(one))).collect(),
+            sites: all.sites,
         }
     }
 
@@ -276,6 +277,9 @@ async fn child(scene: &Scene, plan: &Plan, step: &str) -> Result<Result<Killed, 
     command.arg("--input").arg(wanted.input.to_json()).args(["--crash-child", step, "--detach", "no"]);
     if let Some(key) = &wanted.key {
         command.args(["--key", key]);
+    }
+    if let Some(profile) = &plan.profile {
+        command.args(["--profile", profile]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| CliError::io("the second process cannot be started", error))?;

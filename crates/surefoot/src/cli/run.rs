@@ -57,6 +57,9 @@ pub(super) struct Run {
     /// The same key with the same input is one run, however often it is started
     #[arg(long)]
     key: Option<String>,
+    /// The profile of surefoot.yaml to use, or `none` [default: SUREFOOT_PROFILE, else that of `profile:`]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     #[command(flatten)]
     data: Data,
     /// Kill the process in the middle of this step and go on
@@ -88,6 +91,7 @@ pub(super) struct Plan {
     pub project: Project,
     pub wanted: Option<Wanted>,
     pub detach: Detach,
+    pub profile: Option<String>,
 }
 
 impl Run {
@@ -101,7 +105,7 @@ impl Run {
             wanted.key = (scene.application.key)(&wanted.workflow, &wanted.input);
         }
         let dir = self.data.dir(&folder);
-        let plan = Plan { folder, dir, sources, project, wanted, detach: self.detach };
+        let plan = Plan { folder, dir, sources, project, wanted, detach: self.detach, profile: self.profile.clone() };
         match (&self.crash_at, &self.crash_child) {
             (Some(step), _) => crash::run(scene, &plan, step),
             (None, Some(step)) => {
@@ -160,7 +164,8 @@ impl Plan {
 
     /// The command that goes on, as a person types it.
     pub(super) fn go_on(&self, scene: &Scene) -> String {
-        format!("{} run{} --resume{}", scene.application.call, self.typed(scene), self.data_flag())
+        let profile = self.profile.as_ref().map(|name| format!(" --profile {name}")).unwrap_or_default();
+        format!("{} run{} --resume{}{profile}", scene.application.call, self.typed(scene), self.data_flag())
     }
 
     /// The folder as it is typed after a command.
@@ -239,6 +244,7 @@ pub(super) fn build(
 ) -> Result<Surefoot, CliError> {
     let builder =
         Surefoot::builder().environment(scene.environment.clone()).project(&plan.folder).sources(plan.sources.clone());
+    let builder = plan.profile.iter().fold(builder, |builder, name| builder.profile(name));
     let builder = (scene.application.with)(builder);
     let builder = match trip {
         None => builder.store(store),

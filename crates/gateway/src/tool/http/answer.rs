@@ -134,7 +134,7 @@ fn value(status: StatusCode, body: &[u8]) -> Value {
 }
 
 /// Others write whole numbers beyond 2^53 - 1: they become texts, digit for digit. Of a key that stands twice the last counts.
-fn lenient(json: serde_json::Value) -> Value {
+pub(crate) fn lenient(json: serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(value) => value.into(),
