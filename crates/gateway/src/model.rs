@@ -1,3 +1,4 @@
 //! Models: what answers a request.
 
+pub mod rules;
 pub mod scripted;
