@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 use gateway::{
     Gateway, Outcome, Provider, Tool,
+    model::rules::Rules,
     model::scripted::{Script, Scripted},
     secret::{Lookup, Secrets, SystemSecrets},
     tool::{
@@ -81,6 +82,14 @@ pub enum ReachError {
     /// The file of a scripted model has faults.
     #[error("the answers of the model `{model}` have faults: {}", .complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Script {
+        /// The model.
+        model: Arc<str>,
+        /// All of them.
+        complaints: Vec<Complaint>,
+    },
+    /// The file of a model that follows rules has faults.
+    #[error("the rules of the model `{model}` have faults: {}", .complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Rules {
         /// The model.
         model: Arc<str>,
         /// All of them.
@@ -168,6 +177,11 @@ impl Reach {
                     let script = Script::parse(answers, text)
                         .map_err(|complaints| ReachError::Script { model: name.clone(), complaints })?;
                     Arc::new(Scripted::new(script))
+                }
+                (None, project::Provider::Rules { file }) => {
+                    let rules = Rules::parse(file, sources)
+                        .map_err(|complaints| ReachError::Rules { model: name.clone(), complaints })?;
+                    Arc::new(rules)
                 }
                 (None, project::Provider::Registered) => return Err(ReachError::NoModel { model: name.clone() }),
             };

@@ -63,6 +63,11 @@ pub enum Provider {
         /// Its path.
         answers: Arc<str>,
     },
+    /// Rules in a file of the project.
+    Rules {
+        /// Its path.
+        file: Arc<str>,
+    },
     /// A provider that the embedding program registers.
     Registered,
 }
@@ -178,15 +183,18 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
 }
 
 fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
-    let later = ["base_url", "model", "key", "rules", "max_tokens", "temperature", "price"];
+    if is(node, "rules") {
+        return rules(sources, node, complaints);
+    }
+    let later = ["base_url", "model", "key", "max_tokens", "temperature", "price"];
     let fields = Fields::new(node, "a model", &["provider", "answers"], &later, complaints)?;
     let provider = fields.required("provider", complaints)?;
-    const LATER: [&str; 5] = ["rules", "openai_chat", "openai_responses", "anthropic", "gemini"];
+    const LATER: [&str; 4] = ["openai_chat", "openai_responses", "anthropic", "gemini"];
     if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {
         complaints.push(provider.complaint("W002", format!("the provider `{word}` is not supported yet")));
         return None;
     }
-    match provider.one_of(&["scripted", "registered"], complaints)? {
+    match provider.one_of(&["scripted", "rules", "registered"], complaints)? {
         "registered" => Some(ModelDecl { provider: Provider::Registered }),
         _ => {
             let answers = fields.required("answers", complaints)?;
@@ -195,6 +203,27 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
             Some(ModelDecl { provider: Provider::Scripted { answers: path } })
         }
     }
+}
+
+/// Whether a model is of that provider: each has its own keys.
+fn is(node: &Node, provider: &str) -> bool {
+    let yaml::Kind::Map(entries) = &node.kind else { return false };
+    let of = entries.iter().find(|(key, _)| &*key.text == "provider").and_then(|(_, node)| node.scalar());
+    of.is_some_and(|word| &**word == provider)
+}
+
+/// `{ provider: rules, file }`. What stands in the file is read by whoever follows it.
+fn rules(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
+    let fields = Fields::new(node, "a model of rules", &["provider", "file"], &[], complaints)?;
+    let node = fields.required("file", complaints)?;
+    let file = node.text(complaints)?;
+    // Only what stands in that folder is frozen with the project.
+    if !file.starts_with("rules/") {
+        complaints.push(node.expected("a file in rules/"));
+    } else {
+        file_exists(sources, node, &file, complaints);
+    }
+    Some(ModelDecl { provider: Provider::Rules { file } })
 }
 
 /// Complains if the project has no file of that path, and names the nearest one.
