@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Place, stable};
+use gateway::model::rules::Rules;
 use insta::assert_snapshot;
-use kernel::workflow::bundle::Bundle;
+use kernel::workflow::{bundle::Bundle, project::Sources};
 use serde_json::{Value, json};
 
 const FILES: [(&str, &str); 7] = [
@@ -175,4 +176,26 @@ fn check_reads_the_rules_as_well() {
     let ran = place.call(&["run", "demo"]);
     assert_eq!((said.code, ran.code), (3, 3));
     assert_snapshot!(stable(&said.out));
+}
+
+#[test]
+fn the_examples_of_the_page_are_files_of_rules() {
+    let page = include_str!("../../../docs/models.md");
+    let (_, rules) = page.split_once("## Rules").unwrap();
+    let schema = |keys: &str| format!("type: object\nrequired: [{keys}]\n");
+    let (reading, brief) = (schema("facts, not_found, anger, kind"), schema("summary"));
+    let mut seen = 0;
+    for example in rules.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        let files = [
+            ("rules/a.yaml", example),
+            ("schemas/reading.yaml", &reading),
+            ("schemas/brief.yaml", &brief),
+            ("lexicons/places.yaml", "{ Graz: AT, Bern: CH }\n"),
+        ];
+        let sources: Sources = files.into_iter().collect();
+        let parsed = Rules::parse(&"rules/a.yaml".into(), &sources);
+        assert!(parsed.is_ok(), "{:?}", parsed.map(|_| ()));
+        seen += 1;
+    }
+    assert_eq!(seen, 2);
 }
