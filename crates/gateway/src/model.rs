@@ -1,5 +1,6 @@
 //! Models: what answers a request.
 
 pub mod openai_chat;
+pub mod rules;
 pub mod scripted;
 mod sse;

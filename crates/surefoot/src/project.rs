@@ -8,16 +8,21 @@ use std::{
     sync::Arc,
 };
 
-use kernel::workflow::project::{PROJECT_FILE, Sources};
+use gateway::model::rules::Rules;
+use kernel::{
+    complaint::Complaints,
+    workflow::project::{self, Checked, PROJECT_FILE, Sources},
+};
 
 /// The folders that are read, and the endings that count in each. Everything else in a project's folder is left alone.
-const FOLDERS: [(&str, &[&str]); 7] = [
+const FOLDERS: [(&str, &[&str]); 8] = [
     ("workflows", &["yaml"]),
     ("prompts", &["md"]),
     ("schemas", &["yaml"]),
     ("tools", &["yaml"]),
     ("sql", &["sql"]),
     ("rules", &["yaml"]),
+    ("lexicons", &["yaml", "txt"]),
     ("cases", &["yaml", "json"]),
 ];
 
@@ -115,6 +120,19 @@ pub fn read(folder: &Path, whole: bool) -> Result<Sources, ProjectError> {
         }
     }
     Ok(Sources { files: reader.files })
+}
+
+/// Checks everything that can be decided without running: the project as the kernel does, and its files in `rules/`, whether a
+/// model follows them or not.
+pub fn check(sources: &Sources) -> Checked {
+    let Checked { complaints: found, project } = project::check(sources);
+    let mut complaints = Complaints::new();
+    complaints.extend(found);
+    for (file, _) in sources.below("rules/", ".yaml") {
+        complaints.take_all(Rules::parse(file, sources));
+    }
+    let project = project.filter(|_| !complaints.has_errors());
+    Checked { complaints: complaints.into_sorted(), project }
 }
 
 struct Reader<'a> {

@@ -14,6 +14,7 @@ use gateway::{
     egress::{DemoHosts, NotLoopback, SystemResolver},
     model::{
         openai_chat::{OpenAiChat, OpenAiChatSpec},
+        rules::Rules,
         scripted::{Script, Scripted},
     },
     secret::{Lookup, Secrets, SystemSecrets},
@@ -162,6 +163,14 @@ pub enum ReachError {
         /// All of them.
         complaints: Vec<Complaint>,
     },
+    /// The file of a model that follows rules has faults.
+    #[error("the rules of the model `{model}` have faults: {}", .complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Rules {
+        /// The model.
+        model: Arc<str>,
+        /// All of them.
+        complaints: Vec<Complaint>,
+    },
 }
 
 /// What the process brings: everything that the project's files do not hold.
@@ -265,6 +274,11 @@ impl Reach {
                     let secrets: Arc<dyn Secrets> =
                         Arc::new(SystemSecrets::new(around.environment.clone(), around.secrets.clone()));
                     Arc::new(OpenAiChat::new(spec, secrets, client).map_err(failed)?)
+                }
+                (None, project::Provider::Rules { file }) => {
+                    let rules = Rules::parse(file, sources)
+                        .map_err(|complaints| ReachError::Rules { model: name.clone(), complaints })?;
+                    Arc::new(rules)
                 }
                 (None, project::Provider::Registered) => return Err(ReachError::NoModel { model: name.clone() }),
             };

@@ -74,6 +74,11 @@ pub enum Provider {
     },
     /// A server that speaks the OpenAI chat format.
     OpenAiChat(Box<OpenAiChat>),
+    /// Rules in a file of the project.
+    Rules {
+        /// Its path.
+        file: Arc<str>,
+    },
     /// A provider that the embedding program registers.
     Registered,
 }
@@ -193,15 +198,17 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
     if is(node, "openai_chat") {
         return model::openai_chat(node, complaints);
     }
-    let later = ["rules", "price"];
-    let fields = Fields::new(node, "a model", &["provider", "answers"], &later, complaints)?;
+    if is(node, "rules") {
+        return rules(sources, node, complaints);
+    }
+    let fields = Fields::new(node, "a model", &["provider", "answers"], &["price"], complaints)?;
     let provider = fields.required("provider", complaints)?;
-    const LATER: [&str; 4] = ["rules", "openai_responses", "anthropic", "gemini"];
+    const LATER: [&str; 3] = ["openai_responses", "anthropic", "gemini"];
     if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {
         complaints.push(provider.complaint("W002", format!("the provider `{word}` is not supported yet")));
         return None;
     }
-    match provider.one_of(&["scripted", "openai_chat", "registered"], complaints)? {
+    match provider.one_of(&["scripted", "rules", "openai_chat", "registered"], complaints)? {
         "registered" => Some(ModelDecl { provider: Provider::Registered }),
         _ => {
             let answers = fields.required("answers", complaints)?;
@@ -217,6 +224,20 @@ fn is(node: &Node, provider: &str) -> bool {
     let yaml::Kind::Map(entries) = &node.kind else { return false };
     let of = entries.iter().find(|(key, _)| &*key.text == "provider").and_then(|(_, node)| node.scalar());
     of.is_some_and(|word| &**word == provider)
+}
+
+/// `{ provider: rules, file }`. What stands in the file is read by whoever follows it.
+fn rules(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
+    let fields = Fields::new(node, "a model of rules", &["provider", "file"], &[], complaints)?;
+    let node = fields.required("file", complaints)?;
+    let file = node.text(complaints)?;
+    // Only what stands in that folder is frozen with the project.
+    if !file.starts_with("rules/") {
+        complaints.push(node.expected("a file in rules/"));
+    } else {
+        file_exists(sources, node, &file, complaints);
+    }
+    Some(ModelDecl { provider: Provider::Rules { file } })
 }
 
 /// Complains if the project has no file of that path, and names the nearest one.

@@ -30,7 +30,7 @@ impl Check {
     pub(super) fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let folder = &self.folder.folder;
         let sources = project::read(folder, true)?;
-        let checked = kernel::workflow::project::check(&sources);
+        let checked = project::check(&sources);
         let exit = if checked.project.is_some() { Exit::Ok } else { Exit::Project };
         if self.sarif {
             scene.out.text(format!("{:#}\n", sarif(&checked.complaints)));
@@ -46,7 +46,7 @@ impl Check {
 /// The project in `folder`, or its complaints on standard error.
 pub(super) fn checked(scene: &Scene, folder: &Path) -> Result<(Sources, Project), CliError> {
     let sources = project::read(folder, true)?;
-    let checked = kernel::workflow::project::check(&sources);
+    let checked = project::check(&sources);
     if let Some(project) = checked.project {
         return Ok((sources, project));
     }
