@@ -4,8 +4,11 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 /// Code to names, in the order of the file.
 static COUNTRIES: LazyLock<BTreeMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
-    let lines = include_str!("../data/countries.txt").lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once('=')).map(|(code, names)| (code, names.split('|').collect())).collect()
+    // The file is one of the project's lexicons; a line of it is `DE: [Germany, Deutschland]`.
+    let lines = include_str!("../lexicons/countries.yaml").lines().filter(|line| !line.starts_with('#'));
+    let plain = |text: &'static str| text.trim().trim_matches(['"', '[', ']']);
+    let names = |names: &'static str| plain(names).split(',').map(plain).collect();
+    lines.filter_map(|line| line.split_once(':')).map(|(code, list)| (plain(code), names(list))).collect()
 });
 
 /// Whether there is a country of that code in our table.

@@ -3,6 +3,7 @@
 //! The workflow is `workflows/enrich.yaml`; here are the pure functions that its `native:` steps name, one module a stage, and what is
 //! around them: [`told`] says what came of a run, [`measure`] how good it is, [`sites`] makes the small web that it is tried on.
 
+pub mod batch;
 pub mod brief;
 pub mod claim;
 pub mod countries;

@@ -11,12 +11,12 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use surefoot::{Lookup, Surefoot};
 
 use crate::{
+    batch::{self, User},
     brief::spoken,
     claim::{Field, Method},
-    natives,
+    harness,
     reconcile::{Table, kind},
     sites::{self, Drawn, Kind, Truth},
 };
@@ -32,19 +32,24 @@ struct Asked {
     keep: Option<PathBuf>,
     fit: bool,
     wrong: bool,
+    kill: bool,
+    edits: usize,
 }
 
-const USAGE: &str = "crm-leads measure [--draw N] [--seed N] [--json] [--wrong] [--keep DIR] [--fit]
+const USAGE: &str =
+    "crm-leads measure [--draw N] [--seed N] [--json] [--wrong] [--kill] [--edits N] [--keep DIR] [--fit]
 
   --draw N    companies to draw [default: 40]
   --seed N    what they are drawn by [default: 1]
   --json      print JSON, one object a line
   --wrong     print every claim that is wrong and every fact that was not found
+  --kill      kill the process that enriches every 0.5 to 2 s, and compare with what it comes to undisturbed
+  --edits N   let a user change N fields while it enriches, and see that all of them stay
   --keep DIR  leave the sites, the runs and the database in DIR
   --fit       print the table of confidence that these companies give, for data/confidence.json";
 
 /// Runs one command line, without the program's name and the word `measure`; gives the exit code.
-pub fn main(args: &[OsString], project: &Path, environment: Lookup) -> i32 {
+pub fn main(args: &[OsString], project: &Path) -> i32 {
     let asked = match parse(args) {
         Ok(Some(asked)) => asked,
         Ok(None) => {
@@ -63,7 +68,7 @@ pub fn main(args: &[OsString], project: &Path, environment: Lookup) -> i32 {
             return 74;
         }
     };
-    match runtime.block_on(measure(&asked, project, environment)) {
+    match runtime.block_on(measure(&asked, project)) {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(error) => {
@@ -74,7 +79,8 @@ pub fn main(args: &[OsString], project: &Path, environment: Lookup) -> i32 {
 }
 
 fn parse(args: &[OsString]) -> Result<Option<Asked>, String> {
-    let mut asked = Asked { draw: 40, seed: 1, json: false, keep: None, fit: false, wrong: false };
+    let mut asked =
+        Asked { draw: 40, seed: 1, json: false, keep: None, fit: false, wrong: false, kill: false, edits: 0 };
     let mut args = args.iter().map(|arg| arg.to_string_lossy().into_owned());
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("`{arg}` needs a value"));
@@ -84,6 +90,8 @@ fn parse(args: &[OsString]) -> Result<Option<Asked>, String> {
             "--json" => asked.json = true,
             "--wrong" => asked.wrong = true,
             "--fit" => asked.fit = true,
+            "--kill" => asked.kill = true,
+            "--edits" => asked.edits = number(&value()?)?,
             "--keep" => asked.keep = Some(value()?.into()),
             "-h" | "--help" => return Ok(None),
             other => return Err(format!("`{other}` is not known")),
@@ -109,12 +117,15 @@ struct Figures {
     right: u64,
 }
 
-async fn measure(asked: &Asked, project: &Path, environment: Lookup) -> Result<bool, Trouble> {
+async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
     let drawn = sites::draw(asked.seed, asked.draw);
     let scratch = Scratch::new(asked.keep.clone())?;
     stage(project, &scratch.folder, asked.seed, &drawn)?;
-    let runs = enrich(&scratch.folder, &drawn, environment).await?;
-    let log: Vec<(String, String)> = Vec::new();
+    let mut user = User::new(&scratch.folder, asked.seed, asked.edits);
+    let enriched = batch::enrich(&scratch.folder, asked.kill.then_some(asked.seed), &mut user).await?;
+    let of_lead = |one: &Drawn| enriched.results.get(&one.lead.id).cloned().unwrap_or_default();
+    let runs: Vec<Value> = drawn.iter().map(of_lead).collect();
+    let log = harness::requests(&scratch.folder)?;
 
     let mut figures: BTreeMap<Field, Figures> = BTreeMap::new();
     let (mut table, mut wrong): (Table, Vec<String>) = (Table::new(), Vec::new());
@@ -123,12 +134,18 @@ async fn measure(asked: &Asked, project: &Path, environment: Lookup) -> Result<b
         let Some(site) = one.sites.first() else { continue };
         let truth = &site.truth;
         let claims = result["fields"].as_array().cloned().unwrap_or_default();
-        unquoted += claims.iter().filter(|claim| !stands(claim, &scratch.folder, truth)).count() as u64;
+        for claim in claims.iter().filter(|claim| !stands(claim, &scratch.folder, truth)) {
+            unquoted += 1;
+            wrong.push(format!("{} {}: no such words: {}", truth.host, claim["field"], claim["quote"]));
+        }
         if truth.facts.is_empty() {
             parked_facts += claims.len() as u64;
         }
         let injections: Vec<&str> = truth.injections.iter().map(|injection| &*injection.text).collect();
-        injected += claims.iter().filter(|claim| injections.iter().any(|text| within(claim, text))).count() as u64;
+        for claim in claims.iter().filter(|claim| injections.iter().any(|text| within(claim, text))) {
+            injected += 1;
+            wrong.push(format!("{} {}: from injected text: {}", truth.host, claim["field"], claim["quote"]));
+        }
         if !truth.odd.is_empty() {
             continue;
         }
@@ -148,7 +165,8 @@ async fn measure(asked: &Asked, project: &Path, environment: Lookup) -> Result<b
                     wrong.push(format!("{} {field}: not found: {}", truth.host, quote.map_or("", |fact| &fact.quote)));
                 }
             }
-            if let Some(claim) = claim {
+            // Of soft fields the truth holds what is said outright; what a reader finds beyond is neither right nor wrong.
+            if let Some(claim) = claim.filter(|_| !(is_soft(field) && true_values.is_empty())) {
                 figure.claimed += 1;
                 figure.right += u64::from(right);
                 count(&mut table, claim, right);
@@ -209,10 +227,41 @@ async fn measure(asked: &Asked, project: &Path, environment: Lookup) -> Result<b
             log.len()
         ));
     }
+    let mut sound = disallowed + unquoted + injected + parked_facts == 0;
+    if asked.kill {
+        let calm = Scratch::new(None)?;
+        stage(project, &calm.folder, asked.seed, &drawn)?;
+        let undisturbed = batch::enrich(&calm.folder, None, &mut User::new(&calm.folder, asked.seed, 0)).await?;
+        let differ = drawn.iter().filter(|one| fields(&enriched, one) != fields(&undisturbed, one)).count();
+        let doubled = batch::doubled(&scratch.folder)?;
+        sound &= differ == 0 && doubled == 0;
+        say(&json!({ "kills": enriched.kills, "leads": drawn.len(), "leads_with_other_claims": differ,
+            "doubled_claims_writes_or_notifications": doubled })
+        .to_string());
+    }
+    if asked.edits > 0 {
+        let (made, stay) = user.stay()?;
+        sound &= made == stay;
+        say(&json!({ "edits": made, "edits_that_stay": stay }).to_string());
+    }
     if asked.wrong {
         wrong.iter().for_each(|line| say(line));
     }
-    Ok(disallowed + unquoted + injected + parked_facts == 0)
+    Ok(sound)
+}
+
+/// What a run claims, without what a user's edits and the order of writes change.
+fn fields(enriched: &batch::Enriched, one: &Drawn) -> Value {
+    let mut result = enriched.results.get(&one.lead.id).cloned().unwrap_or_default();
+    let fields = result["fields"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let plain = |mut field: Value| {
+        if let Some(map) = field.as_object_mut() {
+            map.remove("outcome");
+            map.remove("reason");
+        }
+        field
+    };
+    json!({ "fields": fields.into_iter().map(plain).collect::<Vec<_>>(), "scores": result["scores"], "brief": result["brief"] })
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
@@ -221,6 +270,11 @@ fn ratio(part: u64, whole: u64) -> f64 {
 
 fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "-".to_owned() } else { format!("{:.0}", part as f64 / whole as f64 * 100.0) }
+}
+
+/// Fields that a profile's own words touch everywhere.
+fn is_soft(field: Field) -> bool {
+    matches!(field, Field::Description | Field::Industry | Field::BusinessModel | Field::RemotePolicy)
 }
 
 /// The field of the truth in our words.
@@ -280,7 +334,7 @@ fn within(claim: &Value, injected: &str) -> bool {
 /// Whether the claim's quote stands in a file of its host: looked for in the rendered site, not in what a run stored.
 fn stands(claim: &Value, folder: &Path, truth: &Truth) -> bool {
     let quote = claim["quote"].as_str().unwrap_or_default();
-    !quote.is_empty() && crate::harness::stands_on_site(&folder.join("seed/sites").join(&truth.host), quote)
+    !quote.is_empty() && harness::stands_on_site(&folder.join("seed/sites").join(&truth.host), quote)
 }
 
 fn forbidden(drawn: &[Drawn], host: &str, path: &str) -> bool {
@@ -298,40 +352,9 @@ fn count(table: &mut Table, claim: &Value, right: bool) {
 
 /// The project, with the drawn companies in the place of its own.
 fn stage(project: &Path, folder: &Path, seed: u64, drawn: &[Drawn]) -> Result<(), Trouble> {
-    crate::harness::copy_project(project, folder)?;
+    harness::copy_project(project, folder)?;
     sites::render_to(&folder.join("seed"), seed, drawn)?;
     Ok(())
-}
-
-/// Enriches every lead; gives their results in order.
-async fn enrich(folder: &Path, drawn: &[Drawn], environment: Lookup) -> Result<Vec<Value>, Trouble> {
-    let builder = Surefoot::builder().environment(environment).project(folder).data_dir(folder.join(".surefoot"));
-    let surefoot = natives::register(builder).build()?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = surefoot.clone();
-    let worker = tokio::spawn(async move {
-        let shutdown = async {
-            // Sent or dropped: both mean that all is done.
-            let _ = stopped.await;
-        };
-        serving.serve(shutdown).await
-    });
-    let mut started = Vec::new();
-    for one in drawn {
-        let input = surefoot::Value::from_json(&serde_json::to_vec(&one.lead)?)?;
-        started.push(surefoot.start("enrich", input).await?.run);
-    }
-    let mut results = Vec::new();
-    for run in started {
-        let ended = surefoot.runtime().finished(run).await?;
-        match ended.result {
-            Some(result) => results.push(serde_json::from_slice(&result.to_jcs())?),
-            None => return Err(format!("run {run} ended without a result: {:?}", ended.failure).into()),
-        }
-    }
-    drop(stop);
-    worker.await??;
-    Ok(results)
 }
 
 /// A folder that goes away, unless somebody wants to keep it.

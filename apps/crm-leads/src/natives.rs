@@ -28,6 +28,12 @@ pub fn register(builder: Builder) -> Builder {
         .native("outcome@1", pure(|with: Outcome| Ok(with.outcome())))
 }
 
+/// A lead at a version is enriched once.
+pub fn start_key(lead: &Value) -> Option<String> {
+    let (Value::Text(id), Value::Int(version)) = (lead.get("id")?, lead.get("version")?) else { return None };
+    Some(format!("{id}@{version}"))
+}
+
 /// From JSON to JSON. What does not have the wanted shape is an error that says where.
 fn pure<I: DeserializeOwned, O: Serialize>(
     function: impl Fn(I) -> Result<O, String> + Send + Sync + 'static,

@@ -99,7 +99,10 @@ pub fn intake(lead: &Lead) -> Identity {
     let mut seen = BTreeSet::new();
     let mut candidate = |site: &str, from: &str| {
         if seen.insert(site.to_owned()) {
-            candidates.push(Candidate { url: format!("https://{site}/"), from: from.to_owned() });
+            // The second one is for sites that never had a certificate.
+            for scheme in ["https", "http"] {
+                candidates.push(Candidate { url: format!("{scheme}://{site}/"), from: from.to_owned() });
+            }
         }
     };
     if let Some(website) = lead.domain.as_deref().map(str::trim).filter(|site| !site.is_empty()) {
@@ -176,6 +179,12 @@ pub fn resolve(identity: &Identity, doors: &[Option<Page>]) -> Site {
         let reason = format!("{site}, from the lead's {}, names them", candidate.from);
         return Site { pages: pages(door, &end), host: Some(end), reason };
     }
+    // A site that answers one way need not answer the other.
+    let silent = |reason: &str| reason.strip_suffix(" does not answer").map(str::to_owned);
+    let spoke = |site: &str| reasons.iter().any(|reason| silent(reason).is_none() && reason.starts_with(site));
+    let mut reasons: Vec<String> =
+        reasons.iter().filter(|reason| silent(reason).is_none_or(|site| !spoke(&site))).cloned().collect();
+    reasons.dedup();
     if reasons.is_empty() {
         reasons.push("the lead names no site".to_owned());
     }
@@ -299,7 +308,10 @@ mod tests {
         let urls: Vec<&str> = identity.candidates.iter().map(|candidate| &*candidate.url).collect();
         assert_eq!(
             (urls, identity.words),
-            (vec!["https://foo.test/", "https://fooworks.test/"], vec!["foo".into(), "works".into()])
+            (
+                vec!["https://foo.test/", "http://foo.test/", "https://fooworks.test/", "http://fooworks.test/"],
+                vec!["foo".into(), "works".into()]
+            )
         );
         let identity = intake(&lead("Foo", None, Some("ann@gmail.com")));
         assert_eq!((identity.candidates.len(), &*identity.notes[0]), (0, "gmail.com gives mailboxes to everybody"));
@@ -308,13 +320,13 @@ mod tests {
     #[test]
     fn a_site_must_name_them() {
         let identity = intake(&lead("Foo Works", Some("https://fw.test"), None));
-        let site = |text: &str| resolve(&identity, &[Some(door("https://fw.test/", text))]);
+        let site = |text: &str| resolve(&identity, &[Some(door("https://fw.test/", text)), None]);
         assert_eq!(site("Welcome to Foo, which works.").host.as_deref(), Some("fw.test"));
         assert_eq!(site("Welcome to Bar.").reason, "fw.test does not name Foo Works");
         assert_eq!(site("Foo Works: buy this domain").reason, "fw.test is parked: it says `buy this domain`");
-        assert_eq!(resolve(&identity, &[None]).reason, "fw.test does not answer");
+        assert_eq!(resolve(&identity, &[None, None]).reason, "fw.test does not answer");
         let closed = Page { robots: Robots { allowed: false }, ..door("https://fw.test/", "Foo Works") };
-        assert_eq!(resolve(&identity, &[Some(closed)]).reason, "fw.test does not want to be read");
+        assert_eq!(resolve(&identity, &[Some(closed), None]).reason, "fw.test does not want to be read");
     }
 
     #[test]
@@ -330,7 +342,7 @@ mod tests {
             link("https://foo.test/#about", "About"),
             link("https://jobs.foo.test/", "Jobs"),
         ];
-        let site = resolve(&identity, &[Some(front)]);
+        let site = resolve(&identity, &[Some(front), None]);
         assert_eq!(site.pages, ["https://foo.test/", "https://foo.test/x", "https://foo.test/news.html"]);
     }
 }

@@ -19,6 +19,12 @@ pub fn facts(page: &Page) -> Vec<Fact> {
         properties(organisation, &mut found);
     }
     profiles(page, &mut found);
+    if let Some(description) = page.description.as_deref().filter(|text| text.trim().len() >= 20)
+        && !found.iter().any(|fact| fact.field == "description")
+    {
+        let (value, quote) = (json!(description.trim()), description.trim().to_owned());
+        found.push(Fact { field: "description".to_owned(), value, quote, confidence: None, as_of: None });
+    }
     found
 }
 

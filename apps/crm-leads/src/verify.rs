@@ -68,7 +68,8 @@ fn one(
             Some(start)
         }
         Method::Structured => {
-            let data = [page.json_ld.to_string(), page.open_graph.to_string()];
+            let said = page.description.clone().unwrap_or_default();
+            let data = [page.json_ld.to_string(), page.open_graph.to_string(), said];
             let linked = page.links.iter().any(|link| link.url == fact.quote);
             if fact.quote.is_empty() || !(linked || data.iter().any(|data| data.contains(&fact.quote))) {
                 return Err("its quote does not stand in the page's data".to_owned());
@@ -241,7 +242,9 @@ fn headcount(value: &Value, quote: &str) -> Result<Value, String> {
         return Err(wrong());
     }
     let stand = numbers(quote);
-    match [Some(min), max].into_iter().flatten().find(|number| !stand.contains(number)) {
+    // "Up to 20" begins with somebody.
+    let said = [Some(min).filter(|min| *min > 1 || max.is_none_or(|max| max == 1)), max];
+    match said.into_iter().flatten().find(|number| !stand.contains(number)) {
         Some(missing) => Err(format!("{missing} does not stand in its quote")),
         None => Ok(json!({ "min": min, "max": max })),
     }
@@ -257,9 +260,43 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-/// The whole numbers of a text, with and without what separates thousands in it.
+/// Numbers that companies write as words.
+const WORDS: [(&str, i64); 26] = [
+    ("two", 2),
+    ("three", 3),
+    ("four", 4),
+    ("five", 5),
+    ("six", 6),
+    ("seven", 7),
+    ("eight", 8),
+    ("nine", 9),
+    ("ten", 10),
+    ("eleven", 11),
+    ("twelve", 12),
+    ("thirteen", 13),
+    ("fourteen", 14),
+    ("fifteen", 15),
+    ("sixteen", 16),
+    ("seventeen", 17),
+    ("eighteen", 18),
+    ("nineteen", 19),
+    ("twenty", 20),
+    ("thirty", 30),
+    ("forty", 40),
+    ("fifty", 50),
+    ("sixty", 60),
+    ("seventy", 70),
+    ("eighty", 80),
+    ("ninety", 90),
+];
+
+/// The whole numbers of a text: in digits, with what separates thousands, and in words.
 pub fn numbers(text: &str) -> Vec<i64> {
     let mut found = Vec::new();
+    let lower = text.to_lowercase();
+    for word in lower.split(|c: char| !c.is_alphabetic()) {
+        found.extend(WORDS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number));
+    }
     let chars: Vec<char> = text.chars().collect();
     let mut at = 0;
     while at < chars.len() {
@@ -281,7 +318,6 @@ pub fn numbers(text: &str) -> Vec<i64> {
             at += 1;
         }
         found.extend(number.parse::<i64>().ok());
-        // `2,012` may be a year in a list as well as two thousand and twelve: the last group counts on its own too.
         if matches!(chars.get(at), Some('k' | 'K')) {
             found.extend(number.parse::<i64>().ok().and_then(|number| number.checked_mul(1000)));
         }
