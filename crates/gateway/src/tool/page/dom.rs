@@ -1,8 +1,9 @@
 //! A page's markup as a tree, within limits.
 //!
 //! The parser is html5ever, which reads what browsers read; the tree is ours, because a stranger's page may be built to explode: a
-//! few hundred unclosed formatting elements are opened again in each of a hundred thousand paragraphs. Markup is given to the parser
-//! in small pieces, and after each the tree is measured. What is over the limits is not read.
+//! few hundred unclosed formatting elements are opened again in each of a hundred thousand paragraphs, and each attribute of a tag is
+//! compared with all before it. Markup is given to the parser in small pieces, and after each the tree is measured. What is over
+//! the limits is not read.
 
 use std::{
     borrow::Cow,
@@ -19,6 +20,10 @@ use html5ever::{
 const MOST_DEEP: usize = 400;
 /// Elements and texts.
 const MOST_NODES: usize = 200_000;
+/// White space, slashes and quotes while the tree stands still: more attributes no tag has before it ends.
+const MOST_PARTS: usize = 20_000;
+/// Attributes that later tags may add to `<html>` and `<body>`.
+const MOST_ADDED: usize = 1000;
 /// What the parser is given at a time, in bytes.
 const PIECE: usize = 512;
 
@@ -28,6 +33,8 @@ pub(super) type Id = usize;
 /// A tree. The document is node 0.
 pub(super) struct Dom {
     nodes: Vec<Node>,
+    /// How often something was put into the tree.
+    changes: u64,
     /// The markup was over a limit: its end is missing.
     pub truncated: bool,
 }
@@ -46,15 +53,24 @@ struct Node {
 impl Dom {
     /// Reads markup. Whatever it is, there is a tree.
     pub(super) fn parse(markup: &str) -> Dom {
-        let sink = Sink { dom: RefCell::new(Dom { nodes: vec![Node::new(nameless())], truncated: false }) };
+        let dom = Dom { nodes: vec![Node::new(nameless())], changes: 0, truncated: false };
+        let sink = Sink { dom: RefCell::new(dom) };
         let mut parser = parse_document(sink, ParseOpts::default());
         let mut rest = markup;
+        let (mut changes, mut parts) = (0, 0);
         while !rest.is_empty() {
             let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE.min(rest.len())));
             parser.process(StrTendril::from(piece));
             rest = after;
-            let over = parser.tokenizer.sink.sink.dom.borrow().is_over();
-            if over {
+            let separators =
+                piece.bytes().filter(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'\''));
+            let (now, over) = {
+                let dom = parser.tokenizer.sink.sink.dom.borrow();
+                (dom.changes, dom.is_over())
+            };
+            parts = if now == changes { parts + separators.count() } else { 0 };
+            changes = now;
+            if over || parts > MOST_PARTS {
                 break;
             }
         }
@@ -126,6 +142,7 @@ impl Dom {
     }
 
     fn insert(&mut self, parent: Id, at: usize, child: NodeOrText<Id>) {
+        self.changes += 1;
         let child = match child {
             NodeOrText::AppendNode(node) => {
                 self.detach(node);
@@ -181,8 +198,14 @@ impl TreeSink for Sink {
 
     fn create_element(&self, name: QualName, attributes: Vec<Attribute>, flags: ElementFlags) -> Id {
         let mut dom = self.dom.borrow_mut();
-        let contents = flags.template.then(|| dom.add(Node::new(nameless())));
-        dom.add(Node { attributes, contents, ..Node::new(name) })
+        if !flags.template {
+            return dom.add(Node { attributes, ..Node::new(name) });
+        }
+        let template = dom.add(Node { attributes, ..Node::new(name) });
+        // It knows its parent, so that templates within templates are measured, and is no child of it.
+        let contents = dom.add(Node { parent: Some(template), ..Node::new(nameless()) });
+        dom.nodes[template].contents = Some(contents);
+        template
     }
 
     fn create_comment(&self, _: StrTendril) -> Id {
@@ -234,7 +257,7 @@ impl TreeSink for Sink {
         let mut dom = self.dom.borrow_mut();
         let known = &mut dom.nodes[*target].attributes;
         for attribute in attributes {
-            if !known.iter().any(|one| one.name == attribute.name) {
+            if known.len() < MOST_ADDED && !known.iter().any(|one| one.name == attribute.name) {
                 known.push(attribute);
             }
         }

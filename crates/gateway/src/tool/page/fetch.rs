@@ -48,6 +48,15 @@ impl<'a> Fetch<'a> {
         }
     }
 
+    /// Waits for what another call is about to learn from the same host, no longer than this one may take.
+    pub(super) async fn wait<T>(&mut self, url: &Admitted, what: impl Future<Output = T>) -> Result<T, Failure> {
+        let begun = Instant::now();
+        let left = crate::duration(self.timeout).saturating_sub(self.spent);
+        let done = tokio::time::timeout(left, what).await;
+        self.spent += begun.elapsed();
+        done.map_err(|_| self.late(url))
+    }
+
     /// The body up to `most` bytes, after decompression; the rest is not read.
     pub(super) async fn body(&mut self, mut response: Response, most: usize) -> Result<Body, Failure> {
         let (begun, status) = (Instant::now(), response.status());

@@ -73,7 +73,7 @@ impl Known {
         url: &Admitted,
     ) -> Result<Verdict, Failure> {
         let slot = self.slot(url.origin());
-        let mut known = slot.lock().await;
+        let mut known = fetch.wait(url, slot.lock()).await?;
         if let Some((until, robots)) = &*known
             && Instant::now() < *until
         {

@@ -353,7 +353,20 @@ async fn requests_to_one_host_wait_for_their_turn_and_the_wait_is_no_timeout() {
     assert_eq!(begun.elapsed().as_secs(), 8);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_the_same_robots_txt_wait_together() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let operations = BTreeMap::from([("read".into(), Span::from_millis(300))]);
+    let tool = PageTool::new(&open(), operations, Table::new(&[]), Some(demo(address))).unwrap();
+    let begun = Instant::now();
+    let calls = (0..20).map(|_| failed(&tool, "http://acme.test/"));
+    let all = futures_util::future::join_all(calls).await;
+    assert!(all.iter().all(|(kind, _, _)| *kind == FailureKind::ToolTimeout));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}: one after the other would take six", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_site_that_says_nothing_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

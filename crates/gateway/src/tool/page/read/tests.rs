@@ -111,6 +111,8 @@ fn a_page_that_was_built_to_explode_is_cut() {
         ("formatting", format!("{bold}{}", "<p>x".repeat(200_000))),
         ("many", "<i></i>".repeat(250_000)),
         ("tables", "<table><tr><td>".repeat(50_000)),
+        ("attributes", format!("<a {}", (0..300_000).map(|n| format!("{n:x} ")).collect::<String>())),
+        ("templates", "<template>".repeat(100_000)),
         ("foster", format!("<table>{}", "<a>x".repeat(150_000))),
     ] {
         let page = read(&markup);
