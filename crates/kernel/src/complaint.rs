@@ -98,7 +98,11 @@ pub const WORKFLOW: &[Known] = &[
         "name not possible",
         "Names are lower-case letters, digits and `_`, begin with a letter, and are no word that means something already.",
     ),
-    ("W021", "name stands twice", "Step names and stage names are unique in their workflow."),
+    (
+        "W021",
+        "name stands twice",
+        "Step names and stage names are unique in their workflow, names and ids in their file of rules.",
+    ),
     (
         "W022",
         "stage cannot be chosen",
@@ -110,7 +114,11 @@ pub const WORKFLOW: &[Known] = &[
         "not known at the start",
         "`about` is computed when the run starts: it can read `input` and nothing else.",
     ),
-    ("W025", "result does not fit", "The result can be seen not to fit its schema before any run."),
+    (
+        "W025",
+        "result does not fit",
+        "The result, or the answer of a file of rules, can be seen not to fit its schema before any run.",
+    ),
     (
         "W026",
         "function without a version",

@@ -4,7 +4,7 @@
 //! answers: schemas/reading.yaml        # what the answer must fit; checked as far as it can be seen
 //! reads: { text: text, fields: list }  # what its steps show it, under `see:`
 //! lexicons:
-//!   cities: { Graz: AT, Vienna: AT, Bern: CH }
+//!   cart: [add to cart, basket, checkout]
 //! patterns:
 //!   denied: "\\b(?:not|never|no longer)\\b"
 //! weights:

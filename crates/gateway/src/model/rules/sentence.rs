@@ -80,17 +80,17 @@ impl Sentences {
 /// The part of `text[sentence]` around `found` that is short enough for a quote. It stands in the text as it is.
 pub(super) fn quote<'t>(text: &'t str, sentence: &Range<usize>, found: &Range<usize>) -> &'t str {
     if sentence.len() <= MAX_QUOTE {
-        return &text[sentence.clone()];
+        return text[sentence.clone()].trim();
     }
     let spare = MAX_QUOTE.saturating_sub(found.len());
     let from = text.ceil_char_boundary(found.start.saturating_sub(spare / 2).max(sentence.start));
     let to = text.floor_char_boundary((from + MAX_QUOTE).min(sentence.end));
     let part = &text[from..to];
     // Whole words, as long as what was found stays in it.
-    let lead =
+    let first =
         part.find(char::is_whitespace).filter(|at| from > sentence.start && from + at < found.start).unwrap_or(0);
     let tail = part.rfind(char::is_whitespace).filter(|at| to < sentence.end && from + at >= found.end);
-    part[lead..tail.unwrap_or(part.len())].trim()
+    part[first..tail.unwrap_or(part.len())].trim()
 }
 
 fn line_ends(rest: &str) -> bool {
@@ -152,6 +152,10 @@ mod tests {
         let quote = quote(&text, &around, &found);
         assert!(quote.contains("Zürich") && quote.len() <= MAX_QUOTE && text.contains(quote), "{quote}");
         assert!(quote.starts_with("wörd ") && quote.ends_with("mehr"), "{quote}");
+        // A match may begin with the white space before its sentence.
+        let short = "One.\n Two words.";
+        let found = 4..9;
+        assert_eq!(super::quote(short, &Sentences::of(short).around(&found), &found), "Two words.");
         // Over the border of two sentences, both.
         let at = text.find("end. Next").unwrap();
         assert!(text[sentences.around(&(at..at + 9))].ends_with("Next one"));

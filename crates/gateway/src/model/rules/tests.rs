@@ -139,7 +139,7 @@ lexicons:
 patterns:
   count: "[0-9](?:[0-9,.' ]*[0-9])?"
   denied: "\\b(?:not|no longer|never|don't)\\b"
-  others: "\\b(?:our customers|their)\\b"
+  others: "\\b(?:those we serve|their)\\b"
   founding: founded|our story
   uses: "\\b(?:use|built with|stack)\\b"
 weights:
