@@ -180,6 +180,10 @@ pub struct Claim {
     pub ci: [f64; 2],
     /// How it was read; `structured` where both ways agree.
     pub method: Method,
+    /// What it is in the table of confidence.
+    pub kind: String,
+    /// The reader's own doubt: at most 1.
+    pub ceiling: f64,
     /// How many pages say so.
     pub pages: usize,
     /// The year of which they say so, if they do.

@@ -21,6 +21,16 @@ static SIGNS: LazyLock<RegexSet> = LazyLock::new(|| {
         r"\b(send|forward|e-?mail|post|leak|upload)\b.{0,40}\b(contact list|customer list|credentials?|passwords?|api keys?|crm (data|record|export)|lead data)\b",
         r"\b(do not|don't|never) (tell|mention|reveal|show|inform)\b.{0,20}\b(user|human|operator|reader)s?\b",
         r"\bif you are (an? )?(ai|llm|bot|language model|assistant|automated|machine|crawler)\b",
+        r"\b(ignore|skip|disregard)\b.{0,20}\b(rest|remainder|everything)\b",
+        r"\b(automated|machine|robotic|artificial)\b.{0,15}\b(reader|agent|process|parser|visitor)s?\b",
+        r"\b(instruction|order|command|directive)s?\b.{0,20}\b(priority|precedence|overrides?|outranks?)\b",
+        r"\b(overrides?|supersedes?)\b.{0,20}\b(your|all|any|previous)\b",
+        r"\bbefore you (answer|reply|respond|continue|go on)\b",
+        r"\b(in|of|to|with) your (answer|response|reply|output|summary)\b|\byour (answer|response|reply|output) (in|using|with|to|as)\b",
+        r"^\W*(assistant|agent|model|bot|ai|dear \w+ bot)\b\s*[,:]",
+        r"\b(stop|quit) reading\b",
+        r"\boutput only\b|\bfit_score\b",
+        r"\b(i|we) (instruct|command|order|authori[sz]e) you\b",
         r"\b(new|updated|revised) (instruction|directive|task|system prompt)s?\b\s*:",
     ];
     RegexSet::new(patterns.map(|pattern| format!("(?is){pattern}"))).expect("these patterns compile: held by a test")

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use crate::{
     batch::{self, User},
     brief::spoken,
-    claim::{Field, Method},
+    claim::Field,
     harness,
-    reconcile::{Table, kind},
+    reconcile::Table,
     sites::{self, Drawn, Kind, Truth},
 };
 
@@ -121,6 +121,9 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
     let drawn = sites::draw(asked.seed, asked.draw);
     let scratch = Scratch::new(asked.keep.clone())?;
     stage(project, &scratch.folder, asked.seed, &drawn)?;
+    if asked.fit {
+        plain_table(&scratch.folder)?;
+    }
     let mut user = User::new(&scratch.folder, asked.seed, asked.edits);
     let enriched = batch::enrich(&scratch.folder, asked.kill.then_some(asked.seed), &mut user).await?;
     let of_lead = |one: &Drawn| enriched.results.get(&one.lead.id).cloned().unwrap_or_default();
@@ -128,7 +131,7 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
     let log = harness::requests(&scratch.folder)?;
 
     let mut figures: BTreeMap<Field, Figures> = BTreeMap::new();
-    let (mut table, mut wrong): (Table, Vec<String>) = (Table::new(), Vec::new());
+    let (mut table, mut wrong, mut judged): (Table, Vec<String>, Vec<(f64, bool)>) = Default::default();
     let (mut parked_facts, mut unquoted, mut injected, mut clean) = (0_u64, 0_u64, 0_u64, 0_u64);
     for (one, result) in drawn.iter().zip(&runs) {
         let Some(site) = one.sites.first() else { continue };
@@ -170,6 +173,9 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
                 figure.claimed += 1;
                 figure.right += u64::from(right);
                 count(&mut table, claim, right);
+                if claim["kind"].as_str().is_some_and(|kind| kind.starts_with("prose/one")) {
+                    judged.push((claim["reader"].as_f64().unwrap_or(0.0), right));
+                }
                 if !right {
                     wrong.push(format!(
                         "{} {field}: claimed {} by “{}”",
@@ -189,7 +195,10 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
         right: sum.right + one.right,
     });
     if asked.fit {
-        say(&serde_json::to_string_pretty(&table)?);
+        say(&format!("data/confidence.json:\n{}", serde_json::to_string_pretty(&table)?));
+        if let Some(fitted) = surefoot::calibration::fit(&judged) {
+            say(&format!("rules/reader.yaml, from {} claims:\n  table: {fitted}", judged.len()));
+        }
         return Ok(true);
     }
     let line = |name: &str, figure: Figures| {
@@ -344,9 +353,19 @@ fn forbidden(drawn: &[Drawn], host: &str, path: &str) -> bool {
     })
 }
 
+/// Lets the reader's confidence be its pattern's weight: what a table is fitted to.
+fn plain_table(folder: &Path) -> Result<(), Trouble> {
+    let file = folder.join("rules/reader.yaml");
+    let text = fs::read_to_string(&file)?;
+    let rows: Vec<String> = (0..=100).map(|hundredth| format!("[{0}, {0}]", f64::from(hundredth) / 100.0)).collect();
+    let (before, _) = text.split_once("\ncalibration:").ok_or("rules/reader.yaml has no calibration")?;
+    let (_, after) = text.split_once("\nanswer:").ok_or("rules/reader.yaml has no answer")?;
+    let plain = format!("\ncalibration: {{ fitted_on: nothing, table: [{}] }}\n\nanswer:", rows.join(", "));
+    Ok(fs::write(&file, format!("{before}{plain}{after}"))?)
+}
+
 fn count(table: &mut Table, claim: &Value, right: bool) {
-    let kind = claim["kind"].as_str().map_or_else(|| kind(Method::Prose, false, false), str::to_owned);
-    let counts = table.entry(kind).or_default();
+    let counts = table.entry(claim["kind"].as_str().unwrap_or_default().to_owned()).or_default();
     if right { counts.right += 1.0 } else { counts.wrong += 1.0 }
 }
 

@@ -108,7 +108,8 @@ fn claim(field: Field, facts: &[&Verified], year: i64, number: usize) -> Option<
     let both = structured && best.iter().any(|fact| fact.method == Method::Prose);
     let method = if structured { Method::Structured } else { Method::Prose };
     let is_old = best.iter().all(|fact| old(fact));
-    let counts = TABLE.get(&kind(method, both, is_old)).copied().unwrap_or_default();
+    let kind = kind(method, both, is_old);
+    let counts = TABLE.get(&kind).copied().unwrap_or_default();
     let (mut confidence, mut ci) = sureness(counts);
     // What a reader says of itself may only lower it.
     let ceiling = best.iter().map(|fact| fact.ceiling).fold(0.0, f64::max);
@@ -117,6 +118,7 @@ fn claim(field: Field, facts: &[&Verified], year: i64, number: usize) -> Option<
         false => others
             .iter()
             .filter_map(|(_, group)| group.first())
+            .filter(|fact| !may_both_hold(&fact.value, &best[0].value))
             .map(|fact| Conflict { value: fact.value.clone(), evidence: fact.evidence.clone() })
             .collect(),
     };
@@ -137,6 +139,8 @@ fn claim(field: Field, facts: &[&Verified], year: i64, number: usize) -> Option<
         confidence,
         ci,
         method,
+        kind,
+        ceiling,
         pages,
         as_of_year: best.iter().filter_map(|fact| fact.as_of_year).max(),
         evidence,
@@ -150,6 +154,13 @@ fn describes(field: Field) -> bool {
         field,
         Field::Description | Field::Industry | Field::RemotePolicy | Field::SocialProfile | Field::ContactEmail
     )
+}
+
+/// Two ranges that overlap may both be true: "up to 20" and "18 people".
+fn may_both_hold(one: &Value, other: &Value) -> bool {
+    let end = |range: &Value, key: &str| range.get(key).and_then(Value::as_i64);
+    let (Some(a), Some(b)) = (end(one, "min"), end(other, "min")) else { return false };
+    a <= end(other, "max").unwrap_or(i64::MAX) && b <= end(one, "max").unwrap_or(i64::MAX)
 }
 
 /// The value of a group: of a list all items, else the first one.

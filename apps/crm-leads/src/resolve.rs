@@ -193,14 +193,18 @@ pub fn resolve(identity: &Identity, doors: &[Option<Page>]) -> Site {
 
 /// Phrases of domains that are for sale or have no owner's content.
 fn parked(door: &Page) -> Option<&'static str> {
-    const SIGNS: [&str; 12] = [
+    const SIGNS: [&str; 16] = [
         "domain is for sale",
         "domain may be for sale",
         "buy this domain",
         "domain is parked",
         "parked domain",
         "parked free",
-        "this domain has expired",
+        "domain has expired",
+        "domain name has expired",
+        "pending renewal or deletion",
+        "sponsored listings",
+        "registered at auction",
         "related searches",
         "domain name is available",
         "make an offer",

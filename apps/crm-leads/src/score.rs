@@ -155,6 +155,8 @@ mod tests {
             confidence,
             ci: [0.0, 1.0],
             method: Method::Prose,
+            kind: String::new(),
+            ceiling: 1.0,
             pages: 1,
             as_of_year: None,
             evidence: vec![],

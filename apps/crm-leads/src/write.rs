@@ -139,6 +139,10 @@ pub struct Enriched {
     pub confidence: f64,
     /// A 90 % interval around it.
     pub ci: [f64; 2],
+    /// What it is in the table of confidence: how it was read, whether both ways agree, whether it is old.
+    pub kind: String,
+    /// The reader's own doubt: at most 1.
+    pub reader: f64,
     /// The page's words.
     pub quote: String,
     /// The page.
@@ -164,6 +168,8 @@ pub fn enriched(claims: &[Claim], written: &[Written]) -> Vec<Enriched> {
             value: claim.value.clone(),
             confidence: claim.confidence,
             ci: claim.ci,
+            kind: claim.kind.clone(),
+            reader: claim.ceiling,
             quote: evidence.quote.clone(),
             url: evidence.url.clone(),
             sha256: evidence.sha256.clone(),
@@ -196,6 +202,8 @@ mod tests {
             confidence: 0.9,
             ci: [ci_low, 1.0],
             method: Method::Prose,
+            kind: String::new(),
+            ceiling: 1.0,
             pages: 1,
             as_of_year: None,
             evidence: vec![evidence],

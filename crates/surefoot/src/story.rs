@@ -146,12 +146,7 @@ impl<'a> Story<'a> {
     }
 
     /// Whether the event is a step of one of many items, and nothing that a reader must see.
-    fn is_folded(&mut self, event: &Event) -> bool {
-        if let Event::EachOpened { step, count, .. } = event
-            && *count > FEW
-        {
-            self.folded.insert(format!("{step}["));
-        }
+    fn is_folded(&self, event: &Event) -> bool {
         let routine = match event {
             Event::StepDone { .. }
             | Event::StepSkipped { .. }
@@ -207,6 +202,9 @@ impl<'a> Story<'a> {
 
     fn under_way(&mut self, event: &Event) {
         match event {
+            Event::EachOpened { step, count, .. } if *count > FEW => {
+                self.folded.insert(format!("{step}["));
+            }
             Event::ModelAsked { step, model, .. } => {
                 self.doing.insert(step.clone(), format!("asking {model}"));
             }

@@ -447,8 +447,8 @@ pub(super) fn tell_rest(
 
 /// What the model calls cost, as far as it is known.
 fn cost(project: &Project) -> &'static str {
-    let scripted = |provider: &Provider| matches!(provider, Provider::Scripted { .. });
-    if project.file.models.values().all(|model| scripted(&model.provider)) { "cost $0.00" } else { "cost not known" }
+    let free = |provider: &Provider| matches!(provider, Provider::Scripted { .. } | Provider::Rules { .. });
+    if project.file.models.values().all(|model| free(&model.provider)) { "cost $0.00" } else { "cost not known" }
 }
 
 /// Drives what is not told, and sums it up.
