@@ -36,7 +36,7 @@ fn no_host_name_or_sentence_of_the_seed_stands_in_crates_rules_or_lexicons() {
         // A name that is a word of every day ("memory", "giant") says nothing.
         let name = site["name"].as_str().unwrap().to_lowercase();
         words.extend(Some(name).filter(|name| name.len() >= 7 && name != "coforma bakery"));
-        let facts = ["facts", "forbidden", "distractors"].map(|key| site[key].as_array().unwrap()).concat();
+        let facts = ["facts", "forbidden", "distractors"].map(|key| site[key].as_array().unwrap().clone()).concat();
         let quotes = facts.iter().filter_map(|fact| fact["quote"].as_str());
         words.extend(quotes.filter(|quote| quote.split_whitespace().count() >= 4).map(str::to_lowercase));
         for word in &words {
