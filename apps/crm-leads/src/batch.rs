@@ -11,7 +11,7 @@ use std::{
 
 use rusqlite::{Connection, params};
 use serde_json::Value;
-use surefoot::{Lookup, Surefoot};
+use surefoot::{Lookup, RunError, Surefoot};
 use tokio::{io::AsyncReadExt as _, process::Command, time::timeout};
 
 use crate::{claim::Field, natives, sites::Chance};
@@ -21,6 +21,9 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// The word by which this program calls itself.
 pub const CHILD: &str = "enrich-all";
+
+/// A batch that is not over after so many deaths never will be.
+const MOST_KILLS: u64 = 500;
 
 /// What a batch came to.
 pub struct Enriched {
@@ -68,6 +71,9 @@ pub async fn enrich(folder: &Path, kill: Option<u64>, user: &mut User) -> Result
             Err(_) => {
                 child.kill().await?;
                 kills += 1;
+                if kills == MOST_KILLS {
+                    return Err(format!("not every lead is enriched after {kills} deaths of the process").into());
+                }
             }
         }
     }
@@ -111,6 +117,8 @@ async fn all(folder: &Path, environment: Lookup) -> Result<(), Trouble> {
         let key = natives::start_key(&input);
         started.push(surefoot.start_once("enrich", input, key.as_deref()).await?.run);
     }
+    // The operator's part: a run whose process died three times without a step is put aside until somebody lets it go on.
+    let operator = tokio::spawn(operate(surefoot.clone(), started.clone()));
     for run in started {
         let ended = surefoot.runtime().finished(run).await?;
         match ended.result {
@@ -118,9 +126,22 @@ async fn all(folder: &Path, environment: Lookup) -> Result<(), Trouble> {
             None => return Err(format!("run {run} ended without a result: {:?}", ended.failure).into()),
         }
     }
+    operator.abort();
     drop(stop);
     worker.await??;
     Ok(())
+}
+
+/// Lets runs go on that were put aside.
+async fn operate(surefoot: Surefoot, runs: Vec<surefoot::RunId>) -> Result<(), RunError> {
+    loop {
+        for run in &runs {
+            if surefoot.is_put_aside(*run).await? {
+                surefoot.runtime().resume(*run, "operator").await?;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// The CRM's database of the project in `folder`.

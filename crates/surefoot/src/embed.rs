@@ -15,7 +15,7 @@ use kernel::{
 };
 use runtime::{Config, Ended, Posted, RunError, Runtime, Start, StartedRun};
 use store::{
-    Store, StoreError,
+    Status, Store, StoreError,
     memory::MemoryStore,
     sqlite::{SqliteOptions, SqliteStore},
 };
@@ -159,6 +159,17 @@ impl Surefoot {
     /// See [`Runtime::signal`].
     pub async fn signal(&self, run: RunId, name: &str, body: Value) -> Result<Posted, RunError> {
         self.inner.runtime.signal(run, name, body, None, "program").await
+    }
+
+    /// Whether a run was put aside because its worker died again and again: it goes on when somebody resumes it.
+    ///
+    /// # Errors
+    /// There is no such run, or the store fails.
+    pub async fn is_put_aside(&self, run: RunId) -> Result<bool, RunError> {
+        let store = self.inner.runtime.store();
+        let failed = |source| RunError::Store { doing: "read the run", source };
+        let row = store.run(run).await.map_err(failed)?.ok_or(RunError::NoRun { run })?;
+        Ok(row.status == Status::Quarantined && row.inbox_gen == row.inbox_read)
     }
 
     /// Drives runs until `shutdown`: new ones, and what an earlier process left unfinished.

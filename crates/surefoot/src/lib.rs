@@ -20,5 +20,5 @@ pub use gateway::{
     secret::Lookup,
     tool::native::{Call, NativeTool},
 };
-pub use kernel::{values::Value, workflow::project::Sources};
+pub use kernel::{ids::RunId, values::Value, workflow::project::Sources};
 pub use runtime::{Ended, RunError, StartedRun};
