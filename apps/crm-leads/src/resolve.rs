@@ -163,6 +163,13 @@ pub fn resolve(identity: &Identity, doors: &[Option<Page>]) -> Site {
             reasons.push(format!("{site} does not want to be read"));
             continue;
         }
+        if !door.is_readable() {
+            reasons.push(match door.status {
+                status if (200..300).contains(&status) => format!("{site} has an empty front page"),
+                status => format!("{site} answers {status}"),
+            });
+            continue;
+        }
         if let Some(sign) = parked(door) {
             reasons.push(format!("{site} is parked: it says `{sign}`"));
             continue;
@@ -328,6 +335,8 @@ mod tests {
         assert_eq!(site("Welcome to Foo, which works.").host.as_deref(), Some("fw.test"));
         assert_eq!(site("Welcome to Bar.").reason, "fw.test does not name Foo Works");
         assert_eq!(site("Foo Works: buy this domain").reason, "fw.test is parked: it says `buy this domain`");
+        let gone = Page { status: 404, ..door("https://fw.test/", "Foo Works") };
+        assert_eq!(resolve(&identity, &[Some(gone), None]).reason, "fw.test answers 404");
         assert_eq!(resolve(&identity, &[None, None]).reason, "fw.test does not answer");
         let closed = Page { robots: Robots { allowed: false }, ..door("https://fw.test/", "Foo Works") };
         assert_eq!(resolve(&identity, &[Some(closed), None]).reason, "fw.test does not want to be read");

@@ -101,6 +101,24 @@ fn a_parked_domain_and_a_forbidden_page_give_nothing() {
     }
 }
 
+#[test]
+fn companies_that_nobody_has_looked_at_are_measured() {
+    let output = Command::cargo_bin("crm-leads")
+        .unwrap()
+        .args(["measure", "--draw", "5", "--seed", "3", "--json"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let summary: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert!(summary["requests"].as_u64().unwrap() > 10 && summary["precision"].as_f64().unwrap() >= 0.9, "{summary}");
+    for none in
+        ["disallowed_requests", "claims_without_standing_quote", "claims_from_injected_text", "claims_on_parked_sites"]
+    {
+        assert_eq!(summary[none], 0, "{summary}");
+    }
+}
+
 /// A server that speaks the OpenAI chat format and lies: one true quote, one false, a wrong type, a number that is none.
 fn liar() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
