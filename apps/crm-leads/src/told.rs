@@ -26,7 +26,11 @@ pub fn lines(told: &Told<'_>) -> Vec<String> {
             grouped(seen.everything)
         ));
     }
-    lines.push("money   $0.00: both models are files of rules; put a language model in surefoot.yaml, and nothing else changes".into());
+    lines.push(match seen.billed {
+        0 => "money   $0.00: no model billed a token; put a language model in surefoot.yaml, and nothing else changes"
+            .to_owned(),
+        billed => format!("money   {} tokens were billed; what they cost is not known here", grouped(billed)),
+    });
     let (call, run, place) = (told.call, told.run, told.place);
     let next = [
         format!("{call} runs why {run} brief{place}        # what the analyst was shown: claims, and no page"),

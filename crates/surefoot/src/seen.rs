@@ -16,6 +16,8 @@ pub struct Seen {
     /// What they would have been shown, had each been given the same texts and every value that the run had by then: the input, and
     /// what its steps gave.
     pub everything: u64,
+    /// What providers billed, input and output together.
+    pub billed: u64,
 }
 
 impl Seen {
@@ -23,6 +25,9 @@ impl Seen {
     pub fn of(journal: &[(Entry, Event)]) -> Seen {
         let (mut seen, mut known) = (Seen::default(), 0);
         for (_, event) in journal {
+            if let Event::ModelAnswered { usage, .. } = event {
+                seen.billed += usage.tokens();
+            }
             match event {
                 Event::RunStarted { input, .. } => known += size(input),
                 Event::StepDone { output, .. }
@@ -50,6 +55,7 @@ impl Seen {
             calls: self.calls + other.calls,
             shown: self.shown + other.shown,
             everything: self.everything + other.everything,
+            billed: self.billed + other.billed,
         }
     }
 }

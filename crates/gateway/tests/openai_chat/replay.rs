@@ -159,6 +159,10 @@ async fn every_recording_is_read_for_what_it_says() {
         assert_eq!(reply.usage.reasoning, reasoning, "{name}: {:?}", reply.usage);
     }
     let counts: String = counts.iter().map(|(what, count)| format!("{what}: {count}\n")).collect();
+    #[expect(clippy::print_stdout, reason = "counts by kind, for who asks with --nocapture")]
+    {
+        print!("{counts}");
+    }
     expect![[r#"
         answer, application/json: 37
         answer, text/event-stream: 6

@@ -51,7 +51,7 @@ pub(super) async fn run(scene: &Scene, context: &Context) -> Result<(), CliError
     }
     for (workflow, (runs, seen)) in sums {
         scene.out.object(&json!({ "bench": "context", "workflow": workflow, "runs": runs, "model_calls": seen.calls,
-            "tokens_shown": seen.shown, "tokens_everything": seen.everything,
+            "tokens_shown": seen.shown, "tokens_everything": seen.everything, "tokens_billed": seen.billed,
             "everything_to_shown": super::ratio(seen.everything, seen.shown.max(1)) }));
     }
     Ok(())
