@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{claim::Claim, verify::numbers};
 
@@ -111,13 +111,10 @@ fn wrong(sentence: &Sentence, shown: &[Shown]) -> Option<String> {
     loose.map(|number| format!("{number} stands in none of the claims that it names"))
 }
 
-/// The brief as the result has it.
-pub fn as_value(brief: &Brief) -> Value {
-    json!(brief)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

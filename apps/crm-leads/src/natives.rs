@@ -23,7 +23,7 @@ pub fn register(builder: Builder) -> Builder {
         .native("verify@1", pure(|with: Verify| Ok(with.verify())))
         .native("reconcile@1", pure(|with: Reconcile| Ok(with.reconcile())))
         .native("score@1", pure(|with: Scoring| Ok(json!({ "scores": score::score(&with.claims, &with.rules) }))))
-        .native("check_brief@1", pure(|with: Check| Ok(brief::as_value(&brief::check(&with.sentences, &with.shown)))))
+        .native("check_brief@1", pure(|with: Check| Ok(brief::check(&with.sentences, &with.shown))))
         .native("plan@1", pure(|with: Planning| Ok(with.plan())))
         .native("outcome@1", pure(|with: Outcome| Ok(with.outcome())))
 }

@@ -35,7 +35,7 @@ pub fn lines(told: &Told<'_>) -> Vec<String> {
     let next = [
         format!("{call} runs why {run} brief{place}        # what the analyst was shown: claims, and no page"),
         format!("{call} runs why {run} 'documents[0]/reading'{place}"),
-        format!("{call} measure --draw 40 --seed 7      # companies that nobody has looked at"),
+        format!("{call} measure --draw 40 --seed N      # other companies, drawn by a number of yours"),
     ];
     lines.extend(
         next.into_iter()
@@ -125,7 +125,12 @@ pub fn enriched(result: &Value) -> Vec<String> {
     }
     for line in list("instructions").iter().take(3) {
         lines.push(format!("injected {} says “{}”", text(line, "url"), cut(&text(line, "line"), 90)));
-        lines.push("        a reader was shown it as data; no field, score or message rests on it".to_owned());
+        let injected = text(line, "line");
+        let rests = |field: &&Value| crate::verify::stands(&text(field, "quote"), &injected).is_some();
+        lines.push(match fields.iter().filter(rests).count() {
+            0 => "        a reader was shown it as data; no field rests on its words".to_owned(),
+            some => format!("        {some} of the fields above rest on its words: look at them"),
+        });
     }
     lines.into_iter().map(|line| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()).collect()
 }

@@ -102,7 +102,7 @@ fn a_parked_domain_and_a_forbidden_page_give_nothing() {
 }
 
 #[test]
-fn companies_that_nobody_has_looked_at_are_measured() {
+fn drawn_companies_are_measured() {
     let output = Command::cargo_bin("crm-leads")
         .unwrap()
         .args(["measure", "--draw", "5", "--seed", "3", "--json"])
