@@ -23,8 +23,8 @@ pub struct Shown {
 /// A claim that may as well be wrong is no ground for a sentence.
 const FLOOR: f64 = 0.5;
 
-/// What the analyst may see of the claims. A text that a page wrote freely is not among it: a description could carry words into a model
-/// that no page may speak to.
+/// What the analyst may see of the claims. Descriptions are not among it: a long text that a page wrote could carry words into a model that
+/// no page may speak to. Short values (a city, a title of a job) do come from pages.
 pub fn shown(claims: &[Claim]) -> Vec<Shown> {
     let accepted = claims.iter().filter(|claim| claim.confidence >= FLOOR && claim.conflicts.is_empty());
     let closed = accepted.filter(|claim| claim.field != crate::claim::Field::Description);
