@@ -18,6 +18,25 @@ pub enum Effect {
     Read,
     /// The receiver de-duplicates on our key. Uncertain outcome: send the same bytes with the same key.
     Idempotent,
+    /// A query by our reference tells whether it happened. Uncertain outcome: wait the settle delay, probe; adopt, or send once more.
+    Probed,
+    /// Neither. Uncertain outcome: never sent again; a person resolves it.
+    AtMostOnce,
+}
+
+impl Effect {
+    /// Every class.
+    pub const ALL: [Effect; 4] = [Effect::Read, Effect::Idempotent, Effect::Probed, Effect::AtMostOnce];
+
+    /// As it is written in a tool file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Effect::Read => "read",
+            Effect::Idempotent => "idempotent",
+            Effect::Probed => "probed",
+            Effect::AtMostOnce => "at_most_once",
+        }
+    }
 }
 
 /// What a step asks for.
@@ -75,6 +94,10 @@ pub fn judge(proposal: &Proposal, named: (&str, &str)) -> Verdict {
     }
     match proposal.effect {
         Effect::Read | Effect::Idempotent => Verdict::Allow { rule, policy },
+        Effect::Probed | Effect::AtMostOnce => {
+            let reason = format!("the built-in rule does not allow the effect `{}`", proposal.effect.as_str());
+            Verdict::Deny { rule, policy, reason }
+        }
     }
 }
 

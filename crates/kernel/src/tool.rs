@@ -197,14 +197,8 @@ const OPERATION_LATER: [&str; 7] = ["resource", "groups", "control", "counts", "
 fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
     let effect = fields.required("effect", &mut reading.complaints)?;
-    if let Some(word) = effect.scalar().filter(|word| ["probed", "at_most_once"].contains(&&***word)) {
-        reading.complaints.push(effect.complaint("W002", format!("the effect `{word}` is not supported yet")));
-        return None;
-    }
-    let effect = match effect.one_of(&["read", "idempotent"], &mut reading.complaints)? {
-        "read" => Effect::Read,
-        _ => Effect::Idempotent,
-    };
+    let word = effect.one_of(&Effect::ALL.map(Effect::as_str), &mut reading.complaints)?;
+    let effect = Effect::ALL.into_iter().find(|one| one.as_str() == word)?;
     let params = fields.get("params").map(|node| reading.schema(node));
     let returns = fields.get("returns").map(|node| reading.schema(node));
     let timeout = fields.time("timeout", &mut reading.complaints).unwrap_or(TIMEOUT);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use kernel::{
-    governance::Effect,
     ids::{RunId, StepPath, WorkerId},
     journal::{Blob, Entry, Event},
     next::Record,
@@ -122,7 +121,7 @@ fn action_guard(state: &RunState, event: &Event, since: Timestamp) -> Option<Gua
         Event::ActionStarted { step, attempt, proposal, key, .. } => Some(Guard::ActionOpen(OpenAction {
             step: step.as_str().into(),
             action: format!("{}.{}", proposal.tool, proposal.operation).into(),
-            effect: effect(proposal.effect).into(),
+            effect: proposal.effect.as_str().into(),
             key: key.as_str().into(),
             attempt: *attempt,
             since,
@@ -138,7 +137,7 @@ fn action_guard(state: &RunState, event: &Event, since: Timestamp) -> Option<Gua
             Some(Guard::ActionOpen(OpenAction {
                 step,
                 action: format!("{}.{}", proposal.tool, proposal.operation).into(),
-                effect: effect(proposal.effect).into(),
+                effect: proposal.effect.as_str().into(),
                 key: acting.key.as_str().into(),
                 attempt,
                 since,
@@ -146,13 +145,6 @@ fn action_guard(state: &RunState, event: &Event, since: Timestamp) -> Option<Gua
         }
         Event::ActionFinished { step, .. } => Some(Guard::ActionClosed { step: step.as_str().into() }),
         _ => None,
-    }
-}
-
-fn effect(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Read => "read",
-        Effect::Idempotent => "idempotent",
     }
 }
 

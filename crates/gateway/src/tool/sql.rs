@@ -99,7 +99,7 @@ impl fmt::Debug for SqlTool {
 impl SqlTool {
     /// Touches nothing: the database is opened, and its migrations are applied, by the first call.
     pub fn new(spec: SqlSpec) -> SqlTool {
-        let keys = spec.operations.values().any(|operation| operation.effect == Effect::Idempotent);
+        let keys = spec.operations.values().any(|operation| operation.effect != Effect::Read);
         let database = Database::new(spec.database, spec.links, spec.migrations, keys, spec.now);
         let operations = spec.operations.into_iter().map(|(name, operation)| (name, Arc::new(operation))).collect();
         SqlTool { operations, database: Arc::new(database) }

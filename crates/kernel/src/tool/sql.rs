@@ -170,6 +170,12 @@ pub(super) fn call(
     (params, returns): (Option<&Schema>, Option<&Schema>),
     reading: &mut Reading<'_>,
 ) -> Option<SqlCall> {
+    if !matches!(effect, Effect::Read | Effect::Idempotent) {
+        let message = format!("the effect `{}` is not one of a database that keeps our key", effect.as_str());
+        let hint = "write `effect: read`, or `effect: idempotent` with `key: { table: surefoot_key }`";
+        reading.complaints.push(fields.node.complaint("W030", message).hint(hint));
+        return None;
+    }
     let rows = match fields.one_of("rows", &["one", "maybe", "many"], &mut reading.complaints) {
         Some("one") => Some(Rows::One),
         Some("maybe") => Some(Rows::Maybe),

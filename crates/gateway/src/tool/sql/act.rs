@@ -79,12 +79,12 @@ impl Job {
     fn within(&self, open: &mut Open, database: &Database, call: &Call) -> Result<Value, Undone> {
         let behavior = match self.operation.effect {
             Effect::Read => TransactionBehavior::Deferred,
-            Effect::Idempotent => TransactionBehavior::Immediate,
+            _ => TransactionBehavior::Immediate,
         };
         let guarded = open.guarded.clone();
         // Dropped without a COMMIT, it is rolled back.
         let transaction = open.connection.transaction_with_behavior(behavior).map_err(self.undone(Stage::Before))?;
-        if self.operation.effect == Effect::Idempotent
+        if self.operation.effect != Effect::Read
             && let Some(answer) = self.answered(&transaction)?
         {
             return Ok(answer);
@@ -96,7 +96,7 @@ impl Job {
             let why = format!("the answer does not fit its schema: {}", wrong.join("; "));
             return Err(broken_contract(&self.name, why).into());
         }
-        if self.operation.effect == Effect::Idempotent {
+        if self.operation.effect != Effect::Read {
             let noted = named_params! {
                 ":key": &*self.key,
                 ":digest": self.digest(),

@@ -87,7 +87,7 @@ impl Database {
     pub(super) async fn turn(&self, effect: Effect) -> OwnedSemaphorePermit {
         let turns = match effect {
             Effect::Read => &self.reading,
-            Effect::Idempotent => &self.writing,
+            _ => &self.writing,
         };
         turns.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
@@ -95,7 +95,7 @@ impl Database {
     fn pool(&self, effect: Effect) -> MutexGuard<'_, Vec<Open>> {
         let pool = match effect {
             Effect::Read => &self.readers,
-            Effect::Idempotent => &self.writer,
+            _ => &self.writer,
         };
         // A list of connections is whole whenever the lock is free.
         pool.lock().unwrap_or_else(PoisonError::into_inner)
@@ -134,10 +134,10 @@ impl Database {
         }
         flags |= match effect {
             Effect::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-            Effect::Idempotent => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            _ => OpenFlags::SQLITE_OPEN_READ_WRITE,
         };
         // Without migrations an empty database would only hide a wrong path.
-        if effect == Effect::Idempotent && !self.migrations.is_empty() {
+        if effect != Effect::Read && !self.migrations.is_empty() {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
         }
         let mut connection = Connection::open_with_flags(&self.file, flags)?;
@@ -145,7 +145,7 @@ impl Database {
         connection.pragma_update(None, "foreign_keys", true)?;
         match effect {
             Effect::Read => connection.pragma_update(None, "query_only", true)?,
-            Effect::Idempotent => {
+            _ => {
                 to_wal(&connection)?;
                 // What was answered is on the disk.
                 connection.pragma_update(None, "synchronous", "full")?;
