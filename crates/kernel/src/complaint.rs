@@ -134,6 +134,11 @@ pub const WORKFLOW: &[Known] = &[
         "Only a profile named `demo` may serve sites from this machine, and only for hosts that nobody can own: .test, .example, .invalid, .localhost.",
     ),
     (
+        "W032",
+        "probe that cannot tell",
+        "An operation with the effect `probed` says how to find out whether it was performed: `probe: { operation: …, with: …, found: … }` names a reading operation of the same tool. Other effects have no probe.",
+    ),
+    (
         "W040",
         "statement does not fit its schemas",
         "Each `:name` of a statement file is a property of the operation's `params`, and each property is used; the answer is of the form that `rows` says.",

@@ -3,6 +3,8 @@
 //! A journal is a chain of entries. Each holds one [`Event`] as canonical JSON (RFC 8785), a salt, the digest of both, and a
 //! hash over the header, that digest and the hash before it. Erasing a body leaves a chain that still verifies.
 
+mod about;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -175,6 +177,65 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         raw: Option<BlobRef>,
     },
+    /// Whether the action was performed is not known, and it is not sent again on a guess: it waits for its probe or for a person.
+    OutcomeUnknown {
+        /// Which step.
+        step: StepPath,
+        /// The last sending.
+        attempt: u32,
+        /// What is known.
+        failure: Failure,
+        /// When its probe may ask; `None`: only a person can tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        probe_at: Option<Timestamp>,
+    },
+    /// The action's probe is about to ask whether it was performed. Durable before the first byte leaves.
+    ProbeStarted {
+        /// Which step.
+        step: StepPath,
+        /// From 1 within this visit of the step.
+        probe: u32,
+    },
+    /// What the probe found.
+    ProbeFinished {
+        /// Which step.
+        step: StepPath,
+        /// The probe that it answers.
+        probe: u32,
+        /// What it says about the action.
+        result: ProbeResult,
+        /// The raw answer, for the record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        raw: Option<BlobRef>,
+    },
+    /// The answer to a sending of an earlier owner arrived after all. Only a success settles anything.
+    LateAnswerReceived {
+        /// Number of the message in the run's inbox, from 1.
+        message: u64,
+        /// Which step.
+        step: StepPath,
+        /// The epoch that had sent it.
+        sent_in: u64,
+        /// Which sending.
+        attempt: u32,
+        /// What the tool had answered.
+        result: StepResult,
+    },
+    /// A person said what became of an action whose outcome was unknown.
+    EffectResolved {
+        /// Number of the message in the run's inbox, from 1.
+        message: u64,
+        /// Which step.
+        step: StepPath,
+        /// What became of it.
+        resolution: Resolution,
+        /// Who says so.
+        by: Arc<str>,
+        /// How we know who it is: `local`, an account, a key.
+        auth: Arc<str>,
+        /// Why, in the person's words.
+        reason: Arc<str>,
+    },
     /// A `wait` began.
     WaitStarted {
         /// Which step.
@@ -275,6 +336,42 @@ pub enum StepResult {
     Done(Held),
     /// Why not.
     Failed(Failure),
+}
+
+/// What a probe says about an action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeResult {
+    /// It was performed; the step gives this.
+    Found(Held),
+    /// It was not performed: it may be sent once more.
+    Absent,
+    /// The probe could not tell.
+    Unclear {
+        /// Why not.
+        failure: Failure,
+        /// When to ask again; `None`: only a person can tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again_at: Option<Timestamp>,
+    },
+}
+
+/// What a person says of an action whose outcome was unknown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// It was performed; the step gives this.
+    Performed {
+        /// What the tool would have answered.
+        output: Held,
+        /// Where it can be seen outside: a number, a link.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        external_id: Option<Arc<str>>,
+    },
+    /// It was not performed: it is sent again, under the same key.
+    NotPerformed,
+    /// Nobody will find out: the step fails.
+    GivenUp,
 }
 
 /// What a body came to.

@@ -14,10 +14,10 @@ use crate::{
     expr::{Condition, Expr, Root, RootKind, Template},
     governance::Permit,
     ids::{Digest, RunId, StepPath},
-    journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held},
+    journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held, Resolution, StepResult},
     recovery::{self, Failure, FailureKind, Recovery, Response},
     run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
-    step::Step,
+    step::{Kind, Step},
     values::{Timestamp, Value},
     workflow::{Program, Stage},
 };
@@ -172,7 +172,10 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
         return Vec::new();
     }
     if let Some(failure) = &state.failed {
-        walk.finish(End::Failed, None, Some(failure.clone()));
+        match state.cancelling {
+            true => walk.finish(End::Cancelled, None, None),
+            false => walk.finish(End::Failed, None, Some(failure.clone())),
+        }
         return walk.out;
     }
     let drain = state.paused || state.cancelling;
@@ -181,14 +184,15 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
         None => walk.result(),
     }
     if drain && walk.out.is_empty() && facts.in_flight.is_empty() {
-        if state.cancelling {
-            walk.finish(End::Cancelled, None, None);
-        } else {
-            walk.out.push(Next::Suspend(Suspend {
-                until: None,
+        // No run ends over an action whose outcome is not known.
+        match walk.doubt.take() {
+            Some(doubt) if state.cancelling => walk.out.push(Next::Suspend(doubt)),
+            None if state.cancelling => walk.finish(End::Cancelled, None, None),
+            doubt => walk.out.push(Next::Suspend(Suspend {
+                until: doubt.and_then(|doubt| doubt.until),
                 waits_for: "a person to resume it".into(),
                 paused: true,
-            }));
+            })),
         }
         return walk.out;
     }
@@ -206,6 +210,7 @@ pub(crate) struct Walk<'a> {
     out: Vec<Next>,
     until: Option<Timestamp>,
     waits: Vec<String>,
+    doubt: Option<Suspend>,
     taken: BTreeSet<u64>,
 }
 
@@ -235,7 +240,16 @@ pub(crate) enum Walked {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(program: &'a Program, state: &'a RunState, facts: &'a Facts<'a>) -> Self {
-        Walk { program, state, facts, out: Vec::new(), until: None, waits: Vec::new(), taken: BTreeSet::new() }
+        Walk {
+            program,
+            state,
+            facts,
+            out: Vec::new(),
+            until: None,
+            waits: Vec::new(),
+            doubt: None,
+            taken: BTreeSet::new(),
+        }
     }
 
     fn stage(&mut self, name: &str, steps: &'a Sequence, drain: bool) {
@@ -332,7 +346,15 @@ impl<'a> Walk<'a> {
         };
         let fallback = if step.is_block() { &[] } else { recovery::by_default(failure) };
         let list = declared.unwrap_or(fallback);
-        let response = match recovery::choose(list, kind, &open.answered) {
+        let chosen = recovery::choose(list, kind, &open.answered);
+        // What may have been performed is never left on a guess, nor begun anew under another key.
+        if let Kind::Act(act) = &step.kind
+            && !matches!(chosen, Some((Recovery::Retry { .. } | Recovery::Pause, _)))
+            && let Some(event) = act.stays(open, path, failure)
+        {
+            return Ok(Record::of(event));
+        }
+        let response = match chosen {
             None | Some((Recovery::Fail, _)) => Response::Fail,
             Some((Recovery::Retry { backoff, .. }, nth)) => {
                 let seed = Digest::of(&[&self.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
@@ -408,6 +430,16 @@ impl<'a> Walk<'a> {
             (one, other) => one.or(other),
         };
         self.waits.push(what());
+    }
+
+    /// Like [`Walk::wait`], for an action whose outcome is not known: no pause and no cancel goes before it.
+    pub(crate) fn doubt(&mut self, until: Option<Timestamp>, what: String) {
+        let until = match (self.doubt.as_ref().and_then(|doubt| doubt.until), until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.doubt = Some(Suspend { until, waits_for: what.as_str().into(), paused: false });
+        self.wait(until, || what);
     }
 
     pub(crate) fn record(&mut self, event: Event) {
@@ -635,7 +667,56 @@ pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -
         "pause" => Control::Pause,
         "resume" => Control::Resume,
         "cancel" => Control::Cancel,
+        "late" => return late(number, &body),
+        "resolve" => return resolve(number, &body, sender),
         _ => return None,
     };
     Some(Record::of(Event::ControlReceived { message: number, control, sender: sender.into() }))
+}
+
+/// The answer to a sending of an earlier owner: `{step, epoch, attempt, outcome: {done} | {failed}}`.
+fn late(message: u64, body: &Value) -> Option<Record> {
+    let mut blobs = Vec::new();
+    let number = |key: &str| match body.get(key)? {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        _ => None,
+    };
+    let outcome = body.get("outcome")?;
+    let result = match outcome.get("done") {
+        Some(value) => StepResult::Done(Held::hold(value.clone(), &mut blobs)),
+        None => StepResult::Failed(serde_json::from_slice(&outcome.get("failed")?.to_jcs()).ok()?),
+    };
+    let event = Event::LateAnswerReceived {
+        message,
+        step: StepPath::new(body.get("step")?.as_str()?),
+        sent_in: number("epoch")?,
+        attempt: u32::try_from(number("attempt")?).ok()?,
+        result,
+    };
+    Some(Record { event, blobs })
+}
+
+/// A person's word about an unknown outcome: `{step, resolution: performed | not_performed | given_up, output, external_id, reason,
+/// auth}`.
+fn resolve(message: u64, body: &Value, sender: &str) -> Option<Record> {
+    let mut blobs = Vec::new();
+    let text = |key: &str| body.get(key)?.as_str().map(Arc::<str>::from);
+    let resolution = match body.get("resolution")?.as_str()? {
+        "performed" => {
+            let output = Held::hold(body.get("output").cloned().unwrap_or_default(), &mut blobs);
+            Resolution::Performed { output, external_id: text("external_id") }
+        }
+        "not_performed" => Resolution::NotPerformed,
+        "given_up" => Resolution::GivenUp,
+        _ => return None,
+    };
+    let event = Event::EffectResolved {
+        message,
+        step: StepPath::new(body.get("step")?.as_str()?),
+        resolution,
+        by: sender.into(),
+        auth: text("auth")?,
+        reason: text("reason").unwrap_or_default(),
+    };
+    Some(Record { event, blobs })
 }

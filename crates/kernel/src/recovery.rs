@@ -277,9 +277,8 @@ pub fn by_default(failure: &Failure) -> &'static [Recovery] {
         &[Recovery::Retry { times: 4, backoff: Backoff { base: Span::from_millis(200), exponential: true } }];
     const REPAIR: &[Recovery] = &[Recovery::Repair { times: 2 }];
     match (failure.kind, failure.phase) {
-        // Never guessed: a person looks, and resuming sends the same bytes with the same key.
-        (FailureKind::UnknownOutcome, _) => &[Recovery::Pause],
-        // Every effect class that exists may be sent again: `read` changes nothing, `idempotent` carries the same key.
+        // Only of classes that may be sent again: `read` changes nothing, `idempotent` carries the same key. What came of the
+        // others is unknown then, and no recovery guesses.
         (FailureKind::ToolError | FailureKind::ToolTimeout, _)
         | (
             FailureKind::ProviderRateLimited

@@ -11,8 +11,8 @@ use std::{
 use crate::{
     governance::{Proposal, Verdict},
     ids::{Digest, FrameKey, IdempotencyKey, RunId, Segment, StepPath},
-    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, StepResult, Usage},
-    recovery::{Failure, FailureKind, Response},
+    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, ProbeResult, Resolution, StepResult, Usage},
+    recovery::{Failure, FailureKind, Phase, Response},
     values::{Timestamp, Value},
 };
 
@@ -196,10 +196,80 @@ pub struct Acting {
     pub verdict: Verdict,
     /// The same for every sending.
     pub key: IdempotencyKey,
-    /// In which epoch it was last sent.
+    /// In which epoch it, or its probe, was last sent.
     pub epoch: u64,
-    /// It was sent and no answer is recorded.
-    pub open: bool,
+    /// When it was first sent.
+    pub since: Timestamp,
+    /// When it was last sent.
+    pub sent_at: Timestamp,
+    /// What is known of the last sending.
+    pub standing: Sending,
+    /// Sendings before the last one that may have been performed.
+    pub doubts: u32,
+    /// So many probes asked.
+    pub probes: u32,
+    /// What somebody else says became of it.
+    pub word: Option<Word>,
+}
+
+/// What is known of the last sending of an action.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sending {
+    /// It was sent, and no answer is recorded.
+    Open,
+    /// Its failure is recorded; a recovery may send it again.
+    Failed,
+    /// Whether it was performed is not known.
+    Unknown {
+        /// When a probe may ask; `None`: only a person can tell.
+        probe_at: Option<Timestamp>,
+    },
+    /// A probe is asking.
+    Probing,
+    /// It was not performed: it may be sent again.
+    Absent,
+}
+
+/// What became of an action, by somebody's word.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Word {
+    /// It was performed, and gave this.
+    Performed(Held),
+    /// It was not performed.
+    NotPerformed,
+    /// Nobody will find out.
+    GivenUp(Arc<str>),
+}
+
+impl Open {
+    fn is(&self, segment: &Segment<'_>) -> bool {
+        *self.name == *segment.name && self.visit == segment.visit
+    }
+}
+
+impl Acting {
+    fn may_be_resent(&self, epoch: u64) -> bool {
+        match self.standing {
+            Sending::Open => self.epoch < epoch,
+            Sending::Failed | Sending::Absent => true,
+            Sending::Unknown { .. } => self.word == Some(Word::NotPerformed),
+            Sending::Probing => false,
+        }
+    }
+
+    fn resend(&mut self, epoch: u64, at: Timestamp) {
+        match self.standing {
+            Sending::Open => self.doubts += 1,
+            Sending::Unknown { .. } => self.doubts = 0,
+            _ => {}
+        }
+        (self.epoch, self.sent_at, self.standing, self.word) = (epoch, at, Sending::Open, None);
+    }
+
+    /// Whether its outcome is not recorded.
+    pub fn is_open(&self) -> bool {
+        self.standing != Sending::Failed
+    }
 }
 
 /// The bodies of a block.
@@ -477,7 +547,12 @@ impl RunState {
                     verdict: verdict.clone(),
                     key: key.clone(),
                     epoch,
-                    open: true,
+                    since: at,
+                    sent_at: at,
+                    standing: Sending::Open,
+                    doubts: 0,
+                    probes: 0,
+                    word: None,
                 };
                 let mut place = self.locate(step, &event)?;
                 let allowed = matches!(acting.verdict, Verdict::Allow { .. });
@@ -492,24 +567,110 @@ impl RunState {
                 let place = self.locate(step, &event)?;
                 match place.steps.open.as_deref_mut() {
                     Some(Open { doing: Doing::Acting(acting), attempt: before, failure: None, not_before, .. })
-                        if *before + 1 == attempt && (!acting.open || acting.epoch < epoch) =>
+                        if *before + 1 == attempt && acting.may_be_resent(epoch) =>
                     {
-                        (acting.epoch, acting.open) = (epoch, true);
+                        acting.resend(epoch, at);
                         (*before, *not_before) = (attempt, None);
                         Ok(())
                     }
                     _ => Err(place.illegal(&event)),
                 }
             }
+            Event::OutcomeUnknown { ref step, attempt, probe_at, .. } => {
+                let place = self.locate(step, &event)?;
+                match place.steps.open.as_deref_mut() {
+                    Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, .. })
+                        if *sent == attempt
+                            && match acting.standing {
+                                Sending::Open | Sending::Absent => failure.is_none(),
+                                Sending::Failed => failure.is_some(),
+                                Sending::Unknown { .. } | Sending::Probing => false,
+                            } =>
+                    {
+                        *failure = None;
+                        acting.standing = Sending::Unknown { probe_at };
+                        Ok(())
+                    }
+                    _ => Err(place.illegal(&event)),
+                }
+            }
+            Event::ProbeStarted { ref step, probe } => {
+                let place = self.locate(step, &event)?;
+                match place.steps.open.as_deref_mut() {
+                    Some(Open { doing: Doing::Acting(acting), .. })
+                        if acting.probes + 1 == probe
+                            && match acting.standing {
+                                Sending::Unknown { probe_at } => probe_at.is_some(),
+                                // What an earlier epoch asked will never be answered.
+                                Sending::Probing => acting.epoch < epoch,
+                                _ => false,
+                            } =>
+                    {
+                        (acting.probes, acting.epoch, acting.standing) = (probe, epoch, Sending::Probing);
+                        Ok(())
+                    }
+                    _ => Err(place.illegal(&event)),
+                }
+            }
+            Event::ProbeFinished { ref step, probe, ref result, .. } => {
+                let result = result.clone();
+                let mut place = self.locate(step, &event)?;
+                let acting = match place.steps.open.as_deref_mut() {
+                    Some(Open { doing: Doing::Acting(acting), .. })
+                        if acting.probes == probe && acting.standing == Sending::Probing =>
+                    {
+                        acting
+                    }
+                    _ => return Err(place.illegal(&event)),
+                };
+                match result {
+                    ProbeResult::Absent => (acting.standing, acting.doubts) = (Sending::Absent, 0),
+                    ProbeResult::Unclear { again_at, .. } => {
+                        acting.standing = Sending::Unknown { probe_at: again_at };
+                    }
+                    ProbeResult::Found(output) => {
+                        place.close(Slot::Gave(output), &event)?;
+                        self.steps += 1;
+                    }
+                }
+                Ok(())
+            }
+            Event::LateAnswerReceived { message, ref step, sent_in, ref result, .. } => {
+                self.read_message(message, &event)?;
+                if let StepResult::Done(output) = result
+                    && let Some(acting) = self.acting_mut(step)
+                    && acting.is_open()
+                    && sent_in < epoch
+                {
+                    acting.word = Some(Word::Performed(output.clone()));
+                }
+                Ok(())
+            }
+            Event::EffectResolved { message, ref step, ref resolution, ref reason, .. } => {
+                self.read_message(message, &event)?;
+                // What has been settled meanwhile stays settled: the message is on record, and changes nothing.
+                if let Some(acting) = self.acting_mut(step)
+                    && matches!(acting.standing, Sending::Unknown { .. })
+                    && acting.word.is_none()
+                {
+                    acting.word = Some(match resolution {
+                        Resolution::Performed { output, .. } => Word::Performed(output.clone()),
+                        Resolution::NotPerformed => Word::NotPerformed,
+                        Resolution::GivenUp => Word::GivenUp(reason.clone()),
+                    });
+                }
+                Ok(())
+            }
             Event::ActionFinished { ref step, attempt, ref result, .. } => {
                 let result = result.clone();
                 let mut place = self.locate(step, &event)?;
                 match place.steps.open.as_deref_mut() {
                     Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, .. })
-                        if *sent == attempt && acting.open =>
+                        if *sent == attempt && acting.is_open() =>
                     {
-                        acting.open = false;
+                        acting.standing = Sending::Failed;
                         if let StepResult::Failed(why) = result {
+                            acting.doubts += u32::from(why.phase == Phase::MaybeSent);
                             *failure = Some(why);
                             return Ok(());
                         }
@@ -541,18 +702,12 @@ impl RunState {
                 Ok(())
             }
             Event::SignalReceived { message, ref name, ref body, ref sender } => {
-                if message <= self.inbox_read {
-                    return Err(self.illegal(&event));
-                }
-                self.inbox_read = message;
+                self.read_message(message, &event)?;
                 self.mailbox.push(Signal { message, name: name.clone(), body: body.clone(), sender: sender.clone() });
                 Ok(())
             }
             Event::ControlReceived { message, control, .. } => {
-                if message <= self.inbox_read {
-                    return Err(self.illegal(&event));
-                }
-                self.inbox_read = message;
+                self.read_message(message, &event)?;
                 match control {
                     Control::Pause => self.paused = true,
                     Control::Resume => self.paused = false,
@@ -625,6 +780,53 @@ impl RunState {
             }
         }
         Ok(())
+    }
+
+    /// Messages are read in order, each once.
+    fn read_message(&mut self, message: u64, event: &Event) -> Result<(), Illegal> {
+        if message <= self.inbox_read {
+            return Err(self.illegal(event));
+        }
+        self.inbox_read = message;
+        Ok(())
+    }
+
+    /// The step in progress at `path`, wherever it stands.
+    pub fn open_at(&self, path: &StepPath) -> Option<&Open> {
+        let mut steps = &self.stages.last()?.steps;
+        let mut segments = path.segments().peekable();
+        loop {
+            let segment = segments.next()?;
+            let open = steps.open.as_deref().filter(|open| open.is(&segment))?;
+            if segments.peek().is_none() {
+                return Some(open);
+            }
+            steps = &open.doing.body(segment.frame?)?.1?.steps;
+        }
+    }
+
+    /// The action in progress at `path`.
+    pub fn acting(&self, path: &StepPath) -> Option<&Acting> {
+        match &self.open_at(path)?.doing {
+            Doing::Acting(acting) => Some(acting),
+            _ => None,
+        }
+    }
+
+    fn acting_mut(&mut self, path: &StepPath) -> Option<&mut Acting> {
+        let mut steps = &mut self.stages.last_mut()?.steps;
+        let mut segments = path.segments().peekable();
+        loop {
+            let segment = segments.next()?;
+            let open = steps.open.as_deref_mut().filter(|open| open.is(&segment))?;
+            if segments.peek().is_none() {
+                return match &mut open.doing {
+                    Doing::Acting(acting) => Some(acting),
+                    _ => None,
+                };
+            }
+            steps = &mut open.doing.open_body(segment.frame?)?.steps;
+        }
     }
 
     /// Puts the first of `stages` on the stack, the others behind it.
@@ -812,10 +1014,22 @@ impl Doing {
         }
     }
 
+    /// The body of `key`, if it began and is not over.
+    fn open_body(&mut self, key: FrameKey<'_>) -> Option<&mut Body> {
+        match self {
+            Doing::Bodies(bodies) => {
+                let index = bodies.index(key)?;
+                bodies.open.get_mut(&index)
+            }
+            Doing::Turns(turns) if !turns.over && key == FrameKey::Index(turns.turn) => Some(&mut turns.body),
+            _ => None,
+        }
+    }
+
     /// Whether an action is sent and not answered, here or in a body.
     pub fn is_acting(&self) -> bool {
         match self {
-            Doing::Acting(acting) => acting.open,
+            Doing::Acting(acting) => acting.is_open(),
             Doing::Bodies(bodies) => bodies.open.values().any(Body::is_acting),
             Doing::Turns(turns) => turns.body.is_acting(),
             _ => false,

@@ -88,11 +88,9 @@ fn settle_here(
             Ok(with_raw(record, raw))
         }
         (Kind::Act(act), Answer::Tool { attempt, answer, raw }) => {
-            let waits =
-                |open: &&Open| open.attempt == *attempt && matches!(&open.doing, Doing::Acting(acting) if acting.open);
-            let Some(open) = open.filter(waits) else { return Ok(None) };
-            let record = act.settle(step, open, answer.clone(), raw.as_ref().map(Blob::reference));
-            Ok(with_raw(record, raw))
+            let Some(open) = open else { return Ok(None) };
+            let record = act.settle(walk, step, open, *attempt, answer.clone(), raw.as_ref().map(Blob::reference))?;
+            Ok(record.and_then(|record| with_raw(record, raw)))
         }
         (Kind::Native(native), Answer::Native { answer }) => Ok(Some(native.settle(step, answer.clone()))),
         _ => Ok(None),

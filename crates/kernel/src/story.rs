@@ -2,7 +2,7 @@
 
 use crate::{
     governance::Verdict,
-    journal::{BodyResult, Control, End, Event, Held, StepResult},
+    journal::{BodyResult, Control, End, Event, Held, ProbeResult, Resolution, StepResult},
     recovery::{Failure, Response},
     values::Value,
 };
@@ -55,6 +55,28 @@ pub fn line(event: &Event) -> String {
             StepResult::Done(output) => format!("{step}: finished {}", held(output)),
             StepResult::Failed(why) => format!("{step}: action failed, {}", failure(why)),
         },
+        Event::OutcomeUnknown { step, failure: why, probe_at, .. } => match probe_at {
+            Some(at) => format!("{step}: outcome unknown, {}; a probe asks at {at}", failure(why)),
+            None => format!("{step}: outcome unknown, {}; a person must resolve it", failure(why)),
+        },
+        Event::ProbeStarted { step, probe } => format!("{step}: probe {probe} asks whether it was performed"),
+        Event::ProbeFinished { step, result, .. } => match result {
+            ProbeResult::Found(output) => format!("{step}: the probe found it performed {}", held(output)),
+            ProbeResult::Absent => format!("{step}: the probe found that it was not performed"),
+            ProbeResult::Unclear { failure: why, .. } => format!("{step}: the probe cannot tell, {}", failure(why)),
+        },
+        Event::LateAnswerReceived { step, attempt, result, .. } => match result {
+            StepResult::Done(output) => format!("{step}: sending {attempt} was answered late {}", held(output)),
+            StepResult::Failed(why) => format!("{step}: sending {attempt} was answered late, {}", failure(why)),
+        },
+        Event::EffectResolved { step, resolution, by, reason, .. } => {
+            let what = match resolution {
+                Resolution::Performed { .. } => "was performed",
+                Resolution::NotPerformed => "was not performed",
+                Resolution::GivenUp => "stays unknown",
+            };
+            format!("{step}: {by} says that it {what}: {reason}")
+        }
         Event::WaitStarted { step, until, signals } => match (until, signals.as_slice()) {
             (Some(until), []) => format!("{step}: waits until {until}"),
             (None, signals) => format!("{step}: waits for signal {}", signals.join(" or ")),

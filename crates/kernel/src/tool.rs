@@ -5,6 +5,7 @@ pub mod sql;
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
+    complaint::Complaints,
     expr::{Template, Text},
     governance::Effect,
     schema::Schema,
@@ -16,6 +17,7 @@ use crate::{
 
 pub mod host;
 pub mod page;
+pub mod probe;
 
 /// One tool file.
 #[derive(Debug)]
@@ -66,6 +68,10 @@ pub struct Operation {
     pub says: Option<Text>,
     /// No answer within this is `tool_timeout`.
     pub timeout: Span,
+    /// How to find out whether it was performed.
+    pub probe: Option<probe::Probe>,
+    /// The receiver de-duplicates for so long from the first sending; `None`: for good.
+    pub window: Option<Span>,
     /// For a tool that is reached by HTTP.
     pub http: Option<HttpCall>,
     /// For a tool that is reached by SQL.
@@ -154,6 +160,10 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
             }
         }
     }
+    for operation in probe::read_all(fields.map("operations", &mut reading.complaints), &mut operations, reading) {
+        let tool = name.as_deref().unwrap_or_default();
+        reading.broken.insert(format!("{tool}.{operation}"));
+    }
     Some(Tool { name: name?, file: file.clone(), reach: reach?, operations })
 }
 
@@ -177,8 +187,9 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
     Some(Reach::Http { base_url: base_url?.0, headers })
 }
 
-const OPERATION: [&str; 13] = [
+const OPERATION: [&str; 14] = [
     "effect",
+    "probe",
     "params",
     "returns",
     "says",
@@ -192,7 +203,7 @@ const OPERATION: [&str; 13] = [
     "statement",
     "rows",
 ];
-const OPERATION_LATER: [&str; 7] = ["resource", "groups", "control", "counts", "labels", "cost", "settle"];
+const OPERATION_LATER: [&str; 6] = ["resource", "groups", "control", "counts", "labels", "cost"];
 
 fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
@@ -219,6 +230,8 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
         returns: whole(returns)?,
         says: whole(says)?,
         timeout,
+        probe: None,
+        window: fields.get("key").and_then(|key| window(key, &mut reading.complaints)),
         http: whole(http)?,
         sql: whole(sql)?,
     })
@@ -231,6 +244,13 @@ fn whole<T>(value: Option<Option<T>>) -> Option<Option<T>> {
         Some(None) => None,
         None => Some(None),
     }
+}
+
+/// `window` of a `key`; what else stands there is read by who knows how the tool is reached.
+fn window(key: &Node, complaints: &mut Complaints) -> Option<Span> {
+    let yaml::Kind::Map(entries) = &key.kind else { return None };
+    let (_, node) = entries.iter().find(|(key, _)| &*key.text == "window")?;
+    node.time(complaints)
 }
 
 fn http_call(key: &Key, fields: &Fields<'_>, effect: Effect, reading: &mut Reading<'_>) -> Option<HttpCall> {
@@ -248,7 +268,7 @@ fn http_call(key: &Key, fields: &Fields<'_>, effect: Effect, reading: &mut Readi
     let key_header = match fields.get("key") {
         None => None,
         Some(node) => {
-            let fields = Fields::new(node, "`key`", &["header"], &["window", "table"], &mut reading.complaints)?;
+            let fields = Fields::new(node, "`key`", &["header", "window"], &["table"], &mut reading.complaints)?;
             Some(fields.text("header", &mut reading.complaints)?)
         }
     };

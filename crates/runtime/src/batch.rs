@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use kernel::{
-    ids::{RunId, StepPath, WorkerId},
-    journal::{Blob, Entry, Event},
+    governance::Proposal,
+    ids::{IdempotencyKey, RunId, StepPath, WorkerId},
+    journal::{Blob, Entry, Event, ProbeResult},
     next::Record,
-    run::{Acting, Doing, Illegal, RunState},
+    run::{Illegal, RunState},
     values::Timestamp,
 };
 use store::{Append, Expect, Guard, OpenAction};
@@ -49,10 +50,8 @@ impl Batch {
     ) -> Result<(), Illegal> {
         let Record { event, blobs } = record;
         let entry = Entry::seal(state.run, state.head, epoch, at, salt, &event);
-        if let Some(guard) = action_guard(state, &event, at) {
-            self.guards.push(guard);
-        }
-        if let Some(step) = doing(&event) {
+        action_guards(state, &event, at, &mut self.guards);
+        if let Some(step) = event.step() {
             self.doing = Some(step.clone());
         }
         let before = state.steps;
@@ -115,78 +114,36 @@ impl Batch {
     }
 }
 
-/// The row of an action goes with the entry that changes it. `state` is as it was before the event.
-fn action_guard(state: &RunState, event: &Event, since: Timestamp) -> Option<Guard> {
-    match event {
-        Event::ActionStarted { step, attempt, proposal, key, .. } => Some(Guard::ActionOpen(OpenAction {
+/// The rows of an action go with the entry that changes them. `state` is as it was before the event.
+fn action_guards(state: &RunState, event: &Event, at: Timestamp, guards: &mut Vec<Guard>) {
+    let row = |step: &StepPath, proposal: &Proposal, key: &IdempotencyKey, attempt: u32| {
+        Guard::ActionOpen(OpenAction {
             step: step.as_str().into(),
             action: format!("{}.{}", proposal.tool, proposal.operation).into(),
             effect: proposal.effect.as_str().into(),
             key: key.as_str().into(),
-            attempt: *attempt,
-            since,
-        })),
-        Event::ActionResent { step, attempt } => {
-            let acting = acting(state, step)?;
-            let (step, attempt) = (step.as_str().into(), *attempt);
-            if acting.open {
-                return Some(Guard::ActionResent { step, attempt });
-            }
-            // A recorded failure had closed it; a recovery sends it again.
-            let proposal = &acting.proposal;
-            Some(Guard::ActionOpen(OpenAction {
-                step,
-                action: format!("{}.{}", proposal.tool, proposal.operation).into(),
-                effect: proposal.effect.as_str().into(),
-                key: acting.key.as_str().into(),
-                attempt,
-                since,
-            }))
-        }
-        Event::ActionFinished { step, .. } => Some(Guard::ActionClosed { step: step.as_str().into() }),
-        _ => None,
-    }
-}
-
-/// The action in progress at `step`.
-fn acting<'a>(state: &'a RunState, step: &StepPath) -> Option<&'a Acting> {
-    let mut steps = &state.stages.last()?.steps;
-    let mut segments = step.segments().peekable();
-    loop {
-        let segment = segments.next()?;
-        let open = steps.open.as_deref().filter(|open| *open.name == *segment.name && open.visit == segment.visit)?;
-        match &open.doing {
-            Doing::Acting(acting) if segments.peek().is_none() => return Some(acting),
-            doing => steps = &doing.body(segment.frame?)?.1?.steps,
-        }
-    }
-}
-
-/// The step that an event is about.
-fn doing(event: &Event) -> Option<&StepPath> {
+            attempt,
+            since: at,
+        })
+    };
+    // A recorded failure had closed the row; what follows opens it again.
+    let reopened = |step: &StepPath, attempt: u32| {
+        let acting = state.acting(step).filter(|acting| !acting.is_open())?;
+        Some(row(step, &acting.proposal, &acting.key, attempt))
+    };
+    let name = |step: &StepPath| -> Arc<str> { step.as_str().into() };
     match event {
-        Event::StepDone { step, .. }
-        | Event::StepSkipped { step }
-        | Event::Decided { step, .. }
-        | Event::EachOpened { step, .. }
-        | Event::ParallelOpened { step, .. }
-        | Event::RepeatOpened { step, .. }
-        | Event::TurnDone { body: step, .. }
-        | Event::BodyDone { body: step, .. }
-        | Event::ModelAsked { step, .. }
-        | Event::ModelAnswered { step, .. }
-        | Event::ActionJudged { step, .. }
-        | Event::ActionStarted { step, .. }
-        | Event::ActionResent { step, .. }
-        | Event::ActionFinished { step, .. }
-        | Event::WaitStarted { step, .. }
-        | Event::WaitEnded { step, .. }
-        | Event::StepFailed { step, .. }
-        | Event::FailureAnswered { step, .. } => Some(step),
-        Event::RunStarted { .. }
-        | Event::StageDone { .. }
-        | Event::SignalReceived { .. }
-        | Event::ControlReceived { .. }
-        | Event::RunFinished { .. } => None,
+        Event::ActionStarted { step, attempt, proposal, key, .. } => guards.push(row(step, proposal, key, *attempt)),
+        Event::ActionResent { step, attempt } => {
+            let resent = Guard::ActionResent { step: name(step), attempt: *attempt };
+            guards.push(reopened(step, *attempt).unwrap_or(resent));
+        }
+        Event::OutcomeUnknown { step, attempt, .. } => {
+            guards.extend(reopened(step, *attempt));
+        }
+        Event::ActionFinished { step, .. } | Event::ProbeFinished { step, result: ProbeResult::Found(_), .. } => {
+            guards.push(Guard::ActionClosed { step: name(step) });
+        }
+        _ => {}
     }
 }

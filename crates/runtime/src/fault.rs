@@ -61,13 +61,13 @@ impl Mutants {
 pub(crate) fn believe_rejection(record: &mut kernel::next::Record) {
     use kernel::{
         journal::{Event, StepResult},
-        recovery::{FailureKind, Phase},
+        recovery::{Failure, FailureKind, Phase},
     };
 
-    if let Event::ActionFinished { result: StepResult::Failed(failure), .. } = &mut record.event
-        && failure.kind == FailureKind::UnknownOutcome
-    {
-        (failure.kind, failure.phase) = (FailureKind::ToolRejected, Phase::Answered);
+    if let Event::OutcomeUnknown { step, attempt, failure, .. } = &record.event {
+        let failure = Failure { kind: FailureKind::ToolRejected, phase: Phase::Answered, ..failure.clone() };
+        let (step, attempt, result) = (step.clone(), *attempt, StepResult::Failed(failure));
+        record.event = Event::ActionFinished { step, attempt, result, raw: None };
     }
 }
 
@@ -104,7 +104,7 @@ pub(crate) fn forget_last_action(
 ) -> Option<()> {
     use kernel::{
         journal::Event,
-        run::{Acting, Doing, Open},
+        run::{Acting, Doing, Open, Sending},
     };
 
     let steps = &mut state.stages.last_mut()?.steps;
@@ -112,7 +112,12 @@ pub(crate) fn forget_last_action(
     let name = steps.last.clone().filter(|_| quiet)?;
     let started = entries.iter().rev().find_map(|entry| match entry.event() {
         Ok(Event::ActionStarted { step, attempt, proposal, verdict, key }) if step.as_str() == &*name => {
-            Some((attempt, Acting { proposal, verdict, key, epoch, open: true }))
+            let at = entry.at;
+            let (standing, doubts, probes) = (Sending::Open, 0, 0);
+            Some((
+                attempt,
+                Acting { proposal, verdict, key, epoch, since: at, sent_at: at, standing, doubts, probes, word: None },
+            ))
         }
         _ => None,
     });

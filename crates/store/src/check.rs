@@ -7,7 +7,7 @@ use std::{
 
 use kernel::{
     ids::{Digest, RunId},
-    journal::{self, Entry, Event, Head, StepResult},
+    journal::{self, Entry, Event, Head, ProbeResult, StepResult},
 };
 
 use crate::{Finding, Message, OpenAction, RunRow, rules};
@@ -122,6 +122,14 @@ impl<'a> RunCheck<'a> {
                     }
                     None => self.find("open_action", format!("`{step}` is sent again and was never started")),
                 }
+            }
+            Event::OutcomeUnknown { step, .. } => {
+                if let Some((step, sent)) = self.failed.remove_entry(step.as_str()) {
+                    self.open.insert(step, sent);
+                }
+            }
+            Event::ProbeFinished { step, result: ProbeResult::Found(_), .. } => {
+                self.open.remove(step.as_str());
             }
             Event::ActionFinished { step, result, .. } => {
                 let closed = self.open.remove_entry(step.as_str());

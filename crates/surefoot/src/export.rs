@@ -19,8 +19,7 @@ use std::{
 
 use kernel::{
     ids::{Digest, RunId},
-    journal::{BlobRef, BodyResult, End, Entry, Event, Head, Held, StepResult},
-    recovery::Response,
+    journal::{BlobRef, End, Entry, Event, Head},
     run::RunState,
     values::Timestamp,
 };
@@ -376,48 +375,10 @@ struct Names {
 
 impl Names {
     fn of(&mut self, event: &Event) {
-        match event {
-            Event::RunStarted { input: held, .. }
-            | Event::StepDone { output: held, .. }
-            | Event::EachOpened { items: held, .. }
-            | Event::BodyDone { result: BodyResult::Gave(held), .. }
-            | Event::TurnDone { output: held, .. }
-            | Event::WaitEnded { output: held, .. }
-            | Event::SignalReceived { body: held, .. }
-            | Event::FailureAnswered { response: Response::ContinueWith { output: held }, .. }
-            | Event::RunFinished { result: Some(held), .. } => self.held(held),
-            Event::ActionJudged { proposal, .. } | Event::ActionStarted { proposal, .. } => self.held(&proposal.with),
-            Event::ModelAnswered { result, raw, .. } | Event::ActionFinished { result, raw, .. } => {
-                if let StepResult::Done(held) = result {
-                    self.held(held);
-                }
-                raw.iter().for_each(|raw| self.add(*raw));
+        for blob in event.blobs() {
+            if self.seen.insert(blob.digest) {
+                self.list.push(blob);
             }
-            Event::StepSkipped { .. }
-            | Event::Decided { .. }
-            | Event::StageDone { .. }
-            | Event::ParallelOpened { .. }
-            | Event::RepeatOpened { .. }
-            | Event::BodyDone { .. }
-            | Event::ModelAsked { .. }
-            | Event::ActionResent { .. }
-            | Event::WaitStarted { .. }
-            | Event::ControlReceived { .. }
-            | Event::StepFailed { .. }
-            | Event::FailureAnswered { .. }
-            | Event::RunFinished { .. } => {}
-        }
-    }
-
-    fn held(&mut self, held: &Held) {
-        if let Held::Blob(blob) = held {
-            self.add(*blob);
-        }
-    }
-
-    fn add(&mut self, blob: BlobRef) {
-        if self.seen.insert(blob.digest) {
-            self.list.push(blob);
         }
     }
 }

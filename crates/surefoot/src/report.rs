@@ -4,17 +4,18 @@
 use std::sync::Arc;
 
 use kernel::{
+    governance::Effect,
     ids::StepPath,
     journal::{Entry, Event, StepResult},
     recovery::{Failure, Response},
-    run::{Doing, Open, RunState, Sequence},
+    run::{Acting, Doing, Open, RunState, Sending, Sequence},
     story,
     values::Timestamp,
     workflow::Program,
 };
 use serde::Serialize;
 
-use crate::story::{Tally, completes, step_of};
+use crate::story::Tally;
 
 /// How a run stands.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -113,7 +114,7 @@ impl Report {
     fn entry(&mut self, seq: u64, event: &Event) {
         let chosen = match event {
             Event::Decided { step, .. } => Some(step),
-            _ => completes(event),
+            _ => event.completes().map(|(step, _)| step),
         };
         if let Some(step) = chosen {
             let line = story::line(event);
@@ -127,7 +128,7 @@ impl Report {
             Event::ActionJudged { .. } => Some(story::line(event)),
             _ => None,
         };
-        match (failure, step_of(event)) {
+        match (failure, event.step()) {
             (Some(failure), Some(step)) => self.failures.push(Met { seq, step: step.clone(), failure, answer: None }),
             (None, Some(step)) => {
                 if let Event::FailureAnswered { response, .. } = event
@@ -206,14 +207,7 @@ fn under_way(open: &Open) -> (String, Option<String>) {
             let again = "after a crash it is asked again, and perhaps billed again: no answer is recorded";
             (format!("a model is asked, attempt {}", open.attempt), Some(because.unwrap_or_else(|| again.to_owned())))
         }
-        Doing::Acting(acting) if acting.open => {
-            let action = format!("{}.{}", acting.proposal.tool, acting.proposal.operation);
-            let again = format!("after a crash the same bytes are sent again under the same key {}", acting.key);
-            (format!("{action} was sent, attempt {}, and has not answered", open.attempt), Some(again))
-        }
-        Doing::Acting(acting) => {
-            (format!("{}.{} is sent again{waits}", acting.proposal.tool, acting.proposal.operation), because)
-        }
+        Doing::Acting(acting) => acting_now(open, acting, &waits, because),
         Doing::Asked => (format!("a model is asked again{waits}"), because),
         Doing::Waiting { until, signals } => {
             let signals =
@@ -236,4 +230,29 @@ fn follows(state: &RunState, program: &Program) -> Vec<String> {
         next.extend(frame.queue.iter().map(|stage| format!("stage {stage}")));
     }
     next
+}
+
+/// How an action stands, and what may follow.
+fn acting_now(open: &Open, acting: &Acting, waits: &str, because: Option<String>) -> (String, Option<String>) {
+    let action = format!("{}.{}", acting.proposal.tool, acting.proposal.operation);
+    let sent = format!("{action} was sent, attempt {}, and has not answered", open.attempt);
+    match (&acting.standing, acting.proposal.effect) {
+        (Sending::Open, Effect::Read | Effect::Idempotent) => {
+            let again = format!("after a crash the same bytes are sent again under the same key {}", acting.key);
+            (sent, Some(again))
+        }
+        (Sending::Open, Effect::Probed) => (sent, Some("after a crash its probe asks what became of it".to_owned())),
+        (Sending::Open, Effect::AtMostOnce) => {
+            (sent, Some("it is never sent again: after a crash a person resolves it".to_owned()))
+        }
+        (Sending::Unknown { probe_at: Some(at) }, _) => {
+            (format!("{action}: outcome unknown"), Some(format!("its probe asks at {at}")))
+        }
+        (Sending::Unknown { probe_at: None }, _) => (
+            format!("{action}: outcome unknown"),
+            Some("a person must say what became of it: effects resolve".to_owned()),
+        ),
+        (Sending::Probing, _) => (format!("{action}: its probe asks what became of it"), None),
+        (Sending::Failed | Sending::Absent, _) => (format!("{action} is sent again{waits}"), because),
+    }
 }

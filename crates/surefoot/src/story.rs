@@ -14,7 +14,7 @@ use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
     ids::{RunId, StepPath},
-    journal::{BodyResult, Control, End, Entry, Event, StepResult, Usage},
+    journal::{BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, Usage},
     run::RunState,
     values::Timestamp,
 };
@@ -62,7 +62,9 @@ impl Tally {
             }
             Event::ActionStarted { .. } => self.actions += 1,
             Event::ActionResent { .. } => self.resent += 1,
-            Event::ActionFinished { result, .. } => self.steps += u64::from(matches!(result, StepResult::Done(_))),
+            Event::ActionFinished { .. } | Event::ProbeFinished { .. } => {
+                self.steps += u64::from(event.completes().is_some());
+            }
             _ => {}
         }
     }
@@ -137,7 +139,7 @@ impl<'a> Story<'a> {
             let (mark, style) = mark(event);
             let line = plain(&kernel::story::line(event));
             let line = match line.split_once(": ") {
-                Some((step, rest)) if step_of(event).is_some() => format!("{}: {rest}", paint(STRONG, step)),
+                Some((step, rest)) if event.step().is_some() => format!("{}: {rest}", paint(STRONG, step)),
                 _ => line,
             };
             self.say(format!("{} {} {line}", paint(FAINT, elapsed(elapsed_us)), paint(style, mark)));
@@ -157,7 +159,7 @@ impl<'a> Story<'a> {
             }
             _ => false,
         };
-        routine && step_of(event).is_some_and(|step| self.folded.iter().any(|block| step.as_str().starts_with(block)))
+        routine && event.step().is_some_and(|step| self.folded.iter().any(|block| step.as_str().starts_with(block)))
     }
 
     /// Says something between the entries.
@@ -214,7 +216,7 @@ impl<'a> Story<'a> {
             Event::ActionResent { step, .. } => {
                 self.doing.insert(step.clone(), "sent again under the same key".to_owned());
             }
-            Event::WaitStarted { step, .. } => {
+            Event::WaitStarted { step, .. } | Event::OutcomeUnknown { step, .. } | Event::ProbeStarted { step, .. } => {
                 let line = kernel::story::line(event);
                 let what = line.split_once(": ").map_or("waits", |(_, what)| what).to_owned();
                 self.doing.insert(step.clone(), what);
@@ -226,6 +228,7 @@ impl<'a> Story<'a> {
             }
             Event::ModelAnswered { step, .. }
             | Event::ActionFinished { step, .. }
+            | Event::ProbeFinished { step, result: ProbeResult::Found(_), .. }
             | Event::WaitEnded { step, .. }
             | Event::StepFailed { step, .. } => {
                 self.doing.remove(step);
@@ -259,46 +262,6 @@ pub fn as_json(run: RunId, entry: &Entry, event: &Event, elapsed_us: i64) -> ser
     })
 }
 
-/// The step that an event is about.
-pub fn step_of(event: &Event) -> Option<&StepPath> {
-    match event {
-        Event::StepDone { step, .. }
-        | Event::StepSkipped { step }
-        | Event::Decided { step, .. }
-        | Event::EachOpened { step, .. }
-        | Event::ParallelOpened { step, .. }
-        | Event::RepeatOpened { step }
-        | Event::TurnDone { body: step, .. }
-        | Event::BodyDone { body: step, .. }
-        | Event::ModelAsked { step, .. }
-        | Event::ModelAnswered { step, .. }
-        | Event::ActionJudged { step, .. }
-        | Event::ActionStarted { step, .. }
-        | Event::ActionResent { step, .. }
-        | Event::ActionFinished { step, .. }
-        | Event::WaitStarted { step, .. }
-        | Event::WaitEnded { step, .. }
-        | Event::StepFailed { step, .. }
-        | Event::FailureAnswered { step, .. } => Some(step),
-        Event::RunStarted { .. }
-        | Event::StageDone { .. }
-        | Event::SignalReceived { .. }
-        | Event::ControlReceived { .. }
-        | Event::RunFinished { .. } => None,
-    }
-}
-
-/// The step that this event completes: its value is recorded, and it is never done again.
-pub fn completes(event: &Event) -> Option<&StepPath> {
-    match event {
-        Event::StepDone { step, .. } | Event::StepSkipped { step } | Event::WaitEnded { step, .. } => Some(step),
-        Event::Decided { step, then, .. } if then.is_empty() => Some(step),
-        Event::ModelAnswered { step, result: StepResult::Done(_), .. }
-        | Event::ActionFinished { step, result: StepResult::Done(_), .. } => Some(step),
-        _ => None,
-    }
-}
-
 fn mark(event: &Event) -> (&'static str, Style) {
     match event {
         Event::RunStarted { .. } => ("▶", GOOD),
@@ -315,6 +278,11 @@ fn mark(event: &Event) -> (&'static str, Style) {
             StepResult::Failed(_) => ("✗", BAD),
         },
         Event::WaitStarted { .. } => ("…", WAIT),
+        Event::OutcomeUnknown { .. } => ("?", BAD),
+        Event::ProbeStarted { .. } => ("→", OUTSIDE),
+        Event::ProbeFinished { result: ProbeResult::Found(_), .. } => ("✓", GOOD),
+        Event::ProbeFinished { .. } => ("·", WAIT),
+        Event::LateAnswerReceived { .. } | Event::EffectResolved { .. } => ("✓", WAIT),
         Event::WaitEnded { .. } | Event::SignalReceived { .. } => ("✓", WAIT),
         Event::ControlReceived { control: Control::Resume, .. } => ("▶", WAIT),
         Event::ControlReceived { .. } => ("■", WAIT),

@@ -1,5 +1,6 @@
 //! `act`: one governed action on a tool. Proposal → verdict → intent (`ActionStarted`, durable before the call) → outcome
-//! (`ActionFinished`). A denial is `ActionJudged`. After a crash the intent is sent again (`ActionResent`): same bytes, same key.
+//! (`ActionFinished`). A denial is `ActionJudged`. After a crash, or an answer that settles nothing, the effect class says what
+//! follows: the same bytes under the same key (`ActionResent`), a probe (`OutcomeUnknown`, `ProbeStarted`), or a person.
 
 use std::sync::Arc;
 
@@ -8,13 +9,13 @@ use crate::{
     expr::Template,
     governance::{self, Effect, Permit, Proposal, Verdict},
     ids::{IdempotencyKey, StepPath},
-    journal::{BlobRef, Event, Held, StepResult},
+    journal::{BlobRef, Event, Held, ProbeResult, StepResult},
     next::{Frame, Next, Record, Stop, Walk},
     recovery::{Failure, FailureKind, Phase},
-    run::{Doing, Open},
-    schema::Schema,
+    run::{Acting, Doing, Open, Sending, Word},
+    tool::{Operation, Tool},
     types::Type,
-    values::Value,
+    values::{Span, Timestamp, Value},
     workflow::reading::Reading,
     yaml::Fields,
 };
@@ -22,40 +23,46 @@ use crate::{
 /// `act: tool.operation`, `with`.
 #[derive(Debug)]
 pub struct Act {
-    /// The tool file's name.
-    pub tool: Arc<str>,
-    /// Its operation.
+    /// The tool file.
+    pub tool: Arc<Tool>,
+    /// One of its operations.
     pub operation: Arc<str>,
-    /// As the tool file declares it.
-    pub effect: Effect,
     /// The arguments.
     pub with: Option<Template>,
-    /// What the arguments must fit.
-    pub params: Option<Arc<Schema>>,
-    /// What the answer must fit.
-    pub returns: Option<Arc<Schema>>,
 }
 
+/// Sendings of a `probed` action before a person is asked: the probe said "not performed" each time.
+const MOST_SENDINGS: u32 = 2;
+
+/// Probes that cannot tell before a person is asked.
+const MOST_PROBES: u32 = 4;
+
 impl Act {
+    /// What the tool file says of the operation.
+    pub fn declared(&self) -> &Operation {
+        self.tool.operations.get(&self.operation).expect("the operation is one of the tool: held by the reader")
+    }
+
     pub(crate) fn begin(&self, walk: &mut Walk<'_>, path: &StepPath, frame: &Frame<'_>) -> Result<(), Stop> {
         let with = match &self.with {
             Some(with) => walk.evaluate(with, frame)?,
             None => Value::map::<&str>([]),
         };
-        if let Some(params) = &self.params
+        let declared = self.declared();
+        if let Some(params) = &declared.params
             && let Err(complaints) = params.validate(&with)
         {
-            let detail = format!("the arguments of `{}.{}`: {}", self.tool, self.operation, complaints.join("; "));
+            let detail = format!("the arguments of `{}.{}`: {}", self.tool.name, self.operation, complaints.join("; "));
             return Err(Stop::Failed(Failure::inside(FailureKind::InvalidArguments, detail)));
         }
         let mut blobs = Vec::new();
         let proposal = Proposal {
-            tool: self.tool.clone(),
+            tool: self.tool.name.clone(),
             operation: self.operation.clone(),
-            effect: self.effect,
+            effect: declared.effect,
             with: Held::hold(with, &mut blobs),
         };
-        let verdict = governance::judge(&proposal, (&self.tool, &self.operation));
+        let verdict = governance::judge(&proposal, (&self.tool.name, &self.operation));
         let step = path.clone();
         let event = match verdict {
             Verdict::Deny { .. } => Event::ActionJudged { step, proposal, verdict },
@@ -79,70 +86,257 @@ impl Act {
         if walk.in_flight(path) {
             return Ok(());
         }
-        if acting.open && acting.epoch == walk.facts.epoch {
-            let with = walk.unhold(&acting.proposal.with)?;
-            let permit =
-                Permit::new(walk.state.run, path.clone(), open.attempt, &acting.proposal, &with, acting.key.clone());
-            walk.then(Next::Call(permit));
-        } else if acting.open || !frame.draining() {
+        if let Some(word) = &acting.word {
+            return self.believe(walk, open, word, path);
+        }
+        let mine = acting.epoch == walk.facts.epoch;
+        let again = Event::ActionResent { step: path.clone(), attempt: open.attempt + 1 };
+        match acting.standing {
+            Sending::Open if mine => {
+                let with = walk.unhold(&acting.proposal.with)?;
+                let key = acting.key.clone();
+                walk.then(Next::Call(Permit::new(
+                    walk.state.run,
+                    path.clone(),
+                    open.attempt,
+                    &acting.proposal,
+                    &with,
+                    key,
+                )));
+            }
             // An open intent of an earlier epoch must learn its outcome even while the run is stopping.
-            walk.record(Event::ActionResent { step: path.clone(), attempt: open.attempt + 1 });
+            Sending::Open if self.may_repeat(walk, acting) => walk.record(again),
+            Sending::Open => {
+                let detail = format!("the process that sent `{}` ended before the answer", self.called());
+                self.unknown(walk, open, acting, path, detail);
+            }
+            Sending::Failed if frame.draining() => {}
+            Sending::Failed if acting.doubts > 0 && !self.may_repeat(walk, acting) => {
+                let detail = format!("the receiver of `{}` no longer knows its key", self.called());
+                self.unknown(walk, open, acting, path, detail);
+            }
+            Sending::Failed => walk.record(again),
+            Sending::Absent if walk.state.cancelling => {
+                let detail = format!("the probe found that `{}` was not performed", self.called());
+                let why = failure(FailureKind::ToolRejected, Phase::Answered, detail);
+                walk.record(finished(path, open.attempt, StepResult::Failed(why)));
+            }
+            Sending::Absent if frame.draining() => {}
+            Sending::Absent if open.attempt < MOST_SENDINGS => walk.record(again),
+            Sending::Absent => {
+                let detail = format!("`{}` was sent {} times and not performed", self.called(), open.attempt);
+                let why = failure(FailureKind::UnknownOutcome, Phase::MaybeSent, detail);
+                walk.record(outcome_unknown(path, open.attempt, why, None));
+            }
+            Sending::Unknown { probe_at: Some(at) } if at <= walk.facts.now => {
+                walk.record(Event::ProbeStarted { step: path.clone(), probe: acting.probes + 1 });
+            }
+            Sending::Unknown { probe_at: Some(at) } => {
+                walk.doubt(Some(at), format!("the probe of `{}` at `{path}`", self.called()));
+            }
+            Sending::Unknown { probe_at: None } => {
+                walk.doubt(None, format!("a person to resolve `{}` at `{path}`", self.called()));
+            }
+            Sending::Probing if mine => self.probe(walk, acting, path)?,
+            Sending::Probing => walk.record(Event::ProbeStarted { step: path.clone(), probe: acting.probes + 1 }),
         }
         Ok(())
     }
 
-    /// What the tool answered, as an event.
+    /// Whether the same bytes may be sent once more although the last sending may have been performed.
+    fn may_repeat(&self, walk: &Walk<'_>, acting: &Acting) -> bool {
+        match acting.proposal.effect {
+            Effect::Read => true,
+            Effect::Idempotent => self.declared().window.is_none_or(|window| walk.facts.now < acting.since + window),
+            Effect::Probed | Effect::AtMostOnce => false,
+        }
+    }
+
+    fn unknown(&self, walk: &mut Walk<'_>, open: &Open, acting: &Acting, path: &StepPath, detail: String) {
+        let why = failure(FailureKind::UnknownOutcome, Phase::MaybeSent, detail);
+        walk.record(outcome_unknown(path, open.attempt, why, self.probe_at(acting)));
+    }
+
+    /// When the probe may ask about the last sending.
+    fn probe_at(&self, acting: &Acting) -> Option<Timestamp> {
+        let probe = self.declared().probe.as_ref()?;
+        (acting.probes < MOST_PROBES).then(|| acting.sent_at + probe.settle)
+    }
+
+    /// Lets the probe ask: a read that the operator declared together with the action, and that travels under its verdict.
+    fn probe(&self, walk: &mut Walk<'_>, acting: &Acting, path: &StepPath) -> Result<(), Stop> {
+        let Some(probe) = &self.declared().probe else { return Ok(()) };
+        let with = walk.unhold(&acting.proposal.with)?;
+        match probe.arguments(&with, &acting.key) {
+            Ok(input) => {
+                let proposal = Proposal {
+                    tool: self.tool.name.clone(),
+                    operation: probe.operation.clone(),
+                    effect: Effect::Read,
+                    with: Held::Value(Value::Null),
+                };
+                let key = acting.key.clone();
+                let permit = Permit::new(walk.state.run, path.clone(), acting.probes, &proposal, &input, key);
+                walk.then(Next::Call(permit));
+            }
+            Err(why) => {
+                let why = failure(FailureKind::Internal, Phase::Inside, format!("the probe's `with`: {why}"));
+                let result = ProbeResult::Unclear { failure: why, again_at: None };
+                walk.record(Event::ProbeFinished { step: path.clone(), probe: acting.probes, result, raw: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// What a person, or a late answer, says became of the action.
+    fn believe(&self, walk: &mut Walk<'_>, open: &Open, word: &Word, path: &StepPath) -> Result<(), Stop> {
+        let result = match word {
+            Word::Performed(output) => {
+                let value = walk.unhold(output)?;
+                match self.checked(value) {
+                    Ok(_) => StepResult::Done(output.clone()),
+                    Err(failure) => StepResult::Failed(failure),
+                }
+            }
+            Word::NotPerformed if walk.state.cancelling => {
+                let detail = format!("a person found that `{}` was not performed", self.called());
+                StepResult::Failed(failure(FailureKind::ToolRejected, Phase::Answered, detail))
+            }
+            Word::NotPerformed => {
+                walk.record(Event::ActionResent { step: path.clone(), attempt: open.attempt + 1 });
+                return Ok(());
+            }
+            Word::GivenUp(reason) => {
+                let detail = format!("what became of `{}` stays unknown: {reason}", self.called());
+                StepResult::Failed(failure(FailureKind::UnknownOutcome, Phase::Answered, detail))
+            }
+        };
+        walk.record(finished(path, open.attempt, result));
+        Ok(())
+    }
+
+    /// No recovery that would leave the step may decide over an action that may have been performed.
+    pub(crate) fn stays(&self, open: &Open, path: &StepPath, why: &Failure) -> Option<Event> {
+        let Doing::Acting(acting) = &open.doing else { return None };
+        let doubt = why.phase == Phase::MaybeSent && acting.proposal.effect != Effect::Read;
+        doubt.then(|| outcome_unknown(path, open.attempt, why.clone(), self.probe_at(acting)))
+    }
+
+    /// What the tool answered, as an event; `None` if nobody waits for it.
     pub(crate) fn settle(
         &self,
+        walk: &Walk<'_>,
         step: &StepPath,
         open: &Open,
+        attempt: u32,
         answer: Result<Value, Failure>,
         raw: Option<BlobRef>,
-    ) -> Record {
-        let answer = answer.map_err(|failure| self.doubted(open, failure));
-        let checked = answer.and_then(|value| match &self.returns {
-            Some(schema) => match schema.validate(&value) {
-                Ok(()) => Ok(value),
-                Err(complaints) => {
-                    let detail = format!(
-                        "`{}.{}` answered against its schema: {}",
-                        self.tool,
-                        self.operation,
-                        complaints.join("; ")
-                    );
-                    let kind = FailureKind::ContractViolated;
-                    Err(Failure { kind, phase: Phase::Answered, detail, retry_after: None })
-                }
-            },
-            None => Ok(value),
-        });
+    ) -> Result<Option<Record>, Stop> {
+        let Doing::Acting(acting) = &open.doing else { return Ok(None) };
+        if acting.standing == Sending::Probing && acting.probes == attempt {
+            return self.probed(walk, step, acting, answer, raw).map(Some);
+        }
+        if acting.standing != Sending::Open || open.attempt != attempt {
+            return Ok(None);
+        }
         let mut blobs = Vec::new();
-        let result = match checked {
-            Ok(value) => StepResult::Done(Held::hold(value, &mut blobs)),
-            Err(failure) => StepResult::Failed(failure),
+        let event = match answer.and_then(|value| self.checked(value)) {
+            Ok(value) => {
+                let result = StepResult::Done(Held::hold(value, &mut blobs));
+                Event::ActionFinished { step: step.clone(), attempt, result, raw }
+            }
+            Err(why) => match self.doubted(open, acting, why) {
+                Doubted::Known(failure) => {
+                    let result = StepResult::Failed(failure);
+                    Event::ActionFinished { step: step.clone(), attempt, result, raw }
+                }
+                Doubted::Unknown(failure) => outcome_unknown(step, attempt, failure, self.probe_at(acting)),
+            },
         };
-        let attempt = open.attempt;
-        Record { event: Event::ActionFinished { step: step.clone(), attempt, result, raw }, blobs }
+        Ok(Some(Record { event, blobs }))
+    }
+
+    /// A value that is of the form that the tool file promises.
+    fn checked(&self, value: Value) -> Result<Value, Failure> {
+        let Some(Err(complaints)) = self.declared().returns.as_ref().map(|schema| schema.validate(&value)) else {
+            return Ok(value);
+        };
+        let detail = format!("`{}` answered against its schema: {}", self.called(), complaints.join("; "));
+        Err(failure(FailureKind::ContractViolated, Phase::Answered, detail))
+    }
+
+    fn probed(
+        &self,
+        walk: &Walk<'_>,
+        step: &StepPath,
+        acting: &Acting,
+        answer: Result<Value, Failure>,
+        raw: Option<BlobRef>,
+    ) -> Result<Record, Stop> {
+        let with = walk.unhold(&acting.proposal.with)?;
+        let mut blobs = Vec::new();
+        let said = answer.and_then(|answer| {
+            let Some(probe) = &self.declared().probe else { return Ok(None) };
+            let found = probe.read(&with, &acting.key, &answer);
+            found.map_err(|why| failure(FailureKind::Internal, Phase::Inside, format!("the probe's answer: {why}")))
+        });
+        let result = match said.and_then(|found| found.map(|value| self.checked(value)).transpose()) {
+            Ok(Some(value)) => ProbeResult::Found(Held::hold(value, &mut blobs)),
+            Ok(None) => ProbeResult::Absent,
+            Err(failure) => {
+                let settle = self.declared().probe.as_ref().map_or(Span::default(), |probe| probe.settle);
+                let again_at = (acting.probes < MOST_PROBES).then(|| walk.facts.now + settle);
+                ProbeResult::Unclear { failure, again_at }
+            }
+        };
+        Ok(Record { event: Event::ProbeFinished { step: step.clone(), probe: acting.probes, result, raw }, blobs })
     }
 
     /// A rejection speaks for its own sending only: if an earlier one may have arrived, the outcome is unknown (the model
     /// checker's "recorded failed, yet performed").
-    fn doubted(&self, open: &Open, failure: Failure) -> Failure {
-        let known = open.answered.iter().filter(|(before, _)| before.phase != Phase::MaybeSent).count();
-        let earlier = open.attempt.saturating_sub(1) as usize;
-        if self.effect == Effect::Read || failure.kind != FailureKind::ToolRejected || known >= earlier {
-            return failure;
-        }
-        Failure {
-            kind: FailureKind::UnknownOutcome,
-            phase: Phase::MaybeSent,
-            detail: format!(
-                "an earlier sending may have been performed; sending {} was rejected: {}",
-                open.attempt, failure.detail
-            ),
-            retry_after: failure.retry_after,
+    fn doubted(&self, open: &Open, acting: &Acting, why: Failure) -> Doubted {
+        match acting.proposal.effect {
+            Effect::Read => Doubted::Known(why),
+            _ if why.phase == Phase::Answered && why.kind != FailureKind::UnknownOutcome && acting.doubts > 0 => {
+                let detail = format!(
+                    "an earlier sending may have been performed; sending {} was rejected: {}",
+                    open.attempt, why.detail
+                );
+                Doubted::Unknown(Failure {
+                    detail,
+                    ..failure(FailureKind::UnknownOutcome, Phase::MaybeSent, String::new())
+                })
+            }
+            // The same bytes under the same key tell.
+            Effect::Idempotent if why.kind != FailureKind::UnknownOutcome => Doubted::Known(why),
+            _ if why.phase == Phase::MaybeSent => Doubted::Unknown(why),
+            _ => Doubted::Known(why),
         }
     }
+
+    fn called(&self) -> String {
+        format!("{}.{}", self.tool.name, self.operation)
+    }
+}
+
+/// What a failure says about the action.
+enum Doubted {
+    /// It was not performed, or asking again will tell.
+    Known(Failure),
+    /// Nobody can say.
+    Unknown(Failure),
+}
+
+fn failure(kind: FailureKind, phase: Phase, detail: String) -> Failure {
+    Failure { kind, phase, detail, retry_after: None }
+}
+
+fn finished(step: &StepPath, attempt: u32, result: StepResult) -> Event {
+    Event::ActionFinished { step: step.clone(), attempt, result, raw: None }
+}
+
+fn outcome_unknown(step: &StepPath, attempt: u32, failure: Failure, probe_at: Option<Timestamp>) -> Event {
+    Event::OutcomeUnknown { step: step.clone(), attempt, failure, probe_at }
 }
 
 /// The keys of this kind.
@@ -156,13 +350,14 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Ac
     let text = node.text(&mut reading.complaints)?;
     let found = operation(&text, node, reading);
     let with = fields.get("with").map(|node| (node, reading.template(node)));
-    let (tool, name, effect, params, returns) = found?;
+    let (tool, name) = found?;
     let with = match with {
         Some((_, None)) => return None,
         Some((node, Some(with))) => Some((node, with)),
         None => None,
     };
-    if let Some(params) = &params {
+    let operation = tool.operations.get(&name)?;
+    if let Some(params) = &operation.params {
         let none = Type::object::<&str>([]);
         let given = with.as_ref().map_or(&none, |(_, (_, ty))| ty);
         if let Some(why) = params.ty().refusal(given) {
@@ -172,14 +367,12 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Ac
             return None;
         }
     }
-    let ty = returns.as_ref().map_or(Type::Any, |schema| schema.ty().clone());
+    let ty = operation.returns.as_ref().map_or(Type::Any, |schema| schema.ty().clone());
     let with = with.map(|(_, (with, _))| with);
-    Some((Act { tool, operation: name, effect, with, params, returns }, ty))
+    Some((Act { tool, operation: name, with }, ty))
 }
 
-type Found = (Arc<str>, Arc<str>, Effect, Option<Arc<Schema>>, Option<Arc<Schema>>);
-
-fn operation(text: &str, node: &crate::yaml::Node, reading: &mut Reading<'_>) -> Option<Found> {
+fn operation(text: &str, node: &crate::yaml::Node, reading: &mut Reading<'_>) -> Option<(Arc<Tool>, Arc<str>)> {
     let Some((tool, name)) = text.split_once('.') else {
         let message = format!("`{text}` names no operation");
         reading.complaints.push(node.complaint("W028", message).hint("write it as `tool.operation`"));
@@ -193,11 +386,11 @@ fn operation(text: &str, node: &crate::yaml::Node, reading: &mut Reading<'_>) ->
         reading.complaints.push(node.complaint("W028", format!("there is no tool `{tool}`")).or_hint(hint));
         return None;
     };
-    let Some(operation) = found.operations.get(name) else {
+    if !found.operations.contains_key(name) {
         let hint = did_you_mean(name, found.operations.keys().map(|name| &**name));
         let message = format!("the tool `{tool}` has no operation `{name}`");
         reading.complaints.push(node.complaint("W028", message).or_hint(hint));
         return None;
-    };
-    Some((found.name.clone(), name.into(), operation.effect, operation.params.clone(), operation.returns.clone()))
+    }
+    Some((found, name.into()))
 }

@@ -55,7 +55,7 @@ fn then(stages: &[std::sync::Arc<str>]) -> String {
 fn what(step: &Step) -> String {
     match &step.kind {
         Kind::Reason(reason) => format!("reason by {}", reason.model),
-        Kind::Act(act) => format!("act {}.{}", act.tool, act.operation),
+        Kind::Act(act) => format!("act {}.{}", act.tool.name, act.operation),
         Kind::Each(each) => format!("each {} as {}", each.list.source(), each.name),
         Kind::Repeat(repeat) => match &repeat.until {
             Some(until) => format!("repeat until {}, at most {} turns", until.source(), repeat.max),

@@ -123,8 +123,7 @@ fn retries_end() {
             13  save: tried again at 2026-11-20T00:00:02.004Z
             14  save: sent again, attempt 5
             15  save: action failed, tool_timeout: as told
-            16  save: no recovery left
-            17  run failed, tool_timeout: as told
+            16  save: outcome unknown, tool_timeout: as told; a person must resolve it
         "#]],
     );
 }
@@ -142,8 +141,7 @@ fn a_rejection_after_a_sending_that_may_have_arrived_is_unknown_and_waits_for_a_
             4   save: tried again at 2026-11-20T00:00:00.196Z
             5   resume asked by ann
             6   save: sent again, attempt 2
-            7   save: action failed, unknown_outcome: an earlier sending may have been performed; sending 2 was rejected: as told
-            8   save: paused until a person resumes
+            7   save: outcome unknown, unknown_outcome: an earlier sending may have been performed; sending 2 was rejected: as told; a person must resolve it
         "#]],
     );
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use kernel::{
+    governance::Effect,
     ids::{Digest, RunId, StepPath},
     journal::{Blob, Entry, Event, Head, Usage},
     next::{self, Facts, Next, Record},
@@ -60,8 +61,8 @@ pub fn program(text: &str) -> Arc<Program> {
     project.workflows.values().next().expect("a workflow").clone()
 }
 
-/// What the outside says: lines of `step[#attempt]: json`, `step[#attempt]: !kind phase` and `> kind [name json]` for messages
-/// that come when the run sleeps.
+/// What the outside says: lines of `step[#attempt]: json` (`step@probe#probe` for its probe), `step[#attempt]: !kind phase` and `> kind [name json]` for messages
+/// that come when the run sleeps; `> > kind …` comes only once no time would wake it.
 #[derive(Clone, Default)]
 pub struct Outside {
     answers: BTreeMap<String, String>,
@@ -243,7 +244,12 @@ impl Drive {
                 Next::Call(permit) => {
                     let input = String::from_utf8(permit.input().to_vec()).expect("JSON");
                     self.calls.push(format!("call {} {} {input}", permit.step(), permit.key()));
-                    let answer = self.outside.answer(permit.step(), permit.attempt());
+                    let probes = self.state.acting(permit.step()).is_some_and(|acting| acting.probes > 0);
+                    let asked = match probes && permit.effect() == Effect::Read {
+                        true => StepPath::new(format!("{}@probe", permit.step())),
+                        false => permit.step().clone(),
+                    };
+                    let answer = self.outside.answer(&asked, permit.attempt());
                     let attempt = permit.attempt();
                     answers.push((permit.step().clone(), Answer::Tool { attempt, answer, raw: None }));
                 }
@@ -284,7 +290,10 @@ impl Drive {
 
     /// Lets time pass, or lets the next message come.
     fn sleep(&mut self, until: Option<Timestamp>) -> bool {
-        if let Some(text) = self.outside.messages.get(self.messages).cloned() {
+        let text = self.outside.messages.get(self.messages).cloned();
+        let patient = text.as_ref().is_some_and(|text| text.starts_with("> "));
+        if let Some(text) = text.filter(|_| !patient || until.is_none()) {
+            let text = text.trim_start_matches("> ");
             self.messages += 1;
             let mut words = text.splitn(3, ' ');
             let (kind, name) = (words.next().unwrap_or(""), words.next().unwrap_or(""));

@@ -6,6 +6,7 @@ mod acts;
 mod blocks;
 mod control;
 mod crashes;
+mod doubts;
 mod pure;
 mod reasons;
 mod repeats;

@@ -45,7 +45,7 @@ use crate::{
     exit::Exit,
     notebook::{self, Notebook},
     reach::Reach,
-    story::{Story, completes, step_of},
+    story::Story,
 };
 
 /// Stops the process that is to be killed.
@@ -147,7 +147,7 @@ impl Store for Tripping<dyn Store> {
             // What goes outside is stopped there, unless it comes to nothing before.
             let opens =
                 matches!(event, Event::ModelAsked { .. } | Event::ActionStarted { .. } | Event::ActionResent { .. });
-            let Some(step) = step_of(event).filter(|step| self.trip.fits(step) && !(self.trip.outside && opens)) else {
+            let Some(step) = event.step().filter(|step| self.trip.fits(step) && !(self.trip.outside && opens)) else {
                 continue;
             };
             if matches!(appended, Appended::Done { .. }) {
@@ -355,8 +355,11 @@ async fn again(scene: &Scene, plan: &Plan, killed: &Killed) -> Result<Exit, CliE
     let store = plan.open()?;
     let run = killed.run;
     let before = session::journal(&*store, run).await?;
-    let recorded: BTreeSet<StepPath> =
-        before.iter().filter_map(|entry| entry.event().ok()).filter_map(|event| completes(&event).cloned()).collect();
+    let recorded: BTreeSet<StepPath> = before
+        .iter()
+        .filter_map(|entry| entry.event().ok())
+        .filter_map(|event| Some(event.completes()?.0.clone()))
+        .collect();
     announce(scene, killed, &before, &recorded);
 
     let surefoot = run::build(scene, plan, store.clone(), None)?;
@@ -431,7 +434,7 @@ impl Count {
         let (mut again, mut lines, mut resent) = (Vec::new(), BTreeMap::new(), 0);
         for entry in entries {
             let Ok(event) = entry.event() else { continue };
-            if let Some(step) = step_of(&event).filter(|step| entry.seq > known && recorded.contains(step)) {
+            if let Some(step) = event.step().filter(|step| entry.seq > known && recorded.contains(step)) {
                 again.push(step.clone());
             }
             match event {

@@ -3,6 +3,8 @@ use kernel::{
     values::Value,
 };
 
+use kernel::journal::{Held, StepResult};
+
 use super::*;
 
 fn run() -> RunId {

@@ -24,7 +24,6 @@ use crate::{
     },
     error::CliError,
     exit::Exit,
-    story::{completes, step_of},
 };
 
 /// Show where a step's value comes from: what the model was shown, or the values that an expression read
@@ -70,7 +69,7 @@ fn paths(found: &Found, wanted: &str) -> Result<Vec<StepPath>, CliError> {
         if matches!(event, Event::BodyDone { .. } | Event::TurnDone { .. }) {
             continue;
         }
-        if let Some(step) = step_of(&event)
+        if let Some(step) = event.step()
             && !all.contains(step)
         {
             all.push(step.clone());
@@ -112,7 +111,7 @@ fn as_json(found: &Found, path: &StepPath) -> serde_json::Value {
         .entries
         .iter()
         .filter_map(|entry| Some((entry, entry.event().ok()?)))
-        .filter(|(_, event)| step_of(event) == Some(path))
+        .filter(|(_, event)| event.step() == Some(path))
         .map(|(entry, event)| json!({ "seq": entry.seq, "at": entry.at.to_string(), "event": event }))
         .collect();
     let step = found.program.as_deref().and_then(|program| step(program, path.name()));
@@ -147,7 +146,7 @@ async fn tell(scene: &Scene, found: &Found, path: &StepPath) -> Result<(), CliEr
     }
     for entry in &found.entries {
         let Ok(event) = entry.event() else { continue };
-        if step_of(&event) != Some(path) {
+        if event.step() != Some(path) {
             continue;
         }
         let line = kernel::story::line(&event);
@@ -246,7 +245,7 @@ fn expressions(step: &Step) -> Vec<(&'static str, String)> {
             all.extend(reason.see.iter().map(|see| ("see", format!("{}: {}", see.name, see.from.source()))));
             all.extend(reason.check.iter().map(|check| ("check", check.source().to_owned())));
         }
-        Kind::Act(act) => all.push(("acts", format!("{}.{}", act.tool, act.operation))),
+        Kind::Act(act) => all.push(("acts", format!("{}.{}", act.tool.name, act.operation))),
         Kind::Decide(decide) => {
             all.extend(
                 decide.rules.iter().map(|rule| ("when", format!("{} → {}", rule.when.source(), rule.then.join(", ")))),
@@ -300,13 +299,11 @@ fn origins(found: &Found, path: &StepPath, names: &[Arc<str>]) -> Vec<Origin> {
     let mut items: BTreeMap<String, (u64, Held)> = BTreeMap::new();
     for entry in &found.entries {
         let Ok(event) = entry.event() else { continue };
-        if let Some(step) = completes(&event) {
-            let gave = match &event {
-                Event::StepDone { output, .. } | Event::WaitEnded { output, .. } => kernel::story::held(output),
-                Event::ModelAnswered { result: StepResult::Done(held), .. }
-                | Event::ActionFinished { result: StepResult::Done(held), .. } => kernel::story::held(held),
-                _ => kernel::story::line(&event).split_once(": ").map(|(_, said)| said.to_owned()).unwrap_or_default(),
-            };
+        if let Some((step, gave)) = event.completes() {
+            let gave = gave.map_or_else(
+                || kernel::story::line(&event).split_once(": ").map(|(_, said)| said.to_owned()).unwrap_or_default(),
+                kernel::story::held,
+            );
             values.insert(step.as_str().to_owned(), (entry.seq, gave));
         }
         if let Event::EachOpened { step, items: list, .. } = event {

@@ -1,0 +1,100 @@
+//! What an event is about: the questions that readers of a journal ask of every event, answered once.
+
+use super::{BlobRef, BodyResult, Event, Held, ProbeResult, Resolution, StepResult};
+use crate::{ids::StepPath, recovery::Response};
+
+impl Event {
+    /// The step that it is about.
+    pub fn step(&self) -> Option<&StepPath> {
+        match self {
+            Event::StepDone { step, .. }
+            | Event::StepSkipped { step }
+            | Event::Decided { step, .. }
+            | Event::EachOpened { step, .. }
+            | Event::ParallelOpened { step, .. }
+            | Event::RepeatOpened { step }
+            | Event::TurnDone { body: step, .. }
+            | Event::BodyDone { body: step, .. }
+            | Event::ModelAsked { step, .. }
+            | Event::ModelAnswered { step, .. }
+            | Event::ActionJudged { step, .. }
+            | Event::ActionStarted { step, .. }
+            | Event::ActionResent { step, .. }
+            | Event::ActionFinished { step, .. }
+            | Event::OutcomeUnknown { step, .. }
+            | Event::ProbeStarted { step, .. }
+            | Event::ProbeFinished { step, .. }
+            | Event::LateAnswerReceived { step, .. }
+            | Event::EffectResolved { step, .. }
+            | Event::WaitStarted { step, .. }
+            | Event::WaitEnded { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::FailureAnswered { step, .. } => Some(step),
+            Event::RunStarted { .. }
+            | Event::StageDone { .. }
+            | Event::SignalReceived { .. }
+            | Event::ControlReceived { .. }
+            | Event::RunFinished { .. } => None,
+        }
+    }
+
+    /// The step that it completes, with a value that is never made again; a skipped step gave nothing.
+    pub fn completes(&self) -> Option<(&StepPath, Option<&Held>)> {
+        match self {
+            Event::StepDone { step, output } | Event::WaitEnded { step, output, .. } => Some((step, Some(output))),
+            Event::StepSkipped { step } => Some((step, None)),
+            Event::Decided { step, then, .. } if then.is_empty() => Some((step, None)),
+            Event::ModelAnswered { step, result: StepResult::Done(output), .. }
+            | Event::ActionFinished { step, result: StepResult::Done(output), .. }
+            | Event::ProbeFinished { step, result: ProbeResult::Found(output), .. } => Some((step, Some(output))),
+            _ => None,
+        }
+    }
+
+    /// Blobs that it names.
+    pub fn blobs(&self) -> Vec<BlobRef> {
+        let (held, raw) = match self {
+            Event::RunStarted { input: held, .. }
+            | Event::StepDone { output: held, .. }
+            | Event::EachOpened { items: held, .. }
+            | Event::BodyDone { result: BodyResult::Gave(held), .. }
+            | Event::TurnDone { output: held, .. }
+            | Event::WaitEnded { output: held, .. }
+            | Event::SignalReceived { body: held, .. }
+            | Event::EffectResolved { resolution: Resolution::Performed { output: held, .. }, .. }
+            | Event::LateAnswerReceived { result: StepResult::Done(held), .. }
+            | Event::FailureAnswered { response: Response::ContinueWith { output: held }, .. }
+            | Event::RunFinished { result: Some(held), .. } => (Some(held), None),
+            Event::ActionJudged { proposal, .. } | Event::ActionStarted { proposal, .. } => {
+                (Some(&proposal.with), None)
+            }
+            Event::ModelAnswered { result, raw, .. } | Event::ActionFinished { result, raw, .. } => {
+                let done = if let StepResult::Done(held) = result { Some(held) } else { None };
+                (done, *raw)
+            }
+            Event::ProbeFinished { result, raw, .. } => {
+                let found = if let ProbeResult::Found(held) = result { Some(held) } else { None };
+                (found, *raw)
+            }
+            Event::StepSkipped { .. }
+            | Event::Decided { .. }
+            | Event::StageDone { .. }
+            | Event::ParallelOpened { .. }
+            | Event::RepeatOpened { .. }
+            | Event::BodyDone { .. }
+            | Event::ModelAsked { .. }
+            | Event::ActionResent { .. }
+            | Event::OutcomeUnknown { .. }
+            | Event::ProbeStarted { .. }
+            | Event::LateAnswerReceived { .. }
+            | Event::EffectResolved { .. }
+            | Event::WaitStarted { .. }
+            | Event::ControlReceived { .. }
+            | Event::StepFailed { .. }
+            | Event::FailureAnswered { .. }
+            | Event::RunFinished { .. } => (None, None),
+        };
+        let held = held.and_then(|held| if let Held::Blob(blob) = held { Some(*blob) } else { None });
+        held.into_iter().chain(raw).collect()
+    }
+}
