@@ -3,16 +3,18 @@
 //! [`RunState::apply`] is incremental and knows no program: an event says enough by itself. An event that does not fit the
 //! state is an error, never a shrug.
 
+mod acting;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+pub use self::acting::{Acting, Sending, Word};
 use crate::{
-    governance::{Proposal, Verdict},
-    ids::{Digest, FrameKey, IdempotencyKey, RunId, Segment, StepPath},
-    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, ProbeResult, Resolution, StepResult, Usage},
-    recovery::{Failure, FailureKind, Phase, Response},
+    ids::{Digest, FrameKey, RunId, Segment, StepPath},
+    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, StepResult, Usage},
+    recovery::{Failure, Response},
     values::{Timestamp, Value},
 };
 
@@ -151,6 +153,12 @@ pub struct Open {
     pub model: Option<Arc<str>>,
 }
 
+impl Open {
+    fn is(&self, segment: &Segment<'_>) -> bool {
+        *self.name == *segment.name && self.visit == segment.visit
+    }
+}
+
 /// What a step in progress is about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Doing {
@@ -185,91 +193,6 @@ pub enum Doing {
     Bodies(Box<Bodies>),
     /// One turn after another.
     Turns(Box<Turns>),
-}
-
-/// An action with an intent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Acting {
-    /// What is done.
-    pub proposal: Proposal,
-    /// Who allowed it.
-    pub verdict: Verdict,
-    /// The same for every sending.
-    pub key: IdempotencyKey,
-    /// In which epoch it, or its probe, was last sent.
-    pub epoch: u64,
-    /// When it was first sent.
-    pub since: Timestamp,
-    /// When it was last sent.
-    pub sent_at: Timestamp,
-    /// What is known of the last sending.
-    pub standing: Sending,
-    /// Sendings before the last one that may have been performed.
-    pub doubts: u32,
-    /// So many probes asked.
-    pub probes: u32,
-    /// What somebody else says became of it.
-    pub word: Option<Word>,
-}
-
-/// What is known of the last sending of an action.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Sending {
-    /// It was sent, and no answer is recorded.
-    Open,
-    /// Its failure is recorded; a recovery may send it again.
-    Failed,
-    /// Whether it was performed is not known.
-    Unknown {
-        /// When a probe may ask; `None`: only a person can tell.
-        probe_at: Option<Timestamp>,
-    },
-    /// A probe is asking.
-    Probing,
-    /// It was not performed: it may be sent again.
-    Absent,
-}
-
-/// What became of an action, by somebody's word.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Word {
-    /// It was performed, and gave this.
-    Performed(Held),
-    /// It was not performed.
-    NotPerformed,
-    /// Nobody will find out.
-    GivenUp(Arc<str>),
-}
-
-impl Open {
-    fn is(&self, segment: &Segment<'_>) -> bool {
-        *self.name == *segment.name && self.visit == segment.visit
-    }
-}
-
-impl Acting {
-    fn may_be_resent(&self, epoch: u64) -> bool {
-        match self.standing {
-            Sending::Open => self.epoch < epoch,
-            Sending::Failed | Sending::Absent => true,
-            Sending::Unknown { .. } => self.word == Some(Word::NotPerformed),
-            Sending::Probing => false,
-        }
-    }
-
-    fn resend(&mut self, epoch: u64, at: Timestamp) {
-        match self.standing {
-            Sending::Open => self.doubts += 1,
-            Sending::Unknown { .. } => self.doubts = 0,
-            _ => {}
-        }
-        (self.epoch, self.sent_at, self.standing, self.word) = (epoch, at, Sending::Open, None);
-    }
-
-    /// Whether its outcome is not recorded.
-    pub fn is_open(&self) -> bool {
-        self.standing != Sending::Failed
-    }
 }
 
 /// The bodies of a block.
@@ -536,152 +459,15 @@ impl RunState {
                 self.usage.reasoning += usage.reasoning;
                 Ok(())
             }
-            Event::ActionJudged { ref step, ref verdict, .. } => {
-                let Verdict::Deny { reason, .. } = verdict else { return Err(self.illegal(&event)) };
-                let failure = Failure::inside(FailureKind::PermissionDenied, reason.clone());
-                self.locate(step, &event)?.fail(failure, &event)
-            }
-            Event::ActionStarted { ref step, attempt, ref proposal, ref verdict, ref key } => {
-                let acting = Acting {
-                    proposal: proposal.clone(),
-                    verdict: verdict.clone(),
-                    key: key.clone(),
-                    epoch,
-                    since: at,
-                    sent_at: at,
-                    standing: Sending::Open,
-                    doubts: 0,
-                    probes: 0,
-                    word: None,
-                };
-                let mut place = self.locate(step, &event)?;
-                let allowed = matches!(acting.verdict, Verdict::Allow { .. });
-                if attempt != 1 || !allowed {
-                    return Err(place.illegal(&event));
-                }
-                place.begin(Doing::Acting(Box::new(acting)), &event)?;
-                place.open().attempt = attempt;
-                Ok(())
-            }
-            Event::ActionResent { ref step, attempt } => {
-                let place = self.locate(step, &event)?;
-                match place.steps.open.as_deref_mut() {
-                    Some(Open { doing: Doing::Acting(acting), attempt: before, failure: None, not_before, .. })
-                        if *before + 1 == attempt && acting.may_be_resent(epoch) =>
-                    {
-                        acting.resend(epoch, at);
-                        (*before, *not_before) = (attempt, None);
-                        Ok(())
-                    }
-                    _ => Err(place.illegal(&event)),
-                }
-            }
-            Event::OutcomeUnknown { ref step, attempt, probe_at, .. } => {
-                let place = self.locate(step, &event)?;
-                match place.steps.open.as_deref_mut() {
-                    Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, .. })
-                        if *sent == attempt
-                            && match acting.standing {
-                                Sending::Open | Sending::Absent => failure.is_none(),
-                                Sending::Failed => failure.is_some(),
-                                Sending::Unknown { .. } | Sending::Probing => false,
-                            } =>
-                    {
-                        *failure = None;
-                        acting.standing = Sending::Unknown { probe_at };
-                        Ok(())
-                    }
-                    _ => Err(place.illegal(&event)),
-                }
-            }
-            Event::ProbeStarted { ref step, probe } => {
-                let place = self.locate(step, &event)?;
-                match place.steps.open.as_deref_mut() {
-                    Some(Open { doing: Doing::Acting(acting), .. })
-                        if acting.probes + 1 == probe
-                            && match acting.standing {
-                                Sending::Unknown { probe_at } => probe_at.is_some(),
-                                // What an earlier epoch asked will never be answered.
-                                Sending::Probing => acting.epoch < epoch,
-                                _ => false,
-                            } =>
-                    {
-                        (acting.probes, acting.epoch, acting.standing) = (probe, epoch, Sending::Probing);
-                        Ok(())
-                    }
-                    _ => Err(place.illegal(&event)),
-                }
-            }
-            Event::ProbeFinished { ref step, probe, ref result, .. } => {
-                let result = result.clone();
-                let mut place = self.locate(step, &event)?;
-                let acting = match place.steps.open.as_deref_mut() {
-                    Some(Open { doing: Doing::Acting(acting), .. })
-                        if acting.probes == probe && acting.standing == Sending::Probing =>
-                    {
-                        acting
-                    }
-                    _ => return Err(place.illegal(&event)),
-                };
-                match result {
-                    ProbeResult::Absent => (acting.standing, acting.doubts) = (Sending::Absent, 0),
-                    ProbeResult::Unclear { again_at, .. } => {
-                        acting.standing = Sending::Unknown { probe_at: again_at };
-                    }
-                    ProbeResult::Found(output) => {
-                        place.close(Slot::Gave(output), &event)?;
-                        self.steps += 1;
-                    }
-                }
-                Ok(())
-            }
-            Event::LateAnswerReceived { message, ref step, sent_in, ref result, .. } => {
-                self.read_message(message, &event)?;
-                if let StepResult::Done(output) = result
-                    && let Some(acting) = self.acting_mut(step)
-                    && acting.is_open()
-                    && sent_in < epoch
-                {
-                    acting.word = Some(Word::Performed(output.clone()));
-                }
-                Ok(())
-            }
-            Event::EffectResolved { message, ref step, ref resolution, ref reason, .. } => {
-                self.read_message(message, &event)?;
-                // What has been settled meanwhile stays settled: the message is on record, and changes nothing.
-                if let Some(acting) = self.acting_mut(step)
-                    && matches!(acting.standing, Sending::Unknown { .. })
-                    && acting.word.is_none()
-                {
-                    acting.word = Some(match resolution {
-                        Resolution::Performed { output, .. } => Word::Performed(output.clone()),
-                        Resolution::NotPerformed => Word::NotPerformed,
-                        Resolution::GivenUp => Word::GivenUp(reason.clone()),
-                    });
-                }
-                Ok(())
-            }
-            Event::ActionFinished { ref step, attempt, ref result, .. } => {
-                let result = result.clone();
-                let mut place = self.locate(step, &event)?;
-                match place.steps.open.as_deref_mut() {
-                    Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, .. })
-                        if *sent == attempt && acting.is_open() =>
-                    {
-                        acting.standing = Sending::Failed;
-                        if let StepResult::Failed(why) = result {
-                            acting.doubts += u32::from(why.phase == Phase::MaybeSent);
-                            *failure = Some(why);
-                            return Ok(());
-                        }
-                    }
-                    _ => return Err(place.illegal(&event)),
-                }
-                let StepResult::Done(output) = result else { return Err(place.illegal(&event)) };
-                place.close(Slot::Gave(output), &event)?;
-                self.steps += 1;
-                Ok(())
-            }
+            Event::ActionJudged { .. }
+            | Event::ActionStarted { .. }
+            | Event::ActionResent { .. }
+            | Event::ActionFinished { .. }
+            | Event::OutcomeUnknown { .. }
+            | Event::ProbeStarted { .. }
+            | Event::ProbeFinished { .. }
+            | Event::LateAnswerReceived { .. }
+            | Event::EffectResolved { .. } => self.acted(event),
             Event::WaitStarted { ref step, until, ref signals } => {
                 let doing = Doing::Waiting { until, signals: signals.clone() };
                 self.locate(step, &event)?.begin(doing, &event)
@@ -789,44 +575,6 @@ impl RunState {
         }
         self.inbox_read = message;
         Ok(())
-    }
-
-    /// The step in progress at `path`, wherever it stands.
-    pub fn open_at(&self, path: &StepPath) -> Option<&Open> {
-        let mut steps = &self.stages.last()?.steps;
-        let mut segments = path.segments().peekable();
-        loop {
-            let segment = segments.next()?;
-            let open = steps.open.as_deref().filter(|open| open.is(&segment))?;
-            if segments.peek().is_none() {
-                return Some(open);
-            }
-            steps = &open.doing.body(segment.frame?)?.1?.steps;
-        }
-    }
-
-    /// The action in progress at `path`.
-    pub fn acting(&self, path: &StepPath) -> Option<&Acting> {
-        match &self.open_at(path)?.doing {
-            Doing::Acting(acting) => Some(acting),
-            _ => None,
-        }
-    }
-
-    fn acting_mut(&mut self, path: &StepPath) -> Option<&mut Acting> {
-        let mut steps = &mut self.stages.last_mut()?.steps;
-        let mut segments = path.segments().peekable();
-        loop {
-            let segment = segments.next()?;
-            let open = steps.open.as_deref_mut().filter(|open| open.is(&segment))?;
-            if segments.peek().is_none() {
-                return match &mut open.doing {
-                    Doing::Acting(acting) => Some(acting),
-                    _ => None,
-                };
-            }
-            steps = &mut open.doing.open_body(segment.frame?)?.steps;
-        }
     }
 
     /// Puts the first of `stages` on the stack, the others behind it.
