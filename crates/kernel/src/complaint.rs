@@ -148,6 +148,22 @@ pub const WORKFLOW: &[Known] = &[
         "not a statement file",
         "Statement files stand below `sql/`, hold whole statements with parameters `:name`, and leave transactions to us; migrations begin with a number.",
     ),
+    ("W070", "no such person", "`stand_in` names a person of `people.yaml` by the id that stands below `people:`."),
+    ("W071", "no such group", "Every group that is named stands below `groups:` in `people.yaml`, as `name: {}` at least."),
+    ("W072", "nobody in the group", "A group has the people who name it; an empty one could never decide."),
+    ("W073", "escalation goes round", "`escalate_to` leads back to where it began: nobody would be the last to ask."),
+    (
+        "W074",
+        "not working hours",
+        "Hours are days (`mon`, `mon-fri`) with times (`\"09:00-17:00\"`, or a list), each day once and each time before the next.",
+    ),
+    ("W075", "no such zone", "`zone` is a name of the IANA time zone database, such as `Europe/Berlin`."),
+    ("W076", "not an absence", "An absence ends on or after its first day, and nobody stands in for himself."),
+    (
+        "W077",
+        "id not possible",
+        "Ids of people and groups are lower-case letters, digits and `_`, `-`, `.`, `@`, begin with a letter and have at most 64 characters.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

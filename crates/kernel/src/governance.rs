@@ -1,5 +1,8 @@
 //! Who may act: proposal → verdict → permit → outcome.
 
+pub mod approval;
+pub mod people;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

@@ -11,6 +11,7 @@ use std::{
 use gateway::model::rules::Rules;
 use kernel::{
     complaint::Complaints,
+    governance::people::PEOPLE_FILE,
     workflow::project::{self, Checked, PROJECT_FILE, Sources},
 };
 
@@ -85,8 +86,8 @@ pub enum ProjectError {
     },
 }
 
-/// Reads the files of the project in `folder`: `surefoot.yaml` and what stands in the known folders. Order and platform do not
-/// matter: the same files give the same texts. With `whole` false, a folder without `surefoot.yaml` is read as well.
+/// Reads the files of the project in `folder`: `surefoot.yaml`, `people.yaml` and what stands in the known folders. Order and
+/// platform do not matter: the same files give the same texts. With `whole` false, a folder without `surefoot.yaml` is read as well.
 ///
 /// # Errors
 /// [`ProjectError`]: what cannot be read is refused, never left out.
@@ -100,14 +101,16 @@ pub fn read(folder: &Path, whole: bool) -> Result<Sources, ProjectError> {
         Err(source) => return Err(ProjectError::Unreadable { path: folder.to_owned(), source }),
     }
     let mut reader = Reader { folder, files: BTreeMap::new(), bytes: 0 };
-    let file = folder.join(PROJECT_FILE);
-    match fs::symlink_metadata(&file) {
-        Ok(about) => reader.file(&file, PROJECT_FILE.to_owned(), &about)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && whole => {
-            return Err(ProjectError::NoProject(folder.to_owned()));
+    for (name, needed) in [(PROJECT_FILE, whole), (PEOPLE_FILE, false)] {
+        let file = folder.join(name);
+        match fs::symlink_metadata(&file) {
+            Ok(about) => reader.file(&file, name.to_owned(), &about)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && needed => {
+                return Err(ProjectError::NoProject(folder.to_owned()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(ProjectError::Unreadable { path: file, source }),
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => return Err(ProjectError::Unreadable { path: file, source }),
     }
     for (name, endings) in FOLDERS {
         let path = folder.join(name);
@@ -229,13 +232,14 @@ mod tests {
             ("workflows/.a.yaml.swp", b"\xff"),
             ("workflows/notes.txt", b"\xff"),
             ("prompts/deep/b.md", b"b"),
+            ("people.yaml", b"people: {}\n"),
             ("README.md", b"c"),
             ("node_modules/x.yaml", b"d"),
             (".surefoot/surefoot.db", b"\xff\xfe"),
         ]);
         let sources = read(folder.path(), true).unwrap();
         let paths: Vec<&str> = sources.files.keys().map(|path| &**path).collect();
-        assert_eq!(paths, ["prompts/deep/b.md", "surefoot.yaml", "workflows/a.yaml"]);
+        assert_eq!(paths, ["people.yaml", "prompts/deep/b.md", "surefoot.yaml", "workflows/a.yaml"]);
     }
 
     #[test]

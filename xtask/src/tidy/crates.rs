@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// All that the kernel may be built on: values, text, schemas, digests, names. Nothing that opens, waits, draws or sends.
 const KERNEL_MAY: &[&str] = &[
     "hex",
+    "hmac",
     "jiff",
     "jsonschema",
     "minijinja",

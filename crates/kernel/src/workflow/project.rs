@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     complaint::{Complaint, Complaints, did_you_mean},
+    governance::people::People,
     tool::Tool,
     workflow::{
         Program,
@@ -101,6 +102,8 @@ pub struct Project {
     pub workflows: BTreeMap<Arc<str>, Arc<Program>>,
     /// By name.
     pub tools: BTreeMap<Arc<str>, Arc<Tool>>,
+    /// Who may decide, as `people.yaml` says. Not in the bundle: today's people decide.
+    pub people: People,
     /// The project frozen.
     pub bundle: Bundle,
 }
@@ -130,9 +133,10 @@ pub fn check(sources: &Sources) -> Checked {
         let message = "the project has no workflow: write one in workflows/, as in workflows/hello.yaml";
         complaints.push(Complaint::new("W010", &PROJECT_FILE.into(), None, message));
     }
+    let people = People::read(sources, &mut complaints);
     let errors = complaints.has_errors();
-    let project = match file {
-        Some(file) if !errors => Some(Project { file, workflows, tools, bundle }),
+    let project = match (file, people) {
+        (Some(file), Some(people)) if !errors => Some(Project { file, workflows, tools, people, bundle }),
         _ => None,
     };
     Checked { complaints: complaints.into_sorted(), project }
