@@ -143,6 +143,27 @@ pub const WORKFLOW: &[Known] = &[
         "not a statement file",
         "Statement files stand below `sql/`, hold whole statements with parameters `:name`, and leave transactions to us; migrations begin with a number.",
     ),
+    (
+        "W080",
+        "no such label",
+        "A label is lower-case letters, digits, `_` and `-`. A word that looks like one of ours and is not is a slip; `trusted` and `public` may not stand under `see`.",
+    ),
+    (
+        "W081",
+        "field cannot be trusted so",
+        "`trust` names a field of the answer's schema; `enum` wants one that can hold no text, `at_most` one that holds a number.",
+    ),
+    ("W082", "tied to untrusted data", "What `trust` compares with must itself be trusted, or it says nothing."),
+    (
+        "W083",
+        "control of no argument",
+        "`control` names arguments of the operation, and `allow_list` those that are `control`.",
+    ),
+    (
+        "W084",
+        "untrusted control argument",
+        "An argument that says what is done to whom comes from outside. It must be tied to trusted data, be on an allow-list, or be put before a person.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -2,11 +2,17 @@
 
 pub mod sql;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     expr::{Template, Text},
-    governance::Effect,
+    governance::{
+        Effect,
+        labels::{Allowed, Words},
+    },
     schema::Schema,
     types::Type,
     values::Span,
@@ -14,6 +20,7 @@ use crate::{
     yaml::{self, Fields, Key, Node},
 };
 
+mod control;
 pub mod host;
 pub mod page;
 
@@ -70,6 +77,14 @@ pub struct Operation {
     pub http: Option<HttpCall>,
     /// For a tool that is reached by SQL.
     pub sql: Option<sql::SqlCall>,
+    /// What its answer carries; it is untrusted unless that says otherwise.
+    pub labels: Words,
+    /// The arguments that say what is done to whom.
+    pub control: BTreeSet<Arc<str>>,
+    /// What control arguments may be whatever they come from.
+    pub allow_list: BTreeMap<Arc<str>, Vec<Allowed>>,
+    /// Whether it tells something to somebody outside.
+    pub outward: bool,
 }
 
 /// How an operation travels.
@@ -144,7 +159,7 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
             Some(Reach::Page(_)) => read.and_then(|read| page::complete(read, key, node, reading)),
             _ => read,
         };
-        match read {
+        match read.and_then(|read| control::complete(read, reach.as_ref(), node, reading)) {
             Some(operation) => {
                 operations.insert(key.text.clone(), operation);
             }
@@ -177,7 +192,7 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
     Some(Reach::Http { base_url: base_url?.0, headers })
 }
 
-const OPERATION: [&str; 13] = [
+const OPERATION: [&str; 15] = [
     "effect",
     "params",
     "returns",
@@ -191,8 +206,10 @@ const OPERATION: [&str; 13] = [
     "key",
     "statement",
     "rows",
+    "control",
+    "allow_list",
 ];
-const OPERATION_LATER: [&str; 7] = ["resource", "groups", "control", "counts", "labels", "cost", "settle"];
+const OPERATION_LATER: [&str; 5] = ["resource", "groups", "counts", "cost", "settle"];
 
 fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
@@ -200,7 +217,7 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
     let word = effect.one_of(&Effect::ALL.map(Effect::as_str), &mut reading.complaints)?;
     let effect = Effect::ALL.into_iter().find(|one| one.as_str() == word)?;
     let params = fields.get("params").map(|node| reading.schema(node));
-    let returns = fields.get("returns").map(|node| reading.schema(node));
+    let (returns, labels) = control::returns(&fields, reading);
     let timeout = fields.time("timeout", &mut reading.complaints).unwrap_or(TIMEOUT);
     let with = match &params {
         Some(Some(schema)) => schema.ty().clone(),
@@ -221,6 +238,10 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
         timeout,
         http: whole(http)?,
         sql: whole(sql)?,
+        labels: labels?,
+        control: BTreeSet::new(),
+        allow_list: BTreeMap::new(),
+        outward: false,
     })
 }
 
