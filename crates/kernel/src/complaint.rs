@@ -149,7 +149,11 @@ pub const WORKFLOW: &[Known] = &[
         "Statement files stand below `sql/`, hold whole statements with parameters `:name`, and leave transactions to us; migrations begin with a number.",
     ),
     ("W070", "no such person", "`stand_in` names a person of `people.yaml` by the id that stands below `people:`."),
-    ("W071", "no such group", "Every group that is named stands below `groups:` in `people.yaml`, as `name: {}` at least."),
+    (
+        "W071",
+        "no such group",
+        "Every group that is named stands below `groups:` in `people.yaml`, as `name: {}` at least.",
+    ),
     ("W072", "nobody in the group", "A group has the people who name it; an empty one could never decide."),
     ("W073", "escalation goes round", "`escalate_to` leads back to where it began: nobody would be the last to ask."),
     (
@@ -163,6 +167,27 @@ pub const WORKFLOW: &[Known] = &[
         "W077",
         "id not possible",
         "Ids of people and groups are lower-case letters, digits and `_`, `-`, `.`, `@`, begin with a letter and have at most 64 characters.",
+    ),
+    (
+        "W080",
+        "no such label",
+        "A label is lower-case letters, digits, `_` and `-`. A word that looks like one of ours and is not is a slip; `trusted` and `public` may not stand under `see`.",
+    ),
+    (
+        "W081",
+        "field cannot be trusted so",
+        "`trust` names a field of the answer's schema; `enum` wants one that can hold no text, `at_most` one that holds a number.",
+    ),
+    ("W082", "tied to untrusted data", "What `trust` compares with must itself be trusted, or it says nothing."),
+    (
+        "W083",
+        "control of no argument",
+        "`control` names arguments of the operation, and `allow_list` those that are `control`.",
+    ),
+    (
+        "W084",
+        "untrusted control argument",
+        "An argument that says what is done to whom comes from outside. It must be tied to trusted data, be on an allow-list, or be put before a person.",
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! Who may act: proposal → verdict → permit → outcome.
 
 pub mod approval;
+pub mod labels;
 pub mod people;
 
 use std::sync::Arc;

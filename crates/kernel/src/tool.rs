@@ -2,12 +2,18 @@
 
 pub mod sql;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     complaint::Complaints,
     expr::{Template, Text},
-    governance::Effect,
+    governance::{
+        Effect,
+        labels::{Allowed, Words},
+    },
     schema::Schema,
     types::Type,
     values::Span,
@@ -15,6 +21,7 @@ use crate::{
     yaml::{self, Fields, Key, Node},
 };
 
+mod control;
 pub mod host;
 pub mod page;
 pub mod probe;
@@ -76,6 +83,14 @@ pub struct Operation {
     pub http: Option<HttpCall>,
     /// For a tool that is reached by SQL.
     pub sql: Option<sql::SqlCall>,
+    /// What its answer carries; it is untrusted unless that says otherwise.
+    pub labels: Words,
+    /// The arguments that say what is done to whom.
+    pub control: BTreeSet<Arc<str>>,
+    /// What control arguments may be whatever they come from.
+    pub allow_list: BTreeMap<Arc<str>, Vec<Allowed>>,
+    /// Whether it tells something to somebody outside.
+    pub outward: bool,
 }
 
 /// How an operation travels.
@@ -150,7 +165,7 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
             Some(Reach::Page(_)) => read.and_then(|read| page::complete(read, key, node, reading)),
             _ => read,
         };
-        match read {
+        match read.and_then(|read| control::complete(read, reach.as_ref(), node, reading)) {
             Some(operation) => {
                 operations.insert(key.text.clone(), operation);
             }
@@ -187,7 +202,7 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
     Some(Reach::Http { base_url: base_url?.0, headers })
 }
 
-const OPERATION: [&str; 14] = [
+const OPERATION: &[&str] = &[
     "effect",
     "probe",
     "params",
@@ -202,16 +217,18 @@ const OPERATION: [&str; 14] = [
     "key",
     "statement",
     "rows",
+    "control",
+    "allow_list",
 ];
-const OPERATION_LATER: [&str; 6] = ["resource", "groups", "control", "counts", "labels", "cost"];
+const OPERATION_LATER: &[&str] = &["resource", "groups", "counts", "cost"];
 
 fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
-    let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
+    let fields = Fields::new(node, "an operation", OPERATION, OPERATION_LATER, &mut reading.complaints)?;
     let effect = fields.required("effect", &mut reading.complaints)?;
     let word = effect.one_of(&Effect::ALL.map(Effect::as_str), &mut reading.complaints)?;
     let effect = Effect::ALL.into_iter().find(|one| one.as_str() == word)?;
     let params = fields.get("params").map(|node| reading.schema(node));
-    let returns = fields.get("returns").map(|node| reading.schema(node));
+    let (returns, labels) = control::returns(&fields, reading);
     let timeout = fields.time("timeout", &mut reading.complaints).unwrap_or(TIMEOUT);
     let with = match &params {
         Some(Some(schema)) => schema.ty().clone(),
@@ -234,6 +251,10 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
         window: fields.get("key").and_then(|key| window(key, &mut reading.complaints)),
         http: whole(http)?,
         sql: whole(sql)?,
+        labels: labels?,
+        control: BTreeSet::new(),
+        allow_list: BTreeMap::new(),
+        outward: false,
     })
 }
 

@@ -10,6 +10,7 @@
 mod check;
 mod code;
 mod condition;
+mod derive;
 mod eval;
 mod functions;
 mod template;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use check::Names;
 pub use condition::Condition;
+pub use derive::Derivation;
 pub use template::Template;
 pub use text::Text;
 

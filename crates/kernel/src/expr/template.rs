@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Fault, Names, Root, Roots, check,
+    Derivation, Fault, Names, Root, Roots, check,
     code::{self, Code},
+    derive,
     eval::{self, deeper},
     functions::{MAX_DEPTH, too_deep},
     text,
@@ -91,6 +92,20 @@ impl Template {
         if complaints.is_empty() { Ok(ty) } else { Err(complaints) }
     }
 
+    /// Where its value comes from.
+    pub fn derivation(&self) -> Derivation<'_> {
+        derivation(&self.part, &self.roots)
+    }
+
+    /// Where the expression or text under `key` is written, if it is a map that holds one there.
+    pub fn field_node(&self, key: &str) -> Option<&Node> {
+        let Part::Map(entries) = &*self.part else { return None };
+        entries.iter().find(|(name, _)| &**name == key).and_then(|(_, part)| match part {
+            Part::Expr { node, .. } | Part::Text { node, .. } => Some(node),
+            _ => None,
+        })
+    }
+
     /// The part under `key`, if it is a map: to look at one argument alone. It wants the same values as the whole.
     pub fn field_source(&self, key: &str) -> Option<&str> {
         let Part::Map(entries) = &*self.part else { return None };
@@ -163,6 +178,22 @@ fn eval(part: &Part, values: &[Value]) -> Result<Value, String> {
             let map: Result<Map, String> =
                 parts.iter().map(|(key, part)| Ok((key.clone(), eval(part, values)?))).collect();
             Ok(Value::Map(Arc::new(map?)))
+        }
+    }
+}
+
+fn derivation<'e>(part: &'e Part, roots: &'e [Root]) -> Derivation<'e> {
+    match part {
+        // A map of literals is known by its keys as well: no other key can come out of it.
+        Part::Itself(Value::Map(map)) => {
+            Derivation::Map(map.keys().map(|key| (key.clone(), Derivation::Literal)).collect())
+        }
+        Part::Itself(_) => Derivation::Literal,
+        Part::Expr { code, .. } => derive::of(code, roots),
+        Part::Text { parts, .. } => derive::of_text(parts, roots),
+        Part::List(parts) => Derivation::List(parts.iter().map(|part| derivation(part, roots)).collect()),
+        Part::Map(parts) => {
+            Derivation::Map(parts.iter().map(|(key, part)| (key.clone(), derivation(part, roots))).collect())
         }
     }
 }

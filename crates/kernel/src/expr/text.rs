@@ -36,6 +36,16 @@ pub(super) struct Hole {
     code: Code,
 }
 
+impl Part {
+    /// The expression of a hole.
+    pub(super) fn code(&self) -> Option<&Code> {
+        match self {
+            Part::Hole(hole) => Some(&hole.code),
+            Part::Plain(_) => None,
+        }
+    }
+}
+
 impl Text {
     /// Reads a text.
     ///

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::options;
 use crate::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
+    governance::labels::{Words, WordsOf},
     yaml::{Key, Kind, Node, cut},
 };
 
@@ -66,9 +67,10 @@ const PLAIN: &[&str] = &[
     "type",
     "uniqueItems",
     "writeOnly",
+    "x-labels",
 ];
 /// Documented or standard, and not built.
-const LATER: &[&str] = &["$dynamicAnchor", "$dynamicRef", "$vocabulary", "x-labels"];
+const LATER: &[&str] = &["$dynamicAnchor", "$dynamicRef", "$vocabulary"];
 /// Formats that are checked.
 const FORMATS: &[&str] = &[
     "date",
@@ -187,6 +189,9 @@ impl Reader<'_> {
                 "pattern" => self.pattern(value.scalar().map(|text| &**text), value, value.span),
                 "format" => self.format(value),
                 "type" => self.types(value),
+                "x-labels" => {
+                    Words::read(value, WordsOf::Schema, &mut self.complaints);
+                }
                 _ if ONE.contains(&word) => self.schema(value, false),
                 _ if SEVERAL.contains(&word) => match &value.kind {
                     Kind::List(items) => items.iter().for_each(|item| self.schema(item, false)),

@@ -128,9 +128,6 @@ fn what_is_wrong_in_a_schema_has_a_place() {
                 5 |   b: { type: string, nullable: true }
                   |                      ^^^^^^^^
                help: write `type: [string, "null"]`
-            schemas/x.yaml:6:8: error[S007]: `x-labels` is not supported yet here
-                6 |   c: { x-labels: [private] }
-                  |        ^^^^^^^^
             schemas/x.yaml:7:30: error[S008]: the format `e-mail` is not one that is checked
                 7 |   d: { type: string, format: e-mail }
                   |                              ^^^^^^

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     expr::Template,
+    governance::labels::{self, Trust},
     ids::StepPath,
     journal::{Event, Held},
     next::{Frame, NativeCall, Next, Record, Stop, Walk},
@@ -16,7 +17,7 @@ use crate::{
     yaml::Fields,
 };
 
-/// `native: name@version`, `with`, `output`.
+/// `native: name@version`, `with`, `output`, `trust`.
 #[derive(Debug)]
 pub struct Native {
     /// `name@version`.
@@ -25,6 +26,8 @@ pub struct Native {
     pub with: Option<Template>,
     /// What it must give.
     pub output: Option<Arc<Schema>>,
+    /// Which fields of its value may be acted upon.
+    pub trust: Vec<Trust>,
 }
 
 impl Native {
@@ -61,7 +64,7 @@ impl Native {
 }
 
 /// The keys of this kind.
-pub(crate) const KEYS: [&str; 3] = ["native", "with", "output"];
+pub(crate) const KEYS: [&str; 4] = ["native", "with", "output", "trust"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Native, Type)> {
@@ -84,5 +87,6 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Na
         None => None,
     };
     let ty = output.as_ref().map_or(Type::Any, |schema| schema.ty().clone());
-    Some((Native { function, with, output }, ty))
+    let trust = labels::read_trust(fields, output.as_deref(), reading)?;
+    Some((Native { function, with, output, trust }, ty))
 }

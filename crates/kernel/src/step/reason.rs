@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::{
     context,
     expr::Condition,
+    governance::labels::{self, Trust},
     ids::StepPath,
     journal::{BlobRef, Event, Held, StepResult, Usage},
     next::{Frame, Next, Record, Stop, Walk},
@@ -18,7 +19,7 @@ use crate::{
     yaml::Fields,
 };
 
-/// `reason: prompts/ask.md`, `model`, `see`, `output`, `check`.
+/// `reason: prompts/ask.md`, `model`, `see`, `output`, `check`, `trust`.
 #[derive(Debug)]
 pub struct Reason {
     /// The ask.
@@ -31,6 +32,8 @@ pub struct Reason {
     pub output: Arc<Schema>,
     /// What must hold for it besides.
     pub check: Vec<Condition>,
+    /// Which fields of the answer may be acted upon.
+    pub trust: Vec<Trust>,
 }
 
 impl Reason {
@@ -129,9 +132,9 @@ fn repairs(open: Option<&Open>) -> Vec<&str> {
 }
 
 /// The keys of this kind.
-pub(crate) const KEYS: [&str; 5] = ["reason", "model", "see", "output", "check"];
+pub(crate) const KEYS: [&str; 6] = ["reason", "model", "see", "output", "check", "trust"];
 /// Documented keys of later versions.
-pub(crate) const LATER: [&str; 4] = ["unsure", "trust", "cache", "budget"];
+pub(crate) const LATER: [&str; 3] = ["unsure", "cache", "budget"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
@@ -144,6 +147,7 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Re
     let checks: Vec<_> =
         fields.list("check", &mut reading.complaints).iter().map(|node| reading.condition(node)).collect();
     reading.leave();
+    let trust = labels::read_trust(fields, output.as_deref(), reading);
     let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
-    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check }, ty))
+    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check, trust: trust? }, ty))
 }

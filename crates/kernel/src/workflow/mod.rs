@@ -8,11 +8,15 @@ pub mod profile;
 pub mod project;
 pub(crate) mod reading;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     complaint::Place,
     expr::{Expr, Template, Text},
+    governance::labels::Flow,
     ids::Digest,
     recovery::{FailureKind, Recovery},
     schema::Schema,
@@ -50,6 +54,8 @@ pub struct Program {
     pub on_failure: Recoveries,
     /// The project's tools, by name.
     pub tools: BTreeMap<Arc<str>, Arc<Tool>>,
+    /// What every action carries.
+    pub labels: Flow,
 }
 
 /// `result: { schema, value }`.
@@ -105,6 +111,8 @@ pub struct See {
     pub tokens: Option<u64>,
     /// What is done with the rest.
     pub overflow: Overflow,
+    /// Labels that it carries besides those of its data.
+    pub labels: BTreeSet<Arc<str>>,
 }
 
 /// What is done with an item that exceeds its tokens.

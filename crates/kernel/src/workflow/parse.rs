@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    governance::labels::{self, Flow},
     ids::Digest,
     step,
     types::Type,
@@ -62,7 +63,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         return None;
     }
     let name = name?;
-    Some(Program {
+    let mut program = Program {
         bundle,
         title: title.unwrap_or_else(|| name.clone()),
         name,
@@ -75,7 +76,13 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         order,
         on_failure,
         tools: reading.tools.clone(),
-    })
+        labels: Flow::default(),
+    };
+    let (labels, found) = labels::flow(&program);
+    let wrong = found.iter().any(|one| one.severity == crate::complaint::Severity::Error);
+    reading.complaints.extend(found);
+    program.labels = labels;
+    (!wrong).then_some(program)
 }
 
 /// The names first: a `then` may name a stage that stands further down.

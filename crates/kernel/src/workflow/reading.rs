@@ -8,6 +8,7 @@ use std::{
 use crate::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
     expr::{Condition, Expr, Fault, Names, Projection, RESERVED, Template, Text},
+    governance::labels::{Words, WordsOf},
     recovery::{Backoff, FailureKind, Recovery},
     schema::Schema,
     tool::Tool,
@@ -299,19 +300,21 @@ impl<'a> Reading<'a> {
     pub(crate) fn see(&mut self, fields: &Fields<'_>) -> (Vec<See>, Vec<(Arc<str>, Type)>) {
         let (mut see, mut types) = (Vec::new(), Vec::new());
         for (key, node) in fields.map("see", &mut self.complaints) {
-            let (from, tokens, overflow) = match &node.kind {
+            let (from, tokens, overflow, labels) = match &node.kind {
                 Kind::Map(_) => {
-                    let known = ["from", "tokens", "overflow"];
-                    let later = ["labels", "fence", "cache", "required"];
+                    let known = ["from", "tokens", "overflow", "labels"];
+                    let later = ["fence", "cache", "required"];
                     let Some(fields) = Fields::new(node, "an item of `see`", &known, &later, &mut self.complaints)
                     else {
                         continue;
                     };
                     let Some(from) = fields.required("from", &mut self.complaints) else { continue };
                     let tokens = fields.int("tokens", 1, 10_000_000, &mut self.complaints);
-                    (from, tokens, self.overflow(&fields))
+                    let labels = fields.get("labels");
+                    let labels = labels.and_then(|node| Words::read(node, WordsOf::See, &mut self.complaints));
+                    (from, tokens, self.overflow(&fields), labels.unwrap_or_default().words)
                 }
-                _ => (node, None, Overflow::Fail),
+                _ => (node, None, Overflow::Fail, BTreeSet::new()),
             };
             let projection = self.complaints.take(Projection::of_node(from));
             let typed = projection.and_then(|one| Some((self.typed(from, |names| one.ty(names))?, one)));
@@ -325,6 +328,7 @@ impl<'a> Reading<'a> {
                 from: projection.expr().clone(),
                 tokens: tokens.map(i64::unsigned_abs),
                 overflow,
+                labels,
             });
         }
         (see, types)

@@ -109,13 +109,7 @@ impl fmt::Display for Words<'_> {
 ///
 /// # Errors
 /// [`Refused`]: the first reason why it does not count. It is recorded as refused, and the approval stands as it did.
-pub fn admit(
-    terms: &Terms,
-    votes: &[Vote],
-    vote: &Vote,
-    people: &People,
-    now: Timestamp,
-) -> Result<Admitted, Refused> {
+pub fn admit(terms: &Terms, votes: &[Vote], vote: &Vote, people: &People, now: Timestamp) -> Result<Admitted, Refused> {
     let By::Person(by) = &vote.by else { return Err(Refused::NotAPerson(vote.by.clone())) };
     // What he decided before an escalation is no decision about what is asked now.
     let before = votes.iter().find(|old| old.by == vote.by && old.at >= terms.asked_at);

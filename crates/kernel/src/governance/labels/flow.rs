@@ -1,0 +1,327 @@
+//! Follows data through a workflow: steps in the order written, all branches, names by the frames they can be seen from.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{ActLabels, Flow, GENERATED, Origin, Trust, TrustRef, UNTRUSTED, find, schema, tree::Tree};
+use crate::{
+    complaint::Complaint,
+    expr::{Derivation, Expr, RootKind, Template},
+    governance::labels::words,
+    recovery::Recovery,
+    schema::Schema,
+    step::{
+        Kind, Step,
+        act::Act,
+        each::{Each, Join},
+        native::Native,
+        parallel::Parallel,
+        reason::Reason,
+        repeat::Repeat,
+    },
+    workflow::{Program, Recoveries, See, Stage},
+};
+
+/// What every action of a workflow carries, and what `check` has to say about it.
+pub fn flow(program: &Program) -> (Flow, Vec<Complaint>) {
+    let external = Origin::of(UNTRUSTED, "input");
+    let input = input_tree(program.input.as_deref(), &external, "input");
+    let mut walk = Walk {
+        program,
+        scopes: vec![[("input".into(), input)].into()],
+        seen: Origin::default(),
+        flow: Flow::default(),
+        untied: BTreeMap::new(),
+    };
+    let about: Vec<_> = program.about.iter().map(|(key, value)| (key.clone(), walk.template(value))).collect();
+    walk.bind("run", Tree::map([("about", Tree::map(about))]));
+    for stage in &program.stages {
+        walk.steps(&stage.steps, stage);
+    }
+    let complaints = find::complaints(program, &walk.flow, &walk.untied);
+    (walk.flow, complaints)
+}
+
+fn input_tree(schema: Option<&Schema>, base: &Origin, source: &str) -> Tree {
+    schema.map_or_else(|| Tree::flat(base.clone()), |schema| schema::tree(schema.json(), base, source))
+}
+
+/// The `trust:` that is asked of untrusted data, by `step.field`, with what it reads.
+pub(super) type Untied = BTreeMap<Arc<str>, (Arc<TrustRef>, Origin)>;
+
+struct Walk<'p> {
+    program: &'p Program,
+    /// Frames of names, innermost last.
+    scopes: Vec<BTreeMap<Arc<str>, Tree>>,
+    /// All that was read since the innermost body began: what the text of a failure may quote.
+    seen: Origin,
+    flow: Flow,
+    untied: Untied,
+}
+
+impl Walk<'_> {
+    fn bind(&mut self, name: &str, tree: Tree) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name.into(), tree.bounded());
+        }
+    }
+
+    // Expressions.
+
+    /// A name's value. One that no frame has is not there when it runs, either.
+    fn name(&self, name: &str) -> Tree {
+        self.scopes.iter().rev().find_map(|scope| scope.get(name)).cloned().unwrap_or_default()
+    }
+
+    fn template(&mut self, template: &Template) -> Tree {
+        let tree = self.derived(&template.derivation());
+        self.seen.join(&tree.all());
+        tree
+    }
+
+    fn expr(&mut self, expr: &Expr) -> Tree {
+        let tree = self.derived(&expr.derivation());
+        self.seen.join(&tree.all());
+        tree
+    }
+
+    fn derived(&self, derivation: &Derivation<'_>) -> Tree {
+        match derivation {
+            Derivation::Literal => Tree::default(),
+            Derivation::Path { root, fields } => match root.what {
+                RootKind::Value => self.path(&root.name, fields),
+                // That a step ran and what it cost is nothing that came in.
+                RootKind::Ran | RootKind::Meta => Tree::default(),
+            },
+            Derivation::Field(of, name) => self.derived(of).field(name),
+            Derivation::Item { of, by } => {
+                let mut item = self.derived(of).item();
+                item.cover(&self.derived(by).all());
+                item
+            }
+            Derivation::Map(fields) => {
+                Tree::map(fields.iter().map(|(name, value)| (name.clone(), self.derived(value)))).bounded()
+            }
+            Derivation::List(items) => {
+                Tree::list(Tree::any(items.iter().map(|item| self.derived(item))).unwrap_or_default())
+            }
+            Derivation::Either { of, by } => {
+                let mut either = Tree::any(of.iter().map(|one| self.derived(one))).unwrap_or_default();
+                by.iter().for_each(|one| either.cover(&self.derived(one).all()));
+                either
+            }
+            Derivation::Mixed(parts) => {
+                let mut all = Origin::default();
+                parts.iter().for_each(|part| all.join(&self.derived(part).all()));
+                Tree::flat(all)
+            }
+        }
+    }
+
+    /// What came in above the path came in at the path.
+    fn path(&self, name: &str, fields: &[Arc<str>]) -> Tree {
+        let mut tree = self.name(name);
+        let mut path = name.to_owned();
+        for field in fields {
+            tree = tree.field(field);
+            let below = format!("{path}.{field}");
+            tree.each(&mut |own| {
+                for sources in own.labels.values_mut() {
+                    if sources.remove(&*path) {
+                        sources.insert(below.as_str().into());
+                    }
+                }
+            });
+            path = below;
+        }
+        tree
+    }
+
+    // Steps.
+
+    fn steps(&mut self, steps: &[Step], stage: &Stage) {
+        for step in steps {
+            let mut tree = self.step(step, stage);
+            let own = [&step.on_failure];
+            let outer = [&stage.on_failure, &self.program.on_failure];
+            let lists: Vec<&Recoveries> =
+                if step.is_block() { own.to_vec() } else { own.into_iter().chain(outer).collect() };
+            for recovery in lists.into_iter().flat_map(Recoveries::values).flatten() {
+                if let Recovery::ContinueWith(template) = recovery {
+                    tree.join(&self.template(template));
+                }
+            }
+            self.bind(&step.name, tree);
+        }
+    }
+
+    fn step(&mut self, step: &Step, stage: &Stage) -> Tree {
+        match &step.kind {
+            Kind::Reason(reason) => self.reason(reason, step, stage),
+            Kind::Act(act) => self.act(act, step),
+            // Which stage was chosen carries nothing.
+            Kind::Decide(_) => Tree::default(),
+            Kind::Set(set) => self.template(&set.value),
+            Kind::Each(each) => self.each(each, stage),
+            Kind::Parallel(parallel) => self.parallel(parallel, stage),
+            Kind::Repeat(repeat) => self.repeat(repeat, stage),
+            Kind::Wait(_) => {
+                let said = |field: &str| Tree::flat(Origin::of(UNTRUSTED, &format!("{}.{field}", step.name)));
+                let none = Tree::default;
+                let fields = [("by", none()), ("name", none()), ("body", said("body")), ("sender", said("sender"))];
+                Tree::map(fields)
+            }
+            Kind::Native(native) => self.native(native, step),
+        }
+    }
+
+    fn reason(&mut self, reason: &Reason, step: &Step, stage: &Stage) -> Tree {
+        let layers = [&self.program.context, &stage.context].into_iter().flatten().flat_map(|layer| &layer.see);
+        let shown: Vec<&See> = layers.chain(&reason.see).collect();
+        let mut all = Origin::of(GENERATED, &step.name);
+        for item in shown {
+            all.join(&self.expr(&item.from).all());
+            let (labels, _) = words::effect(item.labels.iter().map(|label| &**label));
+            labels.iter().for_each(|label| all.join(&Origin::of(label, &format!("{}.see.{}", step.name, item.name))));
+        }
+        self.answer(Some(&reason.output), &all, &reason.trust, step)
+    }
+
+    fn native(&mut self, native: &Native, step: &Step) -> Tree {
+        let all = native.with.as_ref().map(|with| self.template(with).all()).unwrap_or_default();
+        self.answer(native.output.as_deref(), &all, &native.trust, step)
+    }
+
+    /// An answer made of `all`: its schema may add labels, and only `trust:` takes one away.
+    fn answer(&mut self, output: Option<&Schema>, all: &Origin, trust: &[Trust], step: &Step) -> Tree {
+        let mut tree = input_tree(output, &Origin::default(), &step.name);
+        tree.cover(all);
+        for trust in trust {
+            if let Some(tie) = &trust.tie {
+                let mut read = Origin::default();
+                tie.ties().for_each(|expr| read.join(&self.expr(expr).all()));
+                if read.words().contains(UNTRUSTED) {
+                    self.untied.insert(tie.key(), (tie.clone(), read));
+                    continue;
+                }
+            }
+            tree.at(&trust.field).each(&mut |own| trusted(own, trust.tie.as_ref()));
+        }
+        self.seen.join(&tree.all());
+        tree
+    }
+
+    fn act(&mut self, act: &Act, step: &Step) -> Tree {
+        let with = act.with.as_ref().map_or_else(|| Tree::map::<&str>([]), |with| self.template(with));
+        let external = Origin::of(UNTRUSTED, &step.name);
+        let operation = act.declared();
+        let names = operation.params.as_ref().map(|params| input_tree(Some(params), &Origin::default(), ""));
+        let names = names.iter().flat_map(|tree| tree.fields.keys()).chain(&operation.control);
+        let names: Vec<&Arc<str>> = with.fields.keys().chain(names.filter(|_| !with.hollow)).collect();
+        let mut arguments: BTreeMap<Arc<str>, Origin> =
+            names.into_iter().map(|name| (super::pointer(name), with.field(name).all())).collect();
+        let rest = with.rest.as_ref().map(|rest| rest.all());
+        if let Some(rest) = rest.or_else(|| (!with.hollow).then(|| with.own.clone())) {
+            arguments.insert("".into(), rest);
+        }
+        let action: Arc<str> = format!("{}.{}", act.tool.name, act.operation).into();
+        let labels = ActLabels::of(step.name.clone(), action, operation, arguments);
+        let mut base = operation.labels.applied(&external, &step.name);
+        if operation.labels.inherit {
+            base.join(&labels.all);
+        }
+        let tree = input_tree(operation.returns.as_deref(), &base, &step.name);
+        self.flow.acts.insert(step.name.clone(), labels);
+        self.seen.join(&tree.all());
+        tree
+    }
+
+    // Bodies.
+
+    /// What a body gives. Outside, its names are gone, and with them what could be asked for its ties.
+    fn body(
+        &mut self,
+        names: Vec<(Arc<str>, Tree)>,
+        steps: &[Step],
+        gives: Option<&Template>,
+        stage: &Stage,
+    ) -> (Tree, Origin) {
+        let before = std::mem::take(&mut self.seen);
+        let bound: Vec<Arc<str>> = names.iter().map(|(name, _)| name.clone()).collect();
+        let mut hidden: Vec<BTreeMap<Arc<str>, Tree>> = self.scopes.clone();
+        for tree in hidden.iter_mut().flat_map(BTreeMap::values_mut) {
+            tree.untie(&|trust| trust.reads(&bound));
+        }
+        let outside = std::mem::replace(&mut self.scopes, hidden);
+        self.scopes.push(names.into_iter().collect());
+        self.steps(steps, stage);
+        let mut tree = match (gives, steps.last()) {
+            (Some(gives), _) => self.template(gives),
+            (None, Some(last)) => self.name(&last.name),
+            (None, None) => Tree::default(),
+        };
+        let inside: Vec<Arc<str>> = self.scopes.pop().unwrap_or_default().into_keys().collect();
+        self.scopes = outside;
+        let lost = |trust: &TrustRef| inside.contains(&trust.step) || trust.reads(&inside);
+        tree.untie(&lost);
+        let mut seen = std::mem::replace(&mut self.seen, before);
+        seen.untie(&lost);
+        self.seen.join(&seen);
+        (tree, seen)
+    }
+
+    fn each(&mut self, each: &Each, stage: &Stage) -> Tree {
+        let item = self.expr(&each.list).item();
+        let names = vec![(each.name.clone(), item.clone()), ("item".into(), item), ("index".into(), Tree::default())];
+        let (gave, seen) = self.body(names, &each.steps, each.gives.as_ref(), stage);
+        Tree::list(match each.join {
+            Join::All | Join::Any | Join::Quorum(_) => gave,
+            Join::Settle => {
+                let failure = Tree::map([("kind", Tree::default()), ("detail", failure(&seen, "a failure"))]);
+                Tree::map([("ok", Tree::default()), ("value", gave), ("failure", failure)])
+            }
+        })
+    }
+
+    fn parallel(&mut self, parallel: &Parallel, stage: &Stage) -> Tree {
+        let mut fields = Vec::new();
+        for branch in &parallel.branches {
+            let (gave, _) = self.body(Vec::new(), &branch.steps, branch.gives.as_ref(), stage);
+            fields.push((branch.name.clone(), gave));
+        }
+        Tree::map(fields)
+    }
+
+    /// A turn sees what the one before gave, so it is followed until nothing new comes in.
+    fn repeat(&mut self, repeat: &Repeat, stage: &Stage) -> Tree {
+        let mut before = Origin::default();
+        loop {
+            let names = vec![(repeat.name.clone(), Tree::flat(before.clone())), ("index".into(), Tree::default())];
+            let (gave, _) = self.body(names, &repeat.steps, repeat.gives.as_ref(), stage);
+            let mut next = before.clone();
+            next.join(&gave.all());
+            if next == before {
+                return gave;
+            }
+            before = next;
+        }
+    }
+}
+
+/// The text of a failure: it may quote anything that was there.
+fn failure(seen: &Origin, source: &str) -> Tree {
+    let mut own = Origin::of(UNTRUSTED, source);
+    own.join(seen);
+    Tree::flat(own)
+}
+
+/// Takes `untrusted` away: for good, or until it is asked for.
+fn trusted(own: &mut Origin, tie: Option<&Arc<TrustRef>>) {
+    let sources = own.untrusted_from();
+    own.labels.remove(UNTRUSTED);
+    own.tied.clear();
+    if let Some(trust) = tie
+        && !sources.is_empty()
+    {
+        own.tied.insert(trust.key(), super::Tied { trust: trust.clone(), sources });
+    }
+}

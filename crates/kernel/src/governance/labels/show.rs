@@ -1,0 +1,40 @@
+//! The labels of a workflow, printed.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use super::{ActLabels, Flow, Origin, find::listed};
+
+/// For each action its arguments: what each carries, where that came in, and what must hold for it.
+pub fn draw(flow: &Flow) -> String {
+    let mut out = String::new();
+    for act in flow.acts.values() {
+        let outward = if act.outward { "  outward" } else { "" };
+        let _ = writeln!(out, "{}  {}{outward}", act.step, act.action);
+        for (pointer, origin) in &act.arguments {
+            argument(&mut out, act, pointer, origin);
+        }
+    }
+    out
+}
+
+fn argument(out: &mut String, act: &ActLabels, pointer: &str, origin: &Origin) {
+    let name = pointer.strip_prefix('/').unwrap_or("(all others)");
+    let control = if act.control.contains(name) { "  control" } else { "" };
+    if origin.is_empty() {
+        let _ = writeln!(out, "  {name}{control}  nothing");
+    } else {
+        let _ = writeln!(out, "  {name}{control}");
+    }
+    let from = |sources: &std::collections::BTreeSet<Arc<str>>| listed(&sources.iter().cloned().collect::<Vec<_>>());
+    for (label, sources) in &origin.labels {
+        let _ = writeln!(out, "    {label}  from {}", from(sources));
+    }
+    for tied in origin.tied.values() {
+        let trust = &tied.trust;
+        let _ =
+            writeln!(out, "    untrusted  from {} unless `{}` is {}", from(&tied.sources), trust.key(), trust.says());
+    }
+    for allowed in act.allow_list.get(name).into_iter().flatten() {
+        let _ = writeln!(out, "    allowed  {allowed}");
+    }
+}
