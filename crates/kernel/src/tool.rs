@@ -2,7 +2,10 @@
 
 pub mod sql;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     expr::{Template, Text},
@@ -15,6 +18,7 @@ use crate::{
 };
 
 pub mod host;
+pub mod judged;
 pub mod page;
 
 /// One tool file.
@@ -70,6 +74,12 @@ pub struct Operation {
     pub http: Option<HttpCall>,
     /// For a tool that is reached by SQL.
     pub sql: Option<sql::SqlCall>,
+    /// The business object that it acts on; `None`: the tool itself.
+    pub resource: Option<judged::Resource>,
+    /// The groups that policies may name it by.
+    pub groups: BTreeSet<Arc<str>>,
+    /// What is counted for policies, by name.
+    pub counts: BTreeMap<Arc<str>, judged::Counter>,
 }
 
 /// How an operation travels.
@@ -177,7 +187,7 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
     Some(Reach::Http { base_url: base_url?.0, headers })
 }
 
-const OPERATION: [&str; 13] = [
+const OPERATION: [&str; 16] = [
     "effect",
     "params",
     "returns",
@@ -191,8 +201,11 @@ const OPERATION: [&str; 13] = [
     "key",
     "statement",
     "rows",
+    "resource",
+    "groups",
+    "counts",
 ];
-const OPERATION_LATER: [&str; 7] = ["resource", "groups", "control", "counts", "labels", "cost", "settle"];
+const OPERATION_LATER: [&str; 4] = ["control", "labels", "cost", "settle"];
 
 fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
@@ -212,7 +225,9 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
     sql::foreign(&fields, sql, reading);
     let schemas = (params.as_ref().and_then(|one| one.as_deref()), returns.as_ref().and_then(|one| one.as_deref()));
     let sql = sql.then(|| sql::call(key, &fields, effect, schemas, reading));
+    let judged = judged::read(&fields, reading);
     reading.leave();
+    let judged::Judged { resource, groups, counts } = judged?;
     Some(Operation {
         effect,
         params: whole(params)?,
@@ -221,6 +236,9 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
         timeout,
         http: whole(http)?,
         sql: whole(sql)?,
+        resource,
+        groups,
+        counts,
     })
 }
 

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    complaint::{Complaint, Complaints, did_you_mean},
+    complaint::{Complaint, Complaints, Severity, did_you_mean},
+    governance::policy::{self, Known, Policies},
     tool::Tool,
     workflow::{
         Program,
@@ -103,6 +104,9 @@ pub struct Project {
     pub tools: BTreeMap<Arc<str>, Arc<Tool>>,
     /// The project frozen.
     pub bundle: Bundle,
+    /// What is allowed, asked and denied; `None`: the project has no folder `policies/`. Not in the bundle: a run is judged by the
+    /// policies of the day.
+    pub policies: Option<Arc<Policies>>,
 }
 
 /// What checking a project gives.
@@ -130,12 +134,34 @@ pub fn check(sources: &Sources) -> Checked {
         let message = "the project has no workflow: write one in workflows/, as in workflows/hello.yaml";
         complaints.push(Complaint::new("W010", &PROJECT_FILE.into(), None, message));
     }
+    let policies = check_policies(sources, &workflows, &tools, &mut complaints).map(Arc::new);
     let errors = complaints.has_errors();
     let project = match file {
-        Some(file) if !errors => Some(Project { file, workflows, tools, bundle }),
+        Some(file) if !errors => Some(Project { file, workflows, tools, bundle, policies }),
         _ => None,
     };
     Checked { complaints: complaints.into_sorted(), project }
+}
+
+/// Compiles the policies, unless their tools are wrong: then every rule about one of them would be.
+fn check_policies(
+    sources: &Sources,
+    workflows: &BTreeMap<Arc<str>, Arc<Program>>,
+    tools: &BTreeMap<Arc<str>, Arc<Tool>>,
+    complaints: &mut Complaints,
+) -> Option<Policies> {
+    let wrong = |folder: &str| {
+        let mut all = complaints.as_slice().iter();
+        all.any(|one| one.severity == Severity::Error && one.file.starts_with(folder))
+    };
+    if wrong("tools/") || wrong("schemas/") || wrong("sql/") {
+        return None;
+    }
+    let workflows = (!wrong("workflows/")).then_some(workflows);
+    let mut found = Complaints::new();
+    let policies = policy::compile(sources, tools, Known { workflows, groups: None }, &mut found);
+    complaints.extend(found.into_sorted());
+    policies
 }
 
 type Compiled = (BTreeMap<Arc<str>, Arc<Program>>, BTreeMap<Arc<str>, Arc<Tool>>);
