@@ -23,11 +23,6 @@ use std::{
 use cedar_policy::{Effect, Policy, PolicyId, SchemaFragment, Validator};
 use serde::{Deserialize, Serialize};
 
-pub use self::{
-    decide::{Decision, Matched},
-    request::{Request, RunFacts},
-    terms::{OnExpiry, Severity, Terms},
-};
 use self::{
     check::{Checker, Reach},
     decide::Judge,
@@ -35,6 +30,11 @@ use self::{
     reads::Read,
     request::{Frame, Types},
     schema::Schema,
+};
+pub use self::{
+    decide::{Decision, Matched},
+    request::{Request, RunFacts},
+    terms::{OnExpiry, Severity, Terms},
 };
 use crate::{
     complaint::{Complaint, Complaints, did_you_mean},
@@ -208,18 +208,22 @@ fn stray(path: &Arc<str>) -> Complaint {
     let folders = ["policies/never", "policies/allow", "policies/ask", "policies/cases"];
     let message = format!("nothing reads `{path}`");
     let hint = match did_you_mean(folder, folders) {
-        Some(hint) if !folders.contains(&folder) => hint,
+        Some(hint) if folder != "policies" && !folders.contains(&folder) => hint,
         _ => "rules stand in policies/never/, policies/allow/ and policies/ask/ (.cedar), cases in policies/cases/ (.yaml)".to_owned(),
     };
     Complaint::new("W056", path, None, message).hint(hint)
 }
 
 fn build(content: Content, known: Known<'_>, complaints: &mut Complaints) -> Option<Policies> {
-    let before = complaints.len();
     let schema = match content.schema.cedar() {
         Ok(schema) => schema,
         Err(why) => {
-            complaints.push(Complaint::new("W054", &"policies/".into(), None, format!("no schema fits the tools: {why}")));
+            complaints.push(Complaint::new(
+                "W054",
+                &"policies/".into(),
+                None,
+                format!("no schema fits the tools: {why}"),
+            ));
             return None;
         }
     };
@@ -238,7 +242,7 @@ fn build(content: Content, known: Known<'_>, complaints: &mut Complaints) -> Opt
         }
     }
     // Whether a rule can decide is known only when all others are.
-    if complaints.len() == before {
+    if !complaints.has_errors() {
         check::reach(&rules, &raws, complaints);
     }
     if complaints.has_errors() {
@@ -269,7 +273,22 @@ fn rule(
     complaints: &mut Complaints,
 ) -> Option<Rule> {
     let policy = raw.parse(complaints)?;
-    let before = complaints.len();
+    let mut found = Complaints::new();
+    let rule = understood(raw, folder, policy, checker, known, ids, &mut found);
+    let errors = found.has_errors();
+    complaints.extend(found.into_sorted());
+    rule.filter(|_| !errors)
+}
+
+fn understood(
+    raw: Raw<'_>,
+    folder: Folder,
+    policy: Policy,
+    checker: &Checker<'_>,
+    known: Known<'_>,
+    ids: &mut BTreeMap<Arc<str>, Arc<str>>,
+    complaints: &mut Complaints,
+) -> Option<Rule> {
     if policy.effect() != folder.effect() {
         complaints.push(wrong_effect(raw, folder));
     }
@@ -280,12 +299,9 @@ fn rule(
         let message = format!("the rule `{id}` stands at {other} already");
         complaints.push(Complaint::new("W051", raw.file, raw.head(), message).hint("ids are unique in all three sets"));
     }
-    let reach = checker.rule(raw, &policy, complaints)?;
+    let reach = checker.rule(raw, folder, &policy, complaints)?;
     if let Some(terms) = &notes.terms {
         editable(raw, terms, notes.editable_at, &reach, checker.schema, complaints);
-    }
-    if complaints.len() > before {
-        return None;
     }
     let id = notes.id?;
     let policy = policy.new_id(PolicyId::new(&id));
@@ -305,8 +321,13 @@ fn rule(
 fn wrong_effect(raw: Raw<'_>, folder: Folder) -> Complaint {
     let (wanted, hint) = match folder {
         Folder::Never => ("forbid", "a rule that permits stands in policies/allow/"),
-        Folder::Allow => ("permit", "a rule that forbids always stands in policies/never/, one that asks in policies/ask/"),
-        Folder::Ask => ("forbid", "write what is forbidden unless a person agrees; the action must be permitted in policies/allow/ as well"),
+        Folder::Allow => {
+            ("permit", "a rule that forbids always stands in policies/never/, one that asks in policies/ask/")
+        }
+        Folder::Ask => (
+            "forbid",
+            "write what is forbidden unless a person agrees; the action must be permitted in policies/allow/ as well",
+        ),
     };
     let message = format!("{} holds `{wanted}` rules only", folder.path());
     Complaint::new("W052", raw.file, raw.head(), message).hint(hint)
@@ -328,7 +349,10 @@ fn editable(
         .collect();
     for field in &terms.editable {
         if !inputs.iter().any(|input| input.attribute(field).is_some()) {
-            let hint = did_you_mean(field, inputs.iter().flat_map(|input| input.names().map(|name| &**name)).collect::<BTreeSet<_>>());
+            let hint = did_you_mean(
+                field,
+                inputs.iter().flat_map(|input| input.names().map(|name| &**name)).collect::<BTreeSet<_>>(),
+            );
             let message = format!("no operation that the rule matches has an argument `{field}`");
             complaints.push(raw.complaint("W053", at, message).or_hint(hint));
         }
@@ -387,7 +411,10 @@ impl Policies {
 
 impl fmt::Debug for Policies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policies").field("digest", &self.digest).field("rules", &self.rules.len()).finish_non_exhaustive()
+        f.debug_struct("Policies")
+            .field("digest", &self.digest)
+            .field("rules", &self.rules.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -21,7 +21,19 @@ pub const GROUPS: [&str; 3] = ["Irreversible", "Money", "Outward"];
 
 /// Types of entities that the generated schema has of its own, and words that its language keeps.
 const TAKEN: [&str; 14] = [
-    "Step", "Workflow", "Tenant", "Person", "Tool", "Action", "Long", "String", "Bool", "Boolean", "Set", "Record", "Entity",
+    "Step",
+    "Workflow",
+    "Tenant",
+    "Person",
+    "Tool",
+    "Action",
+    "Long",
+    "String",
+    "Bool",
+    "Boolean",
+    "Set",
+    "Record",
+    "Entity",
     "Extension",
 ];
 
@@ -60,7 +72,8 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<Jud
     let groups = fields.list("groups", &mut reading.complaints);
     let groups = groups.iter().filter_map(|node| group(node, reading)).collect();
     let counts = fields.map("counts", &mut reading.complaints);
-    let counts = counts.iter().filter_map(|(key, node)| Some((key.text.clone(), counter(key, node, reading)?))).collect();
+    let counts =
+        counts.iter().filter_map(|(key, node)| Some((key.text.clone(), counter(key, node, reading)?))).collect();
     (reading.complaints.len() == before).then_some(Judged { resource, groups, counts })
 }
 
@@ -100,7 +113,8 @@ fn counter(name: &Key, node: &Node, reading: &mut Reading<'_>) -> Option<Counter
         reading.complaints.push(Complaint::new("W020", &node.file, name.span, message).hint(hint));
     }
     let fields = Fields::new(node, "a counter", &["by", "sum", "window"], &[], &mut reading.complaints)?;
-    let by = fields.required("by", &mut reading.complaints).and_then(|node| key(node, "what is counted apart", reading));
+    let by =
+        fields.required("by", &mut reading.complaints).and_then(|node| key(node, "what is counted apart", reading));
     let sum = fields.get("sum").map(|node| typed(node, &Type::Int, "what is added up", reading));
     fields.required("window", &mut reading.complaints)?;
     let window = fields.time("window", &mut reading.complaints)?;

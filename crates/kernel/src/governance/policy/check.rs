@@ -6,8 +6,8 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, EntityUid, PolicySet, PrincipalConstraint, RequestEnv, ResourceConstraint, ValidationMode, Validator,
-    ffi::DetailedError,
+    ActionConstraint, EntityUid, PolicySet, PrincipalConstraint, RequestEnv, ResourceConstraint, ValidationMode,
+    Validator, ffi::DetailedError,
 };
 
 use super::{Folder, Rule, read::Raw, schema::Schema};
@@ -30,8 +30,14 @@ pub(super) struct Checker<'a> {
 pub(super) type Reach = BTreeSet<(Arc<str>, Arc<str>)>;
 
 impl Checker<'_> {
-    /// Whether the rule fits the schema, and on what it can match. `None` with a complaint if it does not, or on nothing.
-    pub fn rule(&self, raw: Raw<'_>, policy: &cedar_policy::Policy, complaints: &mut Complaints) -> Option<Reach> {
+    /// Whether the rule fits the schema, and on what it can match. `None` with a complaint if it does not fit.
+    pub fn rule(
+        &self,
+        raw: Raw<'_>,
+        folder: Folder,
+        policy: &cedar_policy::Policy,
+        complaints: &mut Complaints,
+    ) -> Option<Reach> {
         let before = complaints.len();
         for uid in policy.entity_literals() {
             self.literal(raw, &uid, complaints);
@@ -43,7 +49,10 @@ impl Checker<'_> {
         set.add(policy.clone()).ok()?;
         let result = self.validator.validate(&set, ValidationMode::Strict);
         for error in result.validation_errors() {
-            complaints.push(raw.said("W054", &DetailedError::from(error)));
+            let complaint = raw.said("W054", &DetailedError::from(error));
+            let of_person = complaint.message.contains("on entity type `Person`");
+            let hint = "write `principal is Step`: the rule is asked for the person that the run acts for as well";
+            complaints.push(complaint.or_hint(of_person.then(|| hint.to_owned())));
         }
         if complaints.len() > before {
             return None;
@@ -51,18 +60,17 @@ impl Checker<'_> {
         let reach: Reach =
             policy.get_valid_request_envs(self.validator.schema()).map(|env| (principal(&env), action(&env))).collect();
         if reach.is_empty() {
-            complaints.push(self.matches_nothing(raw, policy));
-            return None;
+            complaints.push(self.matches_nothing(raw, folder, policy));
         }
         // What is left is about look-alike letters and directions of writing: a way to hide what a rule says.
-        for warning in result.validation_warnings() {
+        for warning in result.validation_warnings().filter(|_| !reach.is_empty()) {
             complaints.push(raw.said("W054", &DetailedError::from(warning)));
         }
         Some(reach)
     }
 
-    /// A rule that matches nothing is a mistake; only a rule of `never/` about a group that is empty today may wait for its first.
-    fn matches_nothing(&self, raw: Raw<'_>, policy: &cedar_policy::Policy) -> Complaint {
+    /// A rule that matches nothing is a mistake; only one of `never/` about a group of ours may wait for its first operation.
+    fn matches_nothing(&self, raw: Raw<'_>, folder: Folder, policy: &cedar_policy::Policy) -> Complaint {
         let named: Vec<EntityUid> = match policy.action_constraint() {
             ActionConstraint::Any => Vec::new(),
             ActionConstraint::In(all) => all,
@@ -75,8 +83,9 @@ impl Checker<'_> {
         };
         if !names.is_empty() && names.iter().all(empty) {
             let message = format!("no operation is in {}: the rule matches nothing", names.join(", "));
-            let complaint = Complaint::new("W055", raw.file, raw.head(), message);
-            return complaint.hint("operations say their groups in the tool file: `groups: [ Money ]`");
+            let complaint = Complaint::new("W055", raw.file, raw.head(), message)
+                .hint("operations say their groups in the tool file: `groups: [ Money ]`");
+            return if folder == Folder::Never { complaint.warning() } else { complaint };
         }
         let message = "the rule can never match: no operation fits its scope and its condition";
         Complaint::new("W055", raw.file, raw.head(), message)
@@ -93,7 +102,10 @@ impl Checker<'_> {
         match kind {
             "Action" if !self.schema.actions.contains_key(id) => {
                 let known = self.schema.actions.keys().map(|name| &**name);
-                complain(format!("no tool has the operation `{id}`, and no operation is in a group of that name"), did_you_mean(id, known));
+                complain(
+                    format!("no tool has the operation `{id}`, and no operation is in a group of that name"),
+                    did_you_mean(id, known),
+                );
             }
             "Workflow" | "Step" => {
                 let Some(workflows) = self.workflows else { return };
@@ -158,13 +170,18 @@ pub(super) fn reach(rules: &[Rule], raws: &[Raw<'_>], complaints: &mut Complaint
             continue;
         }
         if rule.folder == Folder::Ask && !rule.actions().any(|action| permitted.contains(action)) {
-            let message = format!("the rule `{}` never asks: no rule in policies/allow/ permits {}", rule.id, rule.named());
-            complaints.push(Complaint::new("W055", raw.file, raw.head(), message).hint("what is not allowed is denied"));
+            let message =
+                format!("the rule `{}` never asks: no rule in policies/allow/ permits {}", rule.id, rule.named());
+            complaints
+                .push(Complaint::new("W055", raw.file, raw.head(), message).hint("what is not allowed is denied"));
         }
         if let Some(never) = rule.actions().map(|action| denied.get(action)).reduce(Option::and).flatten() {
             let message = format!(
                 "the rule `{}` never decides: `{}` ({}) denies {} always",
-                rule.id, never.id, never.at, rule.named()
+                rule.id,
+                never.id,
+                never.at,
+                rule.named()
             );
             complaints.push(Complaint::new("W055", raw.file, raw.head(), message));
         }

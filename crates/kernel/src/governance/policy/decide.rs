@@ -74,7 +74,8 @@ impl Judge {
     pub fn new(action: &str, frame: Frame, rules: &[Rule]) -> Judge {
         let set = |folder: Folder| {
             let mut set = PolicySet::new();
-            for rule in rules.iter().filter(|rule| rule.folder == folder && rule.actions().any(|one| **one == *action)) {
+            for rule in rules.iter().filter(|rule| rule.folder == folder && rule.actions().any(|one| **one == *action))
+            {
                 set.add(rule.policy.clone()).expect("ids are unique: held by build");
             }
             set
@@ -101,7 +102,10 @@ impl Policies {
         let never = self.matches(&judge.never, &asked, request)?;
         if let Some(rule) = never.into_iter().flatten().next() {
             let by = self.matched(rule, request);
-            let why = by.reason.as_ref().map_or_else(|| format!("`{}` denies `{action}`", by.id), |reason| reason.to_string());
+            let why = by
+                .reason
+                .as_ref()
+                .map_or_else(|| format!("`{}` denies `{action}`", by.id), |reason| reason.to_string());
             return Err(Decision::Deny { by: Some(by), error: false, why });
         }
         let allow = self.matches(&judge.allow, &asked, request)?;
@@ -117,7 +121,9 @@ impl Policies {
         let asking = self.all_matched(ask, request);
         match asking.iter().filter_map(|(rule, _)| rule.terms.clone()).reduce(|all, terms| all.and(&terms)) {
             Some(terms) => Ok(Decision::Ask { by: asking.into_iter().map(|(_, by)| by).collect(), terms }),
-            None => Ok(Decision::Allow { by: self.all_matched(allow, request).into_iter().map(|(_, by)| by).collect() }),
+            None => {
+                Ok(Decision::Allow { by: self.all_matched(allow, request).into_iter().map(|(_, by)| by).collect() })
+            }
         }
     }
 

@@ -192,7 +192,11 @@ impl<'a> Reader<'a> {
             return None;
         }
         if RESERVED.contains(&id) {
-            self.complaints.push(self.raw.complaint("W051", at, format!("`{id}` is an id that decisions use themselves")));
+            self.complaints.push(self.raw.complaint(
+                "W051",
+                at,
+                format!("`{id}` is an id that decisions use themselves"),
+            ));
             return None;
         }
         Some(id.into())
@@ -200,8 +204,10 @@ impl<'a> Reader<'a> {
 
     fn terms(&mut self, known: Option<&BTreeSet<Arc<str>>>) -> Option<Terms> {
         if self.value("approve_by").is_none() {
-            let complaint = Complaint::new("W053", self.raw.file, self.raw.head(), "the rule does not say whom it asks");
-            self.complaints.push(complaint.hint("write `@approve_by(\"group\")`, or several groups with commas between"));
+            let complaint =
+                Complaint::new("W053", self.raw.file, self.raw.head(), "the rule does not say whom it asks");
+            self.complaints
+                .push(complaint.hint("write `@approve_by(\"group\")`, or several groups with commas between"));
         }
         let groups = self.groups("approve_by", known);
         let escalate_to = self.groups("escalate_to", known);

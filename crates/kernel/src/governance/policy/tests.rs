@@ -4,7 +4,7 @@ use std::{
     sync::Arc,
 };
 
-use expect_test::{Expect, expect};
+use expect_test::expect;
 
 use super::*;
 use crate::{
@@ -52,21 +52,14 @@ fn sources(policies: &str) -> Sources {
 fn project(policies: &str) -> Project {
     let sources = sources(policies);
     let checked = project::check(&sources);
-    let said: String = checked.complaints.iter().map(|one| one.render(sources.get(&one.file).map(|text| &**text))).collect();
+    let said: String =
+        checked.complaints.iter().map(|one| one.render(sources.get(&one.file).map(|text| &**text))).collect();
     assert_eq!(said, "");
     checked.project.expect("no complaint, so a project")
 }
 
 fn policies(policies: &str) -> Arc<Policies> {
     project(policies).policies.expect("it has policies")
-}
-
-fn refused(policies: &str, wanted: Expect) {
-    let sources = sources(policies);
-    let checked = project::check(&sources);
-    let said: String = checked.complaints.iter().map(|one| one.render(sources.get(&one.file).map(|text| &**text))).collect();
-    wanted.assert_eq(&said);
-    assert!(checked.project.is_none());
 }
 
 /// What may differ between the requests of these tests.
@@ -131,7 +124,9 @@ fn say(decision: &Decision) -> String {
     match decision {
         Decision::Allow { by } => format!("allow{}", matched(by)),
         Decision::Ask { by, terms } => format!("ask{}\n{terms:?}", matched(by)),
-        Decision::Deny { by: Some(by), error: false, why } => format!("deny{}: {why}", matched(std::slice::from_ref(by))),
+        Decision::Deny { by: Some(by), error: false, why } => {
+            format!("deny{}: {why}", matched(std::slice::from_ref(by)))
+        }
         Decision::Deny { why, .. } => format!("deny {}: {why}", decision.rule()),
     }
 }
@@ -179,7 +174,9 @@ fn never_then_allow_then_ask() {
         (pay(100), expect!["allow bank.pay (policies/allow/bank.cedar:1) []"]),
         (
             pay(200_001),
-            expect![[r#"deny pay.cap (policies/never/money.cedar:2) [input.cents=200001]: above 2 000 the treasury pays"#]],
+            expect![[
+                r#"deny pay.cap (policies/never/money.cedar:2) [input.cents=200001]: above 2 000 the treasury pays"#
+            ]],
         ),
         (
             pay(20_001),
@@ -199,11 +196,19 @@ fn never_then_allow_then_ask() {
                 ask pay.review (policies/ask/money.cedar:1) [input.cents=30000 history.paid_90d=0] pay.noted (policies/ask/money.cedar:7) [input.note="x" principal.version="v12"]
                 Terms { groups: [["finance", "owners"], ["desk"]], quorum: 2, expires: Some(Span(1800000000)), on_expiry: Deny, editable: {"note"}, no_self: true, severity: High }"#]],
         ),
-        (tell("a@acme.example"), expect![[r#"allow bank.tell (policies/allow/bank.cedar:3) [input.to="a@acme.example"]"#]]),
-        (tell("a@evil.example"), expect!["deny not_allowed: no rule in policies/allow/ permits `bank.tell` for the step `w/pay`"]),
+        (
+            tell("a@acme.example"),
+            expect![[r#"allow bank.tell (policies/allow/bank.cedar:3) [input.to="a@acme.example"]"#]],
+        ),
+        (
+            tell("a@evil.example"),
+            expect!["deny not_allowed: no rule in policies/allow/ permits `bank.tell` for the step `w/pay`"],
+        ),
         (
             Ask { labels: &["private", "untrusted"], ..tell("a@acme.example") },
-            expect![[r#"deny no.leak (policies/never/money.cedar:6) [labels=["private","untrusted"]]: `no.leak` denies `bank.tell`"#]],
+            expect![[
+                r#"deny no.leak (policies/never/money.cedar:6) [labels=["private","untrusted"]]: `no.leak` denies `bank.tell`"#
+            ]],
         ),
     ] {
         wanted.assert_eq(&say(&decide(&policies, &ask)));
@@ -246,17 +251,24 @@ fn what_cannot_be_judged_is_denied() {
 #[test]
 fn a_rule_that_fails_while_it_is_evaluated_denies() {
     let overflow = "when { context.input.cents * 100000 > 5 };\n";
-    let ask = Ask { input: Value::map([("payment", Value::text("p")), ("cents", Value::Int(crate::values::MAX_INT))]), ..pay(1) };
-    for (folder, notes, head) in [
-        ("never", "", "forbid"),
-        ("allow", "", "permit"),
-        ("ask", "@approve_by(\"desk\") ", "forbid"),
-    ] {
-        let rule = format!("{ALLOW}--- policies/{folder}/x.cedar\n@id(\"x\") {notes}{head} (principal, action == Action::\"bank.pay\", resource)\n{overflow}");
+    let ask = Ask {
+        input: Value::map([("payment", Value::text("p")), ("cents", Value::Int(crate::values::MAX_INT))]),
+        ..pay(1)
+    };
+    for (folder, notes, head) in
+        [("never", "", "forbid"), ("allow", "", "permit"), ("ask", "@approve_by(\"desk\") ", "forbid")]
+    {
+        let rule = format!(
+            "{ALLOW}--- policies/{folder}/x.cedar\n@id(\"x\") {notes}{head} (principal, action == Action::\"bank.pay\", resource)\n{overflow}"
+        );
         let policies = policies(&rule);
         let decision = decide(&policies, &ask);
         assert_eq!(decision.rule(), POLICY_ERROR, "{folder}: {decision:?}");
-        assert!(say(&decision).contains(&format!("`x` (policies/{folder}/x.cedar:1): integer overflow")), "{}", say(&decision));
+        assert!(
+            say(&decision).contains(&format!("`x` (policies/{folder}/x.cedar:1): integer overflow")),
+            "{}",
+            say(&decision)
+        );
         assert_ne!(decide(&policies, &pay(0)).rule(), POLICY_ERROR, "{folder}");
     }
 }
@@ -275,4 +287,101 @@ fn kept_policies_decide_the_same() {
     assert!(matches!(Policies::load(newer.as_bytes()), Err(LoadError::Newer { found: 2 })));
     let broken = String::from_utf8(policies.to_bytes().to_vec()).unwrap().replace("input.cents >", "input.cent >");
     assert!(matches!(Policies::load(broken.as_bytes()), Err(LoadError::Complaints(_))));
+}
+
+#[test]
+fn the_schema_is_made_from_the_tools() {
+    expect![[r#"
+        entity Payment;
+
+        entity Person in [Tenant];
+
+        entity Step in [Workflow] = {
+          model?: __cedar::String,
+          on_behalf_of?: Person,
+          version: __cedar::String
+        };
+
+        entity Tenant;
+
+        entity Tool;
+
+        entity Workflow in [Tenant];
+
+        action "Irreversible";
+
+        action "Money";
+
+        action "Outward";
+
+        action "bank.list" appliesTo {
+          principal: [Step, Person],
+          resource: [Tool],
+          context: {
+            control_untrusted: Set<__cedar::String>,
+            history: {    },
+            input: {    },
+            labels: Set<__cedar::String>,
+            now: __cedar::datetime,
+            run: {
+              attempt: __cedar::Long,
+              cost_microusd: __cedar::Long,
+              env?: __cedar::String,
+              id: __cedar::String,
+              steps: __cedar::Long,
+              workflow: __cedar::String
+            }
+          }
+        };
+
+        action "bank.pay" in [Action::"Irreversible", Action::"Money"] appliesTo {
+          principal: [Step, Person],
+          resource: [Payment],
+          context: {
+            control_untrusted: Set<__cedar::String>,
+            history: {
+              paid_90d: __cedar::Long
+            },
+            input: {
+              cents: __cedar::Long,
+              note?: __cedar::String,
+              payment: __cedar::String,
+              tags?: Set<__cedar::String>
+            },
+            labels: Set<__cedar::String>,
+            now: __cedar::datetime,
+            run: {
+              attempt: __cedar::Long,
+              cost_microusd: __cedar::Long,
+              env?: __cedar::String,
+              id: __cedar::String,
+              steps: __cedar::Long,
+              workflow: __cedar::String
+            }
+          }
+        };
+
+        action "bank.tell" in [Action::"Outward"] appliesTo {
+          principal: [Step, Person],
+          resource: [Tool],
+          context: {
+            control_untrusted: Set<__cedar::String>,
+            history: {    },
+            input: {
+              to: __cedar::String
+            },
+            labels: Set<__cedar::String>,
+            now: __cedar::datetime,
+            run: {
+              attempt: __cedar::Long,
+              cost_microusd: __cedar::Long,
+              env?: __cedar::String,
+              id: __cedar::String,
+              steps: __cedar::Long,
+              workflow: __cedar::String
+            }
+          }
+        };
+    "#]]
+    .assert_eq(&policies(ALLOW).schema_text());
 }
