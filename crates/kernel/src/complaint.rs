@@ -148,6 +148,37 @@ pub const WORKFLOW: &[Known] = &[
         "not a statement file",
         "Statement files stand below `sql/`, hold whole statements with parameters `:name`, and leave transactions to us; migrations begin with a number.",
     ),
+    ("W050", "not a policy", "The rule cannot be read as Cedar. Each ends with `;`, and templates are not read."),
+    (
+        "W051",
+        "rule without an id of its own",
+        "Each rule carries `@id(\"…\")`, and no other rule of the three sets has the same: decisions, cases and journals name it.",
+    ),
+    (
+        "W052",
+        "wrong kind of rule for its folder",
+        "`policies/never/` and `policies/ask/` hold `forbid` rules, `policies/allow/` holds `permit` rules.",
+    ),
+    (
+        "W053",
+        "annotation not possible",
+        "An annotation is unknown, does not belong in this folder, or has a value that cannot be read. Annotations are compiled, and a slip in one would ask nobody.",
+    ),
+    (
+        "W054",
+        "rule does not fit the tools",
+        "A rule names an operation, a type, a field, a workflow or a step that there is not, or compares what cannot be compared.",
+    ),
+    (
+        "W055",
+        "rule never decides",
+        "Nothing that can be asked for is decided by this rule: it matches no operation, or another rule decides before it always.",
+    ),
+    (
+        "W056",
+        "file that nothing reads",
+        "Below `policies/` stand `never/`, `allow/` and `ask/` with `.cedar` files and `cases/` with `.yaml` files. Rules elsewhere would hold nobody.",
+    ),
     ("W070", "no such person", "`stand_in` names a person of `people.yaml` by the id that stands below `people:`."),
     (
         "W071",

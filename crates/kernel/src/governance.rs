@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod labels;
 pub mod people;
+pub mod policy;
 
 use std::sync::Arc;
 

@@ -23,6 +23,7 @@ use crate::{
 
 mod control;
 pub mod host;
+pub mod judged;
 pub mod page;
 pub mod probe;
 
@@ -91,6 +92,12 @@ pub struct Operation {
     pub allow_list: BTreeMap<Arc<str>, Vec<Allowed>>,
     /// Whether it tells something to somebody outside.
     pub outward: bool,
+    /// The business object that it acts on; `None`: the tool itself.
+    pub resource: Option<judged::Resource>,
+    /// The groups that policies may name it by.
+    pub groups: BTreeSet<Arc<str>>,
+    /// What is counted for policies, by name.
+    pub counts: BTreeMap<Arc<str>, judged::Counter>,
 }
 
 /// How an operation travels.
@@ -219,8 +226,11 @@ const OPERATION: &[&str] = &[
     "rows",
     "control",
     "allow_list",
+    "resource",
+    "groups",
+    "counts",
 ];
-const OPERATION_LATER: &[&str] = &["resource", "groups", "counts", "cost"];
+const OPERATION_LATER: &[&str] = &["cost"];
 
 fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", OPERATION, OPERATION_LATER, &mut reading.complaints)?;
@@ -240,7 +250,9 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
     sql::foreign(&fields, sql, reading);
     let schemas = (params.as_ref().and_then(|one| one.as_deref()), returns.as_ref().and_then(|one| one.as_deref()));
     let sql = sql.then(|| sql::call(key, &fields, effect, schemas, reading));
+    let judged = judged::read(&fields, reading);
     reading.leave();
+    let judged::Judged { resource, groups, counts } = judged?;
     Some(Operation {
         effect,
         params: whole(params)?,
@@ -255,6 +267,9 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
         control: BTreeSet::new(),
         allow_list: BTreeMap::new(),
         outward: false,
+        resource,
+        groups,
+        counts,
     })
 }
 

@@ -16,11 +16,12 @@ use kernel::{
 };
 
 /// The folders that are read, and the endings that count in each. Everything else in a project's folder is left alone.
-const FOLDERS: [(&str, &[&str]); 8] = [
+const FOLDERS: [(&str, &[&str]); 9] = [
     ("workflows", &["yaml"]),
     ("prompts", &["md"]),
     ("schemas", &["yaml"]),
     ("tools", &["yaml"]),
+    ("policies", &["cedar", "yaml"]),
     ("sql", &["sql"]),
     ("rules", &["yaml"]),
     ("lexicons", &["yaml", "txt"]),

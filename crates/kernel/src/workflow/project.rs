@@ -1,10 +1,16 @@
 //! A project folder as texts: read, checked and compiled as a whole.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
-    complaint::{Complaint, Complaints, did_you_mean},
-    governance::people::People,
+    complaint::{Complaint, Complaints, Severity, did_you_mean},
+    governance::{
+        people::People,
+        policy::{self, Known, Policies},
+    },
     tool::Tool,
     workflow::{
         Program,
@@ -106,6 +112,9 @@ pub struct Project {
     pub people: People,
     /// The project frozen.
     pub bundle: Bundle,
+    /// What is allowed, asked and denied; `None`: the project has no folder `policies/`. Not in the bundle: a run is judged by the
+    /// policies of the day.
+    pub policies: Option<Arc<Policies>>,
 }
 
 /// What checking a project gives.
@@ -134,12 +143,36 @@ pub fn check(sources: &Sources) -> Checked {
         complaints.push(Complaint::new("W010", &PROJECT_FILE.into(), None, message));
     }
     let people = People::read(sources, &mut complaints);
+    let groups = people.as_ref().map(|people| people.group_names().cloned().collect());
+    let policies = check_policies(sources, &workflows, &tools, groups.as_ref(), &mut complaints).map(Arc::new);
     let errors = complaints.has_errors();
     let project = match (file, people) {
-        (Some(file), Some(people)) if !errors => Some(Project { file, workflows, tools, people, bundle }),
+        (Some(file), Some(people)) if !errors => Some(Project { file, workflows, tools, people, policies, bundle }),
         _ => None,
     };
     Checked { complaints: complaints.into_sorted(), project }
+}
+
+/// Compiles the policies, unless their tools are wrong: then every rule about one of them would be.
+fn check_policies(
+    sources: &Sources,
+    workflows: &BTreeMap<Arc<str>, Arc<Program>>,
+    tools: &BTreeMap<Arc<str>, Arc<Tool>>,
+    groups: Option<&BTreeSet<Arc<str>>>,
+    complaints: &mut Complaints,
+) -> Option<Policies> {
+    let wrong = |folder: &str| {
+        let mut all = complaints.as_slice().iter();
+        all.any(|one| one.severity == Severity::Error && one.file.starts_with(folder))
+    };
+    if wrong("tools/") || wrong("schemas/") || wrong("sql/") {
+        return None;
+    }
+    let workflows = (!wrong("workflows/")).then_some(workflows);
+    let mut found = Complaints::new();
+    let policies = policy::compile(sources, tools, Known { workflows, groups }, &mut found);
+    complaints.extend(found.into_sorted());
+    policies
 }
 
 type Compiled = (BTreeMap<Arc<str>, Arc<Program>>, BTreeMap<Arc<str>, Arc<Tool>>);

@@ -1,0 +1,164 @@
+//! Policy files: where each rule begins and ends, and which annotations it carries.
+
+use std::sync::Arc;
+
+use cedar_policy::{Policy, ffi::DetailedError};
+
+use crate::{
+    complaint::{Complaint, Complaints, Place},
+    workflow::reading::place,
+};
+
+/// One rule of a file, not yet understood.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Raw<'a> {
+    /// Its file.
+    pub file: &'a Arc<str>,
+    /// All of the file.
+    whole: &'a str,
+    /// Where the rule begins in it, in bytes.
+    start: usize,
+    /// The rule, with its annotations and its `;`.
+    pub text: &'a str,
+}
+
+/// `@key("value")`, and where the two stand in the rule.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Note<'a> {
+    /// The key.
+    pub key: &'a str,
+    /// Where `@key` begins.
+    pub key_at: usize,
+    /// Where the value begins, with its quotes, and how long it is; the key again where there is none.
+    pub value_at: (usize, usize),
+}
+
+impl<'a> Raw<'a> {
+    /// The rules of a file. What follows the last `;` is one too, so that somebody complains about it.
+    pub fn all(file: &'a Arc<str>, whole: &'a str) -> Vec<Raw<'a>> {
+        let mut found = Vec::new();
+        let mut start = skip_blank(whole, 0);
+        while start < whole.len() {
+            let mut at = start;
+            while let Some(c) = whole[at..].chars().next() {
+                let next = skip_blank(whole, at);
+                if next > at {
+                    at = next;
+                } else if c == '"' {
+                    at = skip_text(whole, at);
+                } else {
+                    at += c.len_utf8();
+                    if c == ';' {
+                        break;
+                    }
+                }
+            }
+            found.push(Raw { file, whole, start, text: whole[start..at].trim_end() });
+            start = skip_blank(whole, at);
+        }
+        found
+    }
+
+    /// Where bytes of the rule stand in its file.
+    pub fn place(&self, offset: usize, len: usize) -> Place {
+        place(self.whole, self.start + offset, len)
+    }
+
+    /// The first word of the rule, for a complaint about all of it.
+    pub fn head(&self) -> Place {
+        let first = self.text.split_whitespace().next().unwrap_or_default();
+        self.place(0, first.len())
+    }
+
+    /// `file:line`.
+    pub fn at(&self) -> Arc<str> {
+        format!("{}:{}", self.file, self.head().line).into()
+    }
+
+    /// A complaint about bytes of the rule.
+    pub fn complaint(&self, id: &'static str, (offset, len): (usize, usize), message: impl Into<String>) -> Complaint {
+        Complaint::new(id, self.file, self.place(offset, len), message)
+    }
+
+    /// What Cedar says about the rule.
+    pub fn said(&self, id: &'static str, error: &DetailedError) -> Complaint {
+        let message = match error.message.strip_prefix("for policy `").and_then(|rest| rest.split_once("`, ")) {
+            Some((_, message)) => message,
+            None => &error.message,
+        };
+        let label = error.source_locations.first();
+        let at = match label {
+            Some(label) if label.loc.start <= self.text.len() => {
+                let len = label.loc.end.min(self.text.len()).saturating_sub(label.loc.start);
+                self.place(label.loc.start, len)
+            }
+            _ => self.head(),
+        };
+        let expected = label.and_then(|label| label.label.as_deref()).map(|label| format!(": {label}"));
+        let message = format!("{message}{}", expected.unwrap_or_default());
+        Complaint::new(id, self.file, at, message.replace('\n', " ")).or_hint(error.help.clone())
+    }
+
+    /// The rule as Cedar reads it.
+    pub fn parse(&self, complaints: &mut Complaints) -> Option<Policy> {
+        match Policy::parse(None, self.text) {
+            Ok(policy) => Some(policy),
+            Err(errors) => {
+                complaints.extend(errors.iter().map(|error| self.said("W050", &DetailedError::from(error))));
+                None
+            }
+        }
+    }
+
+    /// Its annotations, in the order written.
+    pub fn notes(&self) -> Vec<Note<'a>> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while self.text[at..].starts_with('@') {
+            let key_at = at;
+            let rest = &self.text[at + 1..];
+            let len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let key = &rest[..len];
+            at = skip_blank(self.text, at + 1 + len);
+            let mut value_at = (key_at, len + 1);
+            if self.text[at..].starts_with('(') {
+                let begin = skip_blank(self.text, at + 1);
+                let end = if self.text[begin..].starts_with('"') { skip_text(self.text, begin) } else { begin };
+                value_at = (begin, end - begin);
+                at = self.text[end..].find(')').map_or(self.text.len(), |close| end + close + 1);
+                at = skip_blank(self.text, at);
+            }
+            found.push(Note { key, key_at, value_at });
+        }
+        found
+    }
+}
+
+/// The first byte from `at` on that is neither blank nor in a comment.
+fn skip_blank(text: &str, mut at: usize) -> usize {
+    loop {
+        let rest = &text[at..];
+        let blank = rest.len() - rest.trim_start().len();
+        if blank > 0 {
+            at += blank;
+        } else if rest.starts_with("//") {
+            at += rest.find('\n').unwrap_or(rest.len());
+        } else {
+            return at;
+        }
+    }
+}
+
+/// The byte after the text in quotes that begins at `at`.
+fn skip_text(text: &str, at: usize) -> usize {
+    let mut escaped = false;
+    for (offset, c) in text[at..].char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + offset + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
