@@ -213,7 +213,8 @@ impl Runtime {
             return Err(RunError::TooLarge { what: "the input", bytes: blob.bytes.len(), most: INPUT_BYTES });
         }
         let Some((local, seat)) = seated else { return self.queue(run, &start, &tenant, starting, now).await };
-        let (new, state) = new_run(run, &start, &tenant, starting, Some(local.id), now);
+        let key = clock::bytes(&*inner.random);
+        let (new, state) = new_run(run, &start, &tenant, starting, Some(local.id), key, now);
         let (reply, answer) = oneshot::channel();
         if local.hand(Job::Start { new: Box::new(new), state: Box::new(state), seat, reply }) {
             match answer.await {
@@ -235,7 +236,8 @@ impl Runtime {
         starting: Starting,
         now: Timestamp,
     ) -> Result<StartedRun, RunError> {
-        let (new, _) = new_run(run, start, tenant, starting, None, now);
+        let key = clock::bytes(&*self.inner.random);
+        let (new, _) = new_run(run, start, tenant, starting, None, key, now);
         let started = self.inner.store.start(new).await.map_err(|why| RunError::store("start the run", why))?;
         if let Some(local) = &*self.inner.local() {
             local.due_by(now);

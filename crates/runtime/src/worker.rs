@@ -430,6 +430,7 @@ pub(crate) fn new_run(
     tenant: &Arc<str>,
     starting: Starting,
     owner: Option<WorkerId>,
+    key: [u8; 32],
     now: Timestamp,
 ) -> (NewRun, RunState) {
     let new = NewRun {
@@ -443,6 +444,7 @@ pub(crate) fn new_run(
         first: starting.first,
         blobs: starting.blobs,
         owner,
+        key,
         now,
     };
     (new, starting.state)

@@ -214,6 +214,7 @@ async fn start(store: &SqliteStore, number: u64, owner: WorkerId, bundle: Digest
         first,
         blobs: Vec::new(),
         owner: Some(owner),
+        key: [5; 32],
         now: now(),
     };
     match store.start(new).await? {

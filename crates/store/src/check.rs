@@ -1,5 +1,7 @@
 //! `db check` for one run: its chain, and every row that the chain explains, read once and compared.
 
+mod governed;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -11,6 +13,8 @@ use kernel::{
 };
 
 use crate::{Finding, Message, OpenAction, RunRow, rules};
+
+pub use governed::{approval, budgets, governance, orphan};
 
 /// Findings of one run beyond these are only counted.
 const FINDING_LIMIT: usize = 20;

@@ -19,6 +19,10 @@ pub const MUTANTS: [&str; 6] = [
     "no_strike",
 ];
 
+/// Mutants of the store that its own suite must catch: from outside they look like a decision.
+pub const SUITE_MUTANTS: [&str; 4] =
+    ["governance_unchecked", "reserve_above_limit", "consume_twice", "vote_on_stale_card"];
+
 /// Exit code of a point armed with `exit`.
 pub const EXIT: i32 = 75;
 

@@ -8,11 +8,15 @@
 //! every write of a run compares epoch, owner and head on the run's one row. A write that finds them changed is *fenced*: its
 //! caller forgets the run and touches nothing. Safety never depends on a clock; only liveness does.
 
+mod approval;
+mod budget;
 pub mod check;
 pub mod fault;
+mod governance;
 pub mod memory;
 pub mod rules;
 pub mod sqlite;
+mod work;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,6 +26,13 @@ use kernel::{
     journal::{Blob, Entry, Head},
     values::{Span, Timestamp},
 };
+
+pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApproval, Vote, VoteRow, Voted};
+pub use budget::{
+    AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation,
+};
+pub use governance::{Change, Governed, GovernanceEntry};
+pub use work::{OpenWork, OutMessage};
 
 /// Deaths of its worker after which a run is quarantined, unless a step completed in between.
 pub const STRIKES: u32 = 3;
@@ -189,6 +200,8 @@ pub struct NewRun {
     pub blobs: Vec<Blob>,
     /// A worker that claims the run with this very call; `None` queues it, due at once.
     pub owner: Option<WorkerId>,
+    /// 32 random bytes, the run's own key for hashes over what erasure must make unguessable.
+    pub key: [u8; 32],
     /// Now.
     pub now: Timestamp,
 }
@@ -225,6 +238,8 @@ pub struct Claimed {
     pub tenant: Arc<str>,
     /// How many messages its inbox has had.
     pub inbox_gen: u64,
+    /// The run's own key; `None` once erased.
+    pub key: Option<[u8; 32]>,
 }
 
 /// What the appender believes; all of it must still be true.
@@ -245,7 +260,7 @@ pub enum Guard {
     InboxIs(u64),
     /// An action begins: a row says so while it is open.
     ActionOpen(OpenAction),
-    /// An open action is sent once more.
+    /// An open action is sent once more, also one whose outcome was not known.
     ActionResent {
         /// Its step path.
         step: Arc<str>,
@@ -257,6 +272,74 @@ pub enum Guard {
         /// Its step path.
         step: Arc<str>,
     },
+    /// Nobody can tell whether an open action happened: its row stays, and says so until [`Guard::ActionClosed`].
+    ActionUnknown {
+        /// Its step path.
+        step: Arc<str>,
+    },
+    /// Policies, holds and limits are still those that were judged by.
+    GovernanceIs(u64),
+    /// The counter has changed so often; two of the same append count each other.
+    CounterIs {
+        /// Its name.
+        counter: Arc<str>,
+        /// How often it has changed; 0: never.
+        version: u64,
+        /// What is counted with this append.
+        add: Option<Counted>,
+    },
+    /// What this run's step had counted is taken back: it is certain that it did not happen. Nothing counted: nothing changes.
+    CounterUndone {
+        /// Its name.
+        counter: Arc<str>,
+        /// The step path that it was counted for.
+        step: Arc<str>,
+    },
+    /// An approval is asked for.
+    ApprovalOpen(OpenApproval),
+    /// The approval is this run's, pending, in time at [`Append::now`], and of this hash; it is used up.
+    Consume {
+        /// Its id.
+        approval: Arc<str>,
+        /// Over all that is to be done.
+        hash: Digest,
+    },
+    /// A pending approval comes to its end in another way.
+    ApprovalClosed {
+        /// Its id.
+        approval: Arc<str>,
+        /// Neither pending nor consumed.
+        state: ApprovalState,
+    },
+    /// All lines fit: settled + reserved + max <= limit in each sum, and no scope is frozen. They are set aside.
+    Reserve {
+        /// The step path; it has nothing set aside in the same sums yet.
+        step: Arc<str>,
+        /// Each sum once.
+        lines: Vec<BudgetLine>,
+    },
+    /// What all that the step had set aside really cost. More than was set aside is an overrun: it is counted, and its scope is
+    /// frozen. Nothing set aside: nothing changes.
+    Settle {
+        /// The step path.
+        step: Arc<str>,
+        /// By unit, for each line of it; a line whose unit is missing is forfeited.
+        actual: BTreeMap<Arc<str>, i64>,
+    },
+    /// What it cost is not known: all that the step had set aside counts as spent.
+    Forfeit {
+        /// The step path.
+        step: Arc<str>,
+    },
+    /// There is work for people.
+    WorkOpen(OpenWork),
+    /// Open work is done, or not needed any more.
+    WorkClosed {
+        /// Its id.
+        work: Arc<str>,
+    },
+    /// A message is to leave, due at once.
+    Outbox(OutMessage),
     /// The lease is given back until `wake_at`, or until a message comes.
     Suspend {
         /// [`Status::Waiting`], [`Status::Paused`] or [`Status::Blocked`].
@@ -266,7 +349,8 @@ pub enum Guard {
         /// When it is due by itself.
         wake_at: Option<Timestamp>,
     },
-    /// The run is over and its lease given back.
+    /// The run is over and its lease given back. What it still had set aside is forfeited, its pending approvals are cancelled and
+    /// its open work is closed; an open action, known or not, is a misuse.
     Finish {
         /// One of the final ones.
         status: Status,
@@ -282,7 +366,7 @@ pub struct OpenAction {
     pub step: Arc<str>,
     /// Tool and operation, `crm.save`.
     pub action: Arc<str>,
-    /// `read` or `idempotent`.
+    /// The class of its effect, as the kernel names it.
     pub effect: Arc<str>,
     /// On what the receiver de-duplicates.
     pub key: Arc<str>,
@@ -290,6 +374,41 @@ pub struct OpenAction {
     pub attempt: u32,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// Whether the outcome of an open action may still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ActionState {
+    /// Its answer is waited for.
+    Open,
+    /// Nobody can tell whether it happened.
+    Unknown,
+}
+
+impl ActionState {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ActionState::Open => "open",
+            ActionState::Unknown => "unknown",
+        }
+    }
+
+    /// Reads what [`ActionState::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<ActionState> {
+        [ActionState::Open, ActionState::Unknown].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// An open action of some run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenActionRow {
+    /// Whose.
+    pub run: RunId,
+    /// What is open.
+    pub action: OpenAction,
+    /// Whether its outcome may still come.
+    pub state: ActionState,
 }
 
 /// One call of [`Store::append`].
@@ -303,7 +422,7 @@ pub struct Append {
     pub entries: Vec<Entry>,
     /// Blobs that the entries name.
     pub blobs: Vec<Blob>,
-    /// Compared and applied in this order.
+    /// Compared and applied in this order, but that all [`Guard::InboxIs`] and [`Guard::GovernanceIs`] come first.
     pub guards: Vec<Guard>,
     /// A step was completed: the run is no suspect any more.
     pub progress: bool,
@@ -329,7 +448,8 @@ pub enum Appended {
     Refused {
         /// Which, by its place in [`Append::guards`].
         guard: usize,
-        /// How it stands: the inbox generation for [`Guard::InboxIs`].
+        /// How it stands: the generation for [`Guard::InboxIs`] and [`Guard::GovernanceIs`], the version for
+        /// [`Guard::CounterIs`], 0 for [`Guard::Consume`], the place of the first line that does not fit for [`Guard::Reserve`].
         current: u64,
     },
 }
@@ -341,7 +461,7 @@ pub struct Message {
     pub seq: u64,
     /// The sender's id for it: a second message with the same id changes nothing.
     pub id: Arc<str>,
-    /// `signal`, `pause`, `resume`, `cancel`.
+    /// `signal`, or one of the control messages: `pause`, `resume`, `cancel`, `vote`, `resolve`, `late`, `answer`.
     pub kind: Arc<str>,
     /// The signal's name; empty for the others.
     pub name: Arc<str>,
@@ -476,7 +596,8 @@ pub struct LateResult {
 /// Something `db check` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which rule is broken: `chain`, `head`, `blob`, `open_action`, `inbox`, `never_lost`, `pages`.
+    /// Which rule is broken: `chain`, `head`, `blob`, `open_action`, `inbox`, `never_lost`, `pages`, `governance`, `budget`,
+    /// `approval`, `orphan`.
     pub rule: &'static str,
     /// The run it concerns, if one.
     pub run: Option<RunId>,
@@ -484,7 +605,7 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// About nineteen verbs; each is needed by `runtime` today. Replies come after COMMIT.
+/// About thirty verbs; each is needed by `runtime` today. Replies come after COMMIT.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Starts a run: its row, its first entry and its start key, all of it or nothing.
@@ -509,14 +630,14 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Misuse`] when the entries do not follow `expect`, or a guard makes no sense (a run finishes while one of
-    /// its actions is open, an action is opened twice or closed unopened): a bug of the caller.
+    /// its actions is open, an action is opened twice or closed unopened, an id is used again): a bug of the caller.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
 
     /// Puts a message into the inbox of a run and wakes it. With `pardon`, its strikes are forgotten as well; only so does a
     /// message wake a quarantined run.
     ///
     /// An id that is known is answered first, also after the run has ended. Above [`UNREAD_LIMIT`] signals are refused;
-    /// `pause`, `resume` and `cancel` have [`CONTROL_RESERVE`] places more, so that a crowd of signals cannot shut them out.
+    /// all other kinds have [`CONTROL_RESERVE`] places more, so that a crowd of signals cannot shut them out.
     ///
     /// A crash before the return leaves either; the same message id again then changes nothing.
     async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError>;
@@ -560,12 +681,42 @@ pub trait Store: Send + Sync + 'static {
     /// [`Store::claim`] would hold it back: wait a little between two claims that gave nothing.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Keeps the answer that a fenced worker still got. Insert only; it changes no state.
+    /// Keeps the answer that a fenced worker still got, once, and tells its run unless that is over: by a message of kind `late`
+    /// with the id `late:<step>:<epoch>:<attempt>` and the outcome as its body, which wakes it as any message does. Where the
+    /// inbox has no place left, only the answer is kept.
     async fn salvage(&self, late: LateResult) -> Result<(), StoreError>;
 
     /// Answers of fenced workers, by step, epoch and attempt.
     async fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError>;
 
-    /// Reads everything and compares: chains, heads, blobs, open actions, inbox numbers. Empty: all is well.
+    /// Changes what all runs are judged by. A crash before the return leaves the change or nothing: with `expect`, the same call
+    /// again then says which.
+    async fn govern(&self, change: Change) -> Result<Governed, StoreError>;
+
+    /// Changes to what runs are judged by after number `after`, in order. The number of the last one is the generation; none: 0.
+    async fn governance(&self, after: u64) -> Result<Vec<GovernanceEntry>, StoreError>;
+
+    /// How counters stand, each as of one moment, in the order of `queries`.
+    async fn counters(&self, queries: &[CounterQuery]) -> Result<Vec<CounterNow>, StoreError>;
+
+    /// Takes a person's vote and tells it to the run, both or neither. An earlier vote of the same person is answered first, also
+    /// after the approval has ended. A full inbox does not refuse it: people are few.
+    ///
+    /// A crash before the return leaves either; the same vote again then changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Misuse`] when the message is not the one that belongs to the vote: a bug of the caller.
+    async fn vote(&self, vote: Vote) -> Result<Voted, StoreError>;
+
+    /// Approvals with their votes, oldest first.
+    async fn approvals(&self, query: ApprovalQuery) -> Result<Vec<ApprovalRow>, StoreError>;
+
+    /// All sums, by scope, unit and period.
+    async fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError>;
+
+    /// Open actions of all runs, or only those whose outcome is not known, by run and step.
+    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError>;
+
+    /// Reads everything and compares: chains, heads, blobs, open actions, inbox numbers, sums, approvals. Empty: all is well.
     async fn check(&self) -> Result<Vec<Finding>, StoreError>;
 }

@@ -1,5 +1,7 @@
 //! The readable reference: a lock over plain maps. Correct before fast; every other backend must agree with it.
 
+mod governed;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,10 +14,12 @@ use kernel::{
     values::{Span, Timestamp},
 };
 
+use self::governed::{Draft, Governed as State, Open};
 use crate::{
-    Append, Appended, Beat, Claimed, Finding, Guard, LateResult, Message, NewRun, OpenAction, Posted, RunQuery, RunRow,
-    STRIKES, Started, Status, Store, StoreError,
-    check::RunCheck,
+    Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
+    Finding, Governed, GovernanceEntry, Guard, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, STRIKES,
+    Started, Status, Store, StoreError, Vote, VoteRow, Voted,
+    check::{self, RunCheck},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
 
@@ -33,6 +37,7 @@ struct Inner {
     workers: BTreeMap<WorkerId, Worker>,
     runs: BTreeMap<RunId, Kept>,
     start_keys: BTreeMap<StartKey, RunId>,
+    governed: State,
 }
 
 /// Tenant, workflow, key.
@@ -47,10 +52,11 @@ struct Worker {
 struct Kept {
     row: RunRow,
     input: Digest,
+    key: [u8; 32],
     entries: Vec<Entry>,
     blobs: BTreeMap<Digest, Arc<[u8]>>,
     inbox: Vec<Message>,
-    open: BTreeMap<Arc<str>, OpenAction>,
+    open: Open,
     late: BTreeMap<(Arc<str>, u64, u32), LateResult>,
 }
 
@@ -111,30 +117,29 @@ impl Kept {
         Ok(())
     }
 
-    /// What the guards make of the open actions, or why they do not fit.
-    fn actions_after(&self, guards: &[Guard]) -> Result<BTreeMap<Arc<str>, OpenAction>, StoreError> {
-        let run = self.row.run;
-        let mut open = self.open.clone();
-        for guard in guards {
-            match guard {
-                Guard::ActionOpen(action) => {
-                    rules::action_fits(run, &action.step, guard, open.contains_key(&action.step))?;
-                    open.insert(action.step.clone(), action.clone());
-                }
-                Guard::ActionResent { step, attempt } => {
-                    rules::action_fits(run, step, guard, open.contains_key(step))?;
-                    if let Some(action) = open.get_mut(step) {
-                        action.attempt = *attempt;
-                    }
-                }
-                Guard::ActionClosed { step } => {
-                    rules::action_fits(run, step, guard, open.contains_key(step))?;
-                    open.remove(step);
-                }
-                Guard::InboxIs(_) | Guard::Suspend { .. } | Guard::Finish { .. } => {}
-            }
+    /// Adds a message to the inbox, and wakes the run if nobody owns it.
+    fn receive(&mut self, mut message: Message, pardon: bool) -> Result<u64, StoreError> {
+        let mut row = self.row.clone();
+        row.inbox_gen += 1;
+        row.updated_at = message.at;
+        if pardon {
+            row.strikes = 0;
         }
-        Ok(open)
+        if row.status == Status::Quarantined && pardon {
+            row.status = Status::Queued;
+            row.waits_for = None;
+        }
+        if row.owner.is_none() && row.status != Status::Quarantined {
+            row.wake_at = Some(row.wake_at.map_or(message.at, |at| at.min(message.at)));
+        }
+        message.seq = row.inbox_gen;
+        self.set(row)?;
+        self.inbox.push(message);
+        Ok(self.row.inbox_gen)
+    }
+
+    fn knows(&self, message: &str) -> Option<u64> {
+        self.inbox.iter().find(|known| *known.id == *message).map(|known| known.seq)
     }
 }
 
@@ -188,6 +193,7 @@ impl Store for MemoryStore {
         let kept = Kept {
             row,
             input: new.input,
+            key: new.key,
             entries: vec![new.first],
             blobs: new.blobs.into_iter().map(|blob| (blob.digest, blob.bytes)).collect(),
             inbox: Vec::new(),
@@ -241,6 +247,7 @@ impl Store for MemoryStore {
                 bundle: row.bundle,
                 tenant: row.tenant.clone(),
                 inbox_gen: row.inbox_gen,
+                key: Some(kept.key),
             });
         }
         Ok(claimed)
@@ -249,16 +256,20 @@ impl Store for MemoryStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let lease = rules::append_is_sound(&append)?;
         let mut inner = self.lock();
+        let governed = inner.governed.clone();
         let kept = inner.kept(append.run)?;
         let expect = append.expect;
         if (kept.row.epoch, kept.row.owner, kept.row.head.seq) != (expect.epoch, Some(expect.owner), expect.head) {
             return Ok(Appended::Fenced);
         }
         let current = kept.row.inbox_gen;
-        for (guard, inbox) in append.guards.iter().enumerate() {
-            if let Guard::InboxIs(generation) = inbox
-                && *generation != current
-            {
+        for (guard, compared) in append.guards.iter().enumerate() {
+            let (wanted, current) = match compared {
+                Guard::InboxIs(wanted) => (*wanted, current),
+                Guard::GovernanceIs(wanted) => (*wanted, governed.generation()),
+                _ => continue,
+            };
+            if wanted != current {
                 return Ok(Appended::Refused { guard, current });
             }
         }
@@ -275,7 +286,12 @@ impl Store for MemoryStore {
             rules::read_fits(append.run, read, current)?;
             row.inbox_read = row.inbox_read.max(read);
         }
-        let open = kept.actions_after(&append.guards)?;
+        let mut draft = Draft { run: append.run, now: append.now, open: kept.open.clone(), governed };
+        for (guard, applied) in append.guards.iter().enumerate() {
+            if let Some(current) = draft.apply(applied)? {
+                return Ok(Appended::Refused { guard, current });
+            }
+        }
         match lease {
             Lease::Suspended(Guard::Suspend { status, waits_for, wake_at }) => {
                 row.owner = None;
@@ -284,7 +300,7 @@ impl Store for MemoryStore {
                 row.wake_at = *wake_at;
             }
             Lease::Finished(Guard::Finish { status, failure }) => {
-                rules::nothing_open(append.run, open.keys().next().map(|step| &**step))?;
+                draft.finish()?;
                 row.owner = None;
                 row.status = *status;
                 row.failure = failure.clone();
@@ -293,19 +309,20 @@ impl Store for MemoryStore {
             _ => {}
         }
         kept.set(row)?;
-        kept.open = open;
+        kept.open = draft.open;
         kept.entries.extend(append.entries);
         for Blob { digest, bytes } in append.blobs {
             kept.blobs.entry(digest).or_insert(bytes);
         }
+        inner.governed = draft.governed;
         Ok(Appended::Done { inbox_gen: current })
     }
 
-    async fn post(&self, run: RunId, mut message: Message, pardon: bool) -> Result<Posted, StoreError> {
+    async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError> {
         let mut inner = self.lock();
         let kept = inner.kept(run)?;
-        if let Some(known) = kept.inbox.iter().find(|known| known.id == message.id) {
-            return Ok(Posted::Known { seq: known.seq });
+        if let Some(seq) = kept.knows(&message.id) {
+            return Ok(Posted::Known { seq });
         }
         if kept.row.status.is_final() {
             return Ok(Posted::Final { status: kept.row.status });
@@ -314,24 +331,8 @@ impl Store for MemoryStore {
         if unread >= rules::unread_limit(&message) {
             return Ok(Posted::Crowded { unread });
         }
-        let mut row = kept.row.clone();
-        row.inbox_gen += 1;
-        row.updated_at = message.at;
-        if pardon {
-            row.strikes = 0;
-        }
-        if row.status == Status::Quarantined && pardon {
-            row.status = Status::Queued;
-            row.waits_for = None;
-        }
-        if row.owner.is_none() && row.status != Status::Quarantined {
-            row.wake_at = Some(row.wake_at.map_or(message.at, |at| at.min(message.at)));
-        }
-        message.seq = row.inbox_gen;
-        let posted = Posted::New { seq: message.seq, owner: row.owner };
-        kept.set(row)?;
-        kept.inbox.push(message);
-        Ok(posted)
+        let owner = kept.row.owner;
+        Ok(Posted::New { seq: kept.receive(message, pardon)?, owner })
     }
 
     async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {
@@ -426,12 +427,105 @@ impl Store for MemoryStore {
     async fn salvage(&self, late: LateResult) -> Result<(), StoreError> {
         let mut inner = self.lock();
         let kept = inner.kept(late.run)?;
+        let message = rules::late_message(&late);
+        let unread = kept.row.inbox_gen - kept.row.inbox_read;
+        let tell = !kept.row.status.is_final() && kept.knows(&message.id).is_none() && unread < rules::unread_limit(&message);
         kept.late.entry((late.step.clone(), late.epoch, late.attempt)).or_insert(late);
+        if tell {
+            kept.receive(message, false)?;
+        }
         Ok(())
     }
 
     async fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError> {
         Ok(self.lock().runs.get(&run).map_or_else(Vec::new, |kept| kept.late.values().cloned().collect()))
+    }
+
+    async fn govern(&self, change: Change) -> Result<Governed, StoreError> {
+        let mut inner = self.lock();
+        let current = inner.governed.generation();
+        if change.expect.is_some_and(|expect| expect != current) {
+            return Ok(Governed::Moved { current });
+        }
+        let before = inner.governed.log.last().map_or(Digest::ZERO, |last| last.hash);
+        inner.governed.log.push(GovernanceEntry::seal(current, before, &change));
+        for kept in inner.runs.values_mut().filter(|kept| kept.row.status == Status::Waiting) {
+            let wakes = |wake: &Arc<str>| kept.row.waits_for.as_ref().is_some_and(|name| name.starts_with(&**wake));
+            if change.wake.as_ref().is_some_and(wakes) {
+                let mut row = kept.row.clone();
+                row.wake_at = Some(row.wake_at.map_or(change.at, |at| at.min(change.at)));
+                row.updated_at = change.at;
+                kept.set(row)?;
+            }
+        }
+        Ok(Governed::Done { generation: current + 1 })
+    }
+
+    async fn governance(&self, after: u64) -> Result<Vec<GovernanceEntry>, StoreError> {
+        Ok(self.lock().governed.log.iter().filter(|entry| entry.no > after).cloned().collect())
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Result<Vec<CounterNow>, StoreError> {
+        let inner = self.lock();
+        let stands = |query: &CounterQuery| {
+            let Some(row) = inner.governed.counters.get(&query.counter) else { return CounterNow::default() };
+            let amounts = row.counted.iter().filter(|(_, counted)| counted.at >= query.since).map(|(_, counted)| counted.amount);
+            CounterNow { version: row.version, count: amounts.clone().count() as u64, sum: amounts.sum() }
+        };
+        Ok(queries.iter().map(stands).collect())
+    }
+
+    async fn vote(&self, vote: Vote) -> Result<Voted, StoreError> {
+        rules::vote_is_sound(&vote)?;
+        let mut inner = self.lock();
+        let Inner { runs, governed, .. } = &mut *inner;
+        let Some(row) = governed.approvals.get_mut(&vote.approval) else { return Ok(Voted::Missing) };
+        if let Some(earlier) = row.votes.iter().find(|earlier| earlier.by == vote.by) {
+            let same = earlier.decision == vote.decision;
+            let conflict = Voted::Conflict { decision: earlier.decision.clone() };
+            return Ok(if same { Voted::Known { seq: earlier.seq } } else { conflict });
+        }
+        if row.state != ApprovalState::Pending {
+            return Ok(Voted::Closed { state: row.state });
+        }
+        if let Some(at) = rules::is_expired(row.expires_at, vote.now) {
+            return Ok(Voted::Expired { at });
+        }
+        if row.shown != vote.shown {
+            return Ok(Voted::Stale { shown: row.shown });
+        }
+        let kept = runs.get_mut(&row.run).ok_or(StoreError::NoRun { run: row.run })?;
+        rules::unsent(&vote, kept.knows(&vote.message.id))?;
+        let owner = kept.row.owner;
+        let seq = kept.receive(vote.message, false)?;
+        row.votes.push(VoteRow { by: vote.by, decision: vote.decision, shown: vote.shown, seq, at: vote.now });
+        Ok(Voted::New { seq, owner })
+    }
+
+    async fn approvals(&self, query: ApprovalQuery) -> Result<Vec<ApprovalRow>, StoreError> {
+        let inner = self.lock();
+        let wanted = |row: &&ApprovalRow| {
+            query.id.as_ref().is_none_or(|id| *id == row.id)
+                && query.run.is_none_or(|run| run == row.run)
+                && query.group.as_ref().is_none_or(|group| row.groups.contains(group))
+                && (query.all_states || query.id.is_some() || row.state == ApprovalState::Pending)
+        };
+        let mut rows: Vec<_> = inner.governed.approvals.values().filter(wanted).cloned().collect();
+        rows.sort_by_key(|row| row.requested_at);
+        rows.truncate(rules::page(query.limit));
+        Ok(rows)
+    }
+
+    async fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
+        Ok(self.lock().governed.budgets.values().cloned().collect())
+    }
+
+    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
+        let inner = self.lock();
+        let all = inner.runs.iter().flat_map(|(run, kept)| {
+            kept.open.values().map(|(action, state)| OpenActionRow { run: *run, action: action.clone(), state: *state })
+        });
+        Ok(all.filter(|row| !unknown_only || row.state == crate::ActionState::Unknown).collect())
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
@@ -442,9 +536,20 @@ impl Store for MemoryStore {
             kept.entries.iter().for_each(|entry| check.entry(entry));
             kept.blobs.iter().for_each(|(digest, bytes)| check.blob(*digest, Some(bytes)));
             kept.inbox.iter().for_each(|message| check.message(message));
-            kept.open.values().for_each(|action| check.open_action(action));
+            kept.open.values().for_each(|(action, _)| check.open_action(action));
             findings.extend(check.finish());
         }
+        let governed = &inner.governed;
+        findings.extend(check::governance(&governed.log));
+        let over = |run: RunId| inner.runs.get(&run).is_none_or(|kept| kept.row.status.is_final());
+        findings.extend(check::budgets(&governed.budgets.values().cloned().collect::<Vec<_>>(), &governed.reserved()));
+        governed.approvals.values().for_each(|row| findings.extend(check::approval(row)));
+        let reserved = governed.reserved().into_iter().map(|row| (row.run, "reservation", row.step));
+        let pending = governed.approvals.values().filter(|row| row.state == ApprovalState::Pending);
+        let pending = pending.map(|row| (row.run, "approval", row.id.clone()));
+        let work = governed.work.iter().filter(|(_, row)| !row.closed).map(|(id, row)| (row.run, "work", id.clone()));
+        let orphans = reserved.chain(pending).chain(work).filter(|(run, _, _)| over(*run));
+        findings.extend(orphans.map(|(run, what, id)| check::orphan(run, what, &id)));
         Ok(findings)
     }
 }

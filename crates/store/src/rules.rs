@@ -1,8 +1,13 @@
 //! Rules that every backend holds alike: what a call must look like, and what readers of a row may rely on.
 
-use kernel::{ids::RunId, journal::Entry};
+use std::collections::BTreeSet;
 
-use crate::{Append, CONTROL_RESERVE, Guard, Message, NewRun, RunRow, STRIKES, Status, StoreError, UNREAD_LIMIT};
+use kernel::{ids::RunId, journal::Entry, values::Timestamp};
+
+use crate::{
+    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, RunRow, STRIKES, Status,
+    StoreError, UNREAD_LIMIT, Vote,
+};
 
 /// What a quarantined run waits for.
 pub const QUARANTINE: &str = "a person: its worker died 3 times";
@@ -10,7 +15,7 @@ pub const QUARANTINE: &str = "a person: its worker died 3 times";
 /// Strikes from which on a run is a suspect: one more, and it is quarantined.
 pub const LAST_STRIKE: u32 = STRIKES - 1;
 
-fn misuse(verb: &'static str, detail: String) -> StoreError {
+pub(crate) fn misuse(verb: &'static str, detail: String) -> StoreError {
     StoreError::Misuse { verb, detail }
 }
 
@@ -41,6 +46,7 @@ pub fn append_is_sound(append: &Append) -> Result<Lease<'_>, StoreError> {
     follows("append", append.run, append.expect.head, append.expect.epoch, &append.entries)?;
     let mut lease = Lease::Kept;
     for guard in &append.guards {
+        guard_is_sound(append.run, guard)?;
         let next = match guard {
             Guard::Suspend { status: Status::Waiting | Status::Paused | Status::Blocked, waits_for, .. }
                 if !waits_for.is_empty() =>
@@ -55,9 +61,7 @@ pub fn append_is_sound(append: &Append) -> Result<Lease<'_>, StoreError> {
             Guard::Finish { status, .. } => {
                 return Err(misuse("append", format!("run {} cannot finish as {}", append.run, status.as_str())));
             }
-            Guard::InboxIs(_) | Guard::ActionOpen(_) | Guard::ActionResent { .. } | Guard::ActionClosed { .. } => {
-                continue;
-            }
+            _ => continue,
         };
         if !matches!(lease, Lease::Kept) {
             return Err(misuse("append", format!("run {} gives its lease back twice", append.run)));
@@ -96,14 +100,92 @@ pub fn nothing_open(run: RunId, step: Option<&str>) -> Result<(), StoreError> {
     }
 }
 
-/// An action is opened once, and only an open one is sent again or closed. `open`: whether it stands open now.
-pub fn action_fits(run: RunId, step: &str, guard: &Guard, open: bool) -> Result<(), StoreError> {
-    let opens = matches!(guard, Guard::ActionOpen(_));
-    if opens == open {
-        let state = if open { "open already" } else { "not open" };
-        return Err(misuse("append", format!("run {run}: action `{step}` is {state}")));
+/// A guard that can be told to make no sense without looking at any row.
+fn guard_is_sound(run: RunId, guard: &Guard) -> Result<(), StoreError> {
+    let amount = |what: &str, amount: i64| {
+        if (0..=AMOUNT_LIMIT).contains(&amount) {
+            return Ok(());
+        }
+        Err(misuse("append", format!("run {run}: {what} is {amount}, not between 0 and {AMOUNT_LIMIT}")))
+    };
+    match guard {
+        Guard::CounterIs { counter, add: Some(add), .. } => amount(&format!("what counter `{counter}` counts"), add.amount),
+        Guard::ApprovalOpen(open) if open.quorum == 0 => {
+            Err(misuse("append", format!("run {run}: approval `{}` needs nobody", open.id)))
+        }
+        Guard::ApprovalClosed { approval, state: state @ (ApprovalState::Pending | ApprovalState::Consumed) } => {
+            Err(misuse("append", format!("run {run}: approval `{approval}` cannot be closed as {}", state.as_str())))
+        }
+        Guard::Reserve { step, lines } => {
+            let mut sums = BTreeSet::new();
+            for line in lines {
+                let name = format!("`{step}` in {} {}", line.scope, line.unit);
+                amount(&format!("what is reserved for {name}"), line.max)?;
+                if line.limit < 0 {
+                    return Err(misuse("append", format!("run {run}: the limit of {name} is {}", line.limit)));
+                }
+                if !sums.insert((&line.scope, &line.unit, line.period)) {
+                    return Err(misuse("append", format!("run {run}: {name} is reserved twice")));
+                }
+            }
+            Ok(())
+        }
+        Guard::Settle { step, actual } => {
+            actual.iter().try_for_each(|(unit, spent)| amount(&format!("what `{step}` cost in {unit}"), *spent))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A row that a guard expects to find, or not to find, stands otherwise. `what` names it: "action `pay`".
+pub fn row_fits(run: RunId, what: &str, fits: bool, otherwise: &str) -> Result<(), StoreError> {
+    if fits { Ok(()) } else { Err(misuse("append", format!("run {run}: {what} {otherwise}"))) }
+}
+
+/// What is wrong with a step that reserves twice.
+pub fn reserved_already(scope: &str, unit: &str) -> String {
+    format!("has something set aside in {scope} {unit} already")
+}
+
+/// A vote is told by its own message, and so never told twice.
+pub fn vote_is_sound(vote: &Vote) -> Result<(), StoreError> {
+    let wanted = format!("vote:{}:{}", vote.approval, vote.by);
+    let (id, kind) = (&*vote.message.id, &*vote.message.kind);
+    if (id, kind) != (&*wanted, "vote") {
+        let detail = format!("the message of a vote has id `{id}` and kind `{kind}`, not `{wanted}` and `vote`");
+        return Err(misuse("vote", detail));
+    }
+    if !DECISIONS.contains(&&*vote.decision) {
+        let detail = format!("`{}` is no decision; there are {}", vote.decision, DECISIONS.join(", "));
+        return Err(misuse("vote", detail));
     }
     Ok(())
+}
+
+/// The id of a vote's message is its own. `known`: the number of a message that has it.
+pub fn unsent(vote: &Vote, known: Option<u64>) -> Result<(), StoreError> {
+    match known {
+        Some(seq) => Err(misuse("vote", format!("`{}` is the id of message {seq}, which no vote sent", vote.message.id))),
+        None => Ok(()),
+    }
+}
+
+/// Whether something that may have an end has come to it.
+pub fn is_expired(expires_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    expires_at.filter(|at| *at <= now)
+}
+
+/// The message that tells a late answer to its run.
+pub fn late_message(late: &LateResult) -> Message {
+    Message {
+        seq: 0,
+        id: format!("late:{}:{}:{}", late.step, late.epoch, late.attempt).into(),
+        kind: "late".into(),
+        name: "".into(),
+        sender: "worker".into(),
+        body: late.outcome.clone(),
+        at: late.at,
+    }
 }
 
 /// What readers of a run's row may rely on; the databases hold the same as `CHECK` constraints.

@@ -10,6 +10,8 @@ mod append;
 mod cells;
 mod check;
 mod dispatch;
+mod govern;
+mod guards;
 mod open;
 mod packed;
 mod read;
@@ -40,8 +42,9 @@ use self::{
     writer::{Job, Operation, Writer},
 };
 use crate::{
-    Append, Appended, Beat, Claimed, Finding, LateResult, Message, NewRun, Posted, RunQuery, RunRow, Started, Store,
-    StoreError,
+    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery, Finding,
+    GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, Started, Store, StoreError,
+    Vote, Voted,
     fault::{Mutants, Points},
 };
 
@@ -292,6 +295,34 @@ impl Store for SqliteStore {
 
     async fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError> {
         self.readers().late_results(run)
+    }
+
+    async fn govern(&self, change: Change) -> Result<Governed, StoreError> {
+        self.write(change).await
+    }
+
+    async fn governance(&self, after: u64) -> Result<Vec<GovernanceEntry>, StoreError> {
+        self.readers().governance(after)
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Result<Vec<CounterNow>, StoreError> {
+        queries.iter().map(|query| self.readers().counter(query)).collect()
+    }
+
+    async fn vote(&self, vote: Vote) -> Result<Voted, StoreError> {
+        self.write(vote).await
+    }
+
+    async fn approvals(&self, query: ApprovalQuery) -> Result<Vec<ApprovalRow>, StoreError> {
+        self.readers().approvals(&query)
+    }
+
+    async fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
+        self.readers().budgets()
+    }
+
+    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
+        self.readers().open_actions(unknown_only)
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {

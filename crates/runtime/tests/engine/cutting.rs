@@ -12,8 +12,9 @@ use kernel::{
     values::{Span, Timestamp},
 };
 use store::{
-    Append, Appended, Beat, Claimed, Finding, Guard, LateResult, Message, NewRun, Posted, RunQuery, RunRow, Started,
-    Store, StoreError,
+    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery, Finding,
+    GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, Started, Store,
+    StoreError, Vote, Voted,
 };
 use tokio::sync::Notify;
 
@@ -230,6 +231,41 @@ impl Store for Cutting {
 
     async fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError> {
         self.inner.late_results(run).await
+    }
+
+    async fn govern(&self, change: Change) -> Result<Governed, StoreError> {
+        self.gate().await;
+        self.inner.govern(change).await
+    }
+
+    async fn governance(&self, after: u64) -> Result<Vec<GovernanceEntry>, StoreError> {
+        self.gate().await;
+        self.inner.governance(after).await
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Result<Vec<CounterNow>, StoreError> {
+        self.gate().await;
+        self.inner.counters(queries).await
+    }
+
+    async fn vote(&self, vote: Vote) -> Result<Voted, StoreError> {
+        self.gate().await;
+        self.inner.vote(vote).await
+    }
+
+    async fn approvals(&self, query: ApprovalQuery) -> Result<Vec<ApprovalRow>, StoreError> {
+        self.gate().await;
+        self.inner.approvals(query).await
+    }
+
+    async fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
+        self.gate().await;
+        self.inner.budgets().await
+    }
+
+    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
+        self.gate().await;
+        self.inner.open_actions(unknown_only).await
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, named_params, params};
 
 use super::{
     cells::{int, runs_digest},
-    packed, sql,
+    guards, packed, sql,
     writer::{Db, Failure, Operation},
 };
 use crate::{
@@ -54,6 +54,7 @@ impl Operation for NewRun {
                 ":workflow": &*self.workflow,
                 ":input": self.input.bytes(),
                 ":about": about,
+                ":key": self.key,
             },
         )?;
         add_entries(db, self.run, 0, std::slice::from_ref(&self.first))?;
@@ -105,13 +106,51 @@ impl Operation for Append {
 
     fn apply(&self, db: &mut Db<'_>) -> Result<Appended, Failure> {
         let lease = rules::append_is_sound(self)?;
+        let may_refuse = self.guards.iter().any(guards::may_refuse);
+        if may_refuse {
+            db.hot().savepoint.execute([])?;
+        }
+        let taken = self.take(db, lease);
+        if may_refuse {
+            // After an error of the database the whole batch is taken back, or nothing is believed any more.
+            if matches!(taken, Ok(Err(_)) | Err(Failure::Refused(_))) {
+                db.hot().roll_back_to.execute([])?;
+            }
+            if !matches!(taken, Err(Failure::Sql(_))) {
+                db.hot().release.execute([])?;
+            }
+        }
+        match taken? {
+            Ok(standing) => self.follow(db, lease, &standing),
+            Err(appended) => Ok(appended),
+        }
+    }
+}
+
+impl Append {
+    /// Advances the run and applies the guards; gives how the run stood, or why not. What is written then is taken back by the caller.
+    fn take(&self, db: &mut Db<'_>, lease: Lease<'_>) -> Result<Result<Standing, Appended>, Failure> {
+        let standing = match self.claim_row(db, lease)? {
+            Ok(standing) => standing,
+            Err(appended) => return Ok(Err(appended)),
+        };
+        for (guard, applied) in self.guards.iter().enumerate() {
+            if let Some(current) = self.guard(db, applied)? {
+                return Ok(Err(Appended::Refused { guard, current }));
+            }
+        }
+        Ok(Ok(standing))
+    }
+
+    /// Compares and advances the run's row; gives how it stood before, or why not.
+    fn claim_row(&self, db: &mut Db<'_>, lease: Lease<'_>) -> Result<Result<Standing, Appended>, Failure> {
         // What we remember may be out of date. It saves a read when the compare-and-set, which names all of it, finds it true.
         if let Some(remembered) = db.remembered(self.run)
             && self.compare(db, lease, &remembered).is_none()
             && self.inbox_read.is_none_or(|read| read <= remembered.inbox_gen)
             && self.advance(db, &remembered)?
         {
-            return self.follow(db, lease, &remembered);
+            return Ok(Ok(remembered));
         }
         let read = |row: &rusqlite::Row<'_>| {
             Ok(Standing {
@@ -126,7 +165,7 @@ impl Operation for Append {
         let found = db.hot().read_lease.query_row([&self.run.bytes()[..]], read).optional()?;
         let Some(standing) = found else { return Err(Db::missing(self.run)) };
         if let Some(refused) = self.compare(db, lease, &standing) {
-            return Ok(refused);
+            return Ok(Err(refused));
         }
         if let Some(read) = self.inbox_read {
             rules::read_fits(self.run, read, standing.inbox_gen)?;
@@ -135,11 +174,9 @@ impl Operation for Append {
             let detail = "its lease changed while it was compared".to_owned();
             return Err(StoreError::Damaged { table: "run", row: self.run.to_string(), detail }.into());
         }
-        self.follow(db, lease, &standing)
+        Ok(Ok(standing))
     }
-}
 
-impl Append {
     /// Why it may not be applied to a run that stands so.
     fn compare(&self, db: &Db<'_>, lease: Lease<'_>, standing: &Standing) -> Option<Appended> {
         let leased = (standing.epoch, standing.owner) == (self.expect.epoch, Some(self.expect.owner.bytes()));
@@ -149,9 +186,14 @@ impl Append {
         if matches!(lease, Lease::Suspended(_)) && db.mutants.on("suspend_without_inbox_gen") {
             return None;
         }
-        let current = standing.inbox_gen;
-        let moved = |guard: &Guard| matches!(guard, Guard::InboxIs(generation) if *generation != current);
-        self.guards.iter().position(moved).map(|guard| Appended::Refused { guard, current })
+        self.guards.iter().enumerate().find_map(|(guard, compared)| {
+            let (wanted, current) = match compared {
+                Guard::InboxIs(wanted) => (*wanted, standing.inbox_gen),
+                Guard::GovernanceIs(wanted) if !db.mutants.on("governance_unchecked") => (*wanted, db.generation),
+                _ => return None,
+            };
+            (wanted != current).then_some(Appended::Refused { guard, current })
+        })
     }
 
     /// The compare-and-set on the run's row, with everything that changes in it at every append. False: it stands otherwise,
@@ -192,9 +234,6 @@ impl Append {
             db.execute(sql::CLEAR_STRIKES, named_params! { ":run": self.run.bytes() })?;
         }
         add_blobs(db, self.run, &self.blobs)?;
-        for guard in &self.guards {
-            self.action(db, guard)?;
-        }
         self.give_back(db, lease)?;
         if matches!(lease, Lease::Kept) {
             db.remember(self.run, after);
@@ -202,45 +241,8 @@ impl Append {
         Ok(Appended::Done { inbox_gen: standing.inbox_gen })
     }
 
-    /// Keeps the rows of open actions.
-    fn action(&self, db: &Db<'_>, guard: &Guard) -> Result<(), Failure> {
-        let run = self.run.bytes();
-        let fits = |step: &str| -> Result<(), Failure> {
-            let open = db.exists(sql::FIND_ACTION, named_params! { ":run": run, ":step": step })?;
-            Ok(rules::action_fits(self.run, step, guard, open)?)
-        };
-        match guard {
-            Guard::InboxIs(_) | Guard::Suspend { .. } | Guard::Finish { .. } => {}
-            Guard::ActionOpen(action) => {
-                fits(&action.step)?;
-                db.execute(
-                    sql::OPEN_ACTION,
-                    named_params! {
-                        ":run": run,
-                        ":step": &*action.step,
-                        ":action": &*action.action,
-                        ":effect": &*action.effect,
-                        ":key": &*action.key,
-                        ":attempt": action.attempt,
-                        ":since_us": action.since.micros(),
-                    },
-                )?;
-            }
-            Guard::ActionResent { step, attempt } => {
-                fits(step)?;
-                let params = named_params! { ":attempt": attempt, ":run": run, ":step": &**step };
-                db.execute(sql::RESEND_ACTION, params)?;
-            }
-            Guard::ActionClosed { step } => {
-                fits(step)?;
-                db.execute(sql::CLOSE_ACTION, named_params! { ":run": run, ":step": &**step })?;
-            }
-        }
-        Ok(())
-    }
-
     /// Ends the lease where a guard says so, after all else.
-    fn give_back(&self, db: &Db<'_>, lease: Lease<'_>) -> Result<(), Failure> {
+    fn give_back(&self, db: &mut Db<'_>, lease: Lease<'_>) -> Result<(), Failure> {
         let run = self.run.bytes();
         match lease {
             Lease::Suspended(Guard::Suspend { status, waits_for, wake_at }) => {
@@ -255,9 +257,7 @@ impl Append {
                 )?;
             }
             Lease::Finished(Guard::Finish { status, failure }) => {
-                let open =
-                    db.first(sql::FIRST_OPEN_ACTION, named_params! { ":run": run }, |row| row.get::<_, String>(0))?;
-                rules::nothing_open(self.run, open.as_deref())?;
+                self.close_all(db)?;
                 db.execute(
                     sql::FINISH_RUN,
                     named_params! {

@@ -13,7 +13,10 @@ use rusqlite::{
 };
 
 use super::packed;
-use crate::{Message, OpenAction, RunRow, Status, StoreError};
+use crate::{
+    ActionState, ApprovalRow, ApprovalState, BudgetRow, GovernanceEntry, Message, OpenAction, OpenActionRow, Reservation, RunRow,
+    Status, StoreError, VoteRow,
+};
 
 /// As SQLite keeps a count. None of ours comes near the end of its range.
 pub(super) fn int(count: u64) -> i64 {
@@ -153,6 +156,84 @@ impl<'r, 's> Cells<'r, 's> {
             key: self.text("key")?,
             attempt: self.get("attempt")?,
             since: self.time("since_us")?,
+        })
+    }
+
+    /// Reads a row of `open_action` with its run and its state.
+    pub fn open_action_row(&self) -> Read<OpenActionRow> {
+        let state = self.text("state")?;
+        let state = ActionState::parse(&state).ok_or_else(|| self.damaged("state", &format!("`{state}` is none")))?;
+        Ok(OpenActionRow { run: self.run("run")?, action: self.open_action()?, state })
+    }
+
+    /// Reads a row of `governance`.
+    pub fn governance(&self) -> Read<GovernanceEntry> {
+        Ok(GovernanceEntry {
+            no: self.count("no")?,
+            at: self.time("at_us")?,
+            by: self.text("who")?,
+            auth: self.text("auth")?,
+            body: self.bytes("body")?,
+            hash: self.digest("hash")?,
+        })
+    }
+
+    /// Reads a row of `approval`, without its votes.
+    pub fn approval(&self) -> Read<ApprovalRow> {
+        let state = self.text("state")?;
+        let state = ApprovalState::parse(&state).ok_or_else(|| self.damaged("state", &format!("`{state}` is none")))?;
+        let groups = serde_json::from_str::<Vec<String>>(&self.text("groups")?);
+        let groups = groups.map_err(|error| self.damaged("groups", &error.to_string()))?;
+        Ok(ApprovalRow {
+            id: self.text("id")?,
+            run: self.run("run")?,
+            step: self.text("step")?,
+            hash: self.digest("hash")?,
+            shown: self.digest("shown")?,
+            card: self.maybe_bytes("card")?,
+            groups: groups.into_iter().map(Arc::from).collect(),
+            quorum: self.get("quorum")?,
+            requested_by: self.text("requested_by")?,
+            requested_at: self.time("requested_at_us")?,
+            expires_at: self.maybe_time("expires_at_us")?,
+            state,
+            closed_at: self.maybe_time("closed_at_us")?,
+            votes: Vec::new(),
+        })
+    }
+
+    /// Reads a row of `vote`.
+    pub fn vote(&self) -> Read<VoteRow> {
+        Ok(VoteRow {
+            by: self.text("voter")?,
+            decision: self.text("decision")?,
+            shown: self.digest("shown")?,
+            seq: self.count("seq")?,
+            at: self.time("at_us")?,
+        })
+    }
+
+    /// Reads a row of `budget`.
+    pub fn budget(&self) -> Read<BudgetRow> {
+        Ok(BudgetRow {
+            scope: self.text("scope")?,
+            unit: self.text("unit")?,
+            period: self.get("period_us")?,
+            limit: self.get("most")?,
+            settled: self.get("settled")?,
+            reserved: self.get("reserved")?,
+            overrun: self.get("overrun")?,
+            frozen: self.get("frozen")?,
+        })
+    }
+
+    /// Reads a row of `reservation`.
+    pub fn reservation(&self) -> Read<Reservation> {
+        Ok(Reservation {
+            run: self.run("run")?,
+            step: self.text("step")?,
+            line: (self.text("scope")?, self.text("unit")?, self.get("period_us")?),
+            amount: self.get("amount")?,
         })
     }
 }

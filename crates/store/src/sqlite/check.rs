@@ -4,10 +4,13 @@ use kernel::ids::{Digest, RunId};
 use rusqlite::{Connection, named_params};
 
 use super::{
-    read::{all, each, failed, first, inbox, journal},
+    read::{all, approvals, budgets, each, failed, first, governance, inbox, journal},
     sql,
 };
-use crate::{Finding, StoreError, check::RunCheck};
+use crate::{
+    ApprovalQuery, Finding, StoreError,
+    check::{self, RunCheck},
+};
 
 /// Entries read at once.
 const PAGE: u32 = 1024;
@@ -59,6 +62,26 @@ pub(super) fn check(conn: &Connection) -> Result<Vec<Finding>, StoreError> {
             Err(error) => findings.push(Finding { rule: "chain", run: Some(next), detail: error.to_string() }),
         }
     }
+    findings.extend(check_governed(&view)?);
+    Ok(findings)
+}
+
+/// What is governed across runs.
+fn check_governed(conn: &Connection) -> Result<Vec<Finding>, StoreError> {
+    let mut findings = Vec::from_iter(check::governance(&governance(conn, 0)?));
+    let reserved = all(conn, ("reservation", sql::LIST_RESERVATIONS), [], |cells| {
+        Ok((cells.reservation()?, cells.get::<bool>("is_over")?))
+    })?;
+    let (reservations, over): (Vec<_>, Vec<_>) = reserved.into_iter().unzip();
+    findings.extend(check::budgets(&budgets(conn)?, &reservations));
+    let every = ApprovalQuery { all_states: true, ..ApprovalQuery::default() };
+    approvals(conn, &every, -1)?.iter().for_each(|row| findings.extend(check::approval(row)));
+    let orphans = reservations.iter().zip(over).filter(|(_, over)| *over);
+    findings.extend(orphans.map(|(row, _)| check::orphan(row.run, "reservation", &row.step)));
+    each(conn, ("run", sql::OPEN_OF_FINAL_RUNS), [], |cells| {
+        findings.push(check::orphan(cells.run("run")?, &cells.text("what")?, &cells.text("id")?));
+        Ok(true)
+    })?;
     Ok(findings)
 }
 

@@ -15,7 +15,7 @@ use super::{
     writer::{Db, Failure, Operation},
 };
 use crate::{
-    Beat, Claimed, LateResult, Message, Posted, STRIKES, Status, StoreError,
+    Beat, Claimed, LateResult, Message, Posted, STRIKES, Status,
     rules::{self, LAST_STRIKE, QUARANTINE},
 };
 
@@ -42,6 +42,7 @@ impl Claim {
                 bundle: Digest::from_bytes(row.get("bundle")?),
                 tenant: row.get::<_, String>("tenant")?.into(),
                 inbox_gen: row.get("inbox_gen")?,
+                key: row.get("key")?,
             };
             Ok((row.get("wake_at_us")?, claimed))
         })?;
@@ -81,34 +82,44 @@ pub(super) struct Post {
     pub pardon: bool,
 }
 
-impl Operation for Post {
-    type Reply = Posted;
-    const VERB: &'static str = "post";
+/// What is looked at before a message is written.
+pub(super) struct InboxState {
+    status: String,
+    pub owner: Option<[u8; 16]>,
+    inbox_gen: u64,
+    inbox_read: u64,
+}
 
-    fn apply(&self, db: &mut Db<'_>) -> Result<Posted, Failure> {
-        let (run, message) = (self.run.bytes(), &self.message);
+impl InboxState {
+    /// `None`: there is no such run.
+    pub fn read(db: &Db<'_>, run: RunId) -> Result<Option<InboxState>, Failure> {
         let read = |row: &rusqlite::Row<'_>| {
-            let (status, owner): (String, Option<[u8; 16]>) = (row.get(0)?, row.get(1)?);
-            Ok((status, owner, row.get::<_, u64>(2)?, row.get::<_, u64>(3)?))
+            Ok(InboxState {
+                status: row.get(0)?,
+                owner: row.get(1)?,
+                inbox_gen: row.get(2)?,
+                inbox_read: row.get(3)?,
+            })
         };
-        let standing = db.first(sql::READ_INBOX_STATE, named_params! { ":run": run }, read)?;
-        let Some((status, owner, inbox_gen, inbox_read)) = standing else { return Err(Db::missing(self.run)) };
-        let known = named_params! { ":run": run, ":id": &*message.id };
-        if let Some(seq) = db.first(sql::FIND_MESSAGE, known, |row| row.get(0))? {
-            return Ok(Posted::Known { seq });
-        }
-        if let Some(status) = Status::parse(&status).filter(|status| status.is_final()) {
-            return Ok(Posted::Final { status });
-        }
-        let unread = inbox_gen.saturating_sub(inbox_read);
-        if unread >= rules::unread_limit(message) {
-            return Ok(Posted::Crowded { unread });
-        }
-        let seq = inbox_gen + 1;
+        Ok(db.first(sql::READ_INBOX_STATE, named_params! { ":run": run.bytes() }, read)?)
+    }
+
+    /// How the run ended, if it has.
+    fn ended(&self) -> Option<Status> {
+        Status::parse(&self.status).filter(|status| status.is_final())
+    }
+
+    fn unread(&self) -> u64 {
+        self.inbox_gen.saturating_sub(self.inbox_read)
+    }
+
+    /// Adds a message and wakes the run if nobody owns it; gives the message's number.
+    pub fn receive(&self, db: &Db<'_>, run: RunId, message: &Message, pardon: bool) -> Result<u64, Failure> {
+        let seq = self.inbox_gen + 1;
         db.execute(
             sql::ADD_MESSAGE,
             named_params! {
-                ":run": run,
+                ":run": run.bytes(),
                 ":seq": int(seq),
                 ":id": &*message.id,
                 ":kind": &*message.kind,
@@ -118,9 +129,35 @@ impl Operation for Post {
                 ":at_us": message.at.micros(),
             },
         )?;
-        let params = named_params! { ":now_us": message.at.micros(), ":pardon": self.pardon, ":run": run };
+        let params = named_params! { ":now_us": message.at.micros(), ":pardon": pardon, ":run": run.bytes() };
         db.execute(sql::WAKE_RUN, params)?;
-        Ok(Posted::New { seq, owner: owner.map(WorkerId::from_bytes) })
+        Ok(seq)
+    }
+}
+
+/// The number of a message that the run has had already.
+pub(super) fn find_message(db: &Db<'_>, run: RunId, id: &str) -> Result<Option<u64>, Failure> {
+    Ok(db.first(sql::FIND_MESSAGE, named_params! { ":run": run.bytes(), ":id": id }, |row| row.get(0))?)
+}
+
+impl Operation for Post {
+    type Reply = Posted;
+    const VERB: &'static str = "post";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<Posted, Failure> {
+        let Some(inbox) = InboxState::read(db, self.run)? else { return Err(Db::missing(self.run)) };
+        if let Some(seq) = find_message(db, self.run, &self.message.id)? {
+            return Ok(Posted::Known { seq });
+        }
+        if let Some(status) = inbox.ended() {
+            return Ok(Posted::Final { status });
+        }
+        let unread = inbox.unread();
+        if unread >= rules::unread_limit(&self.message) {
+            return Ok(Posted::Crowded { unread });
+        }
+        let seq = inbox.receive(db, self.run, &self.message, self.pardon)?;
+        Ok(Posted::New { seq, owner: inbox.owner.map(WorkerId::from_bytes) })
     }
 }
 
@@ -251,14 +288,18 @@ impl Operation for LateResult {
     const VERB: &'static str = "salvage";
 
     fn apply(&self, db: &mut Db<'_>) -> Result<(), Failure> {
-        let run = self.run.bytes();
-        if !db.exists(sql::FIND_RUN_INPUT, named_params! { ":run": run })? {
-            return Err(StoreError::NoRun { run: self.run }.into());
+        let Some(inbox) = InboxState::read(db, self.run)? else { return Err(Db::missing(self.run)) };
+        let message = rules::late_message(self);
+        if inbox.ended().is_none()
+            && inbox.unread() < rules::unread_limit(&message)
+            && find_message(db, self.run, &message.id)?.is_none()
+        {
+            inbox.receive(db, self.run, &message, false)?;
         }
         db.execute(
             sql::ADD_LATE_RESULT,
             named_params! {
-                ":run": run,
+                ":run": self.run.bytes(),
                 ":step": &*self.step,
                 ":epoch": int(self.epoch),
                 ":attempt": self.attempt,

@@ -73,7 +73,7 @@ pub(super) fn reader(dir: &Path) -> rusqlite::Result<Connection> {
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
     plan_once(&conn)?;
     conn.execute_batch(sql::SET_READER)?;
-    conn.set_prepared_statement_cache_capacity(32);
+    conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }
 
@@ -127,7 +127,7 @@ fn configure(conn: &Connection, mutants: &Mutants) -> rusqlite::Result<()> {
     if mutants.on("sync_normal") {
         conn.execute_batch("PRAGMA synchronous = NORMAL")?;
     }
-    conn.set_prepared_statement_cache_capacity(64);
+    conn.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 

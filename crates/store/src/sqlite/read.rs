@@ -20,7 +20,10 @@ use super::{
     cells::{Cells, int},
     sql,
 };
-use crate::{Finding, LateResult, Message, RunQuery, RunRow, StoreError, rules};
+use crate::{
+    ApprovalQuery, ApprovalRow, BudgetRow, CounterNow, CounterQuery, Finding, GovernanceEntry, LateResult, Message, OpenActionRow,
+    RunQuery, RunRow, StoreError, rules,
+};
 
 /// The reading connections of one store.
 pub(super) struct Readers {
@@ -102,6 +105,31 @@ impl Readers {
         })
     }
 
+    pub fn governance(&self, after: u64) -> Result<Vec<GovernanceEntry>, StoreError> {
+        governance(&self.take().0, after)
+    }
+
+    pub fn counter(&self, query: &CounterQuery) -> Result<CounterNow, StoreError> {
+        let params = named_params! { ":counter": &*query.counter, ":since_us": query.since.micros() };
+        let found = first(&self.take().0, ("counter", sql::READ_COUNTER_SINCE), params, |cells| {
+            Ok(CounterNow { version: cells.count("version")?, count: cells.count("count")?, sum: cells.get("sum")? })
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    pub fn approvals(&self, query: &ApprovalQuery) -> Result<Vec<ApprovalRow>, StoreError> {
+        approvals(&self.take().0, query, rules::page(query.limit) as i64)
+    }
+
+    pub fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
+        budgets(&self.take().0)
+    }
+
+    pub fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
+        let params = named_params! { ":unknown_only": unknown_only };
+        all(&self.take().0, ("open_action", sql::LIST_OPEN_ACTIONS), params, |cells| cells.open_action_row())
+    }
+
     /// A connection of its own, because it reads for long.
     pub fn check(&self) -> Result<Vec<Finding>, StoreError> {
         let conn = super::open::reader(&self.dir).map_err(|error| failed("file", &error))?;
@@ -172,6 +200,32 @@ pub(super) fn each(
 pub(super) fn inbox(conn: &Connection, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {
     let params = named_params! { ":run": run.bytes(), ":after": int(after) };
     all(conn, ("inbox", sql::READ_INBOX), params, |cells| cells.message())
+}
+
+pub(super) fn governance(conn: &Connection, after: u64) -> Result<Vec<GovernanceEntry>, StoreError> {
+    let params = named_params! { ":after": int(after) };
+    all(conn, ("governance", sql::READ_GOVERNANCE), params, |cells| cells.governance())
+}
+
+pub(super) fn budgets(conn: &Connection) -> Result<Vec<BudgetRow>, StoreError> {
+    all(conn, ("budget", sql::LIST_BUDGETS), [], |cells| cells.budget())
+}
+
+/// Approvals with their votes, at most `limit`; -1: all.
+pub(super) fn approvals(conn: &Connection, query: &ApprovalQuery, limit: i64) -> Result<Vec<ApprovalRow>, StoreError> {
+    let params = named_params! {
+        ":id": query.id.as_deref(),
+        ":run": query.run.map(|run| run.bytes()),
+        ":group": query.group.as_deref(),
+        ":closed": query.all_states || query.id.is_some(),
+        ":limit": limit,
+    };
+    let mut rows = all(conn, ("approval", sql::LIST_APPROVALS), params, |cells| cells.approval())?;
+    for row in &mut rows {
+        let params = named_params! { ":approval": &*row.id };
+        row.votes = all(conn, ("vote", sql::READ_VOTES), params, |cells| cells.vote())?;
+    }
+    Ok(rows)
 }
 
 /// Walks a run's chain back from the first mark at or after the last entry wanted, or from its head.

@@ -1,7 +1,7 @@
 //! The one thread that writes. It takes what is queued, never waits for more, commits once, and answers only then.
 //!
 //! Because nobody else writes, a command can compare before it changes anything: one that is fenced or refused has written nothing,
-//! and needs no savepoint inside the batch. A command that fails after it has written takes the whole batch back, and the batch is
+//! and needs no savepoint inside the batch; only guards that compare what others of the same append write have one. A command that fails after it has written takes the whole batch back, and the batch is
 //! done again with one transaction for each command, so that it fails alone.
 
 use std::{
@@ -164,6 +164,8 @@ pub(super) struct Db<'c> {
     hot: Hot<'c>,
     /// Number that the next row of any run's journal gets.
     pub next_no: i64,
+    /// The number of the newest change to what runs are judged by. Only this thread makes one.
+    pub generation: u64,
     pub mutants: Mutants,
     /// How runs stood after our last append to them: a hint, never believed before a compare-and-set agrees.
     remembered: HashMap<RunId, Standing>,
@@ -180,6 +182,19 @@ pub(super) struct Hot<'c> {
     pub advance_run: Statement<'c>,
     pub add_entries: Statement<'c>,
     pub add_mark: Statement<'c>,
+    pub open_action: Statement<'c>,
+    pub close_action: Statement<'c>,
+    /// Begins what may be taken back without the rest of the batch.
+    pub savepoint: Statement<'c>,
+    pub roll_back_to: Statement<'c>,
+    pub release: Statement<'c>,
+}
+
+/// What is known beside the database, and must be taken back with it.
+#[derive(Clone, Copy)]
+struct Mark {
+    next_no: i64,
+    generation: u64,
 }
 
 impl<'c> Db<'c> {
@@ -191,9 +206,20 @@ impl<'c> Db<'c> {
             advance_run: conn.prepare(sql::ADVANCE_RUN)?,
             add_entries: conn.prepare(sql::ADD_ENTRIES)?,
             add_mark: conn.prepare(sql::ADD_MARK)?,
+            open_action: conn.prepare(sql::OPEN_ACTION)?,
+            close_action: conn.prepare(sql::CLOSE_ACTION)?,
+            savepoint: conn.prepare("SAVEPOINT guards")?,
+            roll_back_to: conn.prepare("ROLLBACK TO guards")?,
+            release: conn.prepare("RELEASE guards")?,
         };
         let last: i64 = conn.query_row(sql::LAST_NO, [], |row| row.get(0))?;
-        Ok(Db { conn, hot, next_no: last + 1, mutants, remembered: HashMap::new() })
+        let newest = conn.query_row(sql::LAST_GOVERNANCE, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        let (generation, _): (u64, [u8; 32]) = newest.optional()?.unwrap_or_default();
+        Ok(Db { conn, hot, next_no: last + 1, generation, mutants, remembered: HashMap::new() })
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { next_no: self.next_no, generation: self.generation }
     }
 
     /// How a run stood after our last append to it; asked once.
@@ -332,7 +358,7 @@ impl Loop<'_, '_> {
 
     /// Applies the first command and all that come while it goes on, in one transaction.
     fn batch(&mut self, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Broken> {
-        let next_no = self.db.next_no;
+        let mark = self.db.mark();
         match self.begin() {
             Ok(()) => {}
             Err(Trouble::Other) => return Err(Broken::Undone),
@@ -343,7 +369,7 @@ impl Loop<'_, '_> {
             match batch[at].apply(self.db) {
                 Applied::Done => {}
                 Applied::Undo | Applied::Full => {
-                    self.roll_back(next_no).map_err(Broken::Fatal)?;
+                    self.roll_back(mark).map_err(Broken::Fatal)?;
                     return Err(Broken::Undone);
                 }
                 Applied::Fatal(detail) => return Err(Broken::Fatal(detail)),
@@ -353,10 +379,10 @@ impl Loop<'_, '_> {
                 batch.extend(self.writer.jobs.try_recv().ok());
             }
         }
-        self.commit(batch, next_no)
+        self.commit(batch, mark)
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Job>], next_no: i64) -> Result<(), Broken> {
+    fn commit(&mut self, batch: &mut [Box<dyn Job>], mark: Mark) -> Result<(), Broken> {
         if self.db.mutants.on("ack_before_commit") {
             batch.iter_mut().for_each(|job| job.answer());
         }
@@ -369,7 +395,7 @@ impl Loop<'_, '_> {
                 Ok(())
             }
             Err(error) if matches!(trouble(&error), Trouble::Full) => {
-                self.roll_back(next_no).map_err(Broken::Fatal)?;
+                self.roll_back(mark).map_err(Broken::Fatal)?;
                 Err(Broken::Undone)
             }
             Err(error) => Err(Broken::Fatal(format!("COMMIT failed: {error}"))),
@@ -379,7 +405,7 @@ impl Loop<'_, '_> {
     /// A transaction for each command, so that only the one that fails fails.
     fn one_by_one(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), String> {
         for job in batch {
-            let next_no = self.db.next_no;
+            let mark = self.db.mark();
             if let Err(trouble) = self.begin() {
                 match trouble {
                     Trouble::Full => job.fail(StoreError::Full),
@@ -389,14 +415,14 @@ impl Loop<'_, '_> {
                 continue;
             }
             match job.apply(self.db) {
-                Applied::Done => match self.commit(std::slice::from_mut(job), next_no) {
+                Applied::Done => match self.commit(std::slice::from_mut(job), mark) {
                     Ok(()) => {}
                     Err(Broken::Undone) => job.fail(StoreError::Full),
                     Err(Broken::Fatal(detail)) => return Err(detail),
                 },
-                Applied::Undo => self.roll_back(next_no)?,
+                Applied::Undo => self.roll_back(mark)?,
                 Applied::Full => {
-                    self.roll_back(next_no)?;
+                    self.roll_back(mark)?;
                     job.fail(StoreError::Full);
                 }
                 Applied::Fatal(detail) => return Err(detail),
@@ -413,8 +439,8 @@ impl Loop<'_, '_> {
         if self.reach("after_begin") { Err(Trouble::Fatal) } else { Ok(()) }
     }
 
-    fn roll_back(&mut self, next_no: i64) -> Result<(), String> {
-        self.db.next_no = next_no;
+    fn roll_back(&mut self, mark: Mark) -> Result<(), String> {
+        (self.db.next_no, self.db.generation) = (mark.next_no, mark.generation);
         // SQLite may have rolled back by itself.
         if self.db.conn.is_autocommit() {
             return Ok(());

@@ -9,8 +9,16 @@ pub async fn the_longest_due_come_first_each_in_a_new_epoch(bed: Bed) {
     assert_eq!(claimed.iter().map(|claim| claim.run).collect::<Vec<_>>(), [run_id(3), run_id(2), run_id(4)]);
     for claim in &claimed {
         let row = bed.row(claim.run).await;
-        let wanted =
-            Claimed { run: row.run, epoch: 1, head: row.head, bundle: row.bundle, tenant: "acme".into(), inbox_gen: 0 };
+        let number = u16::from_be_bytes([claim.run.bytes()[0], claim.run.bytes()[1]]);
+        let wanted = Claimed {
+            run: row.run,
+            epoch: 1,
+            head: row.head,
+            bundle: row.bundle,
+            tenant: "acme".into(),
+            inbox_gen: 0,
+            key: Some(key(number)),
+        };
         assert_eq!(*claim, wanted);
         assert_eq!((row.status, row.epoch, row.owner, row.wake_at), (Status::Running, 1, Some(own), None));
         assert_eq!(row.updated_at, at(10));

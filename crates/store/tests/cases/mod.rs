@@ -2,7 +2,10 @@
 #![allow(dead_code, reason = "each test target uses its own part")]
 
 mod append;
+pub mod approval;
+pub mod budget;
 mod claim;
+pub mod governed;
 mod post;
 mod read;
 mod start;
@@ -17,7 +20,8 @@ use kernel::{
     values::{Span, Timestamp, Value},
 };
 use store::{
-    Append, Appended, Claimed, Expect, Guard, Message, NewRun, OpenAction, Posted, RunRow, Started, Status, Store,
+    AMOUNT_LIMIT, Append, Appended, ApprovalQuery, ApprovalState, BudgetLine, Claimed, Expect, Guard, Message, NewRun,
+    OpenAction, OpenApproval, Posted, RunRow, Started, Status, Store,
     memory::MemoryStore,
     sqlite::{SqliteOptions, SqliteStore},
 };
@@ -90,8 +94,26 @@ cases! {
         a_journal_is_read_in_pages
         bundles_and_blobs_come_back_as_they_were
         the_earliest_due_time_is_known
-        late_results_are_kept_once_and_change_nothing
+        late_results_are_kept_once_and_told
         nothing_is_known_of_an_unknown_run;
+    governed:
+        changes_are_numbered_chained_and_compared
+        what_was_judged_by_an_older_generation_is_refused
+        a_change_wakes_what_waits_for_it
+        a_counter_moves_with_what_is_counted
+        an_unknown_action_stays_until_its_outcome
+        guards_that_make_no_sense_write_nothing
+        a_run_that_is_over_leaves_nothing_open;
+    approval:
+        approvals_are_listed_oldest_first_and_filtered
+        an_approval_is_consumed_once_in_time_and_for_its_hash
+        a_vote_is_told_to_its_run_once
+        a_crowded_inbox_still_takes_a_vote;
+    budget:
+        the_last_unit_is_reserved_once
+        a_reservation_that_does_not_fit_writes_nothing
+        a_reservation_is_settled_or_forfeited
+        an_overrun_is_counted_and_freezes_its_scope;
 }
 
 /// Runs one case by name.
@@ -120,6 +142,11 @@ pub fn run_id(number: u16) -> RunId {
     let mut bytes = [7; 16];
     bytes[..2].copy_from_slice(&number.to_be_bytes());
     RunId::from_bytes(bytes)
+}
+
+/// The key of the run with this number.
+pub fn key(number: u16) -> [u8; 32] {
+    [number.to_be_bytes()[1]; 32]
 }
 
 /// A fresh store with whatever must live as long.
@@ -198,6 +225,7 @@ impl Bed {
             first: Entry::seal(run, Head::START, u64::from(owner.is_some()), at(seconds), [9; 16], &event),
             blobs: Vec::new(),
             owner,
+            key: key(number),
             now: at(seconds),
         }
     }
@@ -236,7 +264,9 @@ impl Bed {
     /// Everything that hangs on a run, to see that nothing was written.
     pub async fn snapshot(&self, run: RunId) -> impl PartialEq + std::fmt::Debug + use<> {
         let journal = self.store.journal(run, 0, 1000).await.unwrap();
-        (self.store.run(run).await.unwrap(), journal, self.store.inbox(run, 0).await.unwrap())
+        let approvals = self.store.approvals(ApprovalQuery { all_states: true, ..ApprovalQuery::default() }).await.unwrap();
+        let (open, sums) = (self.store.open_actions(false).await.unwrap(), self.store.budgets().await.unwrap());
+        (self.store.run(run).await.unwrap(), journal, self.store.inbox(run, 0).await.unwrap(), approvals, open, sums)
     }
 
     /// Every case ends with a store in which all is well.

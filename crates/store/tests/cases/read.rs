@@ -94,9 +94,11 @@ pub async fn the_earliest_due_time_is_known(bed: Bed) {
     assert_eq!(bed.store.next_due().await.unwrap(), Some(at(20)));
 }
 
-pub async fn late_results_are_kept_once_and_change_nothing(bed: Bed) {
-    let run = bed.queued(1, 1).await;
-    let before = bed.snapshot(run).await;
+pub async fn late_results_are_kept_once_and_told(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    let mut pen = bed.owned(1, own, 1).await;
+    let run = pen.run;
+    bed.write(pen.wait(None), &mut pen).await;
     let late = |step: &str, epoch, attempt, outcome: &[u8]| LateResult {
         run,
         step: step.into(),
@@ -111,7 +113,18 @@ pub async fn late_results_are_kept_once_and_change_nothing(bed: Bed) {
     }
     let kept = bed.store.late_results(run).await.unwrap();
     assert_eq!(kept, [late("mail", 3, 1, b"2"), late("pay", 1, 2, b"3"), late("pay", 2, 1, b"1")]);
-    assert_eq!(bed.snapshot(run).await, before);
+    let told = bed.store.inbox(run, 0).await.unwrap();
+    let told: Vec<_> = told.iter().map(|told| (told.seq, &*told.kind, &*told.id, &told.body[..])).collect();
+    let wanted = [(1, "late", "late:pay:2:1", &b"1"[..]), (2, "late", "late:mail:3:1", b"2"), (3, "late", "late:pay:1:2", b"3")];
+    assert_eq!(told, wanted);
+    let row = bed.row(run).await;
+    assert_eq!((row.status, row.wake_at), (Status::Waiting, Some(at(9))), "the run is woken");
+
+    let mut pen = bed.claim_one(own, 10).await;
+    bed.write(pen.finish(Status::Completed), &mut pen).await;
+    bed.store.salvage(late("pay", 9, 9, b"4")).await.unwrap();
+    assert_eq!(bed.store.late_results(run).await.unwrap().len(), 4, "it is kept also after the end");
+    assert_eq!(bed.store.inbox(run, 3).await.unwrap(), [], "and told to nobody");
     let unknown = LateResult { run: run_id(9), ..late("pay", 1, 1, b"1") };
     assert!(matches!(bed.store.salvage(unknown).await, Err(store::StoreError::NoRun { .. })));
     bed.sound().await;

@@ -24,8 +24,9 @@ use kernel::{
 };
 use serde_json::json;
 use store::{
-    Append, Appended, Beat, Claimed, Finding, LateResult, Message, NewRun, Posted, RunQuery, RunRow, Started, Store,
-    StoreError,
+    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery, Finding,
+    GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, Started, Store,
+    StoreError, Vote, Voted,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -223,6 +224,34 @@ impl Store for Tripping<dyn Store> {
 
     async fn late_results(&self, run: RunId) -> Result<Vec<LateResult>, StoreError> {
         self.inner.late_results(run).await
+    }
+
+    async fn govern(&self, change: Change) -> Result<Governed, StoreError> {
+        self.inner.govern(change).await
+    }
+
+    async fn governance(&self, after: u64) -> Result<Vec<GovernanceEntry>, StoreError> {
+        self.inner.governance(after).await
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Result<Vec<CounterNow>, StoreError> {
+        self.inner.counters(queries).await
+    }
+
+    async fn vote(&self, vote: Vote) -> Result<Voted, StoreError> {
+        self.inner.vote(vote).await
+    }
+
+    async fn approvals(&self, query: ApprovalQuery) -> Result<Vec<ApprovalRow>, StoreError> {
+        self.inner.approvals(query).await
+    }
+
+    async fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
+        self.inner.budgets().await
+    }
+
+    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
+        self.inner.open_actions(unknown_only).await
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {

@@ -1,0 +1,3 @@
+-- An approval is used up, once, in time, and only for what it was given for. No row changed: it cannot be.
+UPDATE approval SET state = 'consumed', closed_at_us = :now_us
+ WHERE id = :id AND run = :run AND hash = :hash AND state = 'pending' AND (expires_at_us IS NULL OR expires_at_us > :now_us);
