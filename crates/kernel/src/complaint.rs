@@ -144,7 +144,11 @@ pub const WORKFLOW: &[Known] = &[
         "Statement files stand below `sql/`, hold whole statements with parameters `:name`, and leave transactions to us; migrations begin with a number.",
     ),
     ("W070", "no such person", "`stand_in` names a person of `people.yaml` by the id that stands below `people:`."),
-    ("W071", "no such group", "Every group that is named stands below `groups:` in `people.yaml`, as `name: {}` at least."),
+    (
+        "W071",
+        "no such group",
+        "Every group that is named stands below `groups:` in `people.yaml`, as `name: {}` at least.",
+    ),
     ("W072", "nobody in the group", "A group has the people who name it; an empty one could never decide."),
     ("W073", "escalation goes round", "`escalate_to` leads back to where it began: nobody would be the last to ask."),
     (

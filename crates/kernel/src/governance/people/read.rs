@@ -81,7 +81,8 @@ fn id(key: &Key, node: &Node, what: &str, complaints: &mut Complaints) {
 
 fn person<'a>(key: &Key, node: &'a Node, names: &mut Names<'a>, complaints: &mut Complaints) -> Option<Person> {
     let fields = Fields::new(node, "a person", &["name", "groups", "hours", "absences"], &[], complaints)?;
-    let name = fields.text("name", complaints)?;
+    // Who is complained about stays somebody whom others may name.
+    let name = fields.text("name", complaints).unwrap_or_default();
     let mut groups = BTreeSet::new();
     for node in fields.list("groups", complaints) {
         if let Some(group) = node.text(complaints) {
@@ -182,7 +183,8 @@ fn hours_of(node: &Node, complaints: &mut Complaints) -> Option<Hours> {
             let words = DAYS.iter().copied().chain(["zone", "mon-fri"]);
             let hint = did_you_mean(&key.text, words);
             let message = format!("`{}` is no day", yaml::cut(&key.text, 40));
-            let hint = hint.unwrap_or_else(|| "write `mon`, or `mon-fri` for several days in the order of a week".into());
+            let hint =
+                hint.unwrap_or_else(|| "write `mon`, or `mon-fri` for several days in the order of a week".into());
             complaints.push(Complaint::new("W074", &value.file, key.span, message).hint(hint));
             sound = false;
             continue;
@@ -242,9 +244,11 @@ fn parts(node: &Node, complaints: &mut Complaints) -> Option<Vec<(u16, u16)>> {
         let text = item.text(complaints)?;
         let part = text.split_once('-').and_then(|(from, to)| Some((hours::minute(from)?, hours::minute(to)?)));
         let Some((from, to)) = part else {
-            complaints.push(item.complaint("W074", format!("`{}` is no time of work", yaml::cut(&text, 40))).hint(
-                "write from and to with hours and minutes, as in \"09:00-17:00\"; a list has several of them",
-            ));
+            complaints.push(
+                item.complaint("W074", format!("`{}` is no time of work", yaml::cut(&text, 40))).hint(
+                    "write from and to with hours and minutes, as in \"09:00-17:00\"; a list has several of them",
+                ),
+            );
             return None;
         };
         if from >= to {
