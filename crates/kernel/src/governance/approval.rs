@@ -240,10 +240,12 @@ impl Terms {
         self.no_self && self.requesters.contains(person)
     }
 
-    /// The person whose vote counts in these terms: entitled, not himself the requester, on this card, in its time.
+    /// The person whose vote counts in these terms: entitled, not himself the requester, on this card, in its time. A no counts at
+    /// any time: an escalation does not lift it.
     fn counts<'v>(&self, vote: &'v Vote) -> Option<&'v Arc<str>> {
         let person = vote.by.person()?;
-        let in_time = vote.at >= self.asked_at && !self.expired(vote.at);
+        let no = matches!(vote.decision, Decision::Reject { .. });
+        let in_time = no || (vote.at >= self.asked_at && !self.expired(vote.at));
         (in_time && vote.shown == self.shown && self.entitles(&vote.groups) && !self.is_self(person)).then_some(person)
     }
 }
@@ -252,8 +254,9 @@ fn satisfied(list: &[Arc<str>], groups: &BTreeSet<Arc<str>>) -> bool {
     list.iter().any(|group| groups.contains(group))
 }
 
-/// How an approval stands at the moment of `now`. The order of the votes does not matter: one no outweighs everything, an edit and
-/// an answer outweigh a yes, and of several the earliest is told.
+/// How an approval stands at the moment of `now`. `votes` are those that were admitted, at most one of each person since the
+/// question. Their order does not matter: one no outweighs everything, an edit and an answer outweigh a yes, and of several the
+/// earliest is told.
 pub fn standing(terms: &Terms, votes: &[Vote], now: Timestamp) -> Standing {
     let mut counted: Vec<(&Arc<str>, &Vote)> =
         votes.iter().filter_map(|vote| Some((terms.counts(vote)?, vote))).collect();
@@ -323,7 +326,10 @@ fn standing_words(standing: &Standing) -> String {
     match standing {
         Standing::Pending { people: 0, .. } => "a group has not decided yet".into(),
         Standing::Pending { people, .. } => format!("{people} more must approve"),
-        Standing::Approved { .. } => "it was approved".into(),
+        Standing::Approved { by } => {
+            let by: Vec<_> = by.iter().map(|id| format!("`{id}`")).collect();
+            format!("{} approved it", by.join(", "))
+        }
         Standing::Edited { by, .. } => format!("`{by}` changed it into another action"),
         Standing::Rejected { by, .. } => format!("`{by}` rejected it"),
         Standing::Answered { by, .. } => format!("`{by}` answered in its place"),

@@ -3,7 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use super::{By, Decision, Standing, Terms, Vote, standing, standing_words};
-use crate::{complaint::nearest, governance::people::People, values::Timestamp};
+use crate::{
+    complaint::nearest,
+    governance::people::People,
+    values::{Timestamp, Value},
+};
 
 /// What becomes of a vote that is not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +25,7 @@ pub enum Refused {
     #[error("only a person decides, and {0} is none")]
     NotAPerson(By),
     /// Not in the directory.
-    #[error("`{0}` is not in people.yaml, so his decision does not count")]
+    #[error("`{0}` is not in people.yaml, so this decision does not count")]
     Unknown(Arc<str>),
     /// The directory changed between casting and admitting, or the vote claims groups that it does not give.
     #[error("people.yaml says otherwise about the groups of `{0}` than this decision does: decide again")]
@@ -121,7 +125,8 @@ pub fn admit(terms: &Terms, votes: &[Vote], vote: &Vote, people: &People, now: T
         };
     }
     person_may(terms, vote, by, people, now)?;
-    if vote.shown != terms.shown {
+    // A decision from before the question is about something else, and none comes from after now.
+    if vote.shown != terms.shown || vote.at < terms.asked_at || vote.at > now {
         return Err(Refused::Stale);
     }
     match standing(terms, votes, now) {
@@ -134,10 +139,6 @@ pub fn admit(terms: &Terms, votes: &[Vote], vote: &Vote, people: &People, now: T
         Decision::Answer { .. } if terms.answerable => {}
         Decision::Answer { .. } => return Err(Refused::NotAQuestion),
         Decision::Edit { with } => may_edit(terms, with)?,
-    }
-    // A vote from before the question or from after now is of another clock: it would be recorded and never count.
-    if terms.counts(vote).is_none() || vote.at > now {
-        return Err(Refused::Stale);
     }
     Ok(Admitted::New)
 }
@@ -165,9 +166,9 @@ fn person_may(terms: &Terms, vote: &Vote, by: &Arc<str>, people: &People, now: T
     Ok(())
 }
 
-fn may_edit(terms: &Terms, with: &crate::values::Value) -> Result<(), Refused> {
+fn may_edit(terms: &Terms, with: &Value) -> Result<(), Refused> {
     let fields = match with {
-        crate::values::Value::Map(fields) if !fields.is_empty() => fields,
+        Value::Map(fields) if !fields.is_empty() => fields,
         _ => return Err(Refused::EmptyEdit),
     };
     match fields.keys().find(|field| !terms.editable.contains(field)) {

@@ -81,7 +81,8 @@ fn id(key: &Key, node: &Node, what: &str, complaints: &mut Complaints) {
 
 fn person<'a>(key: &Key, node: &'a Node, names: &mut Names<'a>, complaints: &mut Complaints) -> Option<Person> {
     let fields = Fields::new(node, "a person", &["name", "groups", "hours", "absences"], &[], complaints)?;
-    let name = fields.text("name", complaints)?;
+    // Who is complained about stays somebody whom others may name.
+    let name = fields.text("name", complaints).unwrap_or_default();
     let mut groups = BTreeSet::new();
     for node in fields.list("groups", complaints) {
         if let Some(group) = node.text(complaints) {
