@@ -12,9 +12,10 @@ use gateway::{
     tool::http::{HttpBody, HttpClient, HttpOperation, HttpSpec, HttpTool, Method},
 };
 use kernel::{
+    governance::charter::Charter,
     ids::RunId,
     journal::{Entry, Head},
-    next::{self, Facts, Next, Record},
+    next::{self, Facts, Next, Record, Starter},
     run::RunState,
     settle::{Answer, Settled, settle},
     tool::Reach,
@@ -93,7 +94,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn start(program: &'a Program, input: &Value) -> Run<'a> {
         let (id, now) = (RunId::new(Timestamp::from_micros(0), [1; 10]), Timestamp::from_micros(0));
-        let first = next::start(program, id, 1, input, now, [0; 16]).unwrap().first;
+        let first = next::start(program, id, 1, (input, &Starter::default()), now, [0; 16]).unwrap().first;
         let mut run = Run { id, program, state: RunState::new(id), head: Head::START, now, outline: Vec::new() };
         run.take(&first);
         run
@@ -113,18 +114,18 @@ impl<'a> Run<'a> {
     }
 
     async fn finish(mut self, gateway: &Gateway) -> (Vec<String>, RunState) {
-        let (blobs, in_flight) = (BTreeMap::new(), BTreeSet::new());
+        let (blobs, in_flight, charter, counters) =
+            (&BTreeMap::new(), &BTreeSet::new(), &Charter::default(), &BTreeMap::new());
+        let facts = |now| Facts { now, epoch: 1, blobs, in_flight, charter, counters, tenant: "main", key: &[0; 32] };
         while self.state.end.is_none() {
-            let facts = Facts { now: self.now, epoch: 1, blobs: &blobs, in_flight: &in_flight };
-            for next in next::next(self.program, &self.state, &facts) {
+            for next in next::next(self.program, &self.state, &facts(self.now)) {
                 match next {
                     Next::Record(record) | Next::Finish(record) => self.record(&record),
                     Next::Call(permit) => {
                         let (step, attempt) = (permit.step().clone(), permit.attempt());
                         let answer = gateway.call(permit).await.answer;
                         let answer = Answer::Tool { attempt, answer, raw: None };
-                        let facts = Facts { now: self.now, epoch: 1, blobs: &blobs, in_flight: &in_flight };
-                        match settle(self.program, &self.state, &facts, &step, &answer) {
+                        match settle(self.program, &self.state, &facts(self.now), &step, &answer) {
                             Settled::Record(record) => self.record(&record),
                             other => panic!("{other:?}"),
                         }

@@ -10,9 +10,10 @@ use std::{
 };
 
 use kernel::{
+    governance::charter::Charter,
     ids::RunId,
     journal::Entry,
-    next::{Facts, Next, next, start},
+    next::{Facts, Next, Starter, next, start},
     run::RunState,
     values::{Timestamp, Value},
     workflow::project::{Sources, check},
@@ -31,14 +32,16 @@ fn drive(sources: &Sources, runs: u32) -> (u64, f64) {
     let input = Value::map([("n", Value::from(1_u32))]);
     let (blobs, in_flight) = (BTreeMap::new(), BTreeSet::new());
     let now = Timestamp::from_micros(1_700_000_000_000_000);
-    let facts = Facts { now, epoch: 1, blobs: &blobs, in_flight: &in_flight };
+    let (charter, counters) = (Charter::default(), BTreeMap::new());
+    let (blobs, in_flight, charter, counters) = (&blobs, &in_flight, &charter, &counters);
+    let facts = Facts { now, epoch: 1, blobs, in_flight, charter, counters, tenant: "main", key: &[0; 32] };
     let begun = Instant::now();
     let mut entries = 0;
     for number in 0..runs {
         let mut random = [0; 10];
         random[..4].copy_from_slice(&number.to_be_bytes());
         let run = RunId::new(now, random);
-        let first = start(program, run, 1, &input, now, [1; 16]).expect("the input fits").first;
+        let first = start(program, run, 1, (&input, &Starter::default()), now, [1; 16]).expect("the input fits").first;
         let mut state = RunState::new(run);
         let event = first.event().expect("sealed above");
         state.apply(&first, event).expect("it fits");

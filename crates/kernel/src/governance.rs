@@ -1,11 +1,12 @@
 //! Who may act: proposal → verdict → permit → outcome.
 
 pub mod approval;
+pub mod charter;
 pub mod labels;
 pub mod people;
 pub mod policy;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,18 @@ pub enum Verdict {
         rule: Arc<str>,
         /// Digest of the rules that were asked.
         policy: Digest,
+        /// The rules that matched.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        by: Vec<Ruling>,
+    },
+    /// A person decides.
+    Ask {
+        /// The first rule that asks.
+        rule: Arc<str>,
+        /// Digest of the rules that were asked.
+        policy: Digest,
+        /// The rules that ask.
+        by: Vec<Ruling>,
     },
     /// It may not.
     Deny {
@@ -77,27 +90,69 @@ pub enum Verdict {
         policy: Digest,
         /// What an operator is told.
         reason: String,
+        /// The rule that matched, if one did.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        by: Vec<Ruling>,
     },
 }
 
-/// The one rule until policies exist, and the text that its digest is taken of.
-pub const BUILT_IN_RULE: &str =
-    "allow an operation that the step names and the tool file declares with effect read or idempotent; deny all else";
+impl Verdict {
+    /// The rules that matched.
+    pub fn rulings(&self) -> &[Ruling] {
+        match self {
+            Verdict::Allow { by, .. } | Verdict::Ask { by, .. } | Verdict::Deny { by, .. } => by,
+        }
+    }
+}
 
-/// Judges a proposal of the step that named `tool.operation`.
-///
-/// `named` is the operation that the step's own file names: a proposal for another one is denied.
-pub fn judge(proposal: &Proposal, named: (&str, &str)) -> Verdict {
+/// A rule that matched, as it is recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ruling {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Where it stands: `policies/ask/money.cedar:3`.
+    pub at: Arc<str>,
+    /// What it is for, in its author's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+    /// What its condition reads, as it was: `input.amount_cents` to 62000.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub values: Value,
+}
+
+impl fmt::Display for Ruling {
+    /// `refund.review (policies/ask/money.cedar:3): input.amount_cents = 62000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.id, self.at)?;
+        let Value::Map(values) = &self.values else { return Ok(()) };
+        for (place, (name, value)) in values.iter().enumerate() {
+            write!(f, "{}{name} = {}", if place == 0 { ": " } else { ", " }, value.to_json())?;
+        }
+        Ok(())
+    }
+}
+
+/// The rule of a project without policies, and the text that its digest is taken of.
+pub const BUILT_IN_RULE: &str =
+    "allow an operation that a step names and the tool file declares with effect read or idempotent; deny all else";
+
+/// Judges a proposal in a project without policies. What cannot be repaired by sending it again needs a policy that allows it.
+pub fn judge(proposal: &Proposal) -> Verdict {
     let policy = Digest::of(&[BUILT_IN_RULE.as_bytes()]);
     let rule: Arc<str> = "built-in".into();
-    if named != (&*proposal.tool, &*proposal.operation) {
-        let reason = format!(
-            "the step names `{}.{}`, the proposal is for `{}.{}`",
-            named.0, named.1, proposal.tool, proposal.operation
-        );
-        return Verdict::Deny { rule, policy, reason };
+    match proposal.effect {
+        Effect::Read | Effect::Idempotent => Verdict::Allow { rule, policy, by: Vec::new() },
+        Effect::Probed | Effect::AtMostOnce => {
+            let reason = format!(
+                "`{}.{}` is `{}`, and a project without policies allows `read` and `idempotent` alone: write a rule in policies/allow/",
+                proposal.tool,
+                proposal.operation,
+                proposal.effect.as_str()
+            );
+            Verdict::Deny { rule, policy, reason, by: Vec::new() }
+        }
     }
-    Verdict::Allow { rule, policy }
 }
 
 /// Leave to call one tool once. Only the kernel makes one, and only from an allowing verdict that is in the journal and was

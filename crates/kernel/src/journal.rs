@@ -11,7 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     context::Manifest,
-    governance::{Proposal, Verdict},
+    governance::{
+        Proposal, Verdict,
+        approval::{Terms, Vote},
+        charter::Grounds,
+    },
     ids::{Digest, IdempotencyKey, RunId, StepPath},
     recovery::{Failure, Response},
     values::{Timestamp, Value},
@@ -42,6 +46,15 @@ pub enum Event {
         /// Business keys by which people find the run.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         about: Value,
+        /// The project whose policies and people judge the run; empty: the built-in rule alone.
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        project: Arc<str>,
+        /// Who started it, if it was a person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
+        /// For whom it acts: this person must be allowed what it does, as well as its steps.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        acts_for: Option<Arc<str>>,
     },
     /// A step that touches nothing outside is done: `set`, `native`, a finished block.
     StepDone {
@@ -144,6 +157,58 @@ pub enum Event {
         proposal: Proposal,
         /// Why not.
         verdict: Verdict,
+        /// What it was judged by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grounds: Option<Box<Grounds>>,
+    },
+    /// A person must decide before anything happens.
+    ApprovalRequested {
+        /// Which step.
+        step: StepPath,
+        /// The approval's id.
+        approval: Arc<str>,
+        /// What is to be done; `None`: the step asks and does nothing else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proposal: Option<Proposal>,
+        /// Why a person is asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verdict: Option<Verdict>,
+        /// Who may decide, until when, and on what.
+        terms: Terms,
+        /// What they are shown.
+        card: Held,
+        /// What it was judged by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grounds: Option<Box<Grounds>>,
+    },
+    /// A person decided. How the votes stand is judged when the action is about to begin.
+    VoteReceived {
+        /// Number of the message in the run's inbox, from 1.
+        message: u64,
+        /// Which step.
+        step: StepPath,
+        /// The approval's id.
+        approval: Arc<str>,
+        /// Who, what, and on which card.
+        vote: Vote,
+    },
+    /// Nobody decided in time, and more people are asked.
+    ApprovalEscalated {
+        /// Which step.
+        step: StepPath,
+        /// The approval's id.
+        approval: Arc<str>,
+        /// Who may decide now, and until when.
+        terms: Terms,
+    },
+    /// An approval came to its end without an action. One that is used up is named by its `ActionStarted`.
+    ApprovalEnded {
+        /// Which step.
+        step: StepPath,
+        /// The approval's id.
+        approval: Arc<str>,
+        /// How.
+        end: ApprovalEnd,
     },
     /// Durable before the first byte leaves. With no `ActionFinished` after it, the outcome is unknown.
     ActionStarted {
@@ -157,6 +222,9 @@ pub enum Event {
         verdict: Verdict,
         /// On what the receiver de-duplicates.
         key: IdempotencyKey,
+        /// What the verdict rests on; the store compared it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grounds: Option<Box<Grounds>>,
     },
     /// The same intent is sent once more: same bytes, same key, after a crash or an uncertain outcome.
     ActionResent {
@@ -164,6 +232,9 @@ pub enum Event {
         step: StepPath,
         /// The new attempt.
         attempt: u32,
+        /// The charter's generation in which it was let through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generation: Option<u64>,
     },
     /// What the tool answered.
     ActionFinished {
@@ -336,6 +407,36 @@ pub enum StepResult {
     Done(Held),
     /// Why not.
     Failed(Failure),
+}
+
+/// How an approval ended without an action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalEnd {
+    /// What was decided no longer fits what would be done: it is judged anew.
+    Superseded,
+    /// A person wants other arguments: a new action, judged from the beginning.
+    Edited {
+        /// The arguments.
+        with: Held,
+        /// Who.
+        by: Arc<str>,
+    },
+    /// No, or nobody decided in time.
+    Failed {
+        /// `approval_rejected` or `approval_expired`.
+        failure: Failure,
+        /// Who said no.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
+    },
+    /// The step gives this: a person answered, or a step that only asks was decided.
+    Gave {
+        /// What it gives.
+        output: Held,
+        /// Who decided.
+        by: Vec<Arc<str>>,
+    },
 }
 
 /// What a probe says about an action.

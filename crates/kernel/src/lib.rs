@@ -12,10 +12,13 @@
 //! | **shared, stage, task** | the three context layers: the whole run's, the stage's, the step's own |
 //! | **manifest** | what exactly one model call was shown |
 //! | **proposal → verdict → permit → outcome** | a step asks → we judge → leave to act once → what the tool answered |
+//! | **charter / hold** | what all runs are judged by today: policies, people, holds / a stop put on a tool, model, workflow or tenant |
+//! | **approval** | a person's decision on one exact proposal |
 //! | **failure kind** | the typed name of what went wrong; each has its own recovery |
 //! | **frame / body** | where values of steps live / the steps of one item, branch or turn, with a frame of their own |
 //! | **visit / attempt** | a step done afresh (`~2`) / one sending within a visit |
 
+pub mod action;
 pub mod complaint;
 pub mod context;
 pub mod expr;

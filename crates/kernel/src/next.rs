@@ -12,7 +12,7 @@ use std::{
 use crate::{
     context::ModelRequest,
     expr::{Condition, Expr, Root, RootKind, Template},
-    governance::Permit,
+    governance::{Permit, charter::Charter},
     ids::{Digest, RunId, StepPath},
     journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held, Resolution, StepResult},
     recovery::{self, Failure, FailureKind, Recovery, Response},
@@ -33,6 +33,43 @@ pub struct Facts<'a> {
     pub blobs: &'a BTreeMap<Digest, Value>,
     /// Steps whose call or model request is on its way in this process.
     pub in_flight: &'a BTreeSet<StepPath>,
+    /// What all runs are judged by.
+    pub charter: &'a Charter,
+    /// Counters that were looked up.
+    pub counters: &'a BTreeMap<Arc<str>, Counted>,
+    /// Whose run it is.
+    pub tenant: &'a str,
+    /// The run's own key.
+    pub key: &'a [u8; 32],
+}
+
+/// Something that the kernel must know and cannot read itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// A blob of this run.
+    Blob(BlobRef),
+    /// How a counter stands.
+    Counter(CounterQuery),
+}
+
+/// Asks for a counter of all runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CounterQuery {
+    /// Its name.
+    pub counter: Arc<str>,
+    /// Where its window begins.
+    pub since: Timestamp,
+}
+
+/// How a counter stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// How often it has changed, ever.
+    pub version: u64,
+    /// How many actions it counts in its window, those in flight included.
+    pub count: u64,
+    /// The sum of their amounts.
+    pub sum: i64,
 }
 
 /// An event to append, and the blobs that it names.
@@ -78,8 +115,8 @@ pub struct Suspend {
 pub enum Next {
     /// Decided; nothing to do outside.
     Record(Record),
-    /// Blobs that an expression reads; call again with them.
-    Look(Vec<BlobRef>),
+    /// Blobs that an expression reads, counters that a verdict rests on; call again with them.
+    Look(Vec<Query>),
     /// A model to ask; its `ModelAsked` must be durable before.
     Ask(Box<ModelRequest>),
     /// A tool to call; its intent must be durable before.
@@ -95,8 +132,8 @@ pub enum Next {
 /// Why an expression gave nothing.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// It reads blobs that are not at hand.
-    Look(Vec<BlobRef>),
+    /// It reads what is not at hand.
+    Look(Vec<Query>),
     /// It failed.
     Failed(Failure),
 }
@@ -122,6 +159,15 @@ pub struct Starting {
     pub input: Digest,
 }
 
+/// Who starts a run, and by whose rules it is judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Starter {
+    /// The project whose policies and people count; empty: the built-in rule alone.
+    pub project: Arc<str>,
+    /// The person, if it is one.
+    pub by: Option<Arc<str>>,
+}
+
 /// Checks `input` and makes the first entry.
 ///
 /// # Errors
@@ -130,7 +176,7 @@ pub fn start(
     program: &Program,
     run: RunId,
     epoch: u64,
-    input: &Value,
+    (input, starter): (&Value, &Starter),
     now: Timestamp,
     salt: [u8; 16],
 ) -> Result<Starting, Vec<String>> {
@@ -143,6 +189,17 @@ pub fn start(
         let value = template.eval(&values).map_err(|why| vec![format!("about.{key}: {why}")])?;
         keys.insert(key.clone(), value);
     }
+    let acts_for = match &program.acts_for {
+        None => None,
+        Some(template) => {
+            let values: Vec<Value> = template.roots().iter().map(|_| input.clone()).collect();
+            match template.eval(&values).map_err(|why| vec![format!("acts_for: {why}")])? {
+                Value::Null => None,
+                Value::Text(person) => Some(person),
+                other => return Err(vec![format!("acts_for: {other} names no person")]),
+            }
+        }
+    };
     let about = if keys.is_empty() { Value::Null } else { Value::map(keys.clone()) };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_json(), str::to_owned);
     let mut blobs = Vec::new();
@@ -152,6 +209,9 @@ pub fn start(
         stages: program.order.clone(),
         input: Held::hold(input.clone(), &mut blobs),
         about,
+        project: starter.project.clone(),
+        by: starter.by.clone(),
+        acts_for,
     };
     let first = Entry::seal(run, Head::START, epoch, now, salt, &event);
     let mut state = RunState::new(run);
@@ -501,7 +561,7 @@ impl<'a> Walk<'a> {
             Held::Value(value) => Ok(value.clone()),
             Held::Blob(blob) => match self.facts.blobs.get(&blob.digest) {
                 Some(value) => Ok(value.clone()),
-                None => Err(Stop::Look(vec![*blob])),
+                None => Err(Stop::Look(vec![Query::Blob(*blob)])),
             },
         }
     }
@@ -514,6 +574,12 @@ impl<'a> Walk<'a> {
     pub(crate) fn compute(&self, expr: &Expr, frame: &Frame<'_>) -> Result<Value, Stop> {
         let values = self.gather(expr.roots(), frame)?;
         expr.eval(&values).map_err(|why| Stop::internal(format!("`{}`: {why}", expr.source())))
+    }
+
+    /// What an expression gives, or why it gives nothing.
+    pub(crate) fn given(&self, expr: &Expr, frame: &Frame<'_>) -> Result<Result<Value, String>, Stop> {
+        let values = self.gather(expr.roots(), frame)?;
+        Ok(expr.eval(&values))
     }
 
     pub(crate) fn evaluate(&self, template: &Template, frame: &Frame<'_>) -> Result<Value, Stop> {
@@ -669,6 +735,7 @@ pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -
         "cancel" => Control::Cancel,
         "late" => return late(number, &body),
         "resolve" => return resolve(number, &body, sender),
+        "vote" => return vote(number, &body),
         _ => return None,
     };
     Some(Record::of(Event::ControlReceived { message: number, control, sender: sender.into() }))
@@ -719,4 +786,15 @@ fn resolve(message: u64, body: &Value, sender: &str) -> Option<Record> {
         reason: text("reason").unwrap_or_default(),
     };
     Some(Record { event, blobs })
+}
+
+/// A person's vote: `{step, approval, vote}`.
+fn vote(message: u64, body: &Value) -> Option<Record> {
+    let event = Event::VoteReceived {
+        message,
+        step: StepPath::new(body.get("step")?.as_str()?),
+        approval: body.get("approval")?.as_str()?.into(),
+        vote: serde_json::from_slice(&body.get("vote")?.to_jcs()).ok()?,
+    };
+    Some(Record::of(event))
 }

@@ -68,6 +68,10 @@ failure_kinds! {
     UnknownOutcome = "unknown_outcome",
     /// The verdict was deny.
     PermissionDenied = "permission_denied",
+    /// A person said no.
+    ApprovalRejected = "approval_rejected",
+    /// Nobody decided in time.
+    ApprovalExpired = "approval_expired",
     /// A required item does not fit the context budget.
     ContextOverflow = "context_overflow",
     /// The same failure twice, or a loop that never ended.

@@ -4,13 +4,17 @@
 //! state is an error, never a shrug.
 
 mod acting;
+mod approving;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-pub use self::acting::{Acting, Sending, Word};
+pub use self::{
+    acting::{Acting, Sending, Word},
+    approving::Approving,
+};
 use crate::{
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
     journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, StepResult, Usage},
@@ -80,6 +84,12 @@ pub struct Start {
     pub about: Value,
     /// When it began.
     pub at: Timestamp,
+    /// Whose policies and people judge it.
+    pub project: Arc<str>,
+    /// Who started it.
+    pub by: Option<Arc<str>>,
+    /// For whom it acts.
+    pub acts_for: Option<Arc<str>>,
 }
 
 /// What the last entry said.
@@ -151,6 +161,10 @@ pub struct Open {
     pub not_before: Option<Timestamp>,
     /// A recovery chose another model.
     pub model: Option<Arc<str>>,
+    /// So many approvals were asked for in this visit.
+    pub asked: u32,
+    /// A person changed the arguments: these, by whom.
+    pub edited: Option<(Held, Arc<str>)>,
 }
 
 impl Open {
@@ -180,6 +194,8 @@ pub enum Doing {
     },
     /// A model call failed; it may be asked again.
     Asked,
+    /// People are asked.
+    Approving(Box<Approving>),
     /// An action has an intent.
     Acting(Box<Acting>),
     /// A wait.
@@ -307,8 +323,8 @@ impl RunState {
         }
         let (at, epoch) = (self.at, self.epoch);
         match event {
-            Event::RunStarted { bundle, workflow, stages, input, about } => {
-                self.start = Some(Start { bundle, workflow, input, about, at });
+            Event::RunStarted { bundle, workflow, stages, input, about, project, by, acts_for } => {
+                self.start = Some(Start { bundle, workflow, input, about, at, project, by, acts_for });
                 self.enter(stages);
                 Ok(())
             }
@@ -468,6 +484,10 @@ impl RunState {
             | Event::ProbeFinished { .. }
             | Event::LateAnswerReceived { .. }
             | Event::EffectResolved { .. } => self.acted(event),
+            Event::ApprovalRequested { .. }
+            | Event::VoteReceived { .. }
+            | Event::ApprovalEscalated { .. }
+            | Event::ApprovalEnded { .. } => self.approved(event),
             Event::WaitStarted { ref step, until, ref signals } => {
                 let doing = Doing::Waiting { until, signals: signals.clone() };
                 self.locate(step, &event)?.begin(doing, &event)
@@ -670,6 +690,8 @@ impl Place<'_> {
                 answered: Vec::new(),
                 not_before: None,
                 model: None,
+                asked: 0,
+                edited: None,
             })
         })
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     ids::StepPath,
-    journal::{Blob, BlobRef, Usage},
-    next::{Facts, Frame, Record, Stop, Walk},
+    journal::{Blob, Usage},
+    next::{Facts, Frame, Query, Record, Stop, Walk},
     recovery::Failure,
     run::{Doing, Open, RunState, Sequence},
     step::{Kind, Step},
@@ -47,7 +47,7 @@ pub enum Settled {
     /// Append this.
     Record(Record),
     /// Look these up, then ask again.
-    Look(Vec<BlobRef>),
+    Look(Vec<Query>),
     /// Nobody waits for it any more: a join was decided without it, or its step was left.
     Stale,
 }

@@ -1,8 +1,8 @@
 //! One line an event, for people: what the terminal, a log and a test print.
 
 use crate::{
-    governance::Verdict,
-    journal::{BodyResult, Control, End, Event, Held, ProbeResult, Resolution, StepResult},
+    governance::{Verdict, approval::Terms},
+    journal::{ApprovalEnd, BodyResult, Control, End, Event, Held, ProbeResult, Resolution, StepResult},
     recovery::{Failure, Response},
     values::Value,
 };
@@ -40,17 +40,40 @@ pub fn line(event: &Event) -> String {
             StepResult::Done(output) => format!("{step}: answered {}", held(output)),
             StepResult::Failed(why) => format!("{step}: answer failed, {}", failure(why)),
         },
-        Event::ActionJudged { step, proposal, verdict } => {
+        Event::ActionJudged { step, proposal, verdict, .. } => {
             let why = match verdict {
                 Verdict::Deny { rule, reason, .. } => format!("denied by {rule}: {reason}"),
                 Verdict::Allow { rule, .. } => format!("allowed by {rule}"),
+                Verdict::Ask { rule, .. } => format!("asks by {rule}"),
             };
             format!("{step}: {}.{} {why}", proposal.tool, proposal.operation)
         }
+        Event::ApprovalRequested { step, approval, proposal, verdict, terms, .. } => {
+            let what = proposal.as_ref().map_or_else(String::new, |proposal| {
+                format!(" {}.{} {}", proposal.tool, proposal.operation, held(&proposal.with))
+            });
+            let rule = match verdict {
+                Some(Verdict::Ask { rule, .. }) => format!(" by {rule}"),
+                _ => String::new(),
+            };
+            format!("{step}: asks {}{rule} to approve{what} ({approval})", whom(terms))
+        }
+        Event::VoteReceived { step, vote, approval, .. } => {
+            format!("{step}: {} {} ({approval})", vote.by.to_string().trim_matches('`'), vote.decision)
+        }
+        Event::ApprovalEscalated { step, terms, approval } => {
+            format!("{step}: nobody decided in time; asks {} ({approval})", whom(terms))
+        }
+        Event::ApprovalEnded { step, end, .. } => match end {
+            ApprovalEnd::Superseded => format!("{step}: what was decided no longer fits; it is judged anew"),
+            ApprovalEnd::Edited { with, by } => format!("{step}: {by} changed it to {}", held(with)),
+            ApprovalEnd::Failed { failure: why, .. } => format!("{step}: {}", failure(why)),
+            ApprovalEnd::Gave { output, .. } => format!("{step}: decided {}", held(output)),
+        },
         Event::ActionStarted { step, proposal, .. } => {
             format!("{step}: started {}.{} {}", proposal.tool, proposal.operation, held(&proposal.with))
         }
-        Event::ActionResent { step, attempt } => format!("{step}: sent again{}", again(*attempt)),
+        Event::ActionResent { step, attempt, .. } => format!("{step}: sent again{}", again(*attempt)),
         Event::ActionFinished { step, result, .. } => match result {
             StepResult::Done(output) => format!("{step}: finished {}", held(output)),
             StepResult::Failed(why) => format!("{step}: action failed, {}", failure(why)),
@@ -125,6 +148,13 @@ fn answer(response: &Response) -> String {
         Response::ContinueWith { output } => format!("continued with {}", held(output)),
         Response::Fail => "no recovery left".to_owned(),
     }
+}
+
+/// Whom an approval asks: `managers`, `desk or managers, and audit, 2 people`.
+pub fn whom(terms: &Terms) -> String {
+    let groups: Vec<String> = terms.groups.iter().map(|list| list.join(" or ")).collect();
+    let people = if terms.quorum > 1 { format!(", {} people", terms.quorum) } else { String::new() };
+    format!("{}{people}", groups.join(", and "))
 }
 
 fn again(attempt: u32) -> String {

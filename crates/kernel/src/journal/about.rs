@@ -1,6 +1,6 @@
 //! What an event is about: the questions that readers of a journal ask of every event, answered once.
 
-use super::{BlobRef, BodyResult, Event, Held, ProbeResult, Resolution, StepResult};
+use super::{ApprovalEnd, BlobRef, BodyResult, Event, Held, ProbeResult, Resolution, StepResult};
 use crate::{ids::StepPath, recovery::Response};
 
 impl Event {
@@ -18,6 +18,10 @@ impl Event {
             | Event::ModelAsked { step, .. }
             | Event::ModelAnswered { step, .. }
             | Event::ActionJudged { step, .. }
+            | Event::ApprovalRequested { step, .. }
+            | Event::VoteReceived { step, .. }
+            | Event::ApprovalEscalated { step, .. }
+            | Event::ApprovalEnded { step, .. }
             | Event::ActionStarted { step, .. }
             | Event::ActionResent { step, .. }
             | Event::ActionFinished { step, .. }
@@ -46,7 +50,8 @@ impl Event {
             Event::Decided { step, then, .. } if then.is_empty() => Some((step, None)),
             Event::ModelAnswered { step, result: StepResult::Done(output), .. }
             | Event::ActionFinished { step, result: StepResult::Done(output), .. }
-            | Event::ProbeFinished { step, result: ProbeResult::Found(output), .. } => Some((step, Some(output))),
+            | Event::ProbeFinished { step, result: ProbeResult::Found(output), .. }
+            | Event::ApprovalEnded { step, end: ApprovalEnd::Gave { output, .. }, .. } => Some((step, Some(output))),
             _ => None,
         }
     }
@@ -64,7 +69,15 @@ impl Event {
             | Event::EffectResolved { resolution: Resolution::Performed { output: held, .. }, .. }
             | Event::LateAnswerReceived { result: StepResult::Done(held), .. }
             | Event::FailureAnswered { response: Response::ContinueWith { output: held }, .. }
+            | Event::ApprovalEnded {
+                end: ApprovalEnd::Gave { output: held, .. } | ApprovalEnd::Edited { with: held, .. },
+                ..
+            }
             | Event::RunFinished { result: Some(held), .. } => (Some(held), None),
+            Event::ApprovalRequested { proposal, card, .. } => {
+                let held = proposal.iter().map(|proposal| &proposal.with).chain([card]);
+                return held.filter_map(|held| if let Held::Blob(blob) = held { Some(*blob) } else { None }).collect();
+            }
             Event::ActionJudged { proposal, .. } | Event::ActionStarted { proposal, .. } => {
                 (Some(&proposal.with), None)
             }
@@ -83,6 +96,9 @@ impl Event {
             | Event::RepeatOpened { .. }
             | Event::BodyDone { .. }
             | Event::ModelAsked { .. }
+            | Event::VoteReceived { .. }
+            | Event::ApprovalEscalated { .. }
+            | Event::ApprovalEnded { .. }
             | Event::ActionResent { .. }
             | Event::OutcomeUnknown { .. }
             | Event::ProbeStarted { .. }

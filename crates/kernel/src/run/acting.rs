@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Doing, Illegal, Open, RunState, Slot};
 use crate::{
-    governance::{Proposal, Verdict},
+    governance::{Proposal, Verdict, charter::Grounds},
     ids::{IdempotencyKey, StepPath},
     journal::{Event, Held, ProbeResult, Resolution, StepResult},
     recovery::{Failure, FailureKind, Phase},
@@ -34,6 +34,8 @@ pub struct Acting {
     pub probes: u32,
     /// What somebody else says became of it.
     pub word: Option<Word>,
+    /// What the verdict rests on.
+    pub grounds: Grounds,
 }
 
 /// What is known of the last sending of an action.
@@ -100,7 +102,7 @@ impl RunState {
                 let failure = Failure::inside(FailureKind::PermissionDenied, reason.clone());
                 self.locate(step, &event)?.fail(failure, &event)
             }
-            Event::ActionStarted { ref step, attempt, ref proposal, ref verdict, ref key } => {
+            Event::ActionStarted { ref step, attempt, ref proposal, ref verdict, ref key, ref grounds } => {
                 let acting = Acting {
                     proposal: proposal.clone(),
                     verdict: verdict.clone(),
@@ -112,17 +114,30 @@ impl RunState {
                     doubts: 0,
                     probes: 0,
                     word: None,
+                    grounds: grounds.as_deref().cloned().unwrap_or_default(),
                 };
                 let mut place = self.locate(step, &event)?;
                 let allowed = matches!(acting.verdict, Verdict::Allow { .. });
                 if attempt != 1 || !allowed {
                     return Err(place.illegal(&event));
                 }
+                // An approval is used up by the action that it names, and by no other.
+                let approval = grounds.as_ref().and_then(|grounds| grounds.approval.as_ref());
+                let asked = match place.steps.open.as_deref().map(|open| &open.doing) {
+                    Some(Doing::Approving(approving)) => Some(&approving.id),
+                    _ => None,
+                };
+                if approval.map(|approval| &approval.id) != asked {
+                    return Err(place.illegal(&event));
+                }
+                if asked.is_some() {
+                    place.open().doing = Doing::Idle;
+                }
                 place.begin(Doing::Acting(Box::new(acting)), &event)?;
                 place.open().attempt = attempt;
                 Ok(())
             }
-            Event::ActionResent { ref step, attempt } => {
+            Event::ActionResent { ref step, attempt, .. } => {
                 let place = self.locate(step, &event)?;
                 match place.steps.open.as_deref_mut() {
                     Some(Open { doing: Doing::Acting(acting), attempt: before, failure: None, not_before, .. })
@@ -268,16 +283,20 @@ impl RunState {
     }
 
     fn acting_mut(&mut self, path: &StepPath) -> Option<&mut Acting> {
+        match &mut self.open_at_mut(path)?.doing {
+            Doing::Acting(acting) => Some(acting),
+            _ => None,
+        }
+    }
+
+    pub(super) fn open_at_mut(&mut self, path: &StepPath) -> Option<&mut Open> {
         let mut steps = &mut self.stages.last_mut()?.steps;
         let mut segments = path.segments().peekable();
         loop {
             let segment = segments.next()?;
             let open = steps.open.as_deref_mut().filter(|open| open.is(&segment))?;
             if segments.peek().is_none() {
-                return match &mut open.doing {
-                    Doing::Acting(acting) => Some(acting),
-                    _ => None,
-                };
+                return Some(open);
             }
             steps = &mut open.doing.open_body(segment.frame?)?.steps;
         }

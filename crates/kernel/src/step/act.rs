@@ -5,14 +5,19 @@
 use std::sync::Arc;
 
 use crate::{
+    action::{Asking, Judged, RELEASE},
     complaint::did_you_mean,
     expr::Template,
-    governance::{self, Effect, Permit, Proposal, Verdict},
-    ids::{IdempotencyKey, StepPath},
-    journal::{BlobRef, Event, Held, ProbeResult, StepResult},
+    governance::{
+        Effect, Permit, Proposal, Verdict,
+        approval::{self, Standing, Terms},
+        charter::{Approved, Grounds, Hold},
+    },
+    ids::{Digest, IdempotencyKey, StepPath},
+    journal::{ApprovalEnd, Blob, BlobRef, Event, Held, ProbeResult, StepResult},
     next::{Frame, Next, Record, Stop, Walk},
     recovery::{Failure, FailureKind, Phase},
-    run::{Acting, Doing, Open, Sending, Word},
+    run::{Acting, Approving, Doing, Open, Sending, Word},
     tool::{Operation, Tool},
     types::Type,
     values::{Span, Timestamp, Value},
@@ -43,35 +48,187 @@ impl Act {
         self.tool.operations.get(&self.operation).expect("the operation is one of the tool: held by the reader")
     }
 
-    pub(crate) fn begin(&self, walk: &mut Walk<'_>, path: &StepPath, frame: &Frame<'_>) -> Result<(), Stop> {
-        let with = match &self.with {
-            Some(with) => walk.evaluate(with, frame)?,
-            None => Value::map::<&str>([]),
+    pub(crate) fn begin(
+        &self,
+        walk: &mut Walk<'_>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+        open: Option<&Open>,
+    ) -> Result<(), Stop> {
+        let with = match (open.and_then(|open| open.edited.as_ref()), &self.with) {
+            (Some((edited, _)), _) => walk.unhold(edited)?,
+            (None, Some(with)) => walk.evaluate(with, frame)?,
+            (None, None) => Value::map::<&str>([]),
         };
-        let declared = self.declared();
-        if let Some(params) = &declared.params
+        if let Some(params) = &self.declared().params
             && let Err(complaints) = params.validate(&with)
         {
-            let detail = format!("the arguments of `{}.{}`: {}", self.tool.name, self.operation, complaints.join("; "));
+            let detail = format!("the arguments of `{}`: {}", self.called(), complaints.join("; "));
             return Err(Stop::Failed(Failure::inside(FailureKind::InvalidArguments, detail)));
         }
         let mut blobs = Vec::new();
-        let proposal = Proposal {
-            tool: self.tool.name.clone(),
-            operation: self.operation.clone(),
-            effect: declared.effect,
-            with: Held::hold(with, &mut blobs),
-        };
-        let verdict = governance::judge(&proposal, (&self.tool.name, &self.operation));
+        let proposal = self.proposal(with.clone(), &mut blobs);
+        let asking = self.asking(walk, path, frame, &proposal, &with);
+        let judged = asking.judge(walk)?;
         let step = path.clone();
-        let event = match verdict {
-            Verdict::Deny { .. } => Event::ActionJudged { step, proposal, verdict },
-            Verdict::Allow { .. } => {
-                let key = IdempotencyKey::derive(walk.state.run, path, 0);
-                Event::ActionStarted { step, attempt: 1, proposal, verdict, key }
+        let event = match judged {
+            Judged::Held(scope, hold) => {
+                walk.wait_for_release(&scope, &hold);
+                return Ok(());
+            }
+            Judged::Deny(verdict, grounds) => {
+                Event::ActionJudged { step, proposal, verdict, grounds: Some(Box::new(grounds)) }
+            }
+            Judged::Start(verdict, grounds) => self.start(walk, path, proposal, verdict, grounds),
+            Judged::Ask(verdict, grounds, asked) => {
+                let nth = open.map_or(0, |open| open.asked) + 1;
+                let editor = open.and_then(|open| open.edited.as_ref()).map(|(_, editor)| editor);
+                let (terms, card) = asking.put(walk, nth, (&verdict, &grounds), &asked, editor)?;
+                let card = Held::hold(card.to_value(), &mut blobs);
+                Event::ApprovalRequested {
+                    step,
+                    approval: approval_id(walk, path, nth),
+                    proposal: Some(proposal),
+                    verdict: Some(verdict),
+                    terms,
+                    card,
+                    grounds: Some(Box::new(grounds)),
+                }
             }
         };
         walk.push(Record { event, blobs });
+        Ok(())
+    }
+
+    fn proposal(&self, with: Value, blobs: &mut Vec<Blob>) -> Proposal {
+        Proposal {
+            tool: self.tool.name.clone(),
+            operation: self.operation.clone(),
+            effect: self.declared().effect,
+            with: Held::hold(with, blobs),
+        }
+    }
+
+    fn asking<'a>(
+        &'a self,
+        walk: &Walk<'a>,
+        path: &'a StepPath,
+        frame: &'a Frame<'a>,
+        proposal: &'a Proposal,
+        with: &'a Value,
+    ) -> Asking<'a> {
+        let labels = walk.program.labels.acts.get(path.name());
+        Asking { path, frame, tool: &self.tool, proposal, with, labels }
+    }
+
+    fn start(&self, walk: &Walk<'_>, path: &StepPath, proposal: Proposal, verdict: Verdict, grounds: Grounds) -> Event {
+        let key = IdempotencyKey::derive(walk.state.run, path, 0);
+        let grounds = Some(Box::new(grounds));
+        Event::ActionStarted { step: path.clone(), attempt: 1, proposal, verdict, key, grounds }
+    }
+
+    /// People were asked: how do they stand, and is what they were asked still what would be done?
+    fn approve(
+        &self,
+        walk: &mut Walk<'_>,
+        open: &Open,
+        approving: &Approving,
+        path: &StepPath,
+        frame: &Frame<'_>,
+    ) -> Result<(), Stop> {
+        let Some(action) = &approving.action else { return Ok(()) };
+        let (proposal, verdict) = (&action.0, &action.1);
+        let standing = approval::standing(&approving.terms, &approving.votes, walk.facts.now);
+        let mut blobs = Vec::new();
+        let event = match standing {
+            Standing::Approved { by } => {
+                let with = walk.unhold(&proposal.with)?;
+                let asking = self.asking(walk, path, frame, proposal, &with);
+                match self.leave(walk, open, approving, &asking)? {
+                    Leave::Start(verdict, grounds) => {
+                        let (id, hash) = (approving.id.clone(), approving.terms.hash);
+                        let grounds = Grounds { approval: Some(Approved { id, hash, by }), ..grounds };
+                        self.start(walk, path, proposal.clone(), verdict, grounds)
+                    }
+                    Leave::Wait(scope, hold) => {
+                        walk.wait_for_release(&scope, &hold);
+                        return Ok(());
+                    }
+                    Leave::Anew => ended(path, approving, ApprovalEnd::Superseded),
+                }
+            }
+            Standing::Edited { with, by } => {
+                let with = approval::edited(&walk.unhold(&proposal.with)?, &with);
+                ended(path, approving, ApprovalEnd::Edited { with: Held::hold(with, &mut blobs), by })
+            }
+            Standing::Answered { value, by } => {
+                let output = Held::hold(value, &mut blobs);
+                ended(path, approving, ApprovalEnd::Gave { output, by: vec![by] })
+            }
+            Standing::Rejected { by, reason } => {
+                let detail =
+                    if reason.is_empty() { format!("{by} said no") } else { format!("{by} said no: {reason}") };
+                let failure = Failure::inside(FailureKind::ApprovalRejected, detail);
+                ended(path, approving, ApprovalEnd::Failed { failure, by: Some(by) })
+            }
+            Standing::Expired => return self.expire(walk, approving, path),
+            Standing::Pending { .. } => {
+                let says = self.asking(walk, path, frame, proposal, &walk.unhold(&proposal.with)?).says();
+                let rule = match verdict {
+                    Verdict::Ask { by, .. } => by.first().map(|ruling| format!(" [{}]", ruling.id)).unwrap_or_default(),
+                    _ => String::new(),
+                };
+                let whom = crate::story::whom(&approving.terms);
+                walk.wait(approving.terms.expires_at, || format!("{whom} to approve: {says}{rule} ({})", approving.id));
+                return Ok(());
+            }
+        };
+        walk.push(Record { event, blobs });
+        Ok(())
+    }
+
+    /// Whether what people said yes to may start now: judged again, by the rules of today, on the bytes that would be sent.
+    fn leave(&self, walk: &Walk<'_>, open: &Open, approving: &Approving, asking: &Asking<'_>) -> Result<Leave, Stop> {
+        let about_to = asking.hash(walk, open.asked)?;
+        if approval::consume(&approving.terms, &approving.votes, about_to, walk.facts.now).is_err() {
+            return Ok(Leave::Anew);
+        }
+        Ok(match asking.judge(walk)? {
+            Judged::Start(verdict, grounds) => Leave::Start(verdict, grounds),
+            Judged::Held(scope, hold) => Leave::Wait(scope, hold),
+            Judged::Deny(..) => Leave::Anew,
+            Judged::Ask(verdict, grounds, asked) => {
+                let now = &approving.terms;
+                let today = Terms {
+                    groups: asked.groups.clone(),
+                    quorum: asked.quorum,
+                    no_self: asked.no_self,
+                    ..approving.terms.clone()
+                };
+                // What an escalation added to the groups stays.
+                let today = if now.escalated { Terms { groups: now.groups.clone(), ..today } } else { today };
+                let enough = approval::standing(&today, &approving.votes, walk.facts.now);
+                match (enough, verdict) {
+                    (Standing::Approved { .. }, Verdict::Ask { rule, policy, by }) => {
+                        Leave::Start(Verdict::Allow { rule, policy, by }, grounds)
+                    }
+                    _ => Leave::Anew,
+                }
+            }
+        })
+    }
+
+    fn expire(&self, walk: &mut Walk<'_>, approving: &Approving, path: &StepPath) -> Result<(), Stop> {
+        let terms = &approving.terms;
+        let span = terms.expires_at.map(|at| Span::from_micros(at.micros() - terms.asked_at.micros()));
+        let until = walk.facts.now + span.unwrap_or_default();
+        if let Some(terms) = terms.escalate(walk.facts.now, until) {
+            walk.record(Event::ApprovalEscalated { step: path.clone(), approval: approving.id.clone(), terms });
+            return Ok(());
+        }
+        let detail = format!("nobody of {} decided in time", crate::story::whom(terms));
+        let failure = Failure::inside(FailureKind::ApprovalExpired, detail);
+        walk.record(ended(path, approving, ApprovalEnd::Failed { failure, by: None }));
         Ok(())
     }
 
@@ -82,15 +239,20 @@ impl Act {
         path: &StepPath,
         frame: &Frame<'_>,
     ) -> Result<(), Stop> {
-        let Doing::Acting(acting) = &open.doing else { return Ok(()) };
+        let acting = match &open.doing {
+            Doing::Approving(approving) if !frame.draining() => {
+                return self.approve(walk, open, approving, path, frame);
+            }
+            Doing::Acting(acting) => acting,
+            _ => return Ok(()),
+        };
         if walk.in_flight(path) {
             return Ok(());
         }
         if let Some(word) = &acting.word {
-            return self.believe(walk, open, word, path);
+            return self.believe(walk, (open, acting), word, path);
         }
         let mine = acting.epoch == walk.facts.epoch;
-        let again = Event::ActionResent { step: path.clone(), attempt: open.attempt + 1 };
         match acting.standing {
             Sending::Open if mine => {
                 let with = walk.unhold(&acting.proposal.with)?;
@@ -105,7 +267,7 @@ impl Act {
                 )));
             }
             // An open intent of an earlier epoch must learn its outcome even while the run is stopping.
-            Sending::Open if self.may_repeat(walk, acting) => walk.record(again),
+            Sending::Open if self.may_repeat(walk, acting) => self.resend(walk, open, acting, path),
             Sending::Open => {
                 let detail = format!("the process that sent `{}` ended before the answer", self.called());
                 self.unknown(walk, open, acting, path, detail);
@@ -115,14 +277,14 @@ impl Act {
                 let detail = format!("the receiver of `{}` no longer knows its key", self.called());
                 self.unknown(walk, open, acting, path, detail);
             }
-            Sending::Failed => walk.record(again),
+            Sending::Failed => self.resend(walk, open, acting, path),
             Sending::Absent if walk.state.cancelling => {
                 let detail = format!("the probe found that `{}` was not performed", self.called());
                 let why = failure(FailureKind::ToolRejected, Phase::Answered, detail);
                 walk.record(finished(path, open.attempt, StepResult::Failed(why)));
             }
             Sending::Absent if frame.draining() => {}
-            Sending::Absent if open.attempt < MOST_SENDINGS => walk.record(again),
+            Sending::Absent if open.attempt < MOST_SENDINGS => self.resend(walk, open, acting, path),
             Sending::Absent => {
                 let detail = format!("`{}` was sent {} times and not performed", self.called(), open.attempt);
                 let why = failure(FailureKind::UnknownOutcome, Phase::MaybeSent, detail);
@@ -141,6 +303,21 @@ impl Act {
             Sending::Probing => walk.record(Event::ProbeStarted { step: path.clone(), probe: acting.probes + 1 }),
         }
         Ok(())
+    }
+
+    /// The same bytes once more, unless somebody holds them.
+    fn resend(&self, walk: &mut Walk<'_>, open: &Open, acting: &Acting, path: &StepPath) {
+        match walk.held(&acting.proposal) {
+            None => walk.record(Event::ActionResent {
+                step: path.clone(),
+                attempt: open.attempt + 1,
+                generation: Some(walk.facts.charter.generation),
+            }),
+            Some((scope, hold)) if acting.is_open() => {
+                walk.doubt(None, format!("{RELEASE}{scope}, held by {}: {}", hold.by, hold.reason));
+            }
+            Some((scope, hold)) => walk.wait_for_release(&scope, &hold),
+        }
     }
 
     /// Whether the same bytes may be sent once more although the last sending may have been performed.
@@ -189,7 +366,13 @@ impl Act {
     }
 
     /// What a person, or a late answer, says became of the action.
-    fn believe(&self, walk: &mut Walk<'_>, open: &Open, word: &Word, path: &StepPath) -> Result<(), Stop> {
+    fn believe(
+        &self,
+        walk: &mut Walk<'_>,
+        (open, acting): (&Open, &Acting),
+        word: &Word,
+        path: &StepPath,
+    ) -> Result<(), Stop> {
         let result = match word {
             Word::Performed(output) => {
                 let value = walk.unhold(output)?;
@@ -203,7 +386,7 @@ impl Act {
                 StepResult::Failed(failure(FailureKind::ToolRejected, Phase::Answered, detail))
             }
             Word::NotPerformed => {
-                walk.record(Event::ActionResent { step: path.clone(), attempt: open.attempt + 1 });
+                self.resend(walk, open, acting, path);
                 return Ok(());
             }
             Word::GivenUp(reason) => {
@@ -317,6 +500,28 @@ impl Act {
     fn called(&self) -> String {
         format!("{}.{}", self.tool.name, self.operation)
     }
+}
+
+/// What follows from a yes.
+enum Leave {
+    /// The action.
+    Start(Verdict, Grounds),
+    /// Nothing, until a hold is lifted.
+    Wait(Arc<str>, Hold),
+    /// What was decided does not fit any more.
+    Anew,
+}
+
+fn ended(step: &StepPath, approving: &Approving, end: ApprovalEnd) -> Event {
+    Event::ApprovalEnded { step: step.clone(), approval: approving.id.clone(), end }
+}
+
+/// Names an approval: the same question of the same visit has the same id, however often it is computed.
+pub(crate) fn approval_id(walk: &Walk<'_>, path: &StepPath, nth: u32) -> Arc<str> {
+    let digest =
+        Digest::of(&[b"surefoot/approval/v1\0", &walk.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
+    let hex = digest.to_string();
+    format!("apr_{}", &hex[hex.len() - 16..]).into()
 }
 
 /// What a failure says about the action.

@@ -106,7 +106,7 @@ impl Step {
     ) -> Result<(), Stop> {
         match &self.kind {
             Kind::Reason(reason) => reason.begin(walk, path, frame, open),
-            Kind::Act(act) => act.begin(walk, path, frame),
+            Kind::Act(act) => act.begin(walk, path, frame, open),
             Kind::Decide(decide) => decide.begin(walk, path, frame),
             Kind::Set(set) => set.begin(walk, path, frame),
             Kind::Each(each) => each.begin(walk, path, frame),

@@ -44,6 +44,8 @@ pub struct Program {
     pub result: Option<ResultOf>,
     /// Business keys, computed from the input at the start.
     pub about: BTreeMap<Arc<str>, Template>,
+    /// The person for whom a run acts, computed from the input.
+    pub acts_for: Option<Template>,
     /// The shared layer: every model call of the run.
     pub context: Option<Layer>,
     /// All stages, in the order written.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    expr::Template,
     governance::labels::{self, Flow},
     ids::Digest,
     step,
@@ -11,12 +12,13 @@ use crate::{
     yaml::{Fields, Node},
 };
 
-const KNOWN: [&str; 8] = ["workflow", "title", "input", "result", "about", "context", "stages", "on_failure"];
+const KNOWN: &[&str] =
+    &["workflow", "title", "input", "result", "about", "acts_for", "context", "stages", "on_failure"];
 const LATER: [&str; 9] = ["on", "flow", "budget", "done_when", "cache", "schedule", "deadline", "queue", "priority"];
 
 /// Reads a workflow. `None` if there were errors that leave no program.
 pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &mut Reading<'_>) -> Option<Program> {
-    let fields = Fields::new(node, "a workflow", &KNOWN, &LATER, &mut reading.complaints)?;
+    let fields = Fields::new(node, "a workflow", KNOWN, &LATER, &mut reading.complaints)?;
     let before = reading.complaints.len();
     let name = fields.text("workflow", &mut reading.complaints);
     let title = fields.opt_text("title", &mut reading.complaints);
@@ -26,17 +28,15 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
     let about = fields
         .map("about", &mut reading.complaints)
         .iter()
-        .filter_map(|(key, node)| {
-            let (template, _) = reading.template(node)?;
-            if let Some(root) = template.roots().iter().find(|root| &*root.name != "input") {
-                let message =
-                    format!("`about` is computed at the start, from `input` alone; `{}` is not there yet", root.name);
-                reading.complaints.push(node.complaint("W024", message));
-                return None;
-            }
-            Some((key.text.clone(), template))
-        })
+        .filter_map(|(key, node)| Some((key.text.clone(), of_input(node, "about", reading)?.0)))
         .collect();
+    let acts_for = fields.get("acts_for").and_then(|node| {
+        let (template, ty) = of_input(node, "acts_for", reading)?;
+        if let Some(why) = Type::TEXT.maybe().refusal(&ty) {
+            reading.complaints.push(node.complaint("E003", format!("`acts_for` is the id of a person: {why}")));
+        }
+        Some(template)
+    });
     let context = fields.get("context").and_then(|node| reading.layer(node));
 
     let nodes = fields.required("stages", &mut reading.complaints)?.list(&mut reading.complaints)?;
@@ -71,6 +71,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         input,
         result,
         about,
+        acts_for,
         context,
         stages,
         order,
@@ -83,6 +84,17 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
     reading.complaints.extend(found);
     program.labels = labels;
     (!wrong).then_some(program)
+}
+
+/// What is computed at the start.
+fn of_input(node: &Node, key: &str, reading: &mut Reading<'_>) -> Option<(Template, Type)> {
+    let (template, ty) = reading.template(node)?;
+    if let Some(root) = template.roots().iter().find(|root| &*root.name != "input") {
+        let message = format!("`{key}` is computed at the start, from `input` alone; `{}` is not there yet", root.name);
+        reading.complaints.push(node.complaint("W024", message));
+        return None;
+    }
+    Some((template, ty))
 }
 
 /// The names first: a `then` may name a stage that stands further down.

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::drive::{Drive, Outside, check, program};
+use crate::drive::{Drive, Outside, check};
 
 fn project(effect: &str) -> String {
     format!(
@@ -21,6 +21,8 @@ fn project(effect: &str) -> String {
         operations:
           put: {{ {effect} }}
           find: {{ effect: read }}
+        --- policies/allow/all.cedar
+        @id("all") permit (principal, action, resource);
         "#
     )
 }
@@ -52,8 +54,9 @@ fn an_uncertain_answer_to_a_probed_action_waits_the_settle_delay_and_then_its_pr
 
 #[test]
 fn what_the_probe_does_not_find_is_sent_once_more_under_the_same_key() {
-    let mut drive = Drive::new(
-        program(&project(PROBED)),
+    let mut drive = Drive::governed(
+        &project(PROBED),
+        "",
         HELLO,
         Outside::new(
             r#"
@@ -142,7 +145,7 @@ fn a_probe_that_cannot_tell_asks_again_and_then_a_person() {
 
 #[test]
 fn an_at_most_once_action_is_never_sent_again_on_a_guess() {
-    let mut drive = Drive::new(program(&project(ONCE)), HELLO, Outside::new("send: !tool_timeout maybe_sent"));
+    let mut drive = Drive::governed(&project(ONCE), "", HELLO, Outside::new("send: !tool_timeout maybe_sent"));
     drive.run();
     expect![[r#"
         1   run started: send
@@ -155,7 +158,7 @@ fn an_at_most_once_action_is_never_sent_again_on_a_guess() {
 
 #[test]
 fn after_a_crash_an_at_most_once_action_waits_for_a_person_who_may_let_it_be_sent() {
-    let mut drive = Drive::new(program(&project(ONCE)), HELLO, Outside::default());
+    let mut drive = Drive::governed(&project(ONCE), "", HELLO, Outside::default());
     drive.die_after = Some(2);
     drive.run();
     let mut next = drive.resumed(&drive.entries);
@@ -180,7 +183,7 @@ fn after_a_crash_an_at_most_once_action_waits_for_a_person_who_may_let_it_be_sen
 
 #[test]
 fn a_late_success_settles_what_was_unknown_and_a_late_failure_does_not() {
-    let mut drive = Drive::new(program(&project(ONCE)), HELLO, Outside::default());
+    let mut drive = Drive::governed(&project(ONCE), "", HELLO, Outside::default());
     drive.die_after = Some(2);
     drive.run();
     let mut next = drive.resumed(&drive.entries);
@@ -206,8 +209,9 @@ fn a_late_success_settles_what_was_unknown_and_a_late_failure_does_not() {
 #[test]
 fn a_definite_rejection_and_a_call_that_never_left_are_certain_for_every_class() {
     for effect in [PROBED, ONCE, "effect: idempotent"] {
-        let mut drive = Drive::new(
-            program(&project(effect)),
+        let mut drive = Drive::governed(
+            &project(effect),
+            "",
             HELLO,
             Outside::new("send#1: !tool_error not_sent\nsend#2: !tool_rejected answered"),
         );
@@ -248,7 +252,7 @@ fn an_idempotent_action_that_stays_uncertain_is_unknown_and_not_failed() {
 #[test]
 fn after_the_window_of_its_key_an_idempotent_action_is_not_sent_again() {
     let text = project("effect: idempotent, key: { window: 1h }");
-    let mut drive = Drive::new(program(&text), HELLO, Outside::default());
+    let mut drive = Drive::governed(&text, "", HELLO, Outside::default());
     drive.die_after = Some(2);
     drive.run();
     let mut soon = drive.resumed(&drive.entries);
@@ -266,7 +270,7 @@ fn after_the_window_of_its_key_an_idempotent_action_is_not_sent_again() {
 
 #[test]
 fn a_cancelled_run_does_not_end_over_an_unknown_outcome() {
-    let mut drive = Drive::new(program(&project(ONCE)), HELLO, Outside::default());
+    let mut drive = Drive::governed(&project(ONCE), "", HELLO, Outside::default());
     drive.die_after = Some(2);
     drive.run();
     let mut next = drive.resumed(&drive.entries);

@@ -7,10 +7,14 @@ use std::{
 };
 
 use kernel::{
-    governance::Effect,
+    governance::{
+        Effect,
+        approval::{By, Decision, Vote, admit},
+        charter::{Change, Charter},
+    },
     ids::{Digest, RunId, StepPath},
     journal::{Blob, Entry, Event, Head, Usage},
-    next::{self, Facts, Next, Record},
+    next::{self, Counted, Facts, Next, Query, Record, Starter},
     recovery::{Failure, FailureKind, Phase},
     run::RunState,
     settle::{Answer, Settled, settle},
@@ -18,7 +22,7 @@ use kernel::{
     values::{Timestamp, Value},
     workflow::{
         Program,
-        project::{self, Sources},
+        project::{self, Project, Sources},
     },
 };
 
@@ -50,6 +54,11 @@ pub fn sources(text: &str) -> Sources {
 
 /// The one workflow of a project that must be free of errors.
 pub fn program(text: &str) -> Arc<Program> {
+    project(text).workflows.values().next().expect("a workflow").clone()
+}
+
+/// A project that must be free of errors.
+pub fn project(text: &str) -> Project {
     let sources = sources(text);
     let checked = project::check(&sources);
     let printed: Vec<String> = checked
@@ -57,8 +66,23 @@ pub fn program(text: &str) -> Arc<Program> {
         .iter()
         .map(|complaint| complaint.render(sources.get(&complaint.file).map(|text| &**text)))
         .collect();
-    let project = checked.project.unwrap_or_else(|| panic!("the project has errors:\n{}", printed.join("\n")));
-    project.workflows.values().next().expect("a workflow").clone()
+    checked.project.unwrap_or_else(|| panic!("the project has errors:\n{}", printed.join("\n")))
+}
+
+/// The charter after a project's policies and people were made known, in the generation before `generation` and this one.
+pub fn enact(charter: &mut Charter, text: &str) {
+    let sources = sources(text);
+    let policies = project(text).policies;
+    let people = sources.get("people.yaml").map(|text| (Digest::of(&[text.as_bytes()]), text.as_bytes().to_vec()));
+    let policies = policies.map(|policies| (policies.digest(), policies.to_bytes().to_vec()));
+    let name: Arc<str> = "test".into();
+    let made = (&"ann".into(), Timestamp::default());
+    let change = Change::Policies { project: name.clone(), digest: policies.as_ref().map(|(digest, _)| *digest) };
+    let content = policies.as_ref().map(|(_, bytes)| &**bytes);
+    charter.apply(charter.generation + 1, &change, made, content).expect("policies");
+    let change = Change::People { project: name, digest: people.as_ref().map(|(digest, _)| *digest) };
+    let content = people.as_ref().map(|(_, bytes)| &**bytes);
+    charter.apply(charter.generation + 1, &change, made, content).expect("people");
 }
 
 /// What the outside says: lines of `step[#attempt]: json` (`step@probe#probe` for its probe), `step[#attempt]: !kind phase` and `> kind [name json]` for messages
@@ -120,14 +144,32 @@ pub struct Drive {
     messages: usize,
     /// Stop as if the process had died once the journal has so many entries.
     pub die_after: Option<usize>,
+    pub charter: Charter,
+    pub counters: BTreeMap<Arc<str>, Counted>,
+    /// Why votes were not taken.
+    pub refused: Vec<String>,
 }
 
 impl Drive {
+    /// With the project's policies and people, for who started it.
+    pub fn governed(text: &str, by: &str, input: &str, outside: Outside) -> Drive {
+        let mut charter = Charter::default();
+        enact(&mut charter, text);
+        let starter = Starter { project: "test".into(), by: (!by.is_empty()).then(|| by.into()) };
+        let mut drive = Drive::started(program(text), input, &starter, outside);
+        drive.charter = charter;
+        drive
+    }
+
     pub fn new(program: Arc<Program>, input: &str, outside: Outside) -> Drive {
+        Drive::started(program, input, &Starter::default(), outside)
+    }
+
+    fn started(program: Arc<Program>, input: &str, starter: &Starter, outside: Outside) -> Drive {
         let now = Timestamp::parse("2026-11-20").expect("a date");
         let run = RunId::new(now, RUN);
         let input = Value::from_json(input.as_bytes()).expect("the input is JSON");
-        let starting = next::start(&program, run, 1, &input, now, [0; 16]).expect("the input fits");
+        let starting = next::start(&program, run, 1, (&input, starter), now, [0; 16]).expect("the input fits");
         let mut drive = Drive {
             program,
             outside,
@@ -141,6 +183,9 @@ impl Drive {
             kept: BTreeMap::new(),
             messages: 0,
             die_after: None,
+            charter: Charter::default(),
+            counters: BTreeMap::new(),
+            refused: Vec::new(),
         };
         drive.keep(&starting.blobs);
         let event = starting.first.event().expect("sealed here");
@@ -167,6 +212,36 @@ impl Drive {
             kept: self.kept.clone(),
             messages: 0,
             die_after: None,
+            charter: self.charter.clone(),
+            counters: self.counters.clone(),
+            refused: Vec::new(),
+        }
+    }
+
+    pub fn facts<'a>(&'a self, in_flight: &'a BTreeSet<StepPath>) -> Facts<'a> {
+        Facts {
+            now: self.now,
+            epoch: self.epoch,
+            blobs: &self.blobs,
+            in_flight,
+            charter: &self.charter,
+            counters: &self.counters,
+            tenant: "main",
+            key: &[7; 32],
+        }
+    }
+
+    fn look(&mut self, queries: Vec<Query>) {
+        for query in queries {
+            match query {
+                Query::Blob(blob) => {
+                    let bytes = &self.kept[&blob.digest];
+                    self.blobs.insert(blob.digest, Value::from_json(bytes).expect("a blob is JSON"));
+                }
+                Query::Counter(query) => {
+                    self.counters.entry(query.counter).or_default();
+                }
+            }
         }
     }
 
@@ -208,7 +283,7 @@ impl Drive {
     fn once(&mut self) -> bool {
         let in_flight = BTreeSet::new();
         let program = self.program.clone();
-        let facts = Facts { now: self.now, epoch: self.epoch, blobs: &self.blobs, in_flight: &in_flight };
+        let facts = self.facts(&in_flight);
         let nexts = next::next(&program, &self.state, &facts);
         assert!(!nexts.is_empty(), "nothing to do and no end\n{}", self.outline());
         let mut moved = false;
@@ -223,12 +298,9 @@ impl Drive {
                     }
                     self.record(record);
                 }
-                Next::Look(blobs) => {
+                Next::Look(queries) => {
                     moved = true;
-                    for blob in blobs {
-                        let bytes = &self.kept[&blob.digest];
-                        self.blobs.insert(blob.digest, Value::from_json(bytes).expect("a blob is JSON"));
-                    }
+                    self.look(queries);
                 }
                 Next::Native(call) => {
                     let answer = Ok(Value::map([("native", call.input.clone())]));
@@ -274,16 +346,11 @@ impl Drive {
         let program = self.program.clone();
         loop {
             let in_flight = BTreeSet::new();
-            let facts = Facts { now: self.now, epoch: self.epoch, blobs: &self.blobs, in_flight: &in_flight };
+            let facts = self.facts(&in_flight);
             match settle(&program, &self.state, &facts, step, answer) {
                 Settled::Record(record) => return self.record(record),
                 Settled::Stale => return,
-                Settled::Look(blobs) => {
-                    for blob in blobs {
-                        let bytes = &self.kept[&blob.digest];
-                        self.blobs.insert(blob.digest, Value::from_json(bytes).expect("a blob is JSON"));
-                    }
-                }
+                Settled::Look(queries) => self.look(queries),
             }
         }
     }
@@ -293,8 +360,12 @@ impl Drive {
         let text = self.outside.messages.get(self.messages).cloned();
         let patient = text.as_ref().is_some_and(|text| text.starts_with("> "));
         if let Some(text) = text.filter(|_| !patient || until.is_none()) {
-            let text = text.trim_start_matches("> ");
             self.messages += 1;
+            let text = text.trim_start_matches("> ");
+            if let Some(vote) = text.strip_prefix("vote ") {
+                self.vote(vote);
+                return true;
+            }
             let mut words = text.splitn(3, ' ');
             let (kind, name) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
             let body = words.next().map_or(Value::Null, |json| Value::from_json(json.as_bytes()).expect("JSON"));
@@ -309,6 +380,30 @@ impl Drive {
             }
             None => false,
         }
+    }
+
+    /// `person approve | reject WORDS | edit JSON`: on whatever is pending; said so if it is not taken.
+    fn vote(&mut self, text: &str) {
+        let mut words = text.splitn(3, ' ');
+        let (by, what, rest) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let json = || Value::from_json(rest.as_bytes()).expect("JSON");
+        let decision = match what {
+            "approve" => Decision::Approve,
+            "reject" => Decision::Reject { reason: rest.to_owned() },
+            "edit" => Decision::Edit { with: json() },
+            _ => Decision::Answer { value: json() },
+        };
+        let step = StepPath::new(self.state.stages.last().unwrap().steps.open.as_ref().unwrap().name.clone());
+        let Some(approving) = self.state.approving(&step) else { panic!("nobody is asked\n{}", self.outline()) };
+        let people = &self.charter.project("test").people;
+        let terms = &approving.terms;
+        let vote = Vote::cast(By::Person(by.into()), decision, terms.shown, "local", people, self.now);
+        if let Err(why) = admit(terms, &approving.votes, &vote, people, self.now) {
+            self.refused.push(why.to_string());
+            return;
+        }
+        let (message, approval) = (self.state.inbox_read + 1, approving.id.clone());
+        self.record(Record::of(Event::VoteReceived { message, step, approval, vote }));
     }
 
     /// The journal, one line an entry.
@@ -329,7 +424,10 @@ impl Drive {
 /// Runs a workflow and compares its printed journal.
 #[track_caller]
 pub fn check(project: &str, input: &str, outside: &str, expected: expect_test::Expect) {
-    let mut drive = Drive::new(program(project), input, Outside::new(outside));
+    let mut drive = match project.contains("--- policies/") {
+        true => Drive::governed(project, "", input, Outside::new(outside)),
+        false => Drive::new(program(project), input, Outside::new(outside)),
+    };
     drive.run();
     expected.assert_eq(&drive.outline());
     // The stored bytes say the same as what was applied while it ran.

@@ -3,6 +3,7 @@
 mod drive;
 
 mod acts;
+mod approvals;
 mod blocks;
 mod control;
 mod crashes;

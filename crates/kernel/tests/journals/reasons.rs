@@ -101,16 +101,14 @@ fn a_failed_check_is_bad_reasoning_and_repaired_by_default() {
 
 #[test]
 fn the_model_sees_what_its_step_declares_and_nothing_else() {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
-    use kernel::next::{Facts, Next, next};
+    use kernel::next::{Next, next};
 
     let mut drive = Drive::new(program(RATE), INPUT, Outside::default());
     drive.die_after = Some(2);
     drive.run();
-    let (blobs, in_flight) = (BTreeMap::new(), BTreeSet::new());
-    let facts = Facts { now: drive.now, epoch: 1, blobs: &blobs, in_flight: &in_flight };
-    let nexts = next(&drive.program, &drive.state, &facts);
+    let nexts = next(&drive.program, &drive.state, &drive.facts(&BTreeSet::new()));
     let [Next::Ask(request)] = nexts.as_slice() else { panic!("{nexts:?}") };
     expect![[r#"
         We write to gold people.

@@ -45,7 +45,11 @@ pub fn budgets(rows: &[BudgetRow], reservations: &[Reservation]) -> Vec<Finding>
 pub fn approval(row: &ApprovalRow) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |detail: String| {
-        findings.push(Finding { rule: "approval", run: Some(row.run), detail: format!("approval `{}` {detail}", row.id) });
+        findings.push(Finding {
+            rule: "approval",
+            run: Some(row.run),
+            detail: format!("approval `{}` {detail}", row.id),
+        });
     };
     let votes = row.votes.iter().filter(|vote| &*vote.decision != "reject").count();
     if row.state == ApprovalState::Consumed && votes < row.quorum as usize {

@@ -1,0 +1,380 @@
+//! An action on its way to its intent: from a proposal to a verdict, and from the people it was put before to the leave to act.
+//!
+//! What judges is pure and at hand: the charter of today, counters that were looked up, labels that the program knows.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    governance::{
+        self, Proposal, Ruling, Verdict,
+        approval::{Action, Card, OnExpiry, Terms, Why, action_hash},
+        charter::{Counting, Grounds, Hold, Statutes},
+        labels::{ActLabels, Now, PRIVATE, UNTRUSTED},
+        people::People,
+        policy::{self, Decision, Matched, Policies, Request, RunFacts},
+    },
+    ids::{Digest, StepPath},
+    next::{CounterQuery, Frame, Query, Stop, Walk},
+    recovery::{Failure, FailureKind},
+    tool::{Operation, Tool},
+    values::{Money, Span, Timestamp, Value},
+};
+
+/// Rules that no project writes and every project has.
+const CONTROL: &str = "untrusted-control";
+/// What a run waits for while something is held begins so.
+pub const RELEASE: &str = "the release of ";
+
+/// The default rule on information that leaves.
+const OUTWARD: &str = "private-untrusted-outward";
+
+/// What a step proposes, before anybody has said anything about it.
+pub(crate) struct Asking<'a> {
+    pub path: &'a StepPath,
+    pub frame: &'a Frame<'a>,
+    pub tool: &'a Arc<Tool>,
+    pub proposal: &'a Proposal,
+    pub with: &'a Value,
+    /// What its arguments carry, if the program says so.
+    pub labels: Option<&'a ActLabels>,
+}
+
+/// What became of a proposal.
+pub(crate) enum Judged {
+    /// It may start.
+    Start(Verdict, Grounds),
+    /// A person decides, on these terms.
+    Ask(Verdict, Grounds, policy::Terms),
+    /// It may not.
+    Deny(Verdict, Grounds),
+    /// Nothing of this scope begins now.
+    Held(Arc<str>, Hold),
+}
+
+impl Asking<'_> {
+    fn operation(&self) -> &Operation {
+        self.tool
+            .operations
+            .get(&self.proposal.operation)
+            .expect("the operation is one of the tool: held by the reader")
+    }
+
+    fn called(&self) -> String {
+        format!("{}.{}", self.proposal.tool, self.proposal.operation)
+    }
+
+    /// Judges the proposal by what stands in the charter now.
+    pub fn judge(&self, walk: &Walk<'_>) -> Result<Judged, Stop> {
+        if let Some((scope, hold)) = walk.held(self.proposal) {
+            return Ok(Judged::Held(scope, hold));
+        }
+        let statutes = walk.statutes();
+        let now = match self.labels {
+            Some(labels) => labels.judge(&|expr| walk.given(expr, self.frame), self.with)?,
+            None => Now::default(),
+        };
+        let (history, counted) = self.history(walk)?;
+        let labels: Vec<Arc<str>> = now.labels.iter().cloned().collect();
+        let told = if history.is_empty() {
+            Value::Null
+        } else {
+            Value::map(history.iter().map(|(k, v)| (k.clone(), Value::Int(*v))))
+        };
+        let generation = walk.facts.charter.generation;
+        let grounds = Grounds { generation, counted, approval: None, labels, history: told };
+        let Some(policies) = &statutes.policies else {
+            return Ok(match self.floor(&now, governance::judge(self.proposal)) {
+                verdict @ Verdict::Allow { .. } => Judged::Start(verdict, grounds),
+                verdict => Judged::Deny(verdict, grounds),
+            });
+        };
+        let decision = self.decide(walk, policies, &history, &now)?;
+        let policy = policies.digest();
+        let rule: Arc<str> = decision.rule().into();
+        Ok(match decision {
+            Decision::Deny { by, why, .. } => {
+                let by = by.into_iter().map(ruling).collect();
+                Judged::Deny(Verdict::Deny { rule, policy, reason: why, by }, grounds)
+            }
+            // Who is asked sees where each argument comes from: that is what the built-in rules want.
+            Decision::Ask { by, terms } => {
+                let by = by.into_iter().map(ruling).collect();
+                Judged::Ask(Verdict::Ask { rule, policy, by }, grounds, terms)
+            }
+            Decision::Allow { by } => {
+                let by = by.into_iter().map(ruling).collect();
+                match self.floor(&now, Verdict::Allow { rule, policy, by }) {
+                    verdict @ Verdict::Allow { .. } => Judged::Start(verdict, grounds),
+                    verdict => Judged::Deny(verdict, grounds),
+                }
+            }
+        })
+    }
+
+    /// The rules that hold whatever a project writes, for what no person is asked about.
+    fn floor(&self, now: &Now, verdict: Verdict) -> Verdict {
+        let Verdict::Allow { policy, .. } = &verdict else { return verdict };
+        let deny =
+            |rule: &str, reason: String| Verdict::Deny { rule: rule.into(), policy: *policy, reason, by: Vec::new() };
+        if let Some((argument, origin)) = now.control_untrusted.iter().next() {
+            let sources: Vec<String> = origin.untrusted_from().iter().map(|source| format!("`{source}`")).collect();
+            let reason = format!(
+                "`{argument}` says what `{}` does, and comes from {}, which is untrusted: tie it to trusted data with `trust:`, \
+                 allow-list it in the tool file, or let an ask rule put it before a person",
+                self.called(),
+                sources.join(", ")
+            );
+            return deny(CONTROL, reason);
+        }
+        let outward = self.operation().outward || self.operation().groups.iter().any(|group| &**group == "Outward");
+        if outward && now.labels.contains(PRIVATE) && now.labels.contains(UNTRUSTED) {
+            let reason = format!(
+                "`{}` would tell somebody outside what is private, and its arguments are shaped by untrusted text: let an ask rule \
+                 put it before a person",
+                self.called()
+            );
+            return deny(OUTWARD, reason);
+        }
+        verdict
+    }
+
+    /// The operation's counters as they stand, and what this action adds.
+    fn history(&self, walk: &Walk<'_>) -> Result<(BTreeMap<Arc<str>, i64>, Vec<Counting>), Stop> {
+        let (mut history, mut counted, mut missing) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (name, counter) in &self.operation().counts {
+            let of = |template: &crate::expr::Template| {
+                let values: Vec<Value> = template.roots().iter().map(|_| self.with.clone()).collect();
+                template.eval(&values).map_err(|why| {
+                    let detail = format!("the counter `{name}` of `{}`: {why}", self.called());
+                    Stop::Failed(Failure::inside(FailureKind::InvalidArguments, detail))
+                })
+            };
+            let by = of(&counter.by)?;
+            let by = by.as_str().map_or_else(|| by.to_json(), str::to_owned);
+            let amount = match counter.sum.as_ref().map(of).transpose()? {
+                None => 1,
+                Some(Value::Int(amount)) => amount,
+                Some(other) => {
+                    let detail = format!("the counter `{name}` of `{}` adds {other}, no whole number", self.called());
+                    return Err(Stop::Failed(Failure::inside(FailureKind::InvalidArguments, detail)));
+                }
+            };
+            let key: Arc<str> = format!("{}/{}/{name}/{by}", walk.facts.tenant, self.called()).into();
+            let Some(stands) = walk.facts.counters.get(&key) else {
+                missing.push(Query::Counter(CounterQuery {
+                    counter: key,
+                    since: walk.facts.now + Span::from_micros(-counter.window.micros()),
+                }));
+                continue;
+            };
+            let so_far =
+                if counter.sum.is_some() { stands.sum } else { i64::try_from(stands.count).unwrap_or(i64::MAX) };
+            history.insert(name.clone(), so_far);
+            counted.push(Counting { counter: key, version: stands.version, amount });
+        }
+        if missing.is_empty() { Ok((history, counted)) } else { Err(Stop::Look(missing)) }
+    }
+
+    fn decide(
+        &self,
+        walk: &Walk<'_>,
+        policies: &Policies,
+        history: &BTreeMap<Arc<str>, i64>,
+        now: &Now,
+    ) -> Result<Decision, Stop> {
+        let start = walk.state.start.as_ref();
+        let resource = self.resource()?;
+        let (version, run) = (walk.program.bundle.to_string(), walk.state.run.to_string());
+        let control: BTreeSet<Arc<str>> = now.control_untrusted.keys().cloned().collect();
+        let request = Request {
+            tenant: walk.facts.tenant,
+            workflow: &walk.program.name,
+            version: &version,
+            step: self.path.name(),
+            model: None,
+            on_behalf_of: start.and_then(|start| start.acts_for.as_deref()),
+            tool: &self.proposal.tool,
+            operation: &self.proposal.operation,
+            resource: resource.as_ref().map(|(kind, id)| (&**kind, id.as_str())),
+            input: self.with,
+            run: RunFacts {
+                id: &run,
+                attempt: 1,
+                steps: u32::try_from(walk.state.steps).unwrap_or(u32::MAX),
+                cost: Money::default(),
+                env: None,
+            },
+            history,
+            labels: &now.labels,
+            control_untrusted: &control,
+            now: walk.facts.now,
+        };
+        Ok(policies.decide(&request))
+    }
+
+    /// Type and id of the business object that it acts on.
+    fn resource(&self) -> Result<Option<(Arc<str>, String)>, Stop> {
+        let Some(resource) = &self.operation().resource else { return Ok(None) };
+        let values: Vec<Value> = resource.id.roots().iter().map(|_| self.with.clone()).collect();
+        let id = resource.id.eval(&values).map_err(|why| {
+            let detail = format!("the resource of `{}`: {why}", self.called());
+            Stop::Failed(Failure::inside(FailureKind::InvalidArguments, detail))
+        })?;
+        let id = id.as_str().map_or_else(|| id.to_json(), str::to_owned);
+        Ok(Some((resource.kind.clone(), id)))
+    }
+
+    /// The keyed hash of everything that the action is, made anew from what is about to be sent.
+    pub fn hash(&self, walk: &Walk<'_>, call: u32) -> Result<Digest, Stop> {
+        let resource = match self.resource()? {
+            None => Value::Null,
+            Some((kind, id)) => Value::map([("type", Value::Text(kind)), ("id", id.into())]),
+        };
+        let pin = Digest::of(&[walk.program.bundle.bytes(), self.tool.file.as_bytes()]);
+        let action = Action {
+            tenant: walk.facts.tenant.into(),
+            run: walk.state.run,
+            step: self.path.clone(),
+            call,
+            tool: self.proposal.tool.clone(),
+            operation: self.proposal.operation.clone(),
+            tool_pin: pin,
+            class: self.proposal.effect,
+            resource,
+            with: self.with.clone(),
+            secrets: BTreeMap::new(),
+            undo: Vec::new(),
+        };
+        Ok(action_hash(walk.facts.key, &action))
+    }
+
+    /// The sentence of the tool file, or the call in words.
+    pub fn says(&self) -> String {
+        let said = self.operation().says.as_ref().and_then(|says| {
+            let values: Vec<Value> = says.roots().iter().map(|_| self.with.clone()).collect();
+            says.render(&values).ok()
+        });
+        said.unwrap_or_else(|| format!("Call {} with {}", self.called(), crate::story::short(self.with)))
+    }
+
+    /// What people are asked: the terms, and the card that they are shown.
+    pub fn put(
+        &self,
+        walk: &Walk<'_>,
+        call: u32,
+        (verdict, grounds): (&Verdict, &Grounds),
+        asked: &policy::Terms,
+        editor: Option<&Arc<str>>,
+    ) -> Result<(Terms, Card), Stop> {
+        let now = walk.facts.now;
+        let statutes = walk.statutes();
+        let mut requesters = walk.requesters();
+        requesters.extend(editor.filter(|editor| !requesters.contains(editor)).cloned());
+        let hash = self.hash(walk, call)?;
+        let terms = terms(asked, &statutes.people, now, requesters, hash);
+        let why = verdict.rulings().iter().map(|ruling| Why {
+            rule: ruling.id.to_string(),
+            at: ruling.at.to_string(),
+            values: ruling.values.clone(),
+            reason: ruling.reason.as_deref().unwrap_or_default().to_owned(),
+        });
+        let labels = Value::list(grounds.labels.iter().map(|label| Value::Text(label.clone())));
+        let card = Card {
+            says: self.says(),
+            why: why.collect(),
+            evidence: Value::map([("labels", labels), ("history", grounds.history.clone())]),
+            model_words: None,
+            effect: self.proposal.effect,
+            with: self.with.clone(),
+            undo: None,
+            on_yes: format!("{} is called once, with exactly these arguments", self.called()),
+            on_no: format!("nothing is sent; the step `{}` fails with approval_rejected", self.path),
+            terms,
+        };
+        let terms = card.bind(walk.facts.key);
+        Ok((terms.clone(), Card { terms, ..card }))
+    }
+}
+
+/// What a rule asks for, from now on.
+pub(crate) fn terms(
+    asked: &policy::Terms,
+    people: &People,
+    now: Timestamp,
+    requesters: Vec<Arc<str>>,
+    hash: Digest,
+) -> Terms {
+    let until = |span| {
+        let groups = asked.groups.iter().flatten();
+        // Working hours of whoever is at work first; without hours it is plain time.
+        let ends = groups.filter_map(|group| people.working_until(group, now, span)).min();
+        ends.unwrap_or(now + span)
+    };
+    Terms {
+        groups: asked.groups.clone(),
+        quorum: asked.quorum,
+        asked_at: now,
+        expires_at: asked.expires.map(until),
+        on_expiry: match &asked.on_expiry {
+            policy::OnExpiry::Deny => OnExpiry::Deny,
+            policy::OnExpiry::Escalate(groups) => groups.first().cloned().map_or(OnExpiry::Deny, OnExpiry::Escalate),
+        },
+        escalated: false,
+        editable: asked.editable.iter().cloned().collect(),
+        answerable: false,
+        no_self: asked.no_self,
+        requesters,
+        hash,
+        shown: Digest::ZERO,
+    }
+}
+
+fn ruling(matched: Matched) -> Ruling {
+    let values = matched.values.into_iter();
+    let values = Value::map(values);
+    let values = if matches!(&values, Value::Map(map) if map.is_empty()) { Value::Null } else { values };
+    Ruling { id: matched.id, at: matched.at, reason: matched.reason, values }
+}
+
+impl Walk<'_> {
+    /// The hold that stops this proposal, if one does.
+    pub(crate) fn held(&self, proposal: &Proposal) -> Option<(Arc<str>, Hold)> {
+        if self.facts.charter.held().is_empty() {
+            return None;
+        }
+        let scopes = [
+            format!("tool:{}", proposal.tool),
+            format!("tool:{}.{}", proposal.tool, proposal.operation),
+            format!("workflow:{}", self.program.name),
+            format!("tenant:{}", self.facts.tenant),
+        ];
+        let (scope, hold) = self.facts.charter.hold_on(scopes.iter().map(String::as_str))?;
+        Some((scope.clone(), hold.clone()))
+    }
+
+    /// Waits until a hold is lifted.
+    pub(crate) fn wait_for_release(&mut self, scope: &str, hold: &Hold) {
+        self.wait(None, || format!("{RELEASE}{scope}, held by {}: {}", hold.by, hold.reason));
+    }
+
+    /// What this run's project is judged by.
+    pub(crate) fn statutes(&self) -> Arc<Statutes> {
+        let project = self.state.start.as_ref().map(|start| &*start.project);
+        self.facts.charter.project(project.unwrap_or_default())
+    }
+
+    /// Who asked for what the run does: who started it, and for whom it acts.
+    pub(crate) fn requesters(&self) -> Vec<Arc<str>> {
+        let start = self.state.start.as_ref();
+        let mut all: Vec<Arc<str>> = Vec::new();
+        for one in start.into_iter().flat_map(|start| [&start.by, &start.acts_for]).flatten() {
+            if !all.contains(one) {
+                all.push(one.clone());
+            }
+        }
+        all
+    }
+}
