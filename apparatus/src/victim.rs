@@ -243,7 +243,14 @@ async fn all(runtime: Runtime, bundle: Digest, arguments: Arguments) -> Result<(
     let poisoned = match poison {
         true => {
             let input = Value::map([("number", Value::Int(0))]);
-            let start = Start { bundle, workflow: "poison".into(), input, key: Some("poison".into()), tenant: None };
+            let start = Start {
+                bundle,
+                workflow: "poison".into(),
+                input,
+                key: Some("poison".into()),
+                tenant: None,
+                starter: kernel::next::Starter::default(),
+            };
             Some(patiently(u64::MAX, || runtime.start(start.clone())).await?.run)
         }
         false => None,
@@ -282,6 +289,7 @@ async fn one(runtime: &Runtime, bundle: Digest, case: &Case) -> Result<(), Troub
         input: Value::from_json(&serde_json::to_vec(&case.input())?)?,
         key: Some(case.key().into()),
         tenant: None,
+        starter: kernel::next::Starter::default(),
     };
     let from_us = now_us();
     let started = patiently(number, || runtime.start(start.clone())).await?;

@@ -66,6 +66,7 @@ fn start(project: &Project, workflow: &str, number: u64) -> Start {
         input: Value::map([("number", number)]),
         key: None,
         tenant: None,
+        starter: kernel::next::Starter::default(),
     }
 }
 

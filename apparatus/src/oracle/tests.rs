@@ -31,6 +31,9 @@ fn started() -> Event {
         stages: vec!["gather".into()],
         input: Held::Value(Value::map([("number", Value::Int(4))])),
         about: Value::Null,
+        project: "".into(),
+        by: None,
+        acts_for: None,
     }
 }
 
@@ -45,8 +48,8 @@ fn key(name: &str) -> IdempotencyKey {
 fn meant(name: &str) -> Event {
     let (tool, operation) = ("ledger".into(), "note".into());
     let proposal = Proposal { tool, operation, effect: Effect::Idempotent, with: Held::Value(with()) };
-    let verdict = Verdict::Allow { rule: "built-in".into(), policy: Digest::ZERO };
-    Event::ActionStarted { step: step(name), attempt: 1, proposal, verdict, key: key(name) }
+    let verdict = Verdict::Allow { rule: "built-in".into(), policy: Digest::ZERO, by: Vec::new() };
+    Event::ActionStarted { step: step(name), attempt: 1, proposal, verdict, key: key(name), grounds: None }
 }
 
 fn done(name: &str) -> Event {

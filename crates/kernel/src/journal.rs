@@ -196,10 +196,14 @@ pub enum Event {
     ApprovalEscalated {
         /// Which step.
         step: StepPath,
-        /// The approval's id.
+        /// The approval's id until now.
         approval: Arc<str>,
+        /// Its id from now on.
+        to: Arc<str>,
         /// Who may decide now, and until when.
         terms: Terms,
+        /// What they are shown.
+        card: Held,
     },
     /// An approval came to its end without an action. One that is used up is named by its `ActionStarted`.
     ApprovalEnded {

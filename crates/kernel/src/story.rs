@@ -61,7 +61,7 @@ pub fn line(event: &Event) -> String {
         Event::VoteReceived { step, vote, approval, .. } => {
             format!("{step}: {} {} ({approval})", vote.by.to_string().trim_matches('`'), vote.decision)
         }
-        Event::ApprovalEscalated { step, terms, approval } => {
+        Event::ApprovalEscalated { step, terms, to: approval, .. } => {
             format!("{step}: nobody decided in time; asks {} ({approval})", whom(terms))
         }
         Event::ApprovalEnded { step, end, .. } => match end {

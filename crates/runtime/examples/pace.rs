@@ -83,7 +83,14 @@ impl House {
     }
 
     fn start(&self, input: Value) -> Start {
-        Start { bundle: self.project.bundle.digest, workflow: "pace".into(), input, key: None, tenant: None }
+        Start {
+            bundle: self.project.bundle.digest,
+            workflow: "pace".into(),
+            input,
+            key: None,
+            tenant: None,
+            starter: kernel::next::Starter::default(),
+        }
     }
 
     /// Many runs at once, each followed by the next.

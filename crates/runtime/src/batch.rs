@@ -12,6 +12,8 @@ use kernel::{
 };
 use store::{Append, Expect, Guard, OpenAction};
 
+mod rules;
+
 /// A long run without outside calls is written at least every so many entries.
 const MOST_ENTRIES: usize = 256;
 
@@ -28,6 +30,17 @@ pub(crate) struct Batch {
     doing: Option<StepPath>,
     /// A step was completed.
     pub(crate) progress: bool,
+    /// Where the first entry stands that rests on something which may move.
+    conditional: Option<Mark>,
+}
+
+/// How far a batch was.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    entries: usize,
+    blobs: usize,
+    guards: usize,
+    progress: bool,
 }
 
 /// What every append of one claim says alike.
@@ -50,6 +63,16 @@ impl Batch {
     ) -> Result<(), Illegal> {
         let Record { event, blobs } = record;
         let entry = Entry::seal(state.run, state.head, epoch, at, salt, &event);
+        let mark = Mark {
+            entries: self.entries.len(),
+            blobs: self.blobs.len(),
+            guards: self.guards.len(),
+            progress: self.progress,
+        };
+        if rules::conditions(&event, at, &mut self.guards) {
+            self.conditional.get_or_insert(mark);
+        }
+        rules::rows(state, &event, &mut self.guards);
         action_guards(state, &event, at, &mut self.guards);
         if let Some(step) = event.step() {
             self.doing = Some(step.clone());
@@ -62,6 +85,29 @@ impl Batch {
         self.entries.push(entry);
         self.blobs.extend(blobs);
         Ok(())
+    }
+
+    /// How many conditions and rows go with it.
+    pub(crate) fn conditions(&self) -> usize {
+        self.guards.len()
+    }
+
+    /// Condition number `guard`.
+    pub(crate) fn condition(&self, guard: usize) -> Option<&Guard> {
+        self.guards.get(guard)
+    }
+
+    /// Drops everything from the first entry on that rests on something which may move; gives what stays.
+    pub(crate) fn forget_conditional(&mut self) -> Vec<Entry> {
+        if let Some(mark) = self.conditional.take() {
+            self.entries.truncate(mark.entries);
+            self.blobs.truncate(mark.blobs);
+            self.guards.truncate(mark.guards);
+            self.progress = mark.progress;
+            self.bytes = self.entries.iter().map(|entry| entry.body.as_ref().map_or(0, |body| body.len())).sum();
+            self.bytes += self.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
+        }
+        self.entries.clone()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -110,7 +156,7 @@ impl Batch {
         self.entries.clear();
         self.blobs.clear();
         self.guards.clear();
-        (self.bytes, self.doing, self.progress) = (0, None, false);
+        (self.bytes, self.doing, self.progress, self.conditional) = (0, None, false, None);
     }
 }
 
@@ -134,7 +180,7 @@ fn action_guards(state: &RunState, event: &Event, at: Timestamp, guards: &mut Ve
     let name = |step: &StepPath| -> Arc<str> { step.as_str().into() };
     match event {
         Event::ActionStarted { step, attempt, proposal, key, .. } => guards.push(row(step, proposal, key, *attempt)),
-        Event::ActionResent { step, attempt } => {
+        Event::ActionResent { step, attempt, .. } => {
             let resent = Guard::ActionResent { step: name(step), attempt: *attempt };
             guards.push(reopened(step, *attempt).unwrap_or(resent));
         }

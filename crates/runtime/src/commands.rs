@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kernel::{
     ids::{Digest, RunId},
-    next::{self, Starting},
+    next::{self, Starter, Starting},
     values::{Timestamp, Value},
     workflow::bundle::Bundle,
 };
@@ -38,6 +38,8 @@ pub struct Start {
     pub key: Option<Arc<str>>,
     /// Whose run it is; `main` if nobody says.
     pub tenant: Option<Arc<str>>,
+    /// By whose policies and people it is judged, and who starts it.
+    pub starter: Starter,
 }
 
 /// A started run.
@@ -124,6 +126,18 @@ pub enum RunError {
         /// What is wrong.
         detail: String,
     },
+    /// There is no such approval.
+    #[error("there is no approval `{id}`")]
+    NoApproval {
+        /// Which.
+        id: Arc<str>,
+    },
+    /// What a person asked for is not done, for one reason.
+    #[error("{why}")]
+    NotTaken {
+        /// The reason, for the person.
+        why: String,
+    },
     /// The store failed.
     #[error("cannot {doing}")]
     Store {
@@ -167,7 +181,8 @@ impl RunError {
             RunError::Store { source: StoreError::Locked { .. }, .. } => {
                 "another Surefoot process works in this directory: stop it, or choose another directory".to_owned()
             }
-            RunError::Store { .. } => return None,
+            RunError::NoApproval { .. } => "list what waits with `surefoot approvals ls`".to_owned(),
+            RunError::Store { .. } | RunError::NotTaken { .. } => return None,
         })
     }
 }
@@ -201,7 +216,7 @@ impl Runtime {
         let run = RunId::new(now, clock::bytes(&*inner.random));
         let tenant = start.tenant.clone().unwrap_or_else(|| inner.tenant.clone());
         let prepare = |epoch| {
-            next::start(&loaded.program, run, epoch, &start.input, now, salt)
+            next::start(&loaded.program, run, epoch, (&start.input, &start.starter), now, salt)
                 .map_err(|complaints| RunError::InputInvalid { workflow: start.workflow.clone(), complaints })
         };
         // A worker here with room starts the run and drives it on in one task: a caller that goes away leaves no run without an
@@ -301,7 +316,7 @@ impl Runtime {
     }
 
     #[expect(clippy::too_many_arguments, reason = "a message has these parts; the four callers above name them")]
-    async fn post(
+    pub(crate) async fn post(
         &self,
         run: RunId,
         kind: &'static str,

@@ -20,10 +20,10 @@ use std::{
 use futures_util::FutureExt;
 use kernel::{
     context::ModelRequest,
-    governance::Permit,
-    ids::{Digest, RunId, StepPath},
+    governance::{Permit, charter::Charter},
+    ids::{Digest, StepPath},
     journal::{End, Event},
-    next::{self, Facts, NativeCall, Next, Record, Suspend},
+    next::{self, Counted, Facts, NativeCall, Next, Query, Record, Suspend},
     recovery::Response,
     run::{Illegal, RunState},
     settle::{Answer, Settled, settle},
@@ -62,7 +62,7 @@ pub(crate) enum Left {
 
 /// Why the loop stops without an ending of its own.
 #[derive(Debug)]
-enum Halt {
+pub(crate) enum Halt {
     Fenced,
     Blocked(String),
     Gone(StoreError),
@@ -99,6 +99,12 @@ pub(crate) struct Engine {
     inbox_read: u64,
     /// The last read number that the store's row has.
     inbox_noted: u64,
+    /// What all runs are judged by, as of the last look.
+    charter: Arc<Charter>,
+    /// Counters that were looked up for a verdict.
+    counters: BTreeMap<Arc<str>, Counted>,
+    key: [u8; 32],
+    tenant: Arc<str>,
     blobs: BTreeMap<Digest, Value>,
     blob_bytes: usize,
     in_flight: BTreeSet<StepPath>,
@@ -109,24 +115,31 @@ pub(crate) struct Engine {
 impl Engine {
     /// An engine for a run whose journal is still to be read.
     pub(crate) fn claimed(inner: Arc<Inner>, seat: Seat, claimed: &Claimed) -> Engine {
-        let mut engine = Engine::new(inner, seat, claimed.run, claimed.epoch, RunState::new(claimed.run));
+        // Whose key was erased is over: nothing is hashed with what stands in its place.
+        let key = claimed.key.unwrap_or_default();
+        let state = RunState::new(claimed.run);
+        let mut engine = Engine::new(inner, seat, claimed.epoch, state, key, claimed.tenant.clone());
         engine.durable = claimed.head.seq;
         engine.inbox_gen = claimed.inbox_gen;
         engine
     }
 
     /// An engine for a run that this worker has just started: `state` holds its first entry, which is durable.
-    pub(crate) fn started(inner: Arc<Inner>, seat: Seat, state: RunState) -> Engine {
-        let (run, epoch, head) = (state.run, state.epoch, state.head.seq);
-        let mut engine = Engine::new(inner, seat, run, epoch, state);
+    pub(crate) fn started(inner: Arc<Inner>, seat: Seat, state: RunState, key: [u8; 32], tenant: Arc<str>) -> Engine {
+        let (epoch, head) = (state.epoch, state.head.seq);
+        let mut engine = Engine::new(inner, seat, epoch, state, key, tenant);
         engine.durable = head;
         engine
     }
 
-    fn new(inner: Arc<Inner>, seat: Seat, run: RunId, epoch: u64, state: RunState) -> Engine {
+    fn new(inner: Arc<Inner>, seat: Seat, epoch: u64, state: RunState, key: [u8; 32], tenant: Arc<str>) -> Engine {
         let local = seat.local().clone();
         Engine {
-            writer: Writer { run, epoch, owner: local.id },
+            writer: Writer { run: state.run, epoch, owner: local.id },
+            charter: Arc::default(),
+            counters: BTreeMap::new(),
+            key,
+            tenant,
             inner,
             local,
             seat: Some(seat),
@@ -168,7 +181,7 @@ impl Engine {
         }
         self.asks.abort_all();
         if matches!(left, Left::Fenced | Left::Blocked(_)) {
-            late::keep(&self.inner, self.writer, &self.batch, &mut self.calls).await;
+            late::keep(&self.inner, (self.writer, &self.state), &self.batch, &mut self.calls).await;
         }
         left
     }
@@ -178,11 +191,15 @@ impl Engine {
             self.load().await?;
         }
         let program = self.program().await?;
+        self.charter = self.charter(false).await?;
         loop {
             self.fold_inbox().await?;
             let quiet = self.decide(&program).await?;
             if let Some(record) = quiet.finish {
-                return self.finish(record).await;
+                match self.finish(record).await? {
+                    Some(left) => return Ok(left),
+                    None => continue,
+                }
             }
             if self.in_flight.is_empty() && quiet.asks.is_empty() && quiet.calls.is_empty() {
                 let Some(suspend) = quiet.suspend else {
@@ -197,8 +214,7 @@ impl Engine {
                 self.dispatch(quiet.asks, quiet.calls)?;
                 self.flush().await?;
             } else {
-                self.flush().await?;
-                if self.unread() {
+                if !self.flush().await? || self.unread() {
                     continue;
                 }
                 if self.local.leaving() && self.in_flight.is_empty() {
@@ -214,7 +230,7 @@ impl Engine {
     async fn decide(&mut self, program: &Program) -> Result<Quiet, Halt> {
         loop {
             let now = self.now();
-            let (mut quiet, mut moved, mut looks) = (Quiet::default(), false, Vec::new());
+            let (mut quiet, mut moved, mut looks) = (Quiet::default(), false, Vec::<Query>::new());
             for next in next::next(program, &self.state, &self.facts(now)) {
                 match next {
                     Next::Record(record) => {
@@ -228,7 +244,7 @@ impl Engine {
                         }
                     }
                     Next::Native(call) => moved |= self.native(program, call, now).await?,
-                    Next::Look(blobs) => looks.extend(blobs),
+                    Next::Look(queries) => looks.extend(queries),
                     Next::Ask(request) => quiet.asks.push(*request),
                     Next::Call(permit) => quiet.calls.push(permit),
                     Next::Suspend(suspend) => quiet.suspend = Some(suspend),
@@ -252,6 +268,7 @@ impl Engine {
             self.blob_bytes = 0;
         }
         if self.batch.is_full() || (self.inner.config.commit_every_step && self.batch.progress) {
+            // What is refused is decided again: the state is as it was before.
             self.flush().await?;
         }
         Ok(())
@@ -294,14 +311,23 @@ impl Engine {
                     self.record(record, now)?;
                     return Ok(true);
                 }
-                Settled::Look(blobs) => self.look(&blobs).await?,
+                Settled::Look(queries) => self.look(&queries).await?,
                 Settled::Stale => return Ok(false),
             }
         }
     }
 
     fn facts(&self, now: Timestamp) -> Facts<'_> {
-        Facts { now, epoch: self.writer.epoch, blobs: &self.blobs, in_flight: &self.in_flight }
+        Facts {
+            now,
+            epoch: self.writer.epoch,
+            blobs: &self.blobs,
+            in_flight: &self.in_flight,
+            charter: &self.charter,
+            counters: &self.counters,
+            tenant: &self.tenant,
+            key: &self.key,
+        }
     }
 
     /// Now, but never before the last entry.
@@ -407,20 +433,24 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes everything decided durable; nothing to do if there is nothing.
-    async fn flush(&mut self) -> Result<(), Halt> {
+    /// Makes everything decided durable; nothing to do if there is nothing. `false`: what it rested on has moved, and it is as if it
+    /// had not been decided.
+    async fn flush(&mut self) -> Result<bool, Halt> {
         if self.batch.is_empty() && self.inbox_read == self.inbox_noted {
-            return Ok(());
+            return Ok(true);
         }
         match self.append(&[]).await? {
-            Appended::Done { .. } => Ok(()),
-            refused => {
-                Err(Halt::Blocked(format!("the store answered {refused:?} to an append without conditions: a bug")))
+            Appended::Done { .. } => Ok(true),
+            Appended::Refused { guard, .. } => {
+                self.decide_again(guard).await?;
+                Ok(false)
             }
+            Appended::Fenced => Err(Halt::Fenced),
         }
     }
 
-    async fn finish(&mut self, record: Record) -> Result<Left, Halt> {
+    /// Writes the last entry. `None`: what was decided before it rested on something that has moved.
+    async fn finish(&mut self, record: Record) -> Result<Option<Left>, Halt> {
         // Answers that no result depends on are not waited for.
         self.asks.abort_all();
         let (status, failure) = match &record.event {
@@ -437,8 +467,12 @@ impl Engine {
         let now = self.now();
         self.record(record, now)?;
         match self.append(&[Guard::Finish { status, failure }]).await? {
-            Appended::Done { .. } => Ok(Left::Finished),
-            refused => Err(Halt::Blocked(format!("the store answered {refused:?} to a finish: a bug"))),
+            Appended::Done { .. } => Ok(Some(Left::Finished)),
+            Appended::Refused { guard, .. } => {
+                self.decide_again(guard).await?;
+                Ok(None)
+            }
+            Appended::Fenced => Err(Halt::Fenced),
         }
     }
 
@@ -458,6 +492,10 @@ impl Engine {
                     self.local.due_by(until);
                 }
                 Ok(true)
+            }
+            Appended::Refused { guard, .. } if guard < self.batch.conditions() => {
+                self.decide_again(guard).await?;
+                Ok(false)
             }
             Appended::Refused { current, .. } => {
                 self.inbox_gen = current;

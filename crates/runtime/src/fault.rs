@@ -111,13 +111,21 @@ pub(crate) fn forget_last_action(
     let quiet = steps.open.as_ref().is_none_or(|open| matches!(open.doing, Doing::Waiting { .. }));
     let name = steps.last.clone().filter(|_| quiet)?;
     let started = entries.iter().rev().find_map(|entry| match entry.event() {
-        Ok(Event::ActionStarted { step, attempt, proposal, verdict, key }) if step.as_str() == &*name => {
-            let at = entry.at;
-            let (standing, doubts, probes) = (Sending::Open, 0, 0);
-            Some((
-                attempt,
-                Acting { proposal, verdict, key, epoch, since: at, sent_at: at, standing, doubts, probes, word: None },
-            ))
+        Ok(Event::ActionStarted { step, attempt, proposal, verdict, key, grounds }) if step.as_str() == &*name => {
+            let acting = Acting {
+                proposal,
+                verdict,
+                key,
+                epoch,
+                since: entry.at,
+                sent_at: entry.at,
+                standing: Sending::Open,
+                doubts: 0,
+                probes: 0,
+                word: None,
+                grounds: grounds.as_deref().cloned().unwrap_or_default(),
+            };
+            Some((attempt, acting))
         }
         _ => None,
     });
@@ -133,6 +141,8 @@ pub(crate) fn forget_last_action(
         answered: Vec::new(),
         not_before: None,
         model: None,
+        asked: 0,
+        edited: None,
     }));
     Some(())
 }

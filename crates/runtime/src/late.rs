@@ -4,6 +4,7 @@ use kernel::{
     ids::StepPath,
     journal::{Event, Held, StepResult},
     recovery::Failure,
+    run::{RunState, Sending},
     settle::Answer,
     values::Value,
 };
@@ -16,7 +17,13 @@ use crate::{
 };
 
 /// Keeps the answers that a lost run still got: those that were judged but not durable, and those of tools still at work.
-pub(crate) async fn keep(inner: &Inner, writer: Writer, batch: &Batch, calls: &mut JoinSet<(StepPath, Answer)>) {
+/// What a probe was answered is not: it speaks of a moment that is over.
+pub(crate) async fn keep(
+    inner: &Inner,
+    (writer, state): (Writer, &RunState),
+    batch: &Batch,
+    calls: &mut JoinSet<(StepPath, Answer)>,
+) {
     for entry in &batch.entries {
         if let Ok(Event::ActionFinished { step, attempt, result, .. }) = entry.event() {
             let answer = match result {
@@ -31,7 +38,9 @@ pub(crate) async fn keep(inner: &Inner, writer: Writer, batch: &Batch, calls: &m
         }
     }
     while let Some(answered) = calls.join_next().await {
-        if let Ok((step, Answer::Tool { attempt, answer, .. })) = answered {
+        if let Ok((step, Answer::Tool { attempt, answer, .. })) = answered
+            && state.acting(&step).is_none_or(|acting| acting.standing != Sending::Probing)
+        {
             salvage(inner, writer, &step, attempt, answer).await;
         }
     }
@@ -45,6 +54,12 @@ async fn salvage(inner: &Inner, writer: Writer, step: &StepPath, attempt: u32, a
             Value::map([("failed", failure.unwrap_or_default())])
         }
     };
+    let outcome = Value::map([
+        ("step", Value::from(step.as_str())),
+        ("epoch", Value::Int(i64::try_from(writer.epoch).unwrap_or(i64::MAX))),
+        ("attempt", Value::from(attempt)),
+        ("outcome", outcome),
+    ]);
     let late = LateResult {
         run: writer.run,
         step: step.as_str().into(),

@@ -25,10 +25,12 @@ use kernel::{
 use store::Store;
 
 mod batch;
+mod charter;
 mod clock;
 mod commands;
 mod engine;
 mod fault;
+pub mod govern;
 mod late;
 mod perform;
 mod programs;
@@ -87,6 +89,7 @@ pub(crate) struct Inner {
     random: Arc<dyn Random>,
     config: Config,
     programs: programs::Programs,
+    charters: charter::Charters,
     watches: watch::Watches,
     tenant: Arc<str>,
     mutants: fault::Mutants,
@@ -124,6 +127,7 @@ impl Runtime {
                 random: Arc::new(SystemRandom),
                 config: Config::default(),
                 programs: programs::Programs::default(),
+                charters: charter::Charters::default(),
                 watches: watch::Watches::default(),
                 tenant: "main".into(),
                 mutants: fault::Mutants::default(),

@@ -409,6 +409,7 @@ impl Job {
         match self {
             Job::Claimed { claimed, seat } => Engine::claimed(inner, seat, &claimed).live().await,
             Job::Start { new, state, seat, reply } => {
+                let (key, tenant) = (new.key, new.tenant.clone());
                 let started = inner.store.start(*new).await;
                 if !matches!(started, Ok(Started::Created)) {
                     drop(seat);
@@ -417,7 +418,7 @@ impl Job {
                     return Left::Parked;
                 }
                 let _ = reply.send(started);
-                Engine::started(inner, seat, *state).live().await
+                Engine::started(inner, seat, *state, key, tenant).live().await
             }
         }
     }

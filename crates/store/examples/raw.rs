@@ -200,6 +200,9 @@ async fn start(store: &SqliteStore, number: u64, owner: WorkerId, bundle: Digest
         stages: vec!["main".into()],
         input: Held::Value(Value::Null),
         about: Value::Null,
+        project: "".into(),
+        by: None,
+        acts_for: None,
     };
     let first = Entry::seal(run(number), Head::START, 1, now(), [5; 16], &event);
     let head = first.head();

@@ -118,7 +118,7 @@ impl<'a> RunCheck<'a> {
                 let action = format!("{}.{}", proposal.tool, proposal.operation);
                 self.open.insert(step.as_str().into(), Sent { attempt, key: key.as_str().into(), action });
             }
-            Event::ActionResent { step, attempt } => {
+            Event::ActionResent { step, attempt, .. } => {
                 let again = self.failed.remove(step.as_str()).or_else(|| self.open.remove(step.as_str()));
                 match again {
                     Some(sent) => {

@@ -9,11 +9,13 @@ use std::{
 use gateway::{Provider, secret::Lookup, tool::native::NativeTool};
 use kernel::{
     complaint::{Complaint, Severity},
+    governance::people::PEOPLE_FILE,
     ids::RunId,
+    next::Starter,
     values::Value,
     workflow::project::{self as kernel_project, Project, Sources},
 };
-use runtime::{Config, Ended, Posted, RunError, Runtime, Start, StartedRun};
+use runtime::{Config, Ended, Posted, RunError, Runtime, Start, StartedRun, govern::Asker};
 use store::{
     Status, Store, StoreError,
     memory::MemoryStore,
@@ -133,6 +135,20 @@ impl Surefoot {
     /// # Errors
     /// See [`Runtime::start`].
     pub async fn start_once(&self, workflow: &str, input: Value, key: Option<&str>) -> Result<StartedRun, RunError> {
+        self.start_as(workflow, input, key, None).await
+    }
+
+    /// Like [`Surefoot::start_once`], for a person: `by` may not decide what the run asks where a rule says so.
+    ///
+    /// # Errors
+    /// See [`Runtime::start`].
+    pub async fn start_as(
+        &self,
+        workflow: &str,
+        input: Value,
+        key: Option<&str>,
+        by: Option<&str>,
+    ) -> Result<StartedRun, RunError> {
         self.deploy().await?;
         let start = Start {
             bundle: self.inner.project.bundle.digest,
@@ -140,16 +156,24 @@ impl Surefoot {
             input,
             key: key.map(Into::into),
             tenant: None,
+            starter: Starter { project: self.inner.project.file.name.clone(), by: by.map(Into::into) },
         };
         self.inner.runtime.start(start).await
     }
 
-    /// Puts the project's bundle into the store, once.
+    /// Puts the project's bundle into the store and makes its policies and people those of today, once.
     ///
     /// # Errors
-    /// See [`Runtime::deploy`].
+    /// See [`Runtime::deploy`] and [`Runtime::enact`].
     pub async fn deploy(&self) -> Result<(), RunError> {
-        let deploy = || self.inner.runtime.deploy(&self.inner.project.bundle);
+        let deploy = || async {
+            let Inner { runtime, project, sources, .. } = &*self.inner;
+            runtime.deploy(&project.bundle).await?;
+            let asker = Asker { by: "program".into(), auth: "local".into() };
+            let people = sources.get(PEOPLE_FILE).map(|text| &**text);
+            runtime.enact(&project.file.name, project.policies.as_deref(), people, &asker).await?;
+            Ok(())
+        };
         self.inner.deployed.get_or_try_init(deploy).await.copied()
     }
 

@@ -47,6 +47,8 @@ exits! {
     Newer = 7, "newer_data", "the data are of a newer version of Surefoot";
     /// The run is not over: it waits for a person, a signal or a far time.
     Unfinished = 8, "unfinished", "the run is not over: it waits for a person, a signal or a time far away";
+    /// A person may not do this, or not now.
+    Refused = 9, "refused", "what was asked for is not done: this person may not, or not now";
     /// A bug of ours.
     Internal = 70, "internal", "a bug in Surefoot: please report it";
     /// The disk.

@@ -14,7 +14,7 @@ use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
     ids::{RunId, StepPath},
-    journal::{BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, Usage},
+    journal::{ApprovalEnd, BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, Usage},
     run::RunState,
     values::Timestamp,
 };
@@ -278,6 +278,11 @@ fn mark(event: &Event) -> (&'static str, Style) {
             StepResult::Failed(_) => ("✗", BAD),
         },
         Event::WaitStarted { .. } => ("…", WAIT),
+        Event::ApprovalRequested { .. } | Event::ApprovalEscalated { .. } => ("?", WAIT),
+        Event::VoteReceived { .. } => ("✓", WAIT),
+        Event::ApprovalEnded { end: ApprovalEnd::Gave { .. }, .. } => ("✓", GOOD),
+        Event::ApprovalEnded { end: ApprovalEnd::Failed { .. }, .. } => ("✗", BAD),
+        Event::ApprovalEnded { .. } => ("↻", WAIT),
         Event::OutcomeUnknown { .. } => ("?", BAD),
         Event::ProbeStarted { .. } => ("→", OUTSIDE),
         Event::ProbeFinished { result: ProbeResult::Found(_), .. } => ("✓", GOOD),

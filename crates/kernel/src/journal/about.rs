@@ -74,6 +74,7 @@ impl Event {
                 ..
             }
             | Event::RunFinished { result: Some(held), .. } => (Some(held), None),
+            Event::ApprovalEscalated { card, .. } => (Some(card), None),
             Event::ApprovalRequested { proposal, card, .. } => {
                 let held = proposal.iter().map(|proposal| &proposal.with).chain([card]);
                 return held.filter_map(|held| if let Held::Blob(blob) = held { Some(*blob) } else { None }).collect();
@@ -97,7 +98,6 @@ impl Event {
             | Event::BodyDone { .. }
             | Event::ModelAsked { .. }
             | Event::VoteReceived { .. }
-            | Event::ApprovalEscalated { .. }
             | Event::ApprovalEnded { .. }
             | Event::ActionResent { .. }
             | Event::OutcomeUnknown { .. }

@@ -10,7 +10,7 @@ use crate::{
         approval::{Terms, Vote},
     },
     ids::StepPath,
-    journal::{ApprovalEnd, Event},
+    journal::{ApprovalEnd, Event, Held},
 };
 
 /// A step that waits for people.
@@ -22,6 +22,8 @@ pub struct Approving {
     pub action: Option<Box<(Proposal, Verdict)>>,
     /// What is asked.
     pub terms: Terms,
+    /// What people are shown.
+    pub card: Held,
     /// What was decided so far, in the order it came.
     pub votes: Vec<Vote>,
 }
@@ -29,14 +31,16 @@ pub struct Approving {
 impl RunState {
     pub(super) fn approved(&mut self, event: Event) -> Result<(), Illegal> {
         match event {
-            Event::ApprovalRequested { ref step, ref approval, ref proposal, ref verdict, ref terms, .. } => {
+            Event::ApprovalRequested {
+                ref step, ref approval, ref proposal, ref verdict, ref terms, ref card, ..
+            } => {
                 let action = match (proposal, verdict) {
                     (Some(proposal), Some(verdict)) => Some(Box::new((proposal.clone(), verdict.clone()))),
                     (None, None) => None,
                     _ => return Err(self.illegal(&event)),
                 };
-                let (id, terms) = (approval.clone(), terms.clone());
-                let approving = Approving { id, action, terms, votes: Vec::new() };
+                let (id, terms, card) = (approval.clone(), terms.clone(), card.clone());
+                let approving = Approving { id, action, terms, card, votes: Vec::new() };
                 let mut place = self.locate(step, &event)?;
                 place.begin(Doing::Approving(Box::new(approving)), &event)?;
                 place.open().asked += 1;
@@ -50,11 +54,11 @@ impl RunState {
                 }
                 Ok(())
             }
-            Event::ApprovalEscalated { ref step, ref approval, ref terms } => {
-                let terms = terms.clone();
+            Event::ApprovalEscalated { ref step, ref approval, ref to, ref terms, .. } => {
+                let (id, terms) = (to.clone(), terms.clone());
                 match self.approving_mut(step, approval) {
                     Some(approving) if !approving.terms.escalated => {
-                        approving.terms = terms;
+                        (approving.id, approving.terms) = (id, terms);
                         Ok(())
                     }
                     _ => Err(self.illegal(&event)),

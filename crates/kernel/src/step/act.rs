@@ -223,7 +223,9 @@ impl Act {
         let span = terms.expires_at.map(|at| Span::from_micros(at.micros() - terms.asked_at.micros()));
         let until = walk.facts.now + span.unwrap_or_default();
         if let Some(terms) = terms.escalate(walk.facts.now, until) {
-            walk.record(Event::ApprovalEscalated { step: path.clone(), approval: approving.id.clone(), terms });
+            let (approval, card) = (approving.id.clone(), approving.card.clone());
+            let to = format!("{approval}e").into();
+            walk.record(Event::ApprovalEscalated { step: path.clone(), approval, to, terms, card });
             return Ok(());
         }
         let detail = format!("nobody of {} decided in time", crate::story::whom(terms));

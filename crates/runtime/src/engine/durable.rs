@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use kernel::{
+    governance::charter::Charter,
     ids::Digest,
     journal::BlobRef,
+    next::{Counted, Query},
+    run::RunState,
     values::{Span, Value},
     workflow::Program,
 };
-use store::{Appended, Guard, Status, StoreError};
+use store::{Appended, CounterQuery, Guard, Status, StoreError};
 
 use super::{Engine, Halt, Left};
 use crate::{batch::Batch, programs::NoProgram};
@@ -191,10 +194,60 @@ impl Engine {
         }
     }
 
-    /// Fetches blobs: from what is not durable yet, or from the store.
-    pub(super) async fn look(&mut self, wanted: &[BlobRef]) -> Result<(), Halt> {
+    /// The rules of today: as of the last look, or looked up anew.
+    pub(super) async fn charter(&self, anew: bool) -> Result<Arc<Charter>, Halt> {
+        let mut pause = RETRY.0;
+        loop {
+            let (charters, store) = (&self.inner.charters, &*self.inner.store);
+            let charter = if anew { charters.refresh(store).await } else { charters.now(store).await };
+            match charter {
+                Ok(charter) => return Ok(charter),
+                Err(why) => {
+                    let why = self.halt(Halt::of_charter(why)?)?;
+                    tracing::warn!(run = %self.writer.run, %why, "the rules of today cannot be read; it is tried again");
+                    self.rest(&mut pause).await?;
+                }
+            }
+        }
+    }
+
+    /// What the batch's condition number `guard` rested on has moved: everything decided from there on is forgotten, and looked at
+    /// with fresh eyes. What was known before stays: it came from outside, or rests on nothing.
+    pub(super) async fn decide_again(&mut self, guard: usize) -> Result<(), Halt> {
+        match self.batch.condition(guard) {
+            Some(Guard::GovernanceIs(_)) => self.charter = self.charter(true).await?,
+            Some(Guard::CounterIs { .. } | Guard::Consume { .. }) => {}
+            other => return Err(Halt::Blocked(format!("the store refuses {other:?}: a bug"))),
+        }
+        self.counters.clear();
+        let kept = self.batch.forget_conditional();
+        self.state = RunState::new(self.writer.run);
+        self.load().await?;
+        for entry in kept {
+            let event = entry.event().map_err(kernel::run::Illegal::from)?;
+            self.state.apply(&entry, event)?;
+        }
+        self.inbox_read = self.inbox_read.max(self.state.inbox_read);
+        Ok(())
+    }
+
+    /// Fetches what a decision lacks: blobs, from what is not durable yet or from the store, and counters.
+    pub(super) async fn look(&mut self, wanted: &[Query]) -> Result<(), Halt> {
         let (inner, run) = (self.inner.clone(), self.writer.run);
-        for BlobRef { digest, .. } in wanted {
+        let counters: Vec<CounterQuery> = wanted
+            .iter()
+            .filter_map(|query| match query {
+                Query::Counter(query) => Some(CounterQuery { counter: query.counter.clone(), since: query.since }),
+                Query::Blob(_) => None,
+            })
+            .collect();
+        if !counters.is_empty() {
+            let stand = self.patiently(|| inner.store.counters(&counters)).await?;
+            let stand = stand.into_iter().map(|now| Counted { version: now.version, count: now.count, sum: now.sum });
+            self.counters.extend(counters.into_iter().map(|query| query.counter).zip(stand));
+        }
+        for query in wanted {
+            let Query::Blob(BlobRef { digest, .. }) = query else { continue };
             if self.blobs.contains_key(digest) {
                 continue;
             }

@@ -239,6 +239,7 @@ impl World {
             input: json(input),
             key: Some("one".into()),
             tenant: None,
+            starter: kernel::next::Starter::default(),
         }
     }
 

@@ -213,6 +213,9 @@ impl Bed {
             stages: vec!["main".into()],
             input: Held::Value(input.clone()),
             about: Value::Null,
+            project: "".into(),
+            by: None,
+            acts_for: None,
         };
         NewRun {
             run,
@@ -353,14 +356,15 @@ impl Pen {
                 effect: Effect::Idempotent,
                 with: Held::Value(Value::Null),
             },
-            verdict: Verdict::Allow { rule: "built-in".into(), policy: Digest::ZERO },
+            verdict: Verdict::Allow { rule: "built-in".into(), policy: Digest::ZERO, by: Vec::new() },
             key,
+            grounds: None,
         };
         self.append(&[event], vec![guard])
     }
 
     pub fn resend_action(&self, step: &str, attempt: u32) -> Append {
-        let event = Event::ActionResent { step: StepPath::new(step), attempt };
+        let event = Event::ActionResent { step: StepPath::new(step), attempt, generation: None };
         self.append(&[event], vec![Guard::ActionResent { step: step.into(), attempt }])
     }
 

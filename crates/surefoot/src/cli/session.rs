@@ -319,7 +319,8 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> CliError {
         let hint = error.hint();
         let kind = match &error {
-            RunError::NoRun { .. } | RunError::BundleMissing { .. } => Exit::NotFound,
+            RunError::NoRun { .. } | RunError::BundleMissing { .. } | RunError::NoApproval { .. } => Exit::NotFound,
+            RunError::NotTaken { .. } => Exit::Refused,
             RunError::InputInvalid { .. }
             | RunError::TooLarge { .. }
             | RunError::KeyTaken { .. }

@@ -23,6 +23,9 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
         stages: vec!["s".into()],
         input: Held::Blob(big.reference()),
         about: Value::Null,
+        project: "".into(),
+        by: None,
+        acts_for: None,
     }];
     for step in 0..12 {
         events.push(Event::StepDone {
@@ -253,6 +256,9 @@ fn an_event_that_cannot_follow_is_found_though_the_chain_holds() {
             stages: stages.clone(),
             input: Held::Value(Value::Null),
             about: about.clone(),
+            project: "".into(),
+            by: None,
+            acts_for: None,
         },
         _ => unreachable!("a journal begins with its start"),
     };

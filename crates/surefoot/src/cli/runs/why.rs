@@ -5,7 +5,7 @@ use comfy_table::{Table, presets};
 use kernel::{
     context::{Layer, Manifest},
     expr::Root,
-    governance::Verdict,
+    governance::{Verdict, charter::Grounds},
     ids::{FrameKey, StepPath},
     journal::{Event, Held, StepResult},
     step::{Kind, Step},
@@ -170,14 +170,30 @@ async fn detail(scene: &Scene, found: &Found, event: &Event) -> Result<(), CliEr
             ));
             whole(scene, found, result).await?;
         }
-        Event::ActionStarted { proposal, verdict, key, .. } => {
-            if let Verdict::Allow { rule, policy } = verdict {
+        Event::ActionStarted { proposal, verdict, key, grounds, .. } => {
+            if let Verdict::Allow { rule, policy, .. } = verdict {
                 out.line(format!("            allowed by {rule} (rules {}), key {key}", policy.short()));
             }
+            rulings(out, verdict, grounds.as_deref());
             out.line(format!("            with {}", value(found, &proposal.with).await?));
         }
-        Event::ActionJudged { proposal, .. } => {
-            out.line(format!("            with {}", value(found, &proposal.with).await?))
+        Event::ActionJudged { proposal, verdict, grounds, .. } => {
+            rulings(out, verdict, grounds.as_deref());
+            out.line(format!("            with {}", value(found, &proposal.with).await?));
+        }
+        Event::ApprovalRequested { proposal, verdict, terms, grounds, .. } => {
+            if let Some(verdict) = verdict {
+                rulings(out, verdict, grounds.as_deref());
+            }
+            let until = terms.expires_at.map(|at| format!(", until {at}")).unwrap_or_default();
+            out.line(format!("            asks {}{until}", kernel::story::whom(terms)));
+            if let Some(proposal) = proposal {
+                out.line(format!("            with {}", value(found, &proposal.with).await?));
+            }
+        }
+        Event::VoteReceived { vote, .. } => {
+            let reason = vote.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            out.line(format!("            known by {}, at {}{reason}", vote.auth, vote.at));
         }
         Event::ActionFinished { result, .. } => whole(scene, found, result).await?,
         Event::Decided { saw, .. } => out.line(format!("            saw {}", plain(&saw.to_json()))),
@@ -371,4 +387,21 @@ fn item(
         held => kernel::story::held(held),
     };
     Some((format!("item {index} of entry {seq}"), value))
+}
+
+/// The rules that decided: id, place, and the values that made them true.
+fn rulings(out: &crate::cli::Out, verdict: &Verdict, grounds: Option<&Grounds>) {
+    for ruling in verdict.rulings() {
+        out.line(format!("            rule {}", plain(&ruling.to_string())));
+        if let Some(reason) = &ruling.reason {
+            out.line(format!("                 {}", plain(reason)));
+        }
+    }
+    let Some(grounds) = grounds else { return };
+    if !grounds.labels.is_empty() {
+        out.line(format!("            labels {}", grounds.labels.join(", ")));
+    }
+    if let Some(approval) = &grounds.approval {
+        out.line(format!("            approved by {} ({})", approval.by.join(", "), approval.id));
+    }
 }

@@ -1,0 +1,104 @@
+//! What a decision rests on, as conditions for the store, and the rows of approvals.
+
+use std::sync::Arc;
+
+use kernel::{
+    governance::charter::Grounds,
+    ids::StepPath,
+    journal::{ApprovalEnd, Event},
+    recovery::{FailureKind, Phase, Response},
+    run::{Acting, RunState},
+    values::Timestamp,
+};
+use store::{ApprovalState, Counted, Guard, OpenApproval};
+
+use crate::govern::card_bytes;
+
+/// The conditions that an event rests on. `false`: it rests on nothing that could move.
+pub(super) fn conditions(event: &Event, at: Timestamp, guards: &mut Vec<Guard>) -> bool {
+    let before = guards.len();
+    match event {
+        Event::ActionStarted { step, grounds: Some(grounds), .. } => {
+            guards.push(Guard::GovernanceIs(grounds.generation));
+            guards.extend(counting(step, grounds, at));
+            guards.extend(
+                grounds
+                    .approval
+                    .as_ref()
+                    .map(|approval| Guard::Consume { approval: approval.id.clone(), hash: approval.hash }),
+            );
+        }
+        Event::ActionResent { generation: Some(generation), .. } => guards.push(Guard::GovernanceIs(*generation)),
+        Event::ActionJudged { grounds: Some(grounds), .. }
+        | Event::ApprovalRequested { grounds: Some(grounds), .. } => {
+            guards.push(Guard::GovernanceIs(grounds.generation));
+        }
+        _ => {}
+    }
+    guards.len() > before
+}
+
+fn counting<'g>(step: &'g StepPath, grounds: &'g Grounds, at: Timestamp) -> impl Iterator<Item = Guard> + 'g {
+    grounds.counted.iter().map(move |counting| Guard::CounterIs {
+        counter: counting.counter.clone(),
+        version: counting.version,
+        add: Some(Counted { step: step.as_str().into(), amount: counting.amount, at }),
+    })
+}
+
+/// The rows that go with an event. `state` is as it was before it.
+pub(super) fn rows(state: &RunState, event: &Event, guards: &mut Vec<Guard>) {
+    match event {
+        Event::ApprovalRequested { step, approval, terms, card, .. }
+        | Event::ApprovalEscalated { step, to: approval, terms, card, .. } => {
+            if let Event::ApprovalEscalated { approval: before, .. } = event {
+                let (approval, state) = (before.clone(), ApprovalState::Superseded);
+                guards.push(Guard::ApprovalClosed { approval, state });
+            }
+            let mut groups: Vec<Arc<str>> = terms.groups.iter().flatten().cloned().collect();
+            groups.sort();
+            groups.dedup();
+            guards.push(Guard::ApprovalOpen(OpenApproval {
+                id: approval.clone(),
+                step: step.as_str().into(),
+                hash: terms.hash,
+                shown: terms.shown,
+                card: card_bytes(card, terms),
+                groups,
+                quorum: terms.quorum.max(1),
+                requested_by: terms.requesters.join(", ").into(),
+                requested_at: terms.asked_at,
+                expires_at: terms.expires_at,
+            }));
+        }
+        Event::ApprovalEnded { approval, end, .. } => {
+            let state = match end {
+                ApprovalEnd::Superseded | ApprovalEnd::Edited { .. } => ApprovalState::Superseded,
+                ApprovalEnd::Failed { failure, .. } if failure.kind == FailureKind::ApprovalExpired => {
+                    ApprovalState::Expired
+                }
+                ApprovalEnd::Failed { .. } => ApprovalState::Rejected,
+                ApprovalEnd::Gave { .. } => ApprovalState::Approved,
+            };
+            guards.push(Guard::ApprovalClosed { approval: approval.clone(), state });
+        }
+        // What was counted for an action that was certainly not performed is taken back once nothing tries it again.
+        Event::FailureAnswered { step, response } => {
+            let leaves = !matches!(response, Response::Retry { .. } | Response::Pause | Response::Repair);
+            let failure = state.open_at(step).and_then(|open| open.failure.as_ref());
+            let certain = failure.is_some_and(|why| {
+                why.phase != Phase::MaybeSent
+                    && !matches!(why.kind, FailureKind::ContractViolated | FailureKind::UnknownOutcome)
+            });
+            if let Some(acting) = state.acting(step).filter(|_| leaves && certain) {
+                guards.extend(undone(step, acting));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn undone<'g>(step: &'g StepPath, acting: &'g Acting) -> impl Iterator<Item = Guard> + 'g {
+    let counted = acting.grounds.counted.iter().filter(|_| acting.doubts == 0);
+    counted.map(|counting| Guard::CounterUndone { counter: counting.counter.clone(), step: step.as_str().into() })
+}
