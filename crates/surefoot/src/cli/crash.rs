@@ -307,6 +307,9 @@ async fn child(scene: &Scene, plan: &Plan, step: &str) -> Result<Result<Killed, 
     if let Some(key) = &wanted.key {
         command.args(["--key", key]);
     }
+    if let Some(by) = &wanted.by {
+        command.args(["--as", by]);
+    }
     if let Some(profile) = &plan.profile {
         command.args(["--profile", profile]);
     }

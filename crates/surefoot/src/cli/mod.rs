@@ -1,14 +1,17 @@
 //! The commands, one file each. What a command decides stands elsewhere; here are arguments, words and exit codes.
 
 mod application;
+mod approvals;
 mod bench;
 mod check;
 mod completions;
 mod crash;
 mod db;
+mod effects;
 mod evidence;
 mod fmt;
 mod graph;
+mod hold;
 mod init;
 pub(crate) mod out;
 mod run;
@@ -61,6 +64,10 @@ enum Command {
     Graph(graph::Graph),
     Run(run::Run),
     Runs(runs::Runs),
+    Approvals(approvals::Approvals),
+    Effects(effects::Effects),
+    Hold(hold::Hold),
+    Release(hold::Release),
     Evidence(evidence::Evidence),
     Db(db::Db),
     Bench(bench::Bench),
@@ -104,6 +111,10 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Graph(command) => command.run(&scene),
         Command::Run(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),
+        Command::Approvals(command) => command.run(&scene),
+        Command::Effects(command) => command.run(&scene),
+        Command::Hold(command) => command.run(&scene),
+        Command::Release(command) => command.run(&scene),
         Command::Evidence(command) => command.run(&scene),
         Command::Db(command) => command.run(&scene),
         Command::Bench(command) => command.run(&scene),

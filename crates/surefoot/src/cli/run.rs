@@ -1,4 +1,8 @@
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
 use kernel::{
@@ -57,6 +61,9 @@ pub(super) struct Run {
     /// The same key with the same input is one run, however often it is started
     #[arg(long)]
     key: Option<String>,
+    /// Who starts it: a person of people.yaml. Recorded as known locally
+    #[arg(long = "as", value_name = "PERSON")]
+    by: Option<String>,
     /// The profile of surefoot.yaml to use, or `none` [default: SUREFOOT_PROFILE, else that of `profile:`]
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -69,7 +76,7 @@ pub(super) struct Run {
     #[arg(long, value_enum, default_value_t = Detach::Auto)]
     detach: Detach,
     /// Start nothing; only go on with what is unfinished
-    #[arg(long, conflicts_with_all = ["workflow", "input", "set", "key"])]
+    #[arg(long, conflicts_with_all = ["workflow", "input", "set", "key", "by"])]
     resume: bool,
     /// The step at which this process stops and waits to be killed
     #[arg(long, hide = true, value_name = "STEP")]
@@ -81,6 +88,7 @@ pub(super) struct Wanted {
     pub workflow: Arc<str>,
     pub input: Value,
     pub key: Option<String>,
+    pub by: Option<String>,
 }
 
 /// A checked project and everything about this call.
@@ -110,9 +118,9 @@ impl Run {
             (Some(step), _) => crash::run(scene, &plan, step),
             (None, Some(step)) => {
                 let trip = crash::Trip::new(step, plan.program()?);
-                scene.block_on(go(scene, &plan, Some(trip)))
+                scene.block_on(async { go(scene, &plan, plan.open()?, Some(trip)).await })
             }
-            (None, None) => scene.block_on(go(scene, &plan, None)),
+            (None, None) => scene.block_on(async { go(scene, &plan, plan.open()?, None).await }),
         }
     }
 
@@ -146,7 +154,7 @@ impl Run {
         for pair in &self.set {
             input = set(input, pair)?;
         }
-        Ok(Wanted { workflow, input, key: self.key.clone() })
+        Ok(Wanted { workflow, input, key: self.key.clone(), by: self.by.clone() })
     }
 }
 
@@ -256,16 +264,56 @@ pub(super) fn build(
     Ok(builder.build()?)
 }
 
-async fn go(scene: &Scene, plan: &Plan, trip: Option<Arc<crash::Trip>>) -> Result<Exit, CliError> {
+/// Goes on with one run after a person decided something about it.
+pub(super) async fn go_on_with(
+    scene: &Scene,
+    folder: &Path,
+    dir: &Path,
+    store: Arc<SqliteStore>,
+    run: RunId,
+) -> Result<Exit, CliError> {
+    let (sources, project) = check::checked(scene, folder)?;
+    let (folder, dir) = (folder.to_owned(), dir.to_owned());
+    let plan = Plan { folder, dir, sources, project, wanted: None, detach: Detach::Auto, profile: None };
+    let surefoot = build(scene, &plan, store.clone(), None)?;
+    surefoot.deploy().await?;
+    let mut driver = Driver::begin(&surefoot);
+    let mut story = Story::new(&scene.out, run);
+    let before = session::journal(&*store, run).await?;
+    let known = before.len() as u64;
+    let rest = driver.follow(&mut story, known, plan.detach, std::future::pending()).await?;
+    let words = words(scene, &plan, &*store, &rest).await?;
+    let exit = tell_rest(scene, &plan, &story, &rest, words);
+    driver.end().await?;
+    Ok(exit)
+}
+
+/// Makes the project's people and policies those of today, if the folder holds a project: a decision is judged by them.
+pub(super) async fn enact_people(runtime: &runtime::Runtime, folder: &Path) -> Result<(), CliError> {
+    let Ok(sources) = crate::project::read(folder, false) else { return Ok(()) };
+    let checked = kernel::workflow::project::check(&sources);
+    let Some(project) = checked.project else { return Ok(()) };
+    let asker = runtime::govern::Asker { by: "program".into(), auth: "local".into() };
+    let people = sources.get(kernel::governance::people::PEOPLE_FILE).map(|text| &**text);
+    runtime.enact(&project.file.name, project.policies.as_deref(), people, &asker).await?;
+    Ok(())
+}
+
+async fn go(
+    scene: &Scene,
+    plan: &Plan,
+    store: Arc<SqliteStore>,
+    trip: Option<Arc<crash::Trip>>,
+) -> Result<Exit, CliError> {
     let out = &scene.out;
-    let store = plan.open()?;
     let surefoot = build(scene, plan, store.clone(), trip.as_ref())?;
     let before = session::unfinished(&*store, 10_000).await?;
     let started = match &plan.wanted {
         None => None,
         Some(wanted) => {
             let input = wanted.input.clone();
-            Some(surefoot.start_once(&wanted.workflow, input, wanted.key.as_deref()).await?)
+            let started = surefoot.start_as(&wanted.workflow, input, wanted.key.as_deref(), wanted.by.as_deref());
+            Some(started.await?)
         }
     };
     if !before.is_empty() {

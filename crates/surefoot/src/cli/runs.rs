@@ -69,7 +69,7 @@ struct OneRun {
 
 /// Where the data are.
 #[derive(Debug, Args)]
-struct Place {
+pub(super) struct Place {
     /// The project's folder
     #[arg(value_name = "FOLDER", default_value = ".")]
     folder: PathBuf,
@@ -78,12 +78,22 @@ struct Place {
 }
 
 impl Place {
-    fn open(&self) -> Result<Arc<SqliteStore>, CliError> {
+    pub(super) fn open(&self) -> Result<Arc<SqliteStore>, CliError> {
         self.data.open_existing(&self.folder)
     }
 
+    /// The project's folder.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// The data directory.
+    pub(super) fn data_dir(&self) -> PathBuf {
+        self.data.dir(&self.folder)
+    }
+
     /// The folder and the data directory as they are typed after a command.
-    fn typed(&self) -> String {
+    pub(super) fn typed(&self) -> String {
         let data = self.data.data.as_ref().map(|dir| format!(" --data {}", dir.display())).unwrap_or_default();
         format!("{}{data}", session::typed(&self.folder))
     }
