@@ -73,7 +73,10 @@ pub(super) fn of<'e>(code: &'e Code, roots: &'e [Root]) -> Derivation<'e> {
         }
         Op::If { test, then, other } => {
             let branches = [Some(then), other.as_ref()];
-            Derivation::Either { of: branches.into_iter().flatten().map(|code| one(code)).collect(), by: vec![one(test)] }
+            Derivation::Either {
+                of: branches.into_iter().flatten().map(|code| one(code)).collect(),
+                by: vec![one(test)],
+            }
         }
         Op::List(parts) => Derivation::List(parts.iter().map(one).collect()),
         Op::Map(pairs) => map(pairs, roots),
@@ -87,7 +90,9 @@ pub(super) fn of<'e>(code: &'e Code, roots: &'e [Root]) -> Derivation<'e> {
             let args = args.iter().chain(named.iter().map(|(_, code)| code)).map(one);
             Derivation::Mixed([one(input)].into_iter().chain(args).collect())
         }
-        Op::Test { input, args, .. } => Derivation::Mixed([one(input)].into_iter().chain(args.iter().map(one)).collect()),
+        Op::Test { input, args, .. } => {
+            Derivation::Mixed([one(input)].into_iter().chain(args.iter().map(one)).collect())
+        }
         Op::Call { args, .. } => Derivation::Mixed(args.iter().map(one).collect()),
     }
 }

@@ -23,7 +23,7 @@ pub use self::{
     allow::Allowed,
     flow::flow,
     judge::Now,
-    show::draw,
+    show::{acts, draw},
     trust::{Trust, TrustRef},
     words::Words,
 };
@@ -189,6 +189,3 @@ pub struct Flow {
     /// By the name of the step.
     pub acts: BTreeMap<Arc<str>, ActLabels>,
 }
-
-#[cfg(test)]
-mod tests;

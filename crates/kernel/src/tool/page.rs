@@ -168,7 +168,8 @@ pub(super) fn complete(
                 reading.complaints.push(value.complaint("W005", message));
                 continue;
             }
-            "returns" if matches!(&value.kind, Kind::Map(keys) if keys.iter().all(|(key, _)| &*key.text == "labels")) => {
+            "returns" if matches!(&value.kind, Kind::Map(keys) if keys.iter().all(|(key, _)| &*key.text == "labels")) =>
+            {
                 continue;
             }
             "params" | "returns" => format!("`{}` of a page operation is built in", field.text),

@@ -118,7 +118,11 @@ mod tests {
 
     #[test]
     fn of_a_list_every_item_must_be_allowed() {
-        let list = [Allowed::Exactly("a@b.example".into()), Allowed::Exactly(Value::Int(7)), Allowed::Like("*@c.example".into())];
+        let list = [
+            Allowed::Exactly("a@b.example".into()),
+            Allowed::Exactly(Value::Int(7)),
+            Allowed::Like("*@c.example".into()),
+        ];
         let texts = |texts: &[&str]| Value::list(texts.iter().map(|text| Value::from(*text)));
         assert!(allows(&list, &texts(&["a@b.example", "x@c.example"])));
         assert!(!allows(&list, &texts(&["a@b.example", "x@d.example"])));

@@ -47,7 +47,11 @@ impl ActLabels {
             let Some(value) = with.get(argument).filter(|value| !value.is_null()) else { continue };
             let allowed = self.allow_list.get(argument).is_some_and(|list| allow::allows(list, value));
             if origin.is_untrusted() && !allowed {
-                now.reasons.push(format!("`{argument}` of `{}` comes from {}", self.action, listed(&origin, UNTRUSTED)));
+                now.reasons.push(format!(
+                    "`{argument}` of `{}` comes from {}",
+                    self.action,
+                    listed(&origin, UNTRUSTED)
+                ));
                 now.control_untrusted.insert(argument.clone(), origin);
             }
         }

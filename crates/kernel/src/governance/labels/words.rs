@@ -92,7 +92,7 @@ pub(super) fn effect<'w>(words: impl Iterator<Item = &'w str>) -> (BTreeSet<&'w 
             PUBLIC => away.extend([PRIVATE, SECRET]),
             _ => {
                 labels.insert(word);
-                // `private:customer` is private, and so is what is secret.
+                // `private:health` is private, and so is what is secret.
                 let head = word.split(':').next().unwrap_or(word);
                 labels.insert(head);
                 if head == SECRET {
@@ -127,7 +127,7 @@ fn possible(word: &str, place: Place) -> Result<(), Wrong> {
     let parts = || word.split(':');
     if word.len() > MAX || parts().count() > 2 || !parts().all(|part| !part.is_empty() && part.chars().all(fits)) {
         let message = format!("`{}` cannot be a label", crate::yaml::cut(word, MAX));
-        let hint = "use lower-case letters, digits, `_` and `-`, as in `private` or `private:customer`";
+        let hint = "use lower-case letters, digits, `_` and `-`, as in `private` or `private:health`";
         return Err(("W080", message, Some(hint.to_owned())));
     }
     let inherit = (place == Place::Returns).then_some("inherit");
