@@ -465,5 +465,6 @@ $defs:
             private  from `input.at.street`
             private:home  from `input.at.street`
             untrusted  from `input.at.street`
-    "#]].assert_eq(&kernel::governance::labels::draw(&crate::program(&text)));
+    "#]]
+    .assert_eq(&kernel::governance::labels::draw(&crate::program(&text)));
 }
