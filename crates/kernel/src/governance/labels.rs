@@ -27,7 +27,7 @@ pub use self::{
     trust::{Trust, TrustRef},
     words::Words,
 };
-pub(crate) use self::{trust::read as read_trust, words::Place as WordsOf};
+pub(crate) use self::{trust::read as read_trust, words::WordsOf};
 use crate::tool::Operation;
 
 /// Someone outside wrote it: nothing may be done because it says so.

@@ -468,3 +468,21 @@ $defs:
     "#]]
     .assert_eq(&kernel::governance::labels::draw(&crate::program(&text)));
 }
+
+#[test]
+fn a_workflow_that_doubles_and_nests_stays_small() {
+    let mut text = "- { step: s0, set: { x: =input.sender, y: =input.body } }\n".to_owned();
+    for number in 1..40 {
+        text.push_str(&format!("- {{ step: s{number}, set: {{ x: =s{0}, y: =s{0} }} }}\n", number - 1));
+    }
+    let mut pad = String::new();
+    for number in 0..12 {
+        text.push_str(&format!("{pad}- step: r{number}\n{pad}  repeat:\n{pad}    max: 2\n{pad}    steps:\n"));
+        pad.push_str("      ");
+    }
+    text.push_str(&format!("{pad}- {{ step: a, act: box.put, with: {{ all: =s39, turn: =r11, outer: =r0 }} }}\n"));
+    let program = crate::program(&crate::steps(&text));
+    let words = |argument: &str| program.labels.acts["a"].arguments[argument].words();
+    assert_eq!(words("/all").iter().map(|label| &**label).collect::<Vec<_>>(), ["private", "untrusted"]);
+    assert!(words("/turn").contains("untrusted") && words("/outer").contains("untrusted"));
+}

@@ -31,6 +31,7 @@ pub fn flow(program: &Program) -> (Flow, Vec<Complaint>) {
         seen: Origin::default(),
         flow: Flow::default(),
         untied: BTreeMap::new(),
+        turns: BTreeMap::new(),
     };
     let about: Vec<_> = program.about.iter().map(|(key, value)| (key.clone(), walk.template(value))).collect();
     walk.bind("run", Tree::map([("about", Tree::map(about))]));
@@ -56,6 +57,8 @@ struct Walk<'p> {
     seen: Origin,
     flow: Flow,
     untied: Untied,
+    /// What the turns of each `repeat` were found to give so far: a loop inside a loop does not begin anew each time.
+    turns: BTreeMap<Arc<str>, Origin>,
 }
 
 impl Walk<'_> {
@@ -299,13 +302,14 @@ impl Walk<'_> {
 
     /// A turn sees what the one before gave, so it is followed until nothing new comes in.
     fn repeat(&mut self, repeat: &Repeat, stage: &Stage) -> Tree {
-        let mut before = Origin::default();
+        let mut before = self.turns.get(&repeat.name).cloned().unwrap_or_default();
         loop {
             let names = vec![(repeat.name.clone(), Tree::flat(before.clone())), ("index".into(), Tree::default())];
             let (gave, _) = self.body(names, &repeat.steps, repeat.gives.as_ref(), stage);
             let mut next = before.clone();
             next.join(&gave.all());
             if next == before {
+                self.turns.insert(repeat.name.clone(), before);
                 return gave;
             }
             before = next;

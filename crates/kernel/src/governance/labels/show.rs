@@ -1,6 +1,6 @@
 //! The labels of a workflow, printed.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use super::{ActLabels, Origin, find::listed};
 use crate::{step::Step, workflow::Program};
@@ -40,7 +40,7 @@ fn argument(out: &mut String, act: &ActLabels, pointer: &str, origin: &Origin) {
     } else {
         let _ = writeln!(out, "  {name}{control}");
     }
-    let from = |sources: &std::collections::BTreeSet<Arc<str>>| listed(&sources.iter().cloned().collect::<Vec<_>>());
+    let from = |sources: &BTreeSet<Arc<str>>| listed(&sources.iter().cloned().collect::<Vec<_>>());
     for (label, sources) in &origin.labels {
         let _ = writeln!(out, "    {label}  from {}", from(sources));
     }
