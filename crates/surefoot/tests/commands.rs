@@ -55,6 +55,22 @@ fn check() {
 }
 
 #[test]
+fn check_labels() {
+    let place = demo();
+    place.edit(
+        "demo/tools/notebook.yaml",
+        "    params: schemas/note.yaml\n",
+        "    params: schemas/note.yaml\n    control: [ text ]\n",
+    );
+    let mut text = shown(&place, &["check", "demo", "--labels"]);
+    text.push_str(&shown(&place, &["check", "demo", "--labels", "--json"]));
+    text.push_str(&shown(&place, &["check", "demo", "--labels", "--sarif"]));
+    place.edit("demo/tools/notebook.yaml", "control: [ text ]", "control: [ txt ]");
+    text.push_str(&shown(&place, &["check", "demo", "--labels"]));
+    assert_snapshot!(text);
+}
+
+#[test]
 fn check_as_sarif() {
     let place = demo();
     place.edit("demo/workflows/report.yaml", "facts.danger >= 0.7, then: urgent", "facts.dangr >= 0.7, then: urgent");

@@ -23,11 +23,11 @@ pub use self::{
     allow::Allowed,
     flow::flow,
     judge::Now,
-    show::draw,
+    show::{acts, draw},
     trust::{Trust, TrustRef},
     words::Words,
 };
-pub(crate) use self::{trust::read as read_trust, words::Place as WordsOf};
+pub(crate) use self::{trust::read as read_trust, words::WordsOf};
 use crate::tool::Operation;
 
 /// Someone outside wrote it: nothing may be done because it says so.
@@ -189,6 +189,3 @@ pub struct Flow {
     /// By the name of the step.
     pub acts: BTreeMap<Arc<str>, ActLabels>,
 }
-
-#[cfg(test)]
-mod tests;

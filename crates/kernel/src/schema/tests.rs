@@ -114,7 +114,7 @@ fn messages_are_few_and_short() {
 #[test]
 fn what_is_wrong_in_a_schema_has_a_place() {
     complaints(
-        "type: object\nproprties: { a: { type: strng } }\nproperties:\n  a: { type: string, formt: email }\n  b: { type: string, nullable: true }\n  c: { x-labels: [private] }\n  d: { type: string, format: e-mail }\n",
+        "type: object\nproprties: { a: { type: strng } }\nproperties:\n  a: { type: string, formt: email }\n  b: { type: string, nullable: true }\n  c: { $dynamicRef: '#a' }\n  d: { type: string, format: e-mail }\n",
         expect![[r#"
             schemas/x.yaml:2:1: error[S002]: unknown keyword `proprties` in a schema
                 2 | proprties: { a: { type: strng } }
@@ -128,6 +128,9 @@ fn what_is_wrong_in_a_schema_has_a_place() {
                 5 |   b: { type: string, nullable: true }
                   |                      ^^^^^^^^
                help: write `type: [string, "null"]`
+            schemas/x.yaml:6:8: error[S007]: `$dynamicRef` is not supported yet here
+                6 |   c: { $dynamicRef: '#a' }
+                  |        ^^^^^^^^^^^
             schemas/x.yaml:7:30: error[S008]: the format `e-mail` is not one that is checked
                 7 |   d: { type: string, format: e-mail }
                   |                              ^^^^^^

@@ -1,3 +1,5 @@
+mod labels;
+
 use std::{collections::BTreeSet, path::Path};
 
 use clap::Args;
@@ -24,6 +26,9 @@ pub(super) struct Check {
     /// Print SARIF 2.1.0, for editors and code hosts
     #[arg(long, conflicts_with = "json")]
     sarif: bool,
+    /// Print what each action's arguments carry (untrusted, private, …) and where it came in
+    #[arg(long, conflicts_with = "sarif")]
+    labels: bool,
 }
 
 impl Check {
@@ -35,8 +40,15 @@ impl Check {
         if self.sarif {
             scene.out.text(format!("{:#}\n", sarif(&checked.complaints)));
         } else if scene.out.json {
-            scene.out.object(&report(&checked, &sources));
+            let mut report = report(&checked, &sources);
+            if let (true, Some(project)) = (self.labels, &checked.project) {
+                report["labels"] = labels::json(project);
+            }
+            scene.out.object(&report);
         } else {
+            if let (true, Some(project)) = (self.labels, &checked.project) {
+                scene.out.text(labels::text(project));
+            }
             print(scene, &checked, &sources, folder);
         }
         Ok(exit)

@@ -19,7 +19,8 @@ pub(super) fn complaints(program: &Program, flow: &Flow, untied: &Untied) -> Vec
     });
     let ties = untied.values().map(|(trust, read)| {
         let from = listed(&read.untrusted_from().into_iter().collect::<Vec<_>>());
-        let message = format!("`{}` is tied to {}, which reads {from}: that is untrusted itself", trust.field, trust.says());
+        let message =
+            format!("`{}` would be trusted when it is {}, but that reads {from}, which is untrusted", trust.field, trust.says());
         let hint = "tie it to data that is declared `trusted`: by `returns.labels` of an operation, or by `x-labels` in a schema";
         Complaint::new("W082", &program.file, trust.at, message).hint(hint)
     });

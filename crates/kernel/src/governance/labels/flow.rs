@@ -31,6 +31,7 @@ pub fn flow(program: &Program) -> (Flow, Vec<Complaint>) {
         seen: Origin::default(),
         flow: Flow::default(),
         untied: BTreeMap::new(),
+        turns: BTreeMap::new(),
     };
     let about: Vec<_> = program.about.iter().map(|(key, value)| (key.clone(), walk.template(value))).collect();
     walk.bind("run", Tree::map([("about", Tree::map(about))]));
@@ -56,6 +57,8 @@ struct Walk<'p> {
     seen: Origin,
     flow: Flow,
     untied: Untied,
+    /// What the turns of each `repeat` were found to give so far: a loop inside a loop does not begin anew each time.
+    turns: BTreeMap<Arc<str>, Origin>,
 }
 
 impl Walk<'_> {
@@ -161,7 +164,7 @@ impl Walk<'_> {
             // Which stage was chosen carries nothing.
             Kind::Decide(_) => Tree::default(),
             Kind::Set(set) => self.template(&set.value),
-            Kind::Each(each) => self.each(each, stage),
+            Kind::Each(each) => self.each(each, step, stage),
             Kind::Parallel(parallel) => self.parallel(parallel, stage),
             Kind::Repeat(repeat) => self.repeat(repeat, stage),
             Kind::Wait(_) => {
@@ -269,14 +272,17 @@ impl Walk<'_> {
         (tree, seen)
     }
 
-    fn each(&mut self, each: &Each, stage: &Stage) -> Tree {
+    fn each(&mut self, each: &Each, step: &Step, stage: &Stage) -> Tree {
         let item = self.expr(&each.list).item();
         let names = vec![(each.name.clone(), item.clone()), ("item".into(), item), ("index".into(), Tree::default())];
         let (gave, seen) = self.body(names, &each.steps, each.gives.as_ref(), stage);
         Tree::list(match each.join {
             Join::All | Join::Any | Join::Quorum(_) => gave,
             Join::Settle => {
-                let failure = Tree::map([("kind", Tree::default()), ("detail", failure(&seen, "a failure"))]);
+                // A text about a failure may quote anything that was there.
+                let mut detail = Origin::of(UNTRUSTED, &format!("{}.failure", step.name));
+                detail.join(&seen);
+                let failure = Tree::map([("kind", Tree::default()), ("detail", Tree::flat(detail))]);
                 Tree::map([("ok", Tree::default()), ("value", gave), ("failure", failure)])
             }
         })
@@ -293,25 +299,19 @@ impl Walk<'_> {
 
     /// A turn sees what the one before gave, so it is followed until nothing new comes in.
     fn repeat(&mut self, repeat: &Repeat, stage: &Stage) -> Tree {
-        let mut before = Origin::default();
+        let mut before = self.turns.get(&repeat.name).cloned().unwrap_or_default();
         loop {
             let names = vec![(repeat.name.clone(), Tree::flat(before.clone())), ("index".into(), Tree::default())];
             let (gave, _) = self.body(names, &repeat.steps, repeat.gives.as_ref(), stage);
             let mut next = before.clone();
             next.join(&gave.all());
             if next == before {
+                self.turns.insert(repeat.name.clone(), before);
                 return gave;
             }
             before = next;
         }
     }
-}
-
-/// The text of a failure: it may quote anything that was there.
-fn failure(seen: &Origin, source: &str) -> Tree {
-    let mut own = Origin::of(UNTRUSTED, source);
-    own.join(seen);
-    Tree::flat(own)
 }
 
 /// Takes `untrusted` away: for good, or until it is asked for.

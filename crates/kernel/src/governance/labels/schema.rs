@@ -9,28 +9,15 @@ use serde_json::Value as Json;
 
 use super::{Origin, Words, tree::Tree};
 
-/// The deepest a schema is followed; below, every label of the file counts.
+/// The deepest a schema is followed; what is below carries all that is declared there.
 const MAX_DEPTH: usize = 12;
 /// The most places of one schema that are followed.
 const MAX_PLACES: usize = 400;
 
 /// What a value of this schema carries that comes in at `source` with `base`.
 pub(super) fn tree(schema: &Json, base: &Origin, source: &str) -> Tree {
-    let mut everything = Words::default();
-    gather(schema, &mut everything);
-    let mut reader = Reader { root: schema, everything, left: MAX_PLACES };
-    reader.place(&[schema], base, source, 0)
-}
-
-fn gather(schema: &Json, everything: &mut Words) {
-    match schema {
-        Json::Object(keys) => {
-            everything.words.extend(words(keys).words);
-            keys.values().for_each(|value| gather(value, everything));
-        }
-        Json::Array(items) => items.iter().for_each(|item| gather(item, everything)),
-        _ => {}
-    }
+    let mut reader = Reader { root: schema, above: Vec::new(), left: MAX_PLACES };
+    reader.place(&[schema], base, source)
 }
 
 type Keys = serde_json::Map<String, Json>;
@@ -74,35 +61,58 @@ fn target<'s>(root: &'s Json, keys: &Keys) -> Option<&'s Json> {
 
 struct Reader<'s> {
     root: &'s Json,
-    everything: Words,
+    /// The schemas of the places above, so that one that contains itself has an end.
+    above: Vec<Vec<&'s Keys>>,
     left: usize,
 }
 
 impl<'s> Reader<'s> {
-    fn place(&mut self, schemas: &[&'s Json], base: &Origin, source: &str, depth: usize) -> Tree {
+    fn place(&mut self, schemas: &[&'s Json], base: &Origin, source: &str) -> Tree {
         self.left = self.left.saturating_sub(1);
-        if depth > MAX_DEPTH || self.left == 0 {
-            let mut own = base.clone();
-            // What takes away is not believed where it is not known what it is about.
-            let (labels, _) = super::words::effect(self.everything.words.iter().map(|word| &**word));
-            labels.iter().for_each(|label| own.join(&Origin::of(label, source)));
-            return Tree::flat(own);
-        }
         let applies = applies(self.root, schemas);
+        let again = applies.all.iter().any(|keys| self.above.iter().flatten().any(|above| std::ptr::eq(*above, *keys)));
+        if again || self.above.len() > MAX_DEPTH || self.left == 0 {
+            return Tree::flat(self.anywhere(schemas, base, source));
+        }
         let declared = applies.all.iter().fold(Words::default(), |mut sum, keys| {
             sum.words.extend(words(keys).words);
             sum
         });
         let own = declared.applied(base, source);
-        let mut tree = self.below(&applies.all, own, source, depth);
+        self.above.push(applies.all.clone());
+        let mut tree = self.below(&applies.all, own, source);
         for other in applies.one_of {
-            let other = self.place(&[other], &Origin::default(), source, depth + 1);
+            let other = self.place(&[other], &Origin::default(), source);
             tree.add(&other);
         }
+        self.above.pop();
         tree
     }
 
-    fn below(&mut self, all: &[&'s Keys], own: Origin, source: &str, depth: usize) -> Tree {
+    /// All labels that are declared in these schemas and what they refer to. What takes away is not believed: it is not known
+    /// which place it is about.
+    fn anywhere(&self, schemas: &[&'s Json], base: &Origin, source: &str) -> Origin {
+        let mut own = base.clone();
+        let mut seen: Vec<&Keys> = Vec::new();
+        let mut left: Vec<&Json> = schemas.to_vec();
+        while let Some(json) = left.pop() {
+            match json {
+                Json::Object(keys) if !seen.iter().any(|one| std::ptr::eq(*one, keys)) => {
+                    seen.push(keys);
+                    let declared = words(keys);
+                    let (labels, _) = super::words::effect(declared.words.iter().map(|word| &**word));
+                    labels.iter().for_each(|label| own.join(&Origin::of(label, source)));
+                    left.extend(target(self.root, keys));
+                    left.extend(keys.values());
+                }
+                Json::Array(items) => left.extend(items),
+                _ => {}
+            }
+        }
+        own
+    }
+
+    fn below(&mut self, all: &[&'s Keys], own: Origin, source: &str) -> Tree {
         let mut fields: BTreeMap<&str, Vec<&'s Json>> = BTreeMap::new();
         let (mut items, mut others): (Vec<&Json>, Vec<&Json>) = (Vec::new(), Vec::new());
         let mut closed = false;
@@ -126,18 +136,18 @@ impl<'s> Reader<'s> {
         let mut tree = Tree { own: own.clone(), hollow, ..Tree::default() };
         for (name, schemas) in fields {
             let path = format!("{source}.{name}");
-            let mut field = self.place(&schemas, &own, &path, depth + 1);
+            let mut field = self.place(&schemas, &own, &path);
             // A pattern may mean this name too.
             for pattern in &patterns {
-                field.add(&self.place(&[pattern], &Origin::default(), &path, depth + 1));
+                field.add(&self.place(&[pattern], &Origin::default(), &path));
             }
             tree.fields.insert(name.into(), field);
         }
         if !items.is_empty() {
-            tree.rest = Some(Box::new(self.place(&items, &own, source, depth + 1)));
+            tree.rest = Some(Box::new(self.place(&items, &own, source)));
         }
         for other in others.into_iter().filter(|other| other.is_object()) {
-            let place = self.place(&[other], &Origin::default(), source, depth + 1);
+            let place = self.place(&[other], &Origin::default(), source);
             let rest = tree.rest.get_or_insert_with(|| Box::new(Tree::flat(own.clone())));
             rest.add(&place);
         }

@@ -1,13 +1,15 @@
 //! The labels of a workflow, printed.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
-use super::{ActLabels, Flow, Origin, find::listed};
+use super::{ActLabels, Origin, find::listed};
+use crate::{step::Step, workflow::Program};
 
-/// For each action its arguments: what each carries, where that came in, and what must hold for it.
-pub fn draw(flow: &Flow) -> String {
+/// For each action of a workflow, in the order written, its arguments: what each carries, where that came in, and what must hold
+/// for it.
+pub fn draw(program: &Program) -> String {
     let mut out = String::new();
-    for act in flow.acts.values() {
+    for act in acts(program) {
         let outward = if act.outward { "  outward" } else { "" };
         let _ = writeln!(out, "{}  {}{outward}", act.step, act.action);
         for (pointer, origin) in &act.arguments {
@@ -15,6 +17,19 @@ pub fn draw(flow: &Flow) -> String {
         }
     }
     out
+}
+
+/// What the actions of a workflow carry, in the order written.
+pub fn acts(program: &Program) -> Vec<&ActLabels> {
+    fn collect<'p>(steps: &'p [Step], program: &'p Program, found: &mut Vec<&'p ActLabels>) {
+        for step in steps {
+            found.extend(program.labels.acts.get(&step.name));
+            step.bodies().into_iter().for_each(|(_, steps)| collect(steps, program, found));
+        }
+    }
+    let mut found = Vec::new();
+    program.stages.iter().for_each(|stage| collect(&stage.steps, program, &mut found));
+    found
 }
 
 fn argument(out: &mut String, act: &ActLabels, pointer: &str, origin: &Origin) {
@@ -25,7 +40,7 @@ fn argument(out: &mut String, act: &ActLabels, pointer: &str, origin: &Origin) {
     } else {
         let _ = writeln!(out, "  {name}{control}");
     }
-    let from = |sources: &std::collections::BTreeSet<Arc<str>>| listed(&sources.iter().cloned().collect::<Vec<_>>());
+    let from = |sources: &BTreeSet<Arc<str>>| listed(&sources.iter().cloned().collect::<Vec<_>>());
     for (label, sources) in &origin.labels {
         let _ = writeln!(out, "    {label}  from {}", from(sources));
     }

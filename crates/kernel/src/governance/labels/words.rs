@@ -10,7 +10,7 @@ use crate::{
 
 /// Where a list of labels stands, which says what may stand in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum WordsOf {
     /// `x-labels` of a schema.
     Schema,
     /// `returns.labels` of an operation: also `inherit`.
@@ -33,7 +33,7 @@ const MAX: usize = 60;
 
 impl Words {
     /// Reads a list of labels, or one label.
-    pub(crate) fn read(node: &Node, place: Place, complaints: &mut Complaints) -> Option<Words> {
+    pub(crate) fn read(node: &Node, place: WordsOf, complaints: &mut Complaints) -> Option<Words> {
         let items = match &node.kind {
             Kind::List(items) => items.as_slice(),
             Kind::Scalar { .. } => std::slice::from_ref(node),
@@ -49,7 +49,7 @@ impl Words {
                 fine = false;
                 continue;
             };
-            if place == Place::Returns && &*word == "inherit" {
+            if place == WordsOf::Returns && &*word == "inherit" {
                 read.inherit = true;
             } else if let Err((id, why, hint)) = possible(&word, place) {
                 complaints.push(item.complaint(id, why).or_hint(hint));
@@ -92,7 +92,7 @@ pub(super) fn effect<'w>(words: impl Iterator<Item = &'w str>) -> (BTreeSet<&'w 
             PUBLIC => away.extend([PRIVATE, SECRET]),
             _ => {
                 labels.insert(word);
-                // `private:person` is private, and so is what is secret.
+                // `private:health` is private, and so is what is secret.
                 let head = word.split(':').next().unwrap_or(word);
                 labels.insert(head);
                 if head == SECRET {
@@ -110,9 +110,9 @@ fn is_kind(label: &str, head: &str) -> bool {
 
 type Wrong = (&'static str, String, Option<String>);
 
-fn possible(word: &str, place: Place) -> Result<(), Wrong> {
+fn possible(word: &str, place: WordsOf) -> Result<(), Wrong> {
     let head = word.split(':').next().unwrap_or(word);
-    if place == Place::See && [TRUSTED, PUBLIC].contains(&head) {
+    if place == WordsOf::See && [TRUSTED, PUBLIC].contains(&head) {
         let message = format!("`see` may add a label, and `{head}` would take one away");
         let hint = match head {
             TRUSTED => "a field of the answer becomes trusted by `trust:` on the step",
@@ -127,10 +127,10 @@ fn possible(word: &str, place: Place) -> Result<(), Wrong> {
     let parts = || word.split(':');
     if word.len() > MAX || parts().count() > 2 || !parts().all(|part| !part.is_empty() && part.chars().all(fits)) {
         let message = format!("`{}` cannot be a label", crate::yaml::cut(word, MAX));
-        let hint = "use lower-case letters, digits, `_` and `-`, as in `private` or `private:person`";
+        let hint = "use lower-case letters, digits, `_` and `-`, as in `private` or `private:health`";
         return Err(("W080", message, Some(hint.to_owned())));
     }
-    let inherit = (place == Place::Returns).then_some("inherit");
+    let inherit = (place == WordsOf::Returns).then_some("inherit");
     if BUILT_IN.contains(&head) {
         return Ok(());
     }
