@@ -174,6 +174,11 @@ pub const WORKFLOW: &[Known] = &[
         "file that nothing reads",
         "Below `policies/` stand `never/`, `allow/` and `ask/` with `.cedar` files and `cases/` with `.yaml` files. Rules elsewhere would hold nobody.",
     ),
+    (
+        "W057",
+        "case that cannot be judged",
+        "A case names a rule, an operation, a counter or an argument that there is not: it would prove nothing.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -6,6 +6,7 @@
 //!
 //! Deciding is a function of the [`Request`] alone. Whatever goes wrong in it denies.
 
+pub mod cases;
 mod check;
 mod decide;
 mod read;

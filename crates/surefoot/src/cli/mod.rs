@@ -11,6 +11,7 @@ mod fmt;
 mod graph;
 mod init;
 pub(crate) mod out;
+mod policy;
 mod run;
 mod runs;
 mod session;
@@ -59,6 +60,7 @@ enum Command {
     Check(check::Check),
     Fmt(fmt::Fmt),
     Graph(graph::Graph),
+    Policy(policy::Policy),
     Run(run::Run),
     Runs(runs::Runs),
     Evidence(evidence::Evidence),
@@ -102,6 +104,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Check(command) => command.run(&scene),
         Command::Fmt(command) => command.run(&scene),
         Command::Graph(command) => command.run(&scene),
+        Command::Policy(command) => command.run(&scene),
         Command::Run(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),
         Command::Evidence(command) => command.run(&scene),
