@@ -77,7 +77,9 @@ fn opened(scene: &Scene, folder: &Folder) -> Result<(Sources, Project), CliError
     let (sources, project) = checked(scene, &folder.folder)?;
     if project.policies.is_none() {
         let message = format!("the project {} has no folder policies/", folder.folder.display());
-        return Err(CliError::not_found(message).hint("rules stand in policies/never/, policies/allow/ and policies/ask/"));
+        return Err(
+            CliError::not_found(message).hint("rules stand in policies/never/, policies/allow/ and policies/ask/")
+        );
     }
     Ok((sources, project))
 }
@@ -180,12 +182,20 @@ fn told(scene: &Scene, judged: &[Judged<'_>], coverage: &[Coverage<'_>]) {
         let name = plain(&one.case.name);
         match &one.wrong {
             None => out.line(format!("{} {name}  {}", paint(GOOD, "ok"), paint(FAINT, outcome(&one.decision)))),
-            Some(wrong) => out.line(format!("{} {name}  {}\n   {wrong}", paint(BAD, "wrong"), paint(FAINT, &one.case.at))),
+            Some(wrong) => {
+                out.line(format!("{} {name}  {}\n   {wrong}", paint(BAD, "wrong"), paint(FAINT, &one.case.at)))
+            }
         }
     }
     let decided = coverage.iter().filter(|one| one.decided > 0).count();
     for one in coverage.iter().filter(|one| !one.missing.is_empty()) {
-        out.line(format!("{} {}: {}  {}", paint(WAIT, "unshown"), one.rule.id, one.missing.join(", "), paint(FAINT, &one.rule.at)));
+        out.line(format!(
+            "{} {}: {}  {}",
+            paint(WAIT, "unshown"),
+            one.rule.id,
+            one.missing.join(", "),
+            paint(FAINT, &one.rule.at)
+        ));
     }
     let wrong = judged.iter().filter(|one| one.wrong.is_some()).count();
     out.line(format!(

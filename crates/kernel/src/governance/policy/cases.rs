@@ -115,8 +115,19 @@ impl Sample {
     /// `None` with a complaint where it names what there is not, and where its input does not fit the operation.
     pub fn read(node: &Node, project: &Project, policies: &Policies, complaints: &mut Complaints) -> Option<Sample> {
         let known = [
-            "action", "step", "input", "resource", "person", "tenant", "version", "model", "run", "history", "labels",
-            "control_untrusted", "now",
+            "action",
+            "step",
+            "input",
+            "resource",
+            "person",
+            "tenant",
+            "version",
+            "model",
+            "run",
+            "history",
+            "labels",
+            "control_untrusted",
+            "now",
         ];
         let fields = Fields::new(node, "a request", &known, &[], complaints)?;
         let before = complaints.len();
@@ -141,7 +152,8 @@ impl Sample {
             && let Err(wrong) = params.validate(&input)
         {
             let node = fields.get("input").unwrap_or(node);
-            complaints.extend(wrong.into_iter().map(|why| node.complaint("W057", format!("the input does not fit: {why}"))));
+            complaints
+                .extend(wrong.into_iter().map(|why| node.complaint("W057", format!("the input does not fit: {why}"))));
         }
         let resource = resource(&fields, found, &input, complaints);
         let text = |key: &str, complaints: &mut Complaints| fields.opt_text(key, complaints);
