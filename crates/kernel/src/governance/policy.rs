@@ -121,6 +121,11 @@ impl Rule {
         self.reach.iter().map(|(_, action)| action).collect::<BTreeSet<_>>().into_iter()
     }
 
+    /// Whether it can match `action` for a principal of that type: `Step` or `Person`.
+    pub fn can_match(&self, principal: &str, action: &str) -> bool {
+        self.reach.iter().any(|(one, name)| **one == *principal && **name == *action)
+    }
+
     /// The facts that its condition reads: `input.amount`, `history.calls_24h`, `principal.version`.
     pub fn reads(&self) -> impl Iterator<Item = &Arc<str>> {
         self.reads.iter().map(|read| &read.name)

@@ -1,10 +1,10 @@
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand};
 use kernel::{
     complaint::{Complaint, Complaints},
     governance::policy::{
-        Decision, Folder as Set, Matched, Policies, Rule,
+        Decision, Folder as Set, Matched, NOT_ALLOWED, Policies, Request, Rule,
         cases::{self, Coverage, Judged, Sample},
     },
     workflow::project::{Project, Sources},
@@ -88,12 +88,19 @@ fn policies(project: &Project) -> &Policies {
     project.policies.as_deref().expect("it has some: held by opened")
 }
 
-/// An error that says every complaint.
-fn refused(what: String, complaints: Vec<Complaint>, source: impl Fn(&Complaint) -> Option<String>) -> CliError {
-    let mut error = CliError::new(Exit::Project, what);
-    for complaint in complaints {
-        error = error.hint(complaint.render(source(&complaint).as_deref()).trim_end().to_owned());
+/// Says every complaint, and gives the error that ends the command.
+fn refused(
+    scene: &Scene,
+    what: String,
+    complaints: Vec<Complaint>,
+    source: impl Fn(&Complaint) -> Option<Arc<str>>,
+) -> CliError {
+    let said = complaints.iter().map(|one| one.render(source(one).as_deref()).trim_end().to_owned());
+    let error = CliError::new(Exit::Project, what);
+    if scene.out.json {
+        return said.fold(error, CliError::hint);
     }
+    said.for_each(|one| scene.out.alarm(one));
     error
 }
 
@@ -157,8 +164,8 @@ impl Test {
         let mut complaints = Complaints::new();
         let cases = cases::read(&sources, &project, policies, &mut complaints);
         if complaints.has_errors() {
-            let source = |one: &Complaint| sources.get(&one.file).map(|text| text.to_string());
-            return Err(refused("the cases cannot be judged".to_owned(), complaints.into_sorted(), source));
+            let source = |one: &Complaint| sources.get(&one.file).cloned();
+            return Err(refused(scene, "the cases cannot be judged".to_owned(), complaints.into_sorted(), source));
         }
         let judged: Vec<Judged<'_>> = cases.iter().map(|case| case.judge(policies)).collect();
         let coverage = cases::coverage(policies, &judged);
@@ -256,19 +263,21 @@ impl Explain {
         let sample = node.and_then(|node| Sample::read(&node, &project, policies, &mut complaints));
         let Some(sample) = sample else {
             let what = format!("the request {name} cannot be judged");
-            return Err(refused(what, complaints.into_sorted(), |_| Some(text.clone())));
+return Err(refused(scene, what, complaints.into_sorted(), |_| Some(text.as_str().into())));
         };
         let request = sample.request();
         let decision = policies.decide(&request);
         let without: Vec<(&Matched, Decision)> =
             decision.matched().iter().map(|rule| (rule, policies.decide_without(&rule.id, &request))).collect();
         let action = format!("{}.{}", request.tool, request.operation);
-        let could: Vec<&Rule> = policies
-            .rules()
-            .iter()
-            .filter(|rule| rule.folder == Set::Allow && rule.actions().any(|name| **name == *action))
-            .filter(|_| decision.matched().is_empty())
-            .collect();
+        // Nothing allows it: for whom?
+        let whom = if policies.decide(&Request { on_behalf_of: None, ..request }).rule() == NOT_ALLOWED { "Step" } else { "Person" };
+        let could: Vec<&Rule> = match decision.rule() {
+            NOT_ALLOWED => {
+                policies.rules().iter().filter(|rule| rule.folder == Set::Allow && rule.can_match(whom, &action)).collect()
+            }
+            _ => Vec::new(),
+        };
         if scene.out.json {
             let without: Vec<Value> = without
                 .iter()
@@ -320,8 +329,11 @@ fn explained(
     for (rule, then) in without {
         out.line(format!("without `{}`: {}", rule.id, outcome(then)));
     }
-    if !could.is_empty() {
-        out.line("\nit would be allowed if one of these matched, for the step and for the person it acts for:");
+    if decision.rule() == NOT_ALLOWED {
+        out.line(match could.is_empty() {
+            true => "no rule in policies/allow/ can match: write one",
+            false => "it would be allowed if one of these matched:",
+        });
     }
     for rule in could {
         out.line(format!("\n{}  {}", paint(STRONG, &rule.id), paint(FAINT, &rule.at)));
