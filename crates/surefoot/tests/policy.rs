@@ -72,7 +72,8 @@ fn rules_are_listed_with_what_they_match() {
             more than the desk gives alone
         denied shop.look: no rule allows it
         --- 0
-    "#]].assert_eq(&shown(&place, &["policy", "ls", "shop"]));
+    "#]]
+    .assert_eq(&shown(&place, &["policy", "ls", "shop"]));
     expect![[r#"
         {"digest":"<digest 1>","rules":[{"id":"credit.cap","set":"never","at":"policies/never/money.cedar:1","reason":"above 500 nobody may","operations":["shop.credit"],"reads":["input.cents"],"terms":null},{"id":"mail.credit","set":"allow","at":"policies/allow/mail.cedar:1","reason":null,"operations":["shop.credit"],"reads":[],"terms":null},{"id":"credit.review","set":"ask","at":"policies/ask/money.cedar:1","reason":"more than the desk gives alone","operations":["shop.credit"],"reads":["input.cents","history.given_90d"],"terms":{"groups":[["leads"]],"quorum":1,"expires":14400000000,"on_expiry":"deny","editable":["cents"],"no_self":false,"severity":"medium"}}],"operations":["shop.credit","shop.look"]}
         --- 0
@@ -92,7 +93,8 @@ fn cases_are_judged_and_what_none_shows_is_named() {
         unshown mail.credit: no case about it that is denied  policies/allow/mail.cedar:1
         4 cases, 0 wrong; 3 of 3 rules decided something
         --- 0
-    "#]].assert_eq(&shown(&place, &["policy", "test", "shop"]));
+    "#]]
+    .assert_eq(&shown(&place, &["policy", "test", "shop"]));
     place.edit("shop/policies/ask/money.cedar", "cents > 5000 ", "cents > 9000 ");
     expect![[r#"
         ok a small credit is given  allow by mail.credit
@@ -103,7 +105,8 @@ fn cases_are_judged_and_what_none_shows_is_named() {
         unshown mail.credit: no case about it that is denied  policies/allow/mail.cedar:1
         4 cases, 1 wrong; 3 of 3 rules decided something
         --- 3
-    "#]].assert_eq(&shown(&place, &["policy", "test", "shop"]));
+    "#]]
+    .assert_eq(&shown(&place, &["policy", "test", "shop"]));
     let said = place.call(&["policy", "test", "shop", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((said.code, &report["ok"]), (3, &serde_json::Value::Bool(false)));
@@ -170,7 +173,8 @@ fn a_request_is_explained() {
           | when { context.input.cents > 50000 };
         without `credit.cap`: ask by credit.review
         --- 0
-    "#]].assert_eq(&explained("action: shop.credit\nstep: mail/give\ninput: { order: o_1, cents: 60000 }\n"));
+    "#]]
+    .assert_eq(&explained("action: shop.credit\nstep: mail/give\ninput: { order: o_1, cents: 60000 }\n"));
     expect![[r#"
         ask shop.credit  by credit.review
 
@@ -184,7 +188,8 @@ fn a_request_is_explained() {
           | when { context.input.cents > 5000 || context.history.given_90d > 20000 };
         without `credit.review`: allow by mail.credit
         --- 0
-    "#]].assert_eq(&explained("action: shop.credit\nstep: mail/give\ninput: { order: o_1, cents: 6000 }\n"));
+    "#]]
+    .assert_eq(&explained("action: shop.credit\nstep: mail/give\ninput: { order: o_1, cents: 6000 }\n"));
     expect![[r#"
         deny shop.credit  by not_allowed
           no rule in policies/allow/ permits `shop.credit` for the person `u_1`
@@ -196,12 +201,13 @@ fn a_request_is_explained() {
           | permit (principal is Step in Workflow::"mail", action == Action::"shop.credit", resource);
         --- 0
     "#]]
-        .assert_eq(&explained("action: shop.credit\nstep: mail/give\nperson: u_1\ninput: { order: o_1, cents: 60 }\n"));
+    .assert_eq(&explained("action: shop.credit\nstep: mail/give\nperson: u_1\ninput: { order: o_1, cents: 60 }\n"));
     expect![[r#"
         deny shop.look  by not_allowed
           no rule in policies/allow/ permits `shop.look` for the step `mail/give`
         --- 0
-    "#]].assert_eq(&explained("action: shop.look\nstep: mail/give\n"));
+    "#]]
+    .assert_eq(&explained("action: shop.look\nstep: mail/give\n"));
     expect![[r#"
         error: the request r.yaml cannot be judged
           try: r.yaml:1:9: error[W057]: no tool has the operation `shop.lok`
@@ -209,7 +215,8 @@ fn a_request_is_explained() {
               |         ^^^^^^^^
            help: did you mean `shop.look`?
         --- 3
-    "#]].assert_eq(&explained("action: shop.lok\nstep: mail/give\n"));
+    "#]]
+    .assert_eq(&explained("action: shop.lok\nstep: mail/give\n"));
     place.write(
         "r.json",
         "{\"action\": \"shop.credit\", \"step\": \"mail/give\", \"input\": {\"order\": \"o_1\", \"cents\": 6000}}",
@@ -222,7 +229,8 @@ fn a_request_is_explained() {
         error: the request none.yaml cannot be read
           because: No such file or directory (os error 2)
         --- 4
-    "#]].assert_eq(&shown(&place, &["policy", "explain", "shop", "--request", "none.yaml"]));
+    "#]]
+    .assert_eq(&shown(&place, &["policy", "explain", "shop", "--request", "none.yaml"]));
 }
 
 #[test]
@@ -233,5 +241,6 @@ fn a_project_without_policies_says_so() {
         error: the project plain has no folder policies/
           try: rules stand in policies/never/, policies/allow/ and policies/ask/
         --- 4
-    "#]].assert_eq(&shown(&place, &["policy", "ls", "plain"]));
+    "#]]
+    .assert_eq(&shown(&place, &["policy", "ls", "plain"]));
 }

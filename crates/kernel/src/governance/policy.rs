@@ -143,7 +143,6 @@ pub struct Policies {
     bytes: Arc<[u8]>,
     digest: Digest,
     rules: Vec<Rule>,
-    schema: cedar_policy::Schema,
     judges: BTreeMap<Arc<str>, Judge>,
 }
 
@@ -233,7 +232,7 @@ fn build(content: Content, known: Known<'_>, complaints: &mut Complaints) -> Opt
             return None;
         }
     };
-    let validator = Validator::new(schema.clone());
+    let validator = Validator::new(schema);
     let checker = Checker { schema: &content.schema, validator: &validator, workflows: known.workflows };
     let (mut rules, mut raws) = (Vec::new(), Vec::new());
     let mut ids: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
@@ -256,9 +255,11 @@ fn build(content: Content, known: Known<'_>, complaints: &mut Complaints) -> Opt
     }
     let types = Types::new();
     let mut judges = BTreeMap::new();
-    for (name, action, applies) in content.schema.operations() {
-        match Frame::new(&types, name, action, applies) {
-            Ok(frame) => judges.insert(name.clone(), Judge::new(name, frame, &rules)),
+    for operation in content.schema.operations() {
+        let matching: Vec<&Rule> = rules.iter().filter(|rule| rule.actions().any(|one| one == operation.0)).collect();
+        let reads = matching.iter().flat_map(|rule| &rule.reads);
+        match Frame::new(&types, &content.schema, operation, reads) {
+            Ok(frame) => judges.insert(operation.0.clone(), Judge::new(frame, &matching)),
             Err(why) => {
                 complaints.push(Complaint::new("W054", &"policies/".into(), None, why));
                 return None;
@@ -266,7 +267,7 @@ fn build(content: Content, known: Known<'_>, complaints: &mut Complaints) -> Opt
         };
     }
     let bytes = crate::jcs::to_vec(&content).expect("texts and names are JSON: held by Content");
-    Some(Policies { digest: Digest::of(&[&bytes]), bytes: bytes.into(), rules, schema, judges })
+    Some(Policies { digest: Digest::of(&[&bytes]), bytes: bytes.into(), rules, judges })
 }
 
 /// One rule, if nothing is wrong with it.

@@ -263,7 +263,7 @@ impl Explain {
         let sample = node.and_then(|node| Sample::read(&node, &project, policies, &mut complaints));
         let Some(sample) = sample else {
             let what = format!("the request {name} cannot be judged");
-return Err(refused(scene, what, complaints.into_sorted(), |_| Some(text.as_str().into())));
+            return Err(refused(scene, what, complaints.into_sorted(), |_| Some(text.as_str().into())));
         };
         let request = sample.request();
         let decision = policies.decide(&request);
@@ -271,11 +271,17 @@ return Err(refused(scene, what, complaints.into_sorted(), |_| Some(text.as_str()
             decision.matched().iter().map(|rule| (rule, policies.decide_without(&rule.id, &request))).collect();
         let action = format!("{}.{}", request.tool, request.operation);
         // Nothing allows it: for whom?
-        let whom = if policies.decide(&Request { on_behalf_of: None, ..request }).rule() == NOT_ALLOWED { "Step" } else { "Person" };
+        let whom = if policies.decide(&Request { on_behalf_of: None, ..request }).rule() == NOT_ALLOWED {
+            "Step"
+        } else {
+            "Person"
+        };
         let could: Vec<&Rule> = match decision.rule() {
-            NOT_ALLOWED => {
-                policies.rules().iter().filter(|rule| rule.folder == Set::Allow && rule.can_match(whom, &action)).collect()
-            }
+            NOT_ALLOWED => policies
+                .rules()
+                .iter()
+                .filter(|rule| rule.folder == Set::Allow && rule.can_match(whom, &action))
+                .collect(),
             _ => Vec::new(),
         };
         if scene.out.json {

@@ -88,11 +88,11 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub fn new(action: &str, frame: Frame, rules: &[Rule]) -> Judge {
+    /// `rules` are those that can match.
+    pub fn new(frame: Frame, rules: &[&Rule]) -> Judge {
         let set = |folder: Folder| {
             let mut set = PolicySet::new();
-            for rule in rules.iter().filter(|rule| rule.folder == folder && rule.actions().any(|one| **one == *action))
-            {
+            for rule in rules.iter().filter(|rule| rule.folder == folder) {
                 set.add(rule.policy.clone()).expect("ids are unique: held by build");
             }
             set
@@ -118,7 +118,7 @@ impl Policies {
     fn judge(&self, request: &Request<'_>, without: Option<usize>) -> Result<Decision, Decision> {
         let action = request.action();
         let judge = self.judges.get(&*action).ok_or_else(|| failed(None, format!("no policy knows `{action}`")))?;
-        let asked = judge.frame.ask(request, &self.schema);
+        let asked = judge.frame.ask(request);
         let asked = asked.map_err(|why| failed(None, format!("`{action}` cannot be judged: {why}")))?;
 
         let never = self.matches(&judge.never, &asked, request, without)?;

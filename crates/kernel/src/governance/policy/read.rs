@@ -9,6 +9,9 @@ use crate::{
     workflow::reading::place,
 };
 
+/// The longest rule, in bytes: what keeps a rule of a hundred thousand conditions off the stack.
+pub(super) const MAX_BYTES: usize = 8 << 10;
+
 /// One rule of a file, not yet understood.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Raw<'a> {
@@ -101,6 +104,11 @@ impl<'a> Raw<'a> {
 
     /// The rule as Cedar reads it.
     pub fn parse(&self, complaints: &mut Complaints) -> Option<Policy> {
+        if self.text.len() > MAX_BYTES {
+            let message = format!("the rule has {} bytes, and {MAX_BYTES} is the most", self.text.len());
+            complaints.push(Complaint::new("W050", self.file, self.head(), message).hint("make two rules of it"));
+            return None;
+        }
         match Policy::parse(None, self.text) {
             Ok(policy) => Some(policy),
             Err(errors) => {

@@ -68,6 +68,12 @@ fn path(expr: &Json) -> Option<Vec<Arc<str>>> {
 }
 
 impl Read {
+    /// The way to it in the context, if it stands there.
+    pub fn in_context(&self) -> Option<&[Arc<str>]> {
+        let (root, rest) = self.steps.split_first()?;
+        (&**root == "context").then_some(rest)
+    }
+
     /// Its value in `request`; `none` where it is not there.
     pub fn value(&self, request: &Request<'_>) -> Value {
         let mut steps = self.steps.iter().map(|step| &**step);
