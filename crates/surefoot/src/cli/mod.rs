@@ -130,7 +130,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
 
 fn report(out: &Out, error: &CliError) {
     if out.json {
-        out.alarm(error.to_json());
+        out.alarm(out::sorted(error.to_json()));
         return;
     }
     let mut text = format!("{} {}", paint(BAD, "error:"), error.message);

@@ -343,7 +343,7 @@ fn strange_and_deep_texts_are_survived() {
         deep("!", "true", ""),
         deep("[", "1", "]"),
         deep("{a:", "1", "}"),
-        deep("", "context", "").replace("context", &format!("context{}", ".a".repeat(4000))),
+        format!("{head}{{ context{} }};", ".a".repeat(4000)),
         deep("1+", "1", ""),
         deep("if true then true else ", "true", ""),
         format!("{head}{{ true{} }};", " || true".repeat(100_000)),
