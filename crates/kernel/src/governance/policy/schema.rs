@@ -133,7 +133,7 @@ impl Shape {
         }
     }
 
-    /// The same with no more than `paths` lead to; a path that ends keeps all that is below it.
+    /// The same with no more than stands on `paths`; a path that ends keeps all that is below it.
     pub(super) fn only(&self, paths: &[&[Arc<str>]]) -> Shape {
         match self {
             Shape::Record { attributes } if paths.iter().all(|path| !path.is_empty()) => {
