@@ -75,7 +75,7 @@ fn rules_are_listed_with_what_they_match() {
     "#]]
     .assert_eq(&shown(&place, &["policy", "ls", "shop"]));
     expect![[r#"
-        {"digest":"<digest 1>","rules":[{"id":"credit.cap","set":"never","at":"policies/never/money.cedar:1","reason":"above 500 nobody may","operations":["shop.credit"],"reads":["input.cents"],"terms":null},{"id":"mail.credit","set":"allow","at":"policies/allow/mail.cedar:1","reason":null,"operations":["shop.credit"],"reads":[],"terms":null},{"id":"credit.review","set":"ask","at":"policies/ask/money.cedar:1","reason":"more than the desk gives alone","operations":["shop.credit"],"reads":["input.cents","history.given_90d"],"terms":{"groups":[["leads"]],"quorum":1,"expires_us":14400000000,"on_expiry":"deny","editable":["cents"],"no_self":false,"severity":"medium"}}],"operations":["shop.credit","shop.look"]}
+        {"digest":"<digest 1>","operations":["shop.credit","shop.look"],"rules":[{"at":"policies/never/money.cedar:1","id":"credit.cap","operations":["shop.credit"],"reads":["input.cents"],"reason":"above 500 nobody may","set":"never","terms":null},{"at":"policies/allow/mail.cedar:1","id":"mail.credit","operations":["shop.credit"],"reads":[],"reason":null,"set":"allow","terms":null},{"at":"policies/ask/money.cedar:1","id":"credit.review","operations":["shop.credit"],"reads":["input.cents","history.given_90d"],"reason":"more than the desk gives alone","set":"ask","terms":{"editable":["cents"],"expires_us":14400000000,"groups":[["leads"]],"no_self":false,"on_expiry":"deny","quorum":1,"severity":"medium"}}]}
         --- 0
     "#]].assert_eq(&shown(&place, &["policy", "ls", "shop", "--json"]));
     let schema = place.ok(&["policy", "ls", "shop", "--schema"]);
@@ -218,7 +218,7 @@ fn a_request_is_explained() {
         "{\"action\": \"shop.credit\", \"step\": \"mail/give\", \"input\": {\"order\": \"o_1\", \"cents\": 6000}}",
     );
     expect![[r#"
-        {"decision":{"verdict":"ask","rule":"credit.review","why":null,"terms":{"groups":[["leads"]],"quorum":1,"expires_us":14400000000,"on_expiry":"deny","editable":["cents"],"no_self":false,"severity":"medium"},"matched":[{"id":"credit.review","at":"policies/ask/money.cedar:1","reason":"more than the desk gives alone","values":[{"name":"input.cents","value":6000},{"name":"history.given_90d","value":0}]}]},"changes":[{"without":"credit.review","verdict":"allow","rule":"mail.credit"}],"could_allow":[],"policy":"<digest 1>"}
+        {"changes":[{"rule":"mail.credit","verdict":"allow","without":"credit.review"}],"could_allow":[],"decision":{"matched":[{"at":"policies/ask/money.cedar:1","id":"credit.review","reason":"more than the desk gives alone","values":[{"name":"input.cents","value":6000},{"name":"history.given_90d","value":0}]}],"rule":"credit.review","terms":{"editable":["cents"],"expires_us":14400000000,"groups":[["leads"]],"no_self":false,"on_expiry":"deny","quorum":1,"severity":"medium"},"verdict":"ask","why":null},"policy":"<digest 1>"}
         --- 0
     "#]].assert_eq(&shown(&place, &["policy", "explain", "shop", "--request", "r.json", "--json"]));
     expect![[r#"
