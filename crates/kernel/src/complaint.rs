@@ -148,7 +148,7 @@ pub const WORKFLOW: &[Known] = &[
         "not a statement file",
         "Statement files stand below `sql/`, hold whole statements with parameters `:name`, and leave transactions to us; migrations begin with a number.",
     ),
-    ("W050", "not a policy", "The rule cannot be read as Cedar. Each ends with `;`, and templates are not read."),
+    ("W050", "not a policy", "The rule cannot be read as Cedar. Each ends with `;`, has at most 8 KiB, 250 operators and 24 nested brackets, and is no template."),
     (
         "W051",
         "rule without an id of its own",
@@ -178,6 +178,11 @@ pub const WORKFLOW: &[Known] = &[
         "W056",
         "file that nothing reads",
         "Below `policies/` stand `never/`, `allow/` and `ask/` with `.cedar` files and `cases/` with `.yaml` files. Rules elsewhere would hold nobody.",
+    ),
+    (
+        "W057",
+        "case that cannot be judged",
+        "A case names a rule, an operation, a counter or an argument that there is not: it would prove nothing.",
     ),
     ("W070", "no such person", "`stand_in` names a person of `people.yaml` by the id that stands below `people:`."),
     (

@@ -6,6 +6,7 @@
 //!
 //! Deciding is a function of the [`Request`] alone. Whatever goes wrong in it denies.
 
+pub mod cases;
 mod check;
 mod decide;
 mod read;
@@ -120,6 +121,11 @@ impl Rule {
         self.reach.iter().map(|(_, action)| action).collect::<BTreeSet<_>>().into_iter()
     }
 
+    /// Whether it can match `action` for a principal of that type: `Step` or `Person`.
+    pub fn can_match(&self, principal: &str, action: &str) -> bool {
+        self.reach.iter().any(|(one, name)| **one == *principal && **name == *action)
+    }
+
     /// The facts that its condition reads: `input.amount`, `history.calls_24h`, `principal.version`.
     pub fn reads(&self) -> impl Iterator<Item = &Arc<str>> {
         self.reads.iter().map(|read| &read.name)
@@ -137,7 +143,6 @@ pub struct Policies {
     bytes: Arc<[u8]>,
     digest: Digest,
     rules: Vec<Rule>,
-    schema: cedar_policy::Schema,
     judges: BTreeMap<Arc<str>, Judge>,
 }
 
@@ -227,7 +232,7 @@ fn build(content: Content, known: Known<'_>, complaints: &mut Complaints) -> Opt
             return None;
         }
     };
-    let validator = Validator::new(schema.clone());
+    let validator = Validator::new(schema);
     let checker = Checker { schema: &content.schema, validator: &validator, workflows: known.workflows };
     let (mut rules, mut raws) = (Vec::new(), Vec::new());
     let mut ids: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
@@ -250,9 +255,11 @@ fn build(content: Content, known: Known<'_>, complaints: &mut Complaints) -> Opt
     }
     let types = Types::new();
     let mut judges = BTreeMap::new();
-    for (name, action, applies) in content.schema.operations() {
-        match Frame::new(&types, name, action, applies) {
-            Ok(frame) => judges.insert(name.clone(), Judge::new(name, frame, &rules)),
+    for operation in content.schema.operations() {
+        let matching: Vec<&Rule> = rules.iter().filter(|rule| rule.actions().any(|one| one == operation.0)).collect();
+        let reads = matching.iter().flat_map(|rule| &rule.reads);
+        match Frame::new(&types, &content.schema, operation, reads) {
+            Ok(frame) => judges.insert(operation.0.clone(), Judge::new(frame, &matching)),
             Err(why) => {
                 complaints.push(Complaint::new("W054", &"policies/".into(), None, why));
                 return None;
@@ -260,7 +267,7 @@ fn build(content: Content, known: Known<'_>, complaints: &mut Complaints) -> Opt
         };
     }
     let bytes = crate::jcs::to_vec(&content).expect("texts and names are JSON: held by Content");
-    Some(Policies { digest: Digest::of(&[&bytes]), bytes: bytes.into(), rules, schema, judges })
+    Some(Policies { digest: Digest::of(&[&bytes]), bytes: bytes.into(), rules, judges })
 }
 
 /// One rule, if nothing is wrong with it.

@@ -9,7 +9,7 @@ use crate::{
     complaint::Complaint,
     expr::Template,
     types::Type,
-    values::Span,
+    values::{Span, Value},
     workflow::reading::Reading,
     yaml::{Fields, Key, Node},
 };
@@ -55,6 +55,52 @@ pub struct Counter {
     pub sum: Option<Template>,
     /// How far back.
     pub window: Span,
+}
+
+impl Resource {
+    /// Which object the arguments `with` are about.
+    ///
+    /// # Errors
+    /// A sentence that says what could not be computed, or gave neither a text nor a whole number.
+    pub fn id_of(&self, with: &Value) -> Result<Arc<str>, String> {
+        name_of(&self.id, with)
+    }
+}
+
+impl Counter {
+    /// Under which name the arguments `with` are counted.
+    ///
+    /// # Errors
+    /// As [`Resource::id_of`].
+    pub fn key_of(&self, with: &Value) -> Result<Arc<str>, String> {
+        name_of(&self.by, with)
+    }
+
+    /// What the arguments `with` add: the whole number of `sum`, or 1.
+    ///
+    /// # Errors
+    /// A sentence that says what could not be computed, or is no whole number.
+    pub fn amount_of(&self, with: &Value) -> Result<i64, String> {
+        let Some(sum) = &self.sum else { return Ok(1) };
+        match eval(sum, with)? {
+            Value::Int(amount) => Ok(amount),
+            other => Err(format!("{} where a whole number is counted", other.kind())),
+        }
+    }
+}
+
+/// A value over `with`, the one name that these templates know.
+fn eval(template: &Template, with: &Value) -> Result<Value, String> {
+    let values: Vec<Value> = template.roots().iter().map(|_| with.clone()).collect();
+    template.eval(&values)
+}
+
+fn name_of(template: &Template, with: &Value) -> Result<Arc<str>, String> {
+    match eval(template, with)? {
+        Value::Text(text) => Ok(text),
+        Value::Int(number) => Ok(number.to_string().into()),
+        other => Err(format!("{} where a text or a whole number names something", other.kind())),
+    }
 }
 
 /// The three keys of an operation.

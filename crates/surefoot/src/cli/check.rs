@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     Folder, Scene,
-    out::{GOOD, count, paint},
+    out::{GOOD, count, paint, sorted},
 };
 use crate::{error::CliError, exit::Exit, project};
 
@@ -38,7 +38,7 @@ impl Check {
         let checked = project::check(&sources);
         let exit = if checked.project.is_some() { Exit::Ok } else { Exit::Project };
         if self.sarif {
-            scene.out.text(format!("{:#}\n", sarif(&checked.complaints)));
+            scene.out.text(format!("{:#}\n", sorted(sarif(&checked.complaints))));
         } else if scene.out.json {
             let mut report = report(&checked, &sources);
             if let (true, Some(project)) = (self.labels, &checked.project) {

@@ -14,6 +14,7 @@ mod graph;
 mod hold;
 mod init;
 pub(crate) mod out;
+mod policy;
 mod run;
 mod runs;
 mod session;
@@ -62,6 +63,7 @@ enum Command {
     Check(check::Check),
     Fmt(fmt::Fmt),
     Graph(graph::Graph),
+    Policy(policy::Policy),
     Run(run::Run),
     Runs(runs::Runs),
     Approvals(approvals::Approvals),
@@ -109,6 +111,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Check(command) => command.run(&scene),
         Command::Fmt(command) => command.run(&scene),
         Command::Graph(command) => command.run(&scene),
+        Command::Policy(command) => command.run(&scene),
         Command::Run(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),
         Command::Approvals(command) => command.run(&scene),
@@ -138,7 +141,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
 
 fn report(out: &Out, error: &CliError) {
     if out.json {
-        out.alarm(error.to_json());
+        out.alarm(out::sorted(error.to_json()));
         return;
     }
     let mut text = format!("{} {}", paint(BAD, "error:"), error.message);

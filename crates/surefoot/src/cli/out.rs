@@ -77,9 +77,9 @@ impl Out {
         }
     }
 
-    /// A result as one line of JSON.
+    /// A result as one line of JSON, its keys in order.
     pub fn object(&self, object: &serde_json::Value) {
-        self.line(object);
+        self.line(sorted(object.clone()));
     }
 
     /// Words beside the result: one line of standard error, unless the user wants quiet or JSON.
@@ -122,6 +122,12 @@ impl Out {
             Color::Auto | Color::Never => anstream::ColorChoice::Never,
         }
     }
+}
+
+/// The same with its keys in order, at every depth: what is printed does not depend on the order in which it was put together.
+pub fn sorted(mut object: serde_json::Value) -> serde_json::Value {
+    object.sort_all_objects();
+    object
 }
 
 /// `text` in a style.

@@ -13,7 +13,7 @@ use cedar_policy::{
 use super::{Folder, Rule, read::Raw, schema::Schema};
 use crate::{
     complaint::{Complaint, Complaints, did_you_mean},
-    step::{Kind, Step},
+    step::Step,
     tool::judged::GROUPS,
     workflow::Program,
 };
@@ -137,12 +137,7 @@ impl Checker<'_> {
 fn step_names<'a>(steps: &'a [Step], names: &mut Vec<&'a str>) {
     for step in steps {
         names.push(&step.name);
-        match &step.kind {
-            Kind::Each(each) => step_names(&each.steps, names),
-            Kind::Repeat(repeat) => step_names(&repeat.steps, names),
-            Kind::Parallel(parallel) => parallel.branches.iter().for_each(|branch| step_names(&branch.steps, names)),
-            Kind::Reason(_) | Kind::Act(_) | Kind::Decide(_) | Kind::Set(_) | Kind::Wait(_) | Kind::Native(_) => {}
-        }
+        step.bodies().into_iter().for_each(|(_, inner)| step_names(inner, names));
     }
 }
 

@@ -59,6 +59,23 @@ impl Decision {
             Decision::Deny { by, .. } => by.as_ref().map_or(NOT_ALLOWED, |rule| &rule.id),
         }
     }
+
+    /// `allow`, `ask` or `deny`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Decision::Allow { .. } => "allow",
+            Decision::Ask { .. } => "ask",
+            Decision::Deny { .. } => "deny",
+        }
+    }
+
+    /// The rules that matched, in the order of their files.
+    pub fn matched(&self) -> &[Matched] {
+        match self {
+            Decision::Allow { by } | Decision::Ask { by, .. } => by,
+            Decision::Deny { by, .. } => by.as_slice(),
+        }
+    }
 }
 
 /// What one operation is judged by: only the rules that can match it.
@@ -71,11 +88,11 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub fn new(action: &str, frame: Frame, rules: &[Rule]) -> Judge {
+    /// `rules` are those that can match.
+    pub fn new(frame: Frame, rules: &[&Rule]) -> Judge {
         let set = |folder: Folder| {
             let mut set = PolicySet::new();
-            for rule in rules.iter().filter(|rule| rule.folder == folder && rule.actions().any(|one| **one == *action))
-            {
+            for rule in rules.iter().filter(|rule| rule.folder == folder) {
                 set.add(rule.policy.clone()).expect("ids are unique: held by build");
             }
             set
@@ -89,17 +106,22 @@ impl Policies {
     /// A rule that cannot be evaluated, a request that does not fit the schema and an operation that the schema does not know
     /// deny.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
-        self.judge(request).unwrap_or_else(|denied| denied)
+        self.judge(request, None).unwrap_or_else(|denied| denied)
+    }
+
+    /// What [`Policies::decide`] would say if the rule `id` were not there. For a person who asks why; never to act upon.
+    pub fn decide_without(&self, id: &str, request: &Request<'_>) -> Decision {
+        self.judge(request, self.position(id)).unwrap_or_else(|denied| denied)
     }
 
     /// As [`Policies::decide`]; what denies comes back as the error, so that nothing after it is asked.
-    fn judge(&self, request: &Request<'_>) -> Result<Decision, Decision> {
+    fn judge(&self, request: &Request<'_>, without: Option<usize>) -> Result<Decision, Decision> {
         let action = request.action();
         let judge = self.judges.get(&*action).ok_or_else(|| failed(None, format!("no policy knows `{action}`")))?;
-        let asked = judge.frame.ask(request, &self.schema);
+        let asked = judge.frame.ask(request);
         let asked = asked.map_err(|why| failed(None, format!("`{action}` cannot be judged: {why}")))?;
 
-        let never = self.matches(&judge.never, &asked, request)?;
+        let never = self.matches(&judge.never, &asked, request, without)?;
         if let Some(rule) = never.into_iter().flatten().next() {
             let by = self.matched(rule, request);
             let why = by
@@ -108,7 +130,7 @@ impl Policies {
                 .map_or_else(|| format!("`{}` denies `{action}`", by.id), |reason| reason.to_string());
             return Err(Decision::Deny { by: Some(by), error: false, why });
         }
-        let allow = self.matches(&judge.allow, &asked, request)?;
+        let allow = self.matches(&judge.allow, &asked, request, without)?;
         if let Some(at) = allow.iter().position(Vec::is_empty) {
             let whom = match (at, request.on_behalf_of) {
                 (1, Some(person)) => format!("the person `{person}`"),
@@ -117,7 +139,7 @@ impl Policies {
             let why = format!("no rule in policies/allow/ permits `{action}` for {whom}");
             return Err(Decision::Deny { by: None, error: false, why });
         }
-        let ask = self.matches(&judge.ask, &asked, request)?;
+        let ask = self.matches(&judge.ask, &asked, request, without)?;
         let asking = self.all_matched(ask, request);
         match asking.iter().filter_map(|(rule, _)| rule.terms.clone()).reduce(|all, terms| all.and(&terms)) {
             Some(terms) => Ok(Decision::Ask { by: asking.into_iter().map(|(_, by)| by).collect(), terms }),
@@ -128,7 +150,13 @@ impl Policies {
     }
 
     /// The rules of a set that match: for each principal by itself, in the order of [`Policies::rules`].
-    fn matches(&self, set: &PolicySet, asked: &Asked, request: &Request<'_>) -> Result<Vec<Vec<usize>>, Decision> {
+    fn matches(
+        &self,
+        set: &PolicySet,
+        asked: &Asked,
+        request: &Request<'_>,
+        without: Option<usize>,
+    ) -> Result<Vec<Vec<usize>>, Decision> {
         let mut found = Vec::with_capacity(asked.principals.len());
         for principal in &asked.principals {
             if set.is_empty() {
@@ -137,13 +165,18 @@ impl Policies {
             }
             let response = Authorizer::new().is_authorized(principal, set, &asked.entities);
             let diagnostics = response.diagnostics();
-            if let Some(error) = diagnostics.errors().next() {
+            for error in diagnostics.errors() {
                 let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-                let rule = self.position(error.policy_id().as_ref()).map(|rule| self.matched(rule, request));
-                let at = rule.as_ref().map_or_else(String::new, |rule| format!("`{}` ({}): ", rule.id, rule.at));
-                return Err(failed(rule, format!("a rule cannot be evaluated: {at}{}", error.inner())));
+                let rule = self.position(error.policy_id().as_ref());
+                if rule.is_some() && rule == without {
+                    continue;
+                }
+                let by = rule.map(|rule| self.matched(rule, request));
+                let at = by.as_ref().map_or_else(String::new, |by| format!("`{}` ({}): ", by.id, by.at));
+                return Err(failed(by, format!("a rule cannot be evaluated: {at}{}", error.inner())));
             }
             let mut rules: Vec<usize> = diagnostics.reason().filter_map(|id| self.position(id.as_ref())).collect();
+            rules.retain(|rule| Some(*rule) != without);
             rules.sort_unstable();
             found.push(rules);
         }

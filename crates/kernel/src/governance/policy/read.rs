@@ -9,6 +9,13 @@ use crate::{
     workflow::reading::place,
 };
 
+/// The longest rule, in bytes.
+pub(super) const MAX_BYTES: usize = 8 << 10;
+/// The most operators of a rule, dots included: each may be one level of what Cedar works through on the stack.
+const MAX_OPERATORS: usize = 250;
+/// The deepest brackets.
+const MAX_NESTING: usize = 24;
+
 /// One rule of a file, not yet understood.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Raw<'a> {
@@ -101,6 +108,10 @@ impl<'a> Raw<'a> {
 
     /// The rule as Cedar reads it.
     pub fn parse(&self, complaints: &mut Complaints) -> Option<Policy> {
+        if let Some(message) = self.too_big() {
+            complaints.push(Complaint::new("W050", self.file, self.head(), message).hint("make two rules of it"));
+            return None;
+        }
         match Policy::parse(None, self.text) {
             Ok(policy) => Some(policy),
             Err(errors) => {
@@ -108,6 +119,40 @@ impl<'a> Raw<'a> {
                 None
             }
         }
+    }
+
+    /// What there is too much of: Cedar, which follows what is nested on the stack, is not asked then.
+    fn too_big(&self) -> Option<String> {
+        if self.text.len() > MAX_BYTES {
+            return Some(format!("the rule has {} bytes, and {MAX_BYTES} is the most", self.text.len()));
+        }
+        let (mut at, mut operators, mut open, mut deepest) = (0, 0, 0_usize, 0);
+        while let Some(c) = self.text[at..].chars().next() {
+            let rest = &self.text[at..];
+            let word = rest.len() - rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_').len();
+            let next = skip_blank(self.text, at);
+            at = match c {
+                _ if next > at => next,
+                '"' => skip_text(self.text, at),
+                _ if word > 0 => {
+                    operators += usize::from(["if", "in", "is", "has", "like"].contains(&&rest[..word]));
+                    at + word
+                }
+                _ => {
+                    let double = ["||", "&&", "==", "!=", "<=", ">=", "::"].iter().any(|two| rest.starts_with(two));
+                    operators += usize::from("|&=!<>+-*.".contains(c));
+                    open =
+                        if "([{".contains(c) { open + 1 } else { open.saturating_sub(usize::from(")]}".contains(c))) };
+                    deepest = deepest.max(open);
+                    at + if double { 2 } else { c.len_utf8() }
+                }
+            };
+        }
+        if operators > MAX_OPERATORS {
+            return Some(format!("the rule has {operators} operators, and {MAX_OPERATORS} is the most"));
+        }
+        (deepest > MAX_NESTING)
+            .then(|| format!("the rule has {deepest} nested brackets, and {MAX_NESTING} is the most"))
     }
 
     /// Its annotations, in the order written.

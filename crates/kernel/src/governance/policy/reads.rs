@@ -60,7 +60,16 @@ fn path(expr: &Json) -> Option<Vec<Arc<str>>> {
         "Var" => Some(vec![operand.as_str()?.into()]),
         "." | "has" => {
             let mut steps = path(operand.get("left")?)?;
-            steps.push(operand.get("attr")?.as_str()?.into());
+            match operand.get("attr")? {
+                Json::String(one) => steps.push(one.as_str().into()),
+                // `a has b.c`. A part that is no text leaves the whole variable to be read.
+                Json::Array(several) => {
+                    let several: Option<Vec<Arc<str>>> =
+                        several.iter().map(|one| one.as_str().map(Arc::from)).collect();
+                    steps.extend(several?);
+                }
+                _ => return None,
+            }
             Some(steps)
         }
         _ => None,
@@ -68,6 +77,12 @@ fn path(expr: &Json) -> Option<Vec<Arc<str>>> {
 }
 
 impl Read {
+    /// The way to it in the context, if it stands there.
+    pub fn in_context(&self) -> Option<&[Arc<str>]> {
+        let (root, rest) = self.steps.split_first()?;
+        (&**root == "context").then_some(rest)
+    }
+
     /// Its value in `request`; `none` where it is not there.
     pub fn value(&self, request: &Request<'_>) -> Value {
         let mut steps = self.steps.iter().map(|step| &**step);

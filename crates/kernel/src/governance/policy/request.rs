@@ -9,7 +9,10 @@ use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request as CedarRequest, RestrictedExpression,
 };
 
-use super::schema::{Action, Applies, Schema, Shape};
+use super::{
+    reads::Read,
+    schema::{Action, Applies, Schema, Shape},
+};
 use crate::values::{Money, Timestamp, Value};
 
 /// One action that a step asks for, with every fact that a rule may read.
@@ -101,7 +104,12 @@ pub(super) struct Frame {
     resource: EntityTypeName,
     /// Whether the operation declares a business object; else it is the tool.
     declared: bool,
+    /// All that a request has.
     context: Shape,
+    /// What of it some rule about the operation reads: only that is given to Cedar.
+    read: Shape,
+    /// The schema of what is read.
+    schema: cedar_policy::Schema,
 }
 
 /// A request as Cedar takes it: once for the step, once for the person it acts for.
@@ -118,14 +126,22 @@ impl Types {
 }
 
 impl Frame {
-    /// The frame of one operation of a schema.
+    /// The frame of one operation of a schema, whose rules read the facts `reads`.
     ///
     /// # Errors
     /// A name in it is none that Cedar takes: the schema was not made by us.
-    pub fn new(types: &Types, name: &str, action: &Action, applies: &Applies) -> Result<Frame, String> {
+    pub fn new<'a>(
+        types: &Types,
+        schema: &Schema,
+        (name, action, applies): (&Arc<str>, &Action, &Applies),
+        reads: impl Iterator<Item = &'a Read>,
+    ) -> Result<Frame, String> {
         let kind: EntityTypeName = "Action".parse().expect("an identifier is the name of a type");
         let uid = |id: &str| uid(&kind, id);
         let groups: HashSet<EntityUid> = action.member_of.iter().map(|group| uid(&group.id)).collect();
+        let paths: Vec<&[Arc<str>]> = reads.filter_map(Read::in_context).collect();
+        let read = applies.context.only(&paths);
+        let schema = schema.only(name, action, Applies { context: read.clone(), ..applies.clone() }).cedar()?;
         let [resource] = &*applies.resource_types else { return Err(format!("`{name}` has not one type of resource")) };
         Ok(Frame {
             types: types.clone(),
@@ -133,6 +149,8 @@ impl Frame {
             declared: &**resource != "Tool",
             resource: resource.parse().map_err(|error| format!("`{resource}` names no type: {error}"))?,
             context: applies.context.clone(),
+            read,
+            schema,
         })
     }
 
@@ -140,7 +158,7 @@ impl Frame {
     ///
     /// # Errors
     /// What does not fit the schema, as a sentence for an operator.
-    pub fn ask(&self, request: &Request<'_>, schema: &cedar_policy::Schema) -> Result<Asked, String> {
+    pub fn ask(&self, request: &Request<'_>) -> Result<Asked, String> {
         let resource = match (self.declared, request.resource) {
             (true, Some((kind, id))) if kind == self.resource.basename() => uid(&self.resource, id),
             (false, None) => uid(&self.resource, request.tool),
@@ -169,39 +187,47 @@ impl Frame {
         if let Some(person) = &person {
             entities.push(Entity::new_no_attrs(person.clone(), HashSet::from([tenant])));
         }
-        // Built field by field from what the schema says of each, so that no second check is needed here; the request is checked.
+        // Each is of the type that the schema has for it: built above, field by field.
         let entities = Entities::from_entities(entities, None).map_err(|error| error.to_string())?;
         let context = self.context(request)?;
         let asked = |principal| {
-            CedarRequest::new(principal, self.action.uid(), resource.clone(), context.clone(), Some(schema))
+            CedarRequest::new(principal, self.action.uid(), resource.clone(), context.clone(), Some(&self.schema))
                 .map_err(|error| error.to_string())
         };
         let principals = [Some(step), person].into_iter().flatten().map(asked).collect::<Result<_, _>>()?;
         Ok(Asked { entities, principals })
     }
 
+    /// What the rules read. All of the request must fit the schema, read or not.
     fn context(&self, request: &Request<'_>) -> Result<Context, String> {
+        if let Some(input) = self.context.attribute("input") {
+            fits(request.input, input, "input")?;
+        }
+        let mut counters = self.context.attribute("history").into_iter().flat_map(Shape::names);
+        if let Some(name) = counters.find(|name| !request.history.contains_key(*name)) {
+            return Err(format!("the counter `{name}` has no value"));
+        }
         let texts = |texts: &BTreeSet<Arc<str>>| {
             RestrictedExpression::new_set(texts.iter().map(|text| RestrictedExpression::new_string(text.to_string())))
         };
-        let part = |name: &str, value: &Value| {
-            let shape = self.context.attribute(name).ok_or_else(|| format!("the schema has no `{name}`"))?;
-            fit(value, shape, name).map(|part| (name.to_owned(), part))
-        };
-        let history = self.context.attribute("history").into_iter().flat_map(Shape::names);
-        let history = history.map(|name| match request.history.get(name) {
-            Some(count) => Ok((name.to_string(), RestrictedExpression::new_long(*count))),
-            None => Err(format!("the counter `{name}` has no value")),
-        });
-        let history = RestrictedExpression::new_record(history.collect::<Result<Vec<_>, _>>()?);
-        let pairs = [
-            part("input", request.input)?,
-            part("run", &request.run_value())?,
-            ("history".to_owned(), history.map_err(|error| error.to_string())?),
-            ("labels".to_owned(), texts(request.labels)),
-            ("control_untrusted".to_owned(), texts(request.control_untrusted)),
-            ("now".to_owned(), RestrictedExpression::new_datetime(request.now.to_string())),
-        ];
+        let mut pairs = Vec::new();
+        for name in self.read.names() {
+            let shape = self.read.attribute(name).ok_or_else(|| format!("the schema has no `{name}`"))?;
+            let value = match &**name {
+                "input" => given(request.input, shape)?,
+                "run" => given(&request.run_value(), shape)?,
+                "history" => {
+                    let counts = shape.names().filter_map(|name| Some((name.to_string(), *request.history.get(name)?)));
+                    let counts = counts.map(|(name, count)| (name, RestrictedExpression::new_long(count)));
+                    RestrictedExpression::new_record(counts).map_err(|error| error.to_string())?
+                }
+                "labels" => texts(request.labels),
+                "control_untrusted" => texts(request.control_untrusted),
+                "now" => RestrictedExpression::new_datetime(request.now.to_string()),
+                other => return Err(format!("a request has no `{other}`")),
+            };
+            pairs.push((name.to_string(), value));
+        }
         Context::from_pairs(pairs).map_err(|error| error.to_string())
     }
 }
@@ -210,31 +236,43 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
-/// A value as a policy sees it: what the shape does not know is left out, what does not fit is an error.
-fn fit(value: &Value, shape: &Shape, at: &str) -> Result<RestrictedExpression, String> {
+/// Whether a value is what the shape says; what the shape does not know may be anything.
+fn fits(value: &Value, shape: &Shape, at: &str) -> Result<(), String> {
+    match (shape, value) {
+        (Shape::Boolean, Value::Bool(_)) | (Shape::Long, Value::Int(_)) | (Shape::String, Value::Text(_)) => Ok(()),
+        (Shape::Set { element }, Value::List(items)) => items.iter().try_for_each(|item| fits(item, element, at)),
+        (Shape::Record { attributes }, Value::Map(map)) => {
+            attributes.iter().try_for_each(|(name, attribute)| match map.get(name) {
+                Some(value) if !value.is_null() => {
+                    fits(value, &attribute.shape, name).map_err(|why| why.replacen('`', &format!("`{at}."), 1))
+                }
+                _ if attribute.required => Err(format!("`{at}.{name}` is missing")),
+                _ => Ok(()),
+            })
+        }
+        _ => Err(format!("`{at}` is {}, and the schema has {}", value.kind(), shape.name())),
+    }
+}
+
+/// A value as a policy sees it: what the shape does not know is left out.
+fn given(value: &Value, shape: &Shape) -> Result<RestrictedExpression, String> {
     match (shape, value) {
         (Shape::Boolean, Value::Bool(value)) => Ok(RestrictedExpression::new_bool(*value)),
         (Shape::Long, Value::Int(value)) => Ok(RestrictedExpression::new_long(*value)),
         (Shape::String, Value::Text(text)) => Ok(RestrictedExpression::new_string(text.to_string())),
         (Shape::Set { element }, Value::List(items)) => {
-            let items = items.iter().map(|item| fit(item, element, at)).collect::<Result<Vec<_>, _>>()?;
+            let items = items.iter().map(|item| given(item, element)).collect::<Result<Vec<_>, _>>()?;
             Ok(RestrictedExpression::new_set(items))
         }
         (Shape::Record { attributes }, Value::Map(map)) => {
-            let mut fields = Vec::with_capacity(attributes.len());
-            for (name, attribute) in attributes {
-                match map.get(name) {
-                    Some(value) if !value.is_null() => {
-                        let at = format!("{at}.{name}");
-                        fields.push((name.to_string(), fit(value, &attribute.shape, &at)?));
-                    }
-                    _ if attribute.required => return Err(format!("`{at}.{name}` is missing")),
-                    _ => {}
-                }
-            }
+            let there = attributes.iter().filter_map(|(name, attribute)| {
+                let value = map.get(name).filter(|value| !value.is_null())?;
+                Some(given(value, &attribute.shape).map(|value| (name.to_string(), value)))
+            });
+            let fields = there.collect::<Result<Vec<_>, _>>()?;
             RestrictedExpression::new_record(fields).map_err(|error| error.to_string())
         }
-        _ => Err(format!("`{at}` is {}, and the schema has {}", value.kind(), shape.name())),
+        _ => Err(format!("{} stands where the schema has {}", value.kind(), shape.name())),
     }
 }
 

@@ -133,6 +133,22 @@ impl Shape {
         }
     }
 
+    /// The same with no more than stands on `paths`; a path that ends keeps all that is below it.
+    pub(super) fn only(&self, paths: &[&[Arc<str>]]) -> Shape {
+        match self {
+            Shape::Record { attributes } if paths.iter().all(|path| !path.is_empty()) => {
+                let kept = attributes.iter().filter_map(|(name, attribute)| {
+                    let below: Vec<&[Arc<str>]> =
+                        paths.iter().filter(|path| path[0] == *name).map(|path| &path[1..]).collect();
+                    let attribute = Attribute { shape: attribute.shape.only(&below), required: attribute.required };
+                    (!below.is_empty()).then(|| (name.clone(), attribute))
+                });
+                Shape::Record { attributes: kept.collect() }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// What stands under a key of a record.
     pub fn attribute(&self, name: &str) -> Option<&Shape> {
         match self {
@@ -184,6 +200,15 @@ impl Schema {
             }
         }
         Schema { entity_types, actions }
+    }
+
+    /// The same with one operation alone, applied to `applies`.
+    pub(super) fn only(&self, name: &Arc<str>, action: &Action, applies: Applies) -> Schema {
+        let member_of = action.member_of.clone();
+        let mut actions: BTreeMap<Arc<str>, Action> =
+            member_of.iter().map(|group| (group.id.clone(), Action::default())).collect();
+        actions.insert(name.clone(), Action { member_of, applies_to: Some(applies) });
+        Schema { entity_types: self.entity_types.clone(), actions }
     }
 
     /// The operations: `tool.operation`, and to what each applies.

@@ -26,6 +26,7 @@ pub struct Terms {
     /// How many different people must approve, at least 1.
     pub quorum: u32,
     /// How long the question stands; `None`: until it is answered.
+    #[serde(rename = "expires_us")]
     pub expires: Option<Span>,
     /// What becomes of a question that nobody answered in time.
     pub on_expiry: OnExpiry,

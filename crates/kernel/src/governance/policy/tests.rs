@@ -286,11 +286,153 @@ fn kept_policies_decide_the_same() {
     for ask in [pay(100), pay(20_001), pay(200_001), tell("a@acme.example"), tell("b")] {
         assert_eq!(decide(&again, &ask), decide(&policies, &ask));
     }
-    assert!(matches!(Policies::load(b"{}"), Err(LoadError::Unreadable(_))));
+    for bytes in [
+        &b"{}"[..],
+        b"",
+        b"[]",
+        b"{\"format\":1,\"files\":{},\"schema\":{\"entityTypes\":{},\"actions\":{\"a\":{\"x\":1}}}}",
+    ] {
+        assert!(matches!(Policies::load(bytes), Err(LoadError::Unreadable(_))));
+    }
+    let no_schema = br#"{"format":1,"files":{},"schema":{"entityTypes":{},"actions":{"a.b":{"appliesTo":{"principalTypes":["X"],"resourceTypes":["X"],"context":{"type":"Record","attributes":{}}}}}}}"#;
+    assert!(matches!(Policies::load(no_schema), Err(LoadError::Complaints(_))));
     let newer = String::from_utf8(policies.to_bytes().to_vec()).unwrap().replace("\"format\":1", "\"format\":2");
     assert!(matches!(Policies::load(newer.as_bytes()), Err(LoadError::Newer { found: 2 })));
     let broken = String::from_utf8(policies.to_bytes().to_vec()).unwrap().replace("input.cents >", "input.cent >");
     assert!(matches!(Policies::load(broken.as_bytes()), Err(LoadError::Complaints(_))));
+}
+
+#[test]
+fn rules_end_where_cedar_ends_them() {
+    let text = "// a; b \"\n@id(\"x;\\\"//\") // c;\npermit (principal, action, resource) when { \";\" == \"//\" };@id(\"y\")forbid(principal,action,resource);\n// end ;\nrest";
+    let file = "policies/allow/a.cedar".into();
+    let found: Vec<(u32, u32, &str)> =
+        Raw::all(&file, text).iter().map(|raw| (raw.head().line, raw.head().column, raw.text)).collect();
+    assert_eq!(
+        found,
+        [
+            (2, 1, "@id(\"x;\\\"//\") // c;\npermit (principal, action, resource) when { \";\" == \"//\" };"),
+            (3, 59, "@id(\"y\")forbid(principal,action,resource);"),
+            (5, 1, "rest"),
+        ]
+    );
+    let notes = Raw::all(&file, "@a ( \"x)\" ) @b@c(\n\"z\")\npermit(principal,action,resource);");
+    let notes: Vec<(&str, &str)> =
+        notes[0].notes().iter().map(|note| (note.key, &notes[0].text[note.value_at.0..][..note.value_at.1])).collect();
+    assert_eq!(notes, [("a", "\"x)\""), ("b", "@b"), ("c", "\"z\"")]);
+}
+
+/// Whatever stands in a file gives complaints or rules, never a panic and never the end of the stack.
+#[test]
+fn strange_and_deep_texts_are_survived() {
+    let head = "@id(\"x\") permit (principal, action, resource) when ";
+    let deep = |open: &str, middle: &str, close: &str| {
+        let times = (read::MAX_BYTES - head.len() - middle.len() - 8) / (open.len() + close.len());
+        format!("{head}{{ {}{middle}{} }};", open.repeat(times), close.repeat(times))
+    };
+    let texts = [
+        "@".into(),
+        "@id".into(),
+        "@id(".into(),
+        "@id(\"".into(),
+        "@id(\"x\"".into(),
+        "@id(x) permit (principal, action, resource);".into(),
+        "@é(\"x\") permit (principal, action, resource);".into(),
+        ";;;".into(),
+        "\u{0}".into(),
+        "// nothing".into(),
+        format!("{head}{{ {}true }};", "true || ".repeat(249)),
+        format!("{head}{{ {}true }};", "if true then true else ".repeat(249)),
+        format!("{head}{{ context{} }};", ".a".repeat(249)),
+        format!("{head}{{ {}true{} }};", "(".repeat(22), ")".repeat(22)),
+        format!("{head}{{ 1{} }};", "+1".repeat(249)),
+        deep("true || ", "true", ""),
+        deep("true && ", "true", ""),
+        deep("(", "true", ")"),
+        deep("!", "true", ""),
+        deep("[", "1", "]"),
+        deep("{a:", "1", "}"),
+        format!("{head}{{ context{} }};", ".a".repeat(4000)),
+        deep("1+", "1", ""),
+        deep("if true then true else ", "true", ""),
+        format!("{head}{{ true{} }};", " || true".repeat(100_000)),
+    ];
+    for text in &texts {
+        let sources = sources(&format!("--- policies/allow/a.cedar\n{text}\n"));
+        let checked = project::check(&sources);
+        let passes = checked.project.is_some();
+        assert!(passes || !checked.complaints.is_empty(), "{}", &text[..text.len().min(80)]);
+        if let Some(policies) = checked.project.and_then(|project| project.policies) {
+            let _ = decide(&policies, &pay(1));
+        }
+    }
+}
+
+/// Only what rules read is given to Cedar: what they read must be all that they can see.
+#[test]
+fn every_way_to_read_a_fact_is_noticed() {
+    for (condition, reads, matches) in [
+        ("context has run.env && context.run.env == \"demo\"", "run.env", true),
+        ("context.run has env", "run.env", true),
+        ("{a: context.run}[\"a\"].steps == 3", "run", true),
+        ("{a: context.input}[\"a\"].cents == 7", "input", true),
+        ("[context.input.cents, 1].contains(7)", "input.cents", true),
+        (
+            "(if context.input has tags then context.input.tags.contains(\"x\") else context.input.cents == 7)",
+            "input.tags input.cents",
+            true,
+        ),
+        ("context[\"input\"][\"payment\"] like \"p*\"", "input.payment", true),
+        ("context.now >= datetime(\"2026-11-20\") && context.now.toTime() < duration(\"10h\")", "now", true),
+        ("resource == Payment::\"p1\" && principal.version == \"v12\"", "resource principal.version", true),
+        ("principal has model && principal.model == \"x\"", "principal.model", false),
+        ("principal in Workflow::\"w\" && action in Action::\"Money\"", "principal action", true),
+        ("context.labels.isEmpty() && context.control_untrusted == []", "", false),
+        ("context.labels.isEmpty() && !context.control_untrusted.contains(\"x\")", "labels control_untrusted", true),
+        ("-context.history.paid_90d < 1 unless { context.input.cents == 8 }", "history.paid_90d input.cents", true),
+    ] {
+        let (condition, more) = condition.split_once(" unless ").unwrap_or((condition, "{ false }"));
+        let text = format!(
+            "{ALLOW}--- policies/never/x.cedar\n@id(\"x\") forbid (principal is Step, action == Action::\"bank.pay\", resource) when {{ {condition} }} unless {more};\n"
+        );
+        // Strict validation refuses the empty set, whose type nobody knows.
+        if reads.is_empty() {
+            assert!(project::check(&sources(&text)).project.is_none());
+            continue;
+        }
+        let policies = policies(&text);
+        let found: Vec<&str> = policies.rule("x").unwrap().reads().map(|name| &**name).collect();
+        assert_eq!(found.join(" "), reads, "{condition}");
+        let decision = decide(&policies, &Ask { env: Some("demo"), ..pay(7) });
+        assert_eq!(decision.rule(), if matches { "x" } else { "all.ours" }, "{condition}: {decision:?}");
+    }
+}
+
+#[test]
+fn terms_are_the_strictest_of_each() {
+    let terms = |groups: &[&str], quorum, expires: Option<&str>, on_expiry: OnExpiry, editable: &[&str]| Terms {
+        groups: vec![groups.iter().map(|group| Arc::from(*group)).collect()],
+        quorum,
+        expires: expires.map(|text| text.parse().unwrap()),
+        on_expiry,
+        editable: editable.iter().map(|field| Arc::from(*field)).collect(),
+        no_self: quorum > 1,
+        severity: Severity::Low,
+    };
+    let to = |groups: &[&str]| OnExpiry::Escalate(groups.iter().map(|group| Arc::from(*group)).collect());
+    let (a, b) = (
+        terms(&["a"], 1, Some("4h"), to(&["x", "y"]), &["cents", "note"]),
+        terms(&["b"], 3, None, to(&["y"]), &["note"]),
+    );
+    for both in [a.clone().and(&b), b.clone().and(&a)] {
+        assert_eq!((both.groups.len(), both.quorum, both.no_self), (2, 3, true));
+        assert_eq!((both.expires, &both.on_expiry), ("4h".parse().ok(), &to(&["y"])));
+        assert_eq!(both.editable, b.editable);
+    }
+    let other = terms(&["a"], 1, Some("1h"), to(&["z"]), &[]);
+    let both = a.and(&other);
+    assert_eq!((both.groups.len(), both.expires, both.on_expiry), (1, "1h".parse().ok(), OnExpiry::Deny));
+    assert!(both.editable.is_empty());
 }
 
 #[test]
