@@ -28,10 +28,8 @@ use kernel::{
 };
 
 pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApproval, Vote, VoteRow, Voted};
-pub use budget::{
-    AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation,
-};
-pub use governance::{Change, Governed, GovernanceEntry};
+pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
+pub use governance::{Change, GovernanceEntry, Governed};
 pub use work::{OpenWork, OutMessage};
 
 /// Deaths of its worker after which a run is quarantined, unless a step completed in between.

@@ -16,9 +16,9 @@ use kernel::{
 
 use self::governed::{Draft, Governed as State, Open};
 use crate::{
-    Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
-    Finding, Governed, GovernanceEntry, Guard, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, STRIKES,
-    Started, Status, Store, StoreError, Vote, VoteRow, Voted,
+    Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, CounterNow,
+    CounterQuery, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow, Posted,
+    RunQuery, RunRow, STRIKES, Started, Status, Store, StoreError, Vote, VoteRow, Voted,
     check::{self, RunCheck},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
@@ -429,7 +429,8 @@ impl Store for MemoryStore {
         let kept = inner.kept(late.run)?;
         let message = rules::late_message(&late);
         let unread = kept.row.inbox_gen - kept.row.inbox_read;
-        let tell = !kept.row.status.is_final() && kept.knows(&message.id).is_none() && unread < rules::unread_limit(&message);
+        let tell =
+            !kept.row.status.is_final() && kept.knows(&message.id).is_none() && unread < rules::unread_limit(&message);
         kept.late.entry((late.step.clone(), late.epoch, late.attempt)).or_insert(late);
         if tell {
             kept.receive(message, false)?;
@@ -469,7 +470,8 @@ impl Store for MemoryStore {
         let inner = self.lock();
         let stands = |query: &CounterQuery| {
             let Some(row) = inner.governed.counters.get(&query.counter) else { return CounterNow::default() };
-            let amounts = row.counted.iter().filter(|(_, counted)| counted.at >= query.since).map(|(_, counted)| counted.amount);
+            let amounts =
+                row.counted.iter().filter(|(_, counted)| counted.at >= query.since).map(|(_, counted)| counted.amount);
             CounterNow { version: row.version, count: amounts.clone().count() as u64, sum: amounts.sum() }
         };
         Ok(queries.iter().map(stands).collect())

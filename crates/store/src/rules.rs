@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use kernel::{ids::RunId, journal::Entry, values::Timestamp};
 
 use crate::{
-    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, RunRow, STRIKES, Status,
-    StoreError, UNREAD_LIMIT, Vote,
+    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, RunRow,
+    STRIKES, Status, StoreError, UNREAD_LIMIT, Vote,
 };
 
 /// What a quarantined run waits for.
@@ -109,7 +109,9 @@ fn guard_is_sound(run: RunId, guard: &Guard) -> Result<(), StoreError> {
         Err(misuse("append", format!("run {run}: {what} is {amount}, not between 0 and {AMOUNT_LIMIT}")))
     };
     match guard {
-        Guard::CounterIs { counter, add: Some(add), .. } => amount(&format!("what counter `{counter}` counts"), add.amount),
+        Guard::CounterIs { counter, add: Some(add), .. } => {
+            amount(&format!("what counter `{counter}` counts"), add.amount)
+        }
         Guard::ApprovalOpen(open) if open.quorum == 0 => {
             Err(misuse("append", format!("run {run}: approval `{}` needs nobody", open.id)))
         }
@@ -165,7 +167,9 @@ pub fn vote_is_sound(vote: &Vote) -> Result<(), StoreError> {
 /// The id of a vote's message is its own. `known`: the number of a message that has it.
 pub fn unsent(vote: &Vote, known: Option<u64>) -> Result<(), StoreError> {
     match known {
-        Some(seq) => Err(misuse("vote", format!("`{}` is the id of message {seq}, which no vote sent", vote.message.id))),
+        Some(seq) => {
+            Err(misuse("vote", format!("`{}` is the id of message {seq}, which no vote sent", vote.message.id)))
+        }
         None => Ok(()),
     }
 }

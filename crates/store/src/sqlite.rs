@@ -43,8 +43,8 @@ use self::{
 };
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery, Finding,
-    GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, Started, Store, StoreError,
-    Vote, Voted,
+    GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, Started, Store,
+    StoreError, Vote, Voted,
     fault::{Mutants, Points},
 };
 

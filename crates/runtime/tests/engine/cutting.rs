@@ -13,8 +13,8 @@ use kernel::{
 };
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery, Finding,
-    GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, Started, Store,
-    StoreError, Vote, Voted,
+    GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, Started,
+    Store, StoreError, Vote, Voted,
 };
 use tokio::sync::Notify;
 

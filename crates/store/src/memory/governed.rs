@@ -8,8 +8,8 @@ use std::{
 use kernel::{ids::RunId, values::Timestamp};
 
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetLine, BudgetRow, Counted, GovernanceEntry, Guard, OpenAction, OpenApproval,
-    OpenWork, OutMessage, Reservation, StoreError, rules,
+    ActionState, ApprovalRow, ApprovalState, BudgetLine, BudgetRow, Counted, GovernanceEntry, Guard, OpenAction,
+    OpenApproval, OpenWork, OutMessage, Reservation, StoreError, rules,
 };
 
 /// Scope, unit, period.
@@ -73,7 +73,9 @@ impl Governed {
         let wanted = |(of, by, _): &(RunId, Arc<str>, Line)| *of == run && step.is_none_or(|step| **by == *step);
         let keys: Vec<_> = self.reservations.keys().filter(|key| wanted(key)).cloned().collect();
         for key in keys {
-            let (Some(amount), Some(row)) = (self.reservations.remove(&key), self.budgets.get_mut(&key.2)) else { continue };
+            let (Some(amount), Some(row)) = (self.reservations.remove(&key), self.budgets.get_mut(&key.2)) else {
+                continue;
+            };
             let actual = cost(&row.unit, amount);
             row.reserved -= amount;
             row.settled += actual;
@@ -87,7 +89,10 @@ impl Draft {
     /// Applies a guard. `Some`: it does not hold, and that is how it stands.
     pub fn apply(&mut self, guard: &Guard) -> Result<Option<u64>, StoreError> {
         match guard {
-            Guard::ActionOpen(_) | Guard::ActionResent { .. } | Guard::ActionUnknown { .. } | Guard::ActionClosed { .. } => {
+            Guard::ActionOpen(_)
+            | Guard::ActionResent { .. }
+            | Guard::ActionUnknown { .. }
+            | Guard::ActionClosed { .. } => {
                 self.action(guard)?;
             }
             Guard::CounterIs { counter, version, add } => {
@@ -145,7 +150,8 @@ impl Draft {
     pub fn finish(&mut self) -> Result<(), StoreError> {
         rules::nothing_open(self.run, self.open.keys().next().map(|step| &**step))?;
         self.governed.settle(self.run, None, |_, amount| amount);
-        let pending: BTreeSet<_> = self.governed.approvals.keys().filter(|id| self.pending(id).is_some()).cloned().collect();
+        let pending: BTreeSet<_> =
+            self.governed.approvals.keys().filter(|id| self.pending(id).is_some()).cloned().collect();
         pending.iter().for_each(|id| self.close(id, ApprovalState::Cancelled));
         let work = self.governed.work.values_mut().filter(|row| row.run == self.run);
         work.for_each(|row| row.closed = true);
@@ -153,7 +159,8 @@ impl Draft {
     }
 
     fn action(&mut self, guard: &Guard) -> Result<(), StoreError> {
-        let fits = |step: &str, fits, otherwise| rules::row_fits(self.run, &format!("action `{step}`"), fits, otherwise);
+        let fits =
+            |step: &str, fits, otherwise| rules::row_fits(self.run, &format!("action `{step}`"), fits, otherwise);
         match guard {
             Guard::ActionOpen(action) => {
                 fits(&action.step, !self.open.contains_key(&action.step), "is open already")?;

@@ -14,8 +14,8 @@ use rusqlite::{
 
 use super::packed;
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetRow, GovernanceEntry, Message, OpenAction, OpenActionRow, Reservation, RunRow,
-    Status, StoreError, VoteRow,
+    ActionState, ApprovalRow, ApprovalState, BudgetRow, GovernanceEntry, Message, OpenAction, OpenActionRow,
+    Reservation, RunRow, Status, StoreError, VoteRow,
 };
 
 /// As SQLite keeps a count. None of ours comes near the end of its range.

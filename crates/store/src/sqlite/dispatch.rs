@@ -94,12 +94,7 @@ impl InboxState {
     /// `None`: there is no such run.
     pub fn read(db: &Db<'_>, run: RunId) -> Result<Option<InboxState>, Failure> {
         let read = |row: &rusqlite::Row<'_>| {
-            Ok(InboxState {
-                status: row.get(0)?,
-                owner: row.get(1)?,
-                inbox_gen: row.get(2)?,
-                inbox_read: row.get(3)?,
-            })
+            Ok(InboxState { status: row.get(0)?, owner: row.get(1)?, inbox_gen: row.get(2)?, inbox_read: row.get(3)? })
         };
         Ok(db.first(sql::READ_INBOX_STATE, named_params! { ":run": run.bytes() }, read)?)
     }

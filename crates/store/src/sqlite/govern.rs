@@ -9,7 +9,7 @@ use super::{
     sql,
     writer::{Db, Failure, Operation},
 };
-use crate::{ApprovalState, Change, Governed, GovernanceEntry, StoreError, Vote, Voted, rules};
+use crate::{ApprovalState, Change, GovernanceEntry, Governed, StoreError, Vote, Voted, rules};
 
 impl Operation for Change {
     type Reply = Governed;

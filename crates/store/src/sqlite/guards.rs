@@ -109,7 +109,8 @@ impl Append {
     }
 
     fn count(&self, db: &Db<'_>, counter: &str, version: u64, add: Option<&Counted>) -> Result<Option<u64>, Failure> {
-        let current = db.first(sql::READ_COUNTER, named_params! { ":counter": counter }, |row| row.get(0))?.unwrap_or(0);
+        let current =
+            db.first(sql::READ_COUNTER, named_params! { ":counter": counter }, |row| row.get(0))?.unwrap_or(0);
         if current != version {
             return Ok(Some(current));
         }
@@ -215,7 +216,12 @@ impl Append {
 fn settle(db: &Db<'_>, run: RunId, step: Option<&str>, actual: &BTreeMap<Arc<str>, i64>) -> Result<(), Failure> {
     let of = named_params! { ":run": run.bytes(), ":step": step };
     let lines = db.all(sql::READ_RESERVATIONS, of, |row| {
-        Ok((row.get::<_, String>("scope")?, row.get::<_, String>("unit")?, row.get::<_, i64>("period_us")?, row.get("amount")?))
+        Ok((
+            row.get::<_, String>("scope")?,
+            row.get::<_, String>("unit")?,
+            row.get::<_, i64>("period_us")?,
+            row.get("amount")?,
+        ))
     })?;
     if lines.is_empty() {
         return Ok(());

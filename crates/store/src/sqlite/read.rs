@@ -21,8 +21,8 @@ use super::{
     sql,
 };
 use crate::{
-    ApprovalQuery, ApprovalRow, BudgetRow, CounterNow, CounterQuery, Finding, GovernanceEntry, LateResult, Message, OpenActionRow,
-    RunQuery, RunRow, StoreError, rules,
+    ApprovalQuery, ApprovalRow, BudgetRow, CounterNow, CounterQuery, Finding, GovernanceEntry, LateResult, Message,
+    OpenActionRow, RunQuery, RunRow, StoreError, rules,
 };
 
 /// The reading connections of one store.

@@ -68,7 +68,9 @@ pub async fn a_reservation_that_does_not_fit_writes_nothing(bed: Bed) {
     let flow = |max| line("workflow:lead", "tokens", 30, max);
     let append = |pen: &Pen, lines: &[BudgetLine]| {
         let mut append = pen.start_action("pay");
-        append.guards.insert(0, Guard::CounterIs { counter: "c".into(), version: 0, add: Some(governed::add("pay", 1, 1)) });
+        append
+            .guards
+            .insert(0, Guard::CounterIs { counter: "c".into(), version: 0, add: Some(governed::add("pay", 1, 1)) });
         append.guards.push(reserve("pay", lines));
         append
     };
@@ -83,7 +85,10 @@ pub async fn a_reservation_that_does_not_fit_writes_nothing(bed: Bed) {
     let next = BudgetLine { period: 7, ..flow(30) };
     bed.write(pen.append(&[], vec![reserve("next", &[next])]), &mut pen).await;
     let lowered = line("tenant:acme", "tokens", 30, 1);
-    assert_eq!(bed.append(pen.append(&[], vec![reserve("b", &[lowered])])).await, Appended::Refused { guard: 0, current: 0 });
+    assert_eq!(
+        bed.append(pen.append(&[], vec![reserve("b", &[lowered])])).await,
+        Appended::Refused { guard: 0, current: 0 }
+    );
     let raised = line("tenant:acme", "tokens", i64::MAX, 90);
     bed.write(pen.append(&[], vec![reserve("b", &[raised])]), &mut pen).await;
     assert_eq!(

@@ -1,4 +1,6 @@
-use store::{ActionState, Change, Counted, CounterNow, CounterQuery, GovernanceEntry, Governed, OpenWork, OutMessage, StoreError};
+use store::{
+    ActionState, Change, Counted, CounterNow, CounterQuery, GovernanceEntry, Governed, OpenWork, OutMessage, StoreError,
+};
 
 use super::*;
 
@@ -77,7 +79,11 @@ pub async fn a_change_wakes_what_waits_for_it(bed: Bed) {
     bed.store.govern(Change { expect: None, ..wake }).await.unwrap();
     for (number, status, waits_for, _, due) in cases {
         let row = bed.row(run_id(number)).await;
-        assert_eq!((row.status, row.waits_for.as_deref(), row.wake_at), (status, Some(waits_for), due.map(at)), "{number}");
+        assert_eq!(
+            (row.status, row.waits_for.as_deref(), row.wake_at),
+            (status, Some(waits_for), due.map(at)),
+            "{number}"
+        );
     }
     assert_eq!(bed.claim(own, 9, 9).await.len(), 3);
     bed.sound().await;
@@ -137,9 +143,11 @@ pub async fn an_unknown_action_stays_until_its_outcome(bed: Bed) {
     bed.write(doubt(&pens[0], "pay"), &mut pens[0]).await;
     let (first, second) = (run_id(1), run_id(2));
     let unknown = (first, "pay".to_owned(), 1, ActionState::Unknown);
-    assert_eq!(states(true).await, [unknown.clone()]);
+    assert_eq!(states(true).await, std::slice::from_ref(&unknown));
     assert_eq!(states(false).await, [unknown, (second, "mail".to_owned(), 1, ActionState::Open)]);
-    for call in [doubt(&pens[0], "pay"), doubt(&pens[0], "mail"), pens[0].finish(Status::Failed), pens[0].start_action("pay")] {
+    for call in
+        [doubt(&pens[0], "pay"), doubt(&pens[0], "mail"), pens[0].finish(Status::Failed), pens[0].start_action("pay")]
+    {
         let refused = bed.store.append(call).await.unwrap_err();
         assert!(matches!(refused, StoreError::Misuse { .. }), "{refused:?}");
     }
@@ -208,7 +216,8 @@ pub async fn guards_that_make_no_sense_write_nothing(bed: Bed) {
 pub async fn a_run_that_is_over_leaves_nothing_open(bed: Bed) {
     let own = bed.join(1, 0).await;
     let (mut pen, mut other) = (bed.owned(1, own, 1).await, bed.owned(2, own, 1).await);
-    let reserve = |step: &str, max| Guard::Reserve { step: step.into(), lines: vec![budget::line("t", "tokens", 100, max)] };
+    let reserve =
+        |step: &str, max| Guard::Reserve { step: step.into(), lines: vec![budget::line("t", "tokens", 100, max)] };
     let open = |name: &str| {
         let ask = Guard::ApprovalOpen(approval::ask(&format!("{name}-1")));
         let also = Guard::ApprovalOpen(approval::ask(&format!("{name}-2")));

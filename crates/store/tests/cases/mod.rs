@@ -264,7 +264,8 @@ impl Bed {
     /// Everything that hangs on a run, to see that nothing was written.
     pub async fn snapshot(&self, run: RunId) -> impl PartialEq + std::fmt::Debug + use<> {
         let journal = self.store.journal(run, 0, 1000).await.unwrap();
-        let approvals = self.store.approvals(ApprovalQuery { all_states: true, ..ApprovalQuery::default() }).await.unwrap();
+        let approvals =
+            self.store.approvals(ApprovalQuery { all_states: true, ..ApprovalQuery::default() }).await.unwrap();
         let (open, sums) = (self.store.open_actions(false).await.unwrap(), self.store.budgets().await.unwrap());
         (self.store.run(run).await.unwrap(), journal, self.store.inbox(run, 0).await.unwrap(), approvals, open, sums)
     }

@@ -115,7 +115,8 @@ pub async fn late_results_are_kept_once_and_told(bed: Bed) {
     assert_eq!(kept, [late("mail", 3, 1, b"2"), late("pay", 1, 2, b"3"), late("pay", 2, 1, b"1")]);
     let told = bed.store.inbox(run, 0).await.unwrap();
     let told: Vec<_> = told.iter().map(|told| (told.seq, &*told.kind, &*told.id, &told.body[..])).collect();
-    let wanted = [(1, "late", "late:pay:2:1", &b"1"[..]), (2, "late", "late:mail:3:1", b"2"), (3, "late", "late:pay:1:2", b"3")];
+    let wanted =
+        [(1, "late", "late:pay:2:1", &b"1"[..]), (2, "late", "late:mail:3:1", b"2"), (3, "late", "late:pay:1:2", b"3")];
     assert_eq!(told, wanted);
     let row = bed.row(run).await;
     assert_eq!((row.status, row.wake_at), (Status::Waiting, Some(at(9))), "the run is woken");
