@@ -14,7 +14,7 @@ impl Walk<'_> {
     /// A guard or two of governed actions, and what they are called.
     pub(super) async fn governed_guards(&mut self, pen: &Pen) -> (Vec<Guard>, &'static str) {
         let step = format!("s{}", self.dice.roll(3));
-        match self.dice.roll(12) {
+        match self.dice.roll(16) {
             0 | 1 => {
                 let counter: std::sync::Arc<str> = format!("c{}", self.dice.roll(2)).into();
                 let query = CounterQuery { counter: counter.clone(), since: at(0) };
@@ -31,14 +31,14 @@ impl Walk<'_> {
                 let counter = format!("c{}", self.dice.roll(2)).into();
                 (vec![Guard::CounterUndone { counter, step: step.into() }], "taken back")
             }
-            3 => {
+            3 | 11 => {
                 let id = format!("a{}", self.dice.roll(60)).into();
                 let expires_at = self.dice.chance(50).then(|| at(self.now + self.dice.roll(90) as i64));
-                let (quorum, requested_at) = (1 + u32::from(self.dice.chance(30)), at(self.now));
+                let (quorum, requested_at) = (1 + u32::from(self.dice.chance(15)), at(self.now));
                 let open = OpenApproval { id, quorum, expires_at, requested_at, ..approval::ask("a") };
                 (vec![Guard::ApprovalOpen(open)], "asked")
             }
-            4 | 5 => self.consume(pen).await,
+            4 | 5 | 12 | 13 => self.consume(pen).await,
             6 => {
                 let state = ApprovalState::ALL[self.dice.roll(7) as usize];
                 let own = ApprovalQuery { run: Some(pen.run), ..ApprovalQuery::default() };
@@ -61,8 +61,8 @@ impl Walk<'_> {
                 let actual = BTreeMap::from([("tokens".into(), spent()), ("calls".into(), spent())]);
                 (vec![Guard::Settle { step: step.into(), actual }], "settled")
             }
-            10 => {
-                let work = format!("w{}-{}", pen.run, self.dice.roll(3));
+            10 | 14 => {
+                let work = format!("w{}-{}", pen.run, self.dice.roll(2));
                 let closes = self.dice.chance(50);
                 let guard = if closes { Guard::WorkClosed { work: work.into() } } else { governed::work(&work) };
                 (vec![guard], if closes { "work closed" } else { "work opened" })
@@ -112,12 +112,13 @@ impl Walk<'_> {
     }
 
     pub(super) async fn vote(&mut self) {
-        let pending = self.reference.approvals(ApprovalQuery::default()).await.unwrap();
-        let id = match pending.len() as u64 {
+        let query = ApprovalQuery { all_states: self.dice.chance(30), limit: 200, ..ApprovalQuery::default() };
+        let known = self.reference.approvals(query).await.unwrap();
+        let id = match known.len() as u64 {
             0 => format!("a{}", self.dice.roll(30)).into(),
             _ if self.dice.chance(20) => format!("a{}", self.dice.roll(31)).into(),
             // Mostly one of the newest: their runs are still there.
-            many => pending[(many - 1 - self.dice.roll(many.min(3))) as usize].id.clone(),
+            many => known[(many - 1 - self.dice.roll(many.min(3))) as usize].id.clone(),
         };
         let by = ["bob", "cleo", "dan"][self.dice.roll(3) as usize];
         let decision = if self.dice.chance(80) { "approve" } else { "reject" };

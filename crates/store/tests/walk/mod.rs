@@ -155,8 +155,8 @@ impl Walk<'_> {
         match self.dice.roll(100) {
             0..12 => self.start().await,
             12..27 => self.claim().await,
-            27..64 => self.append().await,
-            64..70 => self.vote().await,
+            27..62 => self.append().await,
+            62..70 => self.vote().await,
             70..77 => self.post().await,
             77..80 => self.govern().await,
             80..84 => self.join().await,
