@@ -62,10 +62,15 @@ impl Walk<'_> {
                 (vec![Guard::Settle { step: step.into(), actual }], "settled")
             }
             10 | 14 => {
-                let work = format!("w{}-{}", pen.run, self.dice.roll(2));
-                let closes = self.dice.chance(50);
-                let guard = if closes { Guard::WorkClosed { work: work.into() } } else { governed::work(&work) };
-                (vec![guard], if closes { "work closed" } else { "work opened" })
+                let work = format!("w{}-{}", pen.run, self.dice.roll(3));
+                let mut guards = vec![governed::work(&work)];
+                if self.dice.chance(30) {
+                    return (guards, "work opened");
+                }
+                guards.push(Guard::WorkClosed { work: work.into() });
+                // Opened and closed at once, or closed alone.
+                guards.drain(..usize::from(self.dice.chance(50)));
+                (guards, "work closed")
             }
             _ => (vec![governed::out(&format!("o{}", self.dice.roll(60)))], "sent"),
         }
