@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p store --example raw -- [seconds] [directory]` prints JSON lines: the device before and after, and for 1 and
 //! 10 entries an append what the writer manages when the entries are sealed beforehand (`"sealed": "before"`), and what it and
-//! one thread of appenders manage together when they seal as they go (`"while"`). At the end every journal is verified.
+//! one thread of appenders manage together when they seal as they go (`"while"`). The same for governed actions: an append that begins
+//! one, with a guard on what it was judged by, and one that ends it. At the end every journal is verified.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::{
@@ -15,12 +16,13 @@ use std::{
 };
 
 use kernel::{
-    ids::{Digest, RunId, StepPath, WorkerId},
-    journal::{Entry, Event, Head, Held},
+    governance::{Effect, Proposal, Verdict},
+    ids::{Digest, IdempotencyKey, RunId, StepPath, WorkerId},
+    journal::{Entry, Event, Head, Held, StepResult},
     values::{Span, Timestamp, Value},
 };
 use store::{
-    Append, Appended, Expect, NewRun, Started, Store as _,
+    Append, Appended, Expect, Guard, NewRun, OpenAction, Started, Store as _,
     sqlite::{SqliteOptions, SqliteStore},
 };
 use tokio::time::Instant;
@@ -41,10 +43,10 @@ fn main() -> Result<(), Failed> {
     let dir = base.join(format!("raw-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
     println!("{}", device(&dir, seconds.min(2.0))?);
-    for entries in [1, 10] {
+    for what in [What::Steps(1), What::Steps(10), What::Governed] {
         for ready in [true, false] {
-            let data = dir.join(format!("store-{entries}-{ready}"));
-            let line = runtime.block_on(appends(&data, entries, ready, seconds))?;
+            let data = dir.join("store");
+            let line = runtime.block_on(appends(&data, what, ready, seconds))?;
             println!("{line}");
             std::fs::remove_dir_all(&data)?;
         }
@@ -82,7 +84,22 @@ fn device(dir: &Path, seconds: f64) -> Result<serde_json::Value, Failed> {
     }))
 }
 
-async fn appends(dir: &Path, entries: usize, ready: bool, seconds: f64) -> Result<serde_json::Value, Failed> {
+/// What an append holds.
+#[derive(Clone, Copy)]
+enum What {
+    /// So many completed steps.
+    Steps(usize),
+    /// The beginning of an action, judged by a generation, and its end in the next append.
+    Governed,
+}
+
+impl What {
+    fn entries(self) -> usize {
+        if let What::Steps(entries) = self { entries } else { 1 }
+    }
+}
+
+async fn appends(dir: &Path, what: What, ready: bool, seconds: f64) -> Result<serde_json::Value, Failed> {
     let store = Arc::new(SqliteStore::open(dir, SqliteOptions::default())?);
     let owner = WorkerId::from_bytes([1; 16]);
     store.join(owner, Span::from_millis(1_000_000), now()).await?;
@@ -93,7 +110,8 @@ async fn appends(dir: &Path, entries: usize, ready: bool, seconds: f64) -> Resul
     for number in 0..RUNS {
         heads.push(start(&store, number, owner, digest).await?);
     }
-    let pens = (0..RUNS).zip(heads).map(|(number, head)| Pen { run: run(number), owner, head, entries });
+    let pens = (0..RUNS).zip(heads).map(|(number, head)| Pen { run: run(number), owner, head, what });
+    let entries = what.entries();
     // As many as fit into memory, or as many as there is time for.
     let plan: Vec<(Pen, Vec<Append>)> = pens
         .map(|mut pen| {
@@ -121,8 +139,12 @@ async fn appends(dir: &Path, entries: usize, ready: bool, seconds: f64) -> Resul
     let checked = Instant::now();
     let findings = store.check().await?.len();
     let written = count * entries as u64;
+    let what = match what {
+        What::Steps(entries) => format!("{entries} entries an append, {RUNS} runs"),
+        What::Governed => format!("governed actions of two appends each, {RUNS} runs"),
+    };
     Ok(serde_json::json!({
-        "what": format!("{entries} entries an append, {RUNS} runs"),
+        "what": what,
         "sealed": if ready { "before" } else { "while" },
         "appends_per_second": (count as f64 / spent).round(),
         "entries_per_second": (written as f64 / spent).round(),
@@ -140,32 +162,73 @@ struct Pen {
     run: RunId,
     owner: WorkerId,
     head: Head,
-    entries: usize,
+    what: What,
 }
 
 impl Pen {
     fn append(&mut self) -> Append {
         let expect = Expect { epoch: 1, owner: self.owner, head: self.head.seq };
-        let mut seal = |_| {
-            let event = Event::StepDone {
-                step: StepPath::new("enrich/score"),
-                output: Held::Value(Value::map([("score", Value::Int(self.head.seq as i64))])),
-            };
-            let entry = Entry::seal(self.run, self.head, 1, now(), [5; 16], &event);
+        let (events, guards) = match self.what {
+            What::Steps(entries) => {
+                ((0..entries as u64).map(|place| scored(self.head.seq + place)).collect(), Vec::new())
+            }
+            What::Governed if self.head.seq % 2 == 1 => self.begun(),
+            What::Governed => self.ended(),
+        };
+        let seal = |event| {
+            let entry = Entry::seal(self.run, self.head, 1, now(), [5; 16], event);
             self.head = entry.head();
             entry
         };
         Append {
             run: self.run,
             expect,
-            entries: (0..self.entries).map(&mut seal).collect(),
+            entries: events.iter().map(seal).collect(),
             blobs: Vec::new(),
-            guards: Vec::new(),
+            guards,
             progress: true,
             doing: None,
             inbox_read: None,
             now: now(),
         }
+    }
+}
+
+impl Pen {
+    fn begun(&self) -> (Vec<Event>, Vec<Guard>) {
+        let step = StepPath::new("enrich/save");
+        let key = IdempotencyKey::derive(self.run, &step, 0);
+        let open = OpenAction {
+            step: step.as_str().into(),
+            action: "crm.save".into(),
+            effect: "idempotent".into(),
+            key: key.as_str().into(),
+            attempt: 1,
+            since: now(),
+        };
+        let proposal = Proposal {
+            tool: "crm".into(),
+            operation: "save".into(),
+            effect: Effect::Idempotent,
+            with: Held::Value(Value::map([("score", Value::Int(self.head.seq as i64))])),
+        };
+        let verdict = Verdict::Allow { rule: "built-in".into(), policy: Digest::ZERO };
+        let event = Event::ActionStarted { step, attempt: 1, proposal, verdict, key };
+        (vec![event], vec![Guard::GovernanceIs(0), Guard::ActionOpen(open)])
+    }
+
+    fn ended(&self) -> (Vec<Event>, Vec<Guard>) {
+        let step = StepPath::new("enrich/save");
+        let guard = Guard::ActionClosed { step: step.as_str().into() };
+        let result = StepResult::Done(Held::Value(Value::Bool(true)));
+        (vec![Event::ActionFinished { step, attempt: 1, result, raw: None }], vec![guard])
+    }
+}
+
+fn scored(score: u64) -> Event {
+    Event::StepDone {
+        step: StepPath::new("enrich/score"),
+        output: Held::Value(Value::map([("score", Value::Int(score as i64))])),
     }
 }
 

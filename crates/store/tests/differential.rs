@@ -11,9 +11,8 @@ async fn memory_and_sqlite_agree() {
     let mut done = [0; KINDS.len()];
     for seed in 0..24 {
         let (reference, other) = (Bed::memory(), Bed::sqlite());
-        walk(seed, 250, &*reference.store, &*other.store, &mut done).await;
+        walk(seed, 500, &*reference.store, &*other.store, &mut done).await;
     }
-    for (kind, done) in KINDS.iter().zip(done) {
-        assert!(done > 0, "`{kind}` never happened: {KINDS:?} {done}");
-    }
+    let never: Vec<_> = KINDS.iter().zip(done).filter(|(_, done)| *done == 0).map(|(kind, _)| kind).collect();
+    assert!(never.is_empty(), "never happened: {never:?}");
 }

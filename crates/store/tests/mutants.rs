@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cases::{ALL, Bed, Case, at, run_id, step_done};
 use store::{
     Status, Store, StoreError,
-    fault::{MUTANTS, Mutants, Points},
+    fault::{MUTANTS, Mutants, Points, SUITE_MUTANTS},
     sqlite::{SqliteOptions, SqliteStore},
 };
 
@@ -52,6 +52,28 @@ async fn a_suspend_that_sleeps_over_a_message_is_caught() {
 async fn a_death_that_gives_no_strike_is_caught() {
     let broken = broken_by("no_strike").await;
     assert!(broken.contains(&"a_run_is_quarantined_after_its_last_strike"), "{broken:?}");
+}
+
+#[tokio::test]
+async fn an_append_that_ignores_what_it_was_judged_by_is_caught() {
+    assert_eq!(broken_by("governance_unchecked").await, ["what_was_judged_by_an_older_generation_is_refused"]);
+}
+
+#[tokio::test]
+async fn a_reservation_above_its_limit_is_caught() {
+    let broken = broken_by("reserve_above_limit").await;
+    assert!(broken.contains(&"the_last_unit_is_reserved_once"), "{broken:?}");
+    assert!(broken.contains(&"a_reservation_that_does_not_fit_writes_nothing"), "{broken:?}");
+}
+
+#[tokio::test]
+async fn an_approval_that_is_used_twice_is_caught() {
+    assert_eq!(broken_by("consume_twice").await, ["an_approval_is_consumed_once_in_time_and_for_its_hash"]);
+}
+
+#[tokio::test]
+async fn a_vote_on_another_card_is_caught() {
+    assert_eq!(broken_by("vote_on_stale_card").await, ["a_vote_is_told_to_its_run_once"]);
 }
 
 /// The settings that the promise of durability stands on.
@@ -112,7 +134,8 @@ async fn an_answer_before_its_commit_is_caught() {
 
 #[tokio::test]
 async fn the_random_walk_catches_what_changes_replies() {
-    for mutant in ["no_epoch_cas", "reap_without_epoch", "suspend_without_inbox_gen", "no_strike"] {
+    let replies = ["no_epoch_cas", "reap_without_epoch", "suspend_without_inbox_gen", "no_strike"];
+    for mutant in replies.into_iter().chain(SUITE_MUTANTS) {
         let caught = tokio::spawn(async move {
             for seed in 0..24 {
                 let (reference, other) = (Bed::memory(), Bed::sqlite_with(with(mutant)));
@@ -134,4 +157,6 @@ fn every_mutant_has_its_test() {
         "no_strike",
     ];
     assert_eq!(MUTANTS, tested);
+    let tested = ["governance_unchecked", "reserve_above_limit", "consume_twice", "vote_on_stale_card"];
+    assert_eq!(SUITE_MUTANTS, tested);
 }

@@ -11,7 +11,7 @@ use std::{
 use cases::{Bed, Pen, at, blob_step, run_id, step_done, worker};
 use kernel::journal::{Blob, Entry};
 use store::{
-    Appended, Status, Store, StoreError,
+    Appended, Guard, Status, Store, StoreError,
     fault::Points,
     sqlite::{SqliteOptions, SqliteStore, newest_schema},
 };
@@ -86,6 +86,31 @@ async fn a_data_directory_of_the_first_schema_is_read_on() {
     assert_eq!((journal.len(), erased), (31, vec![7]));
     assert!(matches!(journal[30].event().unwrap(), kernel::journal::Event::RunFinished { .. }));
     assert_eq!(store.journal(row.run, 10, 5).await.unwrap(), journal[10..15]);
+    drop(store);
+    let conn = rusqlite::Connection::open(keep.path().join("surefoot.db")).unwrap();
+    let keys: i64 = conn.query_row("SELECT count(*) FROM run WHERE length(key) = 32", [], |row| row.get(0)).unwrap();
+    assert_eq!(keys, 1, "each run has got a key");
+}
+
+#[tokio::test]
+async fn the_generation_outlives_a_restart_and_a_change_that_did_not_fit() {
+    let keep = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(keep.path()).unwrap());
+    let bed = Bed::over(store.clone());
+    let own = bed.join(1, 0).await;
+    let mut pen = bed.owned(1, own, 1).await;
+    store.limit_pages(80).await.unwrap();
+    let large = store.govern(cases::governed::change(&"x".repeat(400_000), 2)).await;
+    assert!(matches!(large, Err(StoreError::Full)), "{large:?}");
+    bed.write(pen.append(&[], vec![Guard::GovernanceIs(0)]), &mut pen).await;
+    store.govern(cases::governed::change("{}", 2)).await.unwrap();
+    drop((bed, store));
+
+    let bed = Bed::over(Arc::new(open(keep.path()).unwrap()));
+    let older = bed.append(pen.append(&[], vec![Guard::GovernanceIs(0)])).await;
+    assert_eq!(older, Appended::Refused { guard: 0, current: 1 });
+    bed.write(pen.append(&[], vec![Guard::GovernanceIs(1)]), &mut pen).await;
+    bed.sound().await;
 }
 
 #[test]
@@ -186,7 +211,7 @@ async fn a_full_disk_refuses_only_what_does_not_fit() {
     let bed = Bed::over(store.clone());
     bed.join(1, 0).await;
     let pens = [bed.owned(1, own, 1).await, bed.owned(2, own, 1).await, bed.owned(3, own, 1).await];
-    store.limit_pages(40).await.unwrap();
+    store.limit_pages(80).await.unwrap();
     let large = |pen: &Pen| {
         let blob = Blob::new(vec![7; 400_000]);
         let mut append = pen.append(&[blob_step("report", &blob)], vec![]);

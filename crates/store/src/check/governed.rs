@@ -65,3 +65,81 @@ pub fn approval(row: &ApprovalRow) -> Vec<Finding> {
 pub fn orphan(run: RunId, what: &str, id: &str) -> Finding {
     Finding { rule: "orphan", run: Some(run), detail: format!("{what} `{id}` is open, and its run is over") }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::{ids::Digest, values::Timestamp};
+
+    use super::*;
+    use crate::{Change, VoteRow};
+
+    fn details(findings: impl IntoIterator<Item = Finding>) -> Vec<String> {
+        findings.into_iter().map(|finding| format!("{}: {}", finding.rule, finding.detail)).collect()
+    }
+
+    fn budget(settled: i64, reserved: i64, overrun: i64) -> BudgetRow {
+        let (scope, unit, limit) = ("t".into(), "tokens".into(), 10);
+        BudgetRow { scope, unit, period: 0, limit, settled, reserved, overrun, frozen: false }
+    }
+
+    fn reservation(unit: &str, amount: i64) -> Reservation {
+        Reservation { run: RunId::from_bytes([7; 16]), step: "a".into(), line: ("t".into(), unit.into(), 0), amount }
+    }
+
+    #[test]
+    fn sums_that_do_not_balance_are_found() {
+        assert_eq!(details(budgets(&[budget(6, 5, 1)], &[reservation("tokens", 5)])), [""; 0]);
+        assert_eq!(
+            details(budgets(&[budget(6, 5, 0)], &[reservation("tokens", 4), reservation("calls", 1)])),
+            [
+                "budget: t tokens 0 counts 5 as reserved, its reservations come to 4",
+                "budget: t tokens 0 holds 11, more than its limit 10 and its overrun 0",
+                "budget: t calls 0 is not there, and 1 are reserved in it",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_approval_that_was_used_up_before_it_was_given_is_found() {
+        let vote = |by: &str, decision: &str, shown| VoteRow {
+            by: by.into(),
+            decision: decision.into(),
+            shown,
+            seq: 1,
+            at: Timestamp::from_micros(1),
+        };
+        let mut row = ApprovalRow {
+            id: "a".into(),
+            run: RunId::from_bytes([7; 16]),
+            step: "pay".into(),
+            hash: Digest::ZERO,
+            shown: Digest::ZERO,
+            card: None,
+            groups: Vec::new(),
+            quorum: 2,
+            requested_by: "eve".into(),
+            requested_at: Timestamp::from_micros(1),
+            expires_at: None,
+            state: ApprovalState::Consumed,
+            closed_at: Some(Timestamp::from_micros(2)),
+            votes: vec![vote("ada", "approve", Digest::ZERO), vote("bob", "edit", Digest::ZERO)],
+        };
+        assert_eq!(details(approval(&row)), [""; 0]);
+        row.votes[1] = vote("bob", "reject", Digest::of(&[b"x"]));
+        let found = details(approval(&row));
+        assert_eq!(found[0], "approval: approval `a` was used up with 1 votes for it, it needed 2");
+        assert!(found[1].starts_with("approval: approval `a` has a vote of bob on card "), "{found:?}");
+        row.state = ApprovalState::Pending;
+        assert_eq!(details(approval(&row)).len(), 1);
+    }
+
+    #[test]
+    fn a_log_that_was_cut_in_front_is_found() {
+        let (at, body) = (Timestamp::from_micros(1), (*b"{}").into());
+        let change = Change { at, by: "ada".into(), auth: "".into(), body, expect: None, wake: None };
+        let log = [GovernanceEntry::seal(0, Digest::ZERO, &change)];
+        assert_eq!(governance(&log), None);
+        let later = [GovernanceEntry::seal(1, log[0].hash, &change)];
+        assert_eq!(details(governance(&later)), ["governance: change 2 stands where 1 belongs"]);
+    }
+}

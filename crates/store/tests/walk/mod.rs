@@ -1,6 +1,8 @@
 //! A random walk through all verbs, on two stores at once.
 #![allow(dead_code, reason = "each test target uses its own part")]
 
+mod governed;
+
 use std::collections::BTreeMap;
 
 use kernel::{
@@ -12,7 +14,7 @@ use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery
 use crate::cases::{LEASE, Pen, at, blob_step, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 33] = [
+pub const KINDS: [&str; 54] = [
     "started",
     "started owned",
     "start known",
@@ -29,6 +31,27 @@ pub const KINDS: [&str; 33] = [
     "action open",
     "action resent",
     "action closed",
+    "action in doubt",
+    "counted",
+    "taken back",
+    "asked",
+    "consumed",
+    "closed",
+    "reserved",
+    "settled",
+    "work opened",
+    "work closed",
+    "sent",
+    "governed",
+    "governed too late",
+    "voted",
+    "vote known",
+    "vote conflict",
+    "vote stale",
+    "vote expired",
+    "vote closed",
+    "frozen",
+    "listed in doubt",
     "suspended",
     "finished",
     "posted",
@@ -104,6 +127,7 @@ macro_rules! both {
         reference
     }};
 }
+use both;
 
 /// An answer that can be compared: errors by what they say.
 fn told<T>(answer: Result<T, StoreError>) -> Result<T, String> {
@@ -131,8 +155,10 @@ impl Walk<'_> {
         match self.dice.roll(100) {
             0..12 => self.start().await,
             12..27 => self.claim().await,
-            27..70 => self.append().await,
-            70..80 => self.post().await,
+            27..62 => self.append().await,
+            62..70 => self.vote().await,
+            70..77 => self.post().await,
+            77..80 => self.govern().await,
             80..84 => self.join().await,
             84..87 => self.beat().await,
             87..88 => self.leave().await,
@@ -196,8 +222,17 @@ impl Walk<'_> {
         if self.pens.is_empty() {
             return;
         }
-        let place = self.dice.roll(self.pens.len() as u64) as usize;
-        let mut pen = *self.pens.values().nth(place).expect("within its length");
+        let mut pens: Vec<Pen> = self.pens.values().copied().collect();
+        if self.dice.chance(60) {
+            // Those whose lease is still theirs, if there are any.
+            let mut live = Vec::new();
+            for pen in &pens {
+                let row = self.reference.run(pen.run).await.unwrap();
+                live.extend(row.filter(|row| (row.owner, row.epoch) == (Some(pen.owner), pen.epoch)).map(|_| *pen));
+            }
+            pens = if live.is_empty() { pens } else { live };
+        }
+        let mut pen = pens[self.dice.roll(pens.len() as u64) as usize];
         pen.now = at(self.now);
         let (append, kind) = self.compose(&pen).await;
         let head = append.entries.last().map_or(pen.head, Entry::head);
@@ -229,18 +264,22 @@ impl Walk<'_> {
         let step = format!("s{}", self.dice.roll(3));
         let seen = if self.dice.chance(80) { inbox_gen } else { inbox_gen.saturating_sub(1) };
         let mut kind = "appended";
-        let mut append = match self.dice.roll(12) {
+        // Mostly one that fits: most of the steps that are drawn have nothing open.
+        let open = self.reference.open_actions(false).await.unwrap();
+        let open = open.iter().find(|row| row.run == pen.run && self.dice.chance(60));
+        let opened = open.map_or(step.clone(), |row| row.action.step.to_string());
+        let mut append = match self.dice.roll(20) {
             0 | 1 => {
                 kind = "action open";
                 pen.start_action(&step)
             }
             2 => {
                 kind = "action resent";
-                pen.resend_action(&step, 2 + self.dice.roll(3) as u32)
+                pen.resend_action(&opened, 2 + self.dice.roll(3) as u32)
             }
             3 | 4 => {
                 kind = "action closed";
-                pen.finish_action(&step, 1)
+                pen.finish_action(&opened, 1)
             }
             5 => {
                 kind = "suspended";
@@ -260,12 +299,25 @@ impl Walk<'_> {
                 append
             }
             8 => pen.append(&[], vec![]),
+            9 => {
+                kind = "action in doubt";
+                pen.append(&[], vec![Guard::ActionUnknown { step: opened.as_str().into() }])
+            }
+            10..18 => {
+                let (guards, what) = self.governed_guards(pen).await;
+                kind = what;
+                pen.append(&[step_done(&step)], guards)
+            }
             _ => {
                 let events: Vec<Event> = (0..1 + self.dice.roll(90)).map(|_| step_done(&step)).collect();
                 pen.append(&events, vec![])
             }
         };
         append.guards.insert(0, Guard::InboxIs(seen));
+        if self.dice.chance(20) {
+            let generation = self.reference.governance(0).await.unwrap().len() as u64;
+            append.guards.push(Guard::GovernanceIs(generation.saturating_sub(u64::from(self.dice.chance(30)))));
+        }
         append.progress = self.dice.chance(20);
         append.doing = self.dice.chance(50).then(|| step.as_str().into());
         append.inbox_read = self.dice.chance(30).then_some(seen);
@@ -283,7 +335,7 @@ impl Walk<'_> {
             return;
         }
         let run = run_id(1 + self.dice.roll(self.runs.into()) as u16 + u16::from(self.dice.chance(3)) * 1000);
-        let kind = ["signal", "pause", "resume", "cancel"][self.dice.roll(4) as usize];
+        let kind = ["signal", "pause", "resume", "cancel", "resolve", "answer"][self.dice.roll(6) as usize];
         let message = message(&format!("m{}", self.dice.roll(6)), kind, self.now);
         let pardon = self.dice.chance(30);
         match both!(self, post(run, message, pardon)) {
@@ -356,6 +408,9 @@ impl Walk<'_> {
     }
 
     async fn read(&mut self) {
+        if self.dice.chance(50) {
+            return self.read_governed().await;
+        }
         if both!(self, next_due()).unwrap().is_some() {
             self.did("next due");
         }
@@ -398,6 +453,7 @@ impl Walk<'_> {
                 }
             }
         }
+        self.compare_governed().await;
         assert_eq!(both!(self, check()), Ok(vec![]));
     }
 }

@@ -1,0 +1,181 @@
+//! The operations of the walk that governed actions need.
+
+use std::collections::BTreeMap;
+
+use kernel::ids::Digest;
+use store::{
+    ApprovalQuery, ApprovalState, BudgetLine, Change, CounterQuery, Governed, Guard, OpenApproval, Vote, Voted,
+};
+
+use super::{Walk, both, told};
+use crate::cases::{Pen, approval, at, governed};
+
+impl Walk<'_> {
+    /// A guard or two of governed actions, and what they are called.
+    pub(super) async fn governed_guards(&mut self, pen: &Pen) -> (Vec<Guard>, &'static str) {
+        let step = format!("s{}", self.dice.roll(3));
+        match self.dice.roll(16) {
+            0 | 1 => {
+                let counter: std::sync::Arc<str> = format!("c{}", self.dice.roll(2)).into();
+                let query = CounterQuery { counter: counter.clone(), since: at(0) };
+                let mut version = self.reference.counters(&[query]).await.unwrap()[0].version;
+                let add = self.dice.chance(80).then(|| governed::add(&step, self.dice.roll(50) as i64, self.now));
+                let mut guards = vec![Guard::CounterIs { counter: counter.clone(), version, add: add.clone() }];
+                if self.dice.chance(30) {
+                    version += u64::from(self.dice.chance(70) && add.is_some());
+                    guards.push(Guard::CounterIs { counter, version, add });
+                }
+                (guards, "counted")
+            }
+            2 => {
+                let counter = format!("c{}", self.dice.roll(2)).into();
+                (vec![Guard::CounterUndone { counter, step: step.into() }], "taken back")
+            }
+            3 | 11 => {
+                let id = format!("a{}", self.dice.roll(60)).into();
+                let expires_at = self.dice.chance(50).then(|| at(self.now + self.dice.roll(90) as i64));
+                let (quorum, requested_at) = (1 + u32::from(self.dice.chance(15)), at(self.now));
+                let open = OpenApproval { id, quorum, expires_at, requested_at, ..approval::ask("a") };
+                (vec![Guard::ApprovalOpen(open)], "asked")
+            }
+            4 | 5 | 12 | 13 => self.consume(pen).await,
+            6 => {
+                let state = ApprovalState::ALL[self.dice.roll(7) as usize];
+                let own = ApprovalQuery { run: Some(pen.run), ..ApprovalQuery::default() };
+                let own = self.reference.approvals(own).await.unwrap();
+                let first = own.first().filter(|_| self.dice.chance(80)).map(|row| row.id.clone());
+                let approval = first.unwrap_or_else(|| format!("a{}", self.dice.roll(30)).into());
+                (vec![Guard::ApprovalClosed { approval, state }], "closed")
+            }
+            7 | 8 => {
+                let mut lines = vec![self.line(0), self.line(1), self.line(2)];
+                lines.truncate(1 + self.dice.roll(3) as usize);
+                let mut guards = vec![Guard::Reserve { step: step.as_str().into(), lines }];
+                if self.dice.chance(30) {
+                    guards.insert(0, Guard::Forfeit { step: step.into() });
+                }
+                (guards, "reserved")
+            }
+            9 => {
+                let mut spent = || if self.dice.chance(97) { self.dice.roll(8) as i64 } else { 11 };
+                let actual = BTreeMap::from([("tokens".into(), spent()), ("calls".into(), spent())]);
+                (vec![Guard::Settle { step: step.into(), actual }], "settled")
+            }
+            10 | 14 => {
+                let work = format!("w{}-{}", pen.run, self.dice.roll(3));
+                let mut guards = vec![governed::work(&work)];
+                if self.dice.chance(30) {
+                    return (guards, "work opened");
+                }
+                guards.push(Guard::WorkClosed { work: work.into() });
+                // Opened and closed at once, or closed alone.
+                guards.drain(..usize::from(self.dice.chance(50)));
+                (guards, "work closed")
+            }
+            _ => (vec![governed::out(&format!("o{}", self.dice.roll(60)))], "sent"),
+        }
+    }
+
+    fn line(&mut self, scope: u64) -> BudgetLine {
+        BudgetLine {
+            scope: format!("scope{scope}").into(),
+            unit: ["tokens", "calls"][self.dice.roll(2) as usize].into(),
+            period: self.now / 30,
+            limit: 15 + self.dice.roll(10) as i64,
+            max: self.dice.roll(9) as i64,
+        }
+    }
+
+    /// Mostly one that enough people are for. One without enough votes is only asked for with another hash: the store does not count.
+    async fn consume(&mut self, pen: &Pen) -> (Vec<Guard>, &'static str) {
+        let query = ApprovalQuery { run: Some(pen.run), all_states: self.dice.chance(30), ..ApprovalQuery::default() };
+        let rows = self.reference.approvals(query).await.unwrap();
+        let given = rows
+            .iter()
+            .find(|row| row.votes.iter().filter(|vote| &*vote.decision != "reject").count() >= row.quorum as usize);
+        let guard = match given.or(rows.first()) {
+            Some(row) if given.is_some() => Guard::Consume { approval: row.id.clone(), hash: row.hash },
+            Some(row) => Guard::Consume { approval: row.id.clone(), hash: Digest::ZERO },
+            None => Guard::Consume { approval: "none".into(), hash: Digest::ZERO },
+        };
+        let twice = self.dice.chance(10);
+        (if twice { vec![guard.clone(), guard] } else { vec![guard] }, "consumed")
+    }
+
+    pub(super) async fn govern(&mut self) {
+        let known = self.reference.governance(0).await.unwrap().len() as u64;
+        let change = Change {
+            expect: self.dice.chance(60).then(|| known.saturating_sub(u64::from(self.dice.chance(40)))),
+            wake: self.dice.chance(50).then(|| ["s1", "s", "x"][self.dice.roll(3) as usize].into()),
+            ..governed::change(&known.to_string(), self.now)
+        };
+        match both!(self, govern(change)) {
+            Ok(Governed::Done { .. }) => self.did("governed"),
+            Ok(Governed::Moved { .. }) => self.did("governed too late"),
+            Err(_) => {}
+        }
+    }
+
+    pub(super) async fn vote(&mut self) {
+        let query = ApprovalQuery { all_states: self.dice.chance(30), limit: 200, ..ApprovalQuery::default() };
+        let known = self.reference.approvals(query).await.unwrap();
+        let id = match known.len() as u64 {
+            0 => format!("a{}", self.dice.roll(30)).into(),
+            _ if self.dice.chance(20) => format!("a{}", self.dice.roll(31)).into(),
+            // Mostly one of the newest: their runs are still there.
+            many => known[(many - 1 - self.dice.roll(many.min(3))) as usize].id.clone(),
+        };
+        let by = ["bob", "cleo", "dan"][self.dice.roll(3) as usize];
+        let decision = if self.dice.chance(80) { "approve" } else { "reject" };
+        let mut vote: Vote = approval::vote(&id, by, decision, self.now);
+        if self.dice.chance(8) {
+            vote.shown = Digest::ZERO;
+        }
+        match both!(self, vote(vote)) {
+            Ok(Voted::New { .. }) => self.did("voted"),
+            Ok(Voted::Known { .. }) => self.did("vote known"),
+            Ok(Voted::Conflict { .. }) => self.did("vote conflict"),
+            Ok(Voted::Stale { .. }) => self.did("vote stale"),
+            Ok(Voted::Expired { .. }) => self.did("vote expired"),
+            Ok(Voted::Closed { .. }) => self.did("vote closed"),
+            Ok(Voted::Missing) | Err(_) => {}
+        }
+    }
+
+    pub(super) async fn read_governed(&mut self) {
+        let counter = |name: &str, since| CounterQuery { counter: name.into(), since: at(since) };
+        let queries = [counter("c0", self.now - 10), counter("c1", self.now - 30), counter("c2", 0)];
+        let queries = &queries[..];
+        both!(self, counters(queries)).unwrap();
+        let query = ApprovalQuery {
+            id: self.dice.chance(20).then(|| format!("a{}", self.dice.roll(30)).into()),
+            run: None,
+            group: self.dice.chance(20).then(|| "desk".into()),
+            all_states: self.dice.chance(50),
+            limit: self.dice.roll(5) as u32,
+        };
+        both!(self, approvals(query)).unwrap();
+        let after = self.dice.roll(5);
+        both!(self, governance(after)).unwrap();
+        for row in both!(self, budgets()).unwrap() {
+            assert!(row.settled + row.reserved <= row.limit + row.overrun, "{row:?}");
+            if row.frozen {
+                self.did("frozen");
+            }
+        }
+        let unknown_only = self.dice.chance(50);
+        if !both!(self, open_actions(unknown_only)).unwrap().is_empty() && unknown_only {
+            self.did("listed in doubt");
+        }
+    }
+
+    /// All that is governed, at the end.
+    pub(super) async fn compare_governed(&mut self) {
+        let all = ApprovalQuery { all_states: true, limit: 10_000, ..ApprovalQuery::default() };
+        both!(self, approvals(all)).unwrap();
+        both!(self, budgets()).unwrap();
+        both!(self, open_actions(false)).unwrap();
+        let log = both!(self, governance(0)).unwrap();
+        assert_eq!(store::GovernanceEntry::verify(&log), Ok(()));
+    }
+}
