@@ -1,5 +1,7 @@
 //! Who may act: proposal → verdict → permit → outcome.
 
+pub mod budget;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     complaint::Complaints,
     expr::{Template, Text},
-    governance::Effect,
+    governance::{Effect, budget},
     schema::Schema,
     types::Type,
-    values::Span,
+    values::{Money, Span},
     workflow::reading::Reading,
     yaml::{self, Fields, Key, Node},
 };
@@ -72,6 +72,8 @@ pub struct Operation {
     pub probe: Option<probe::Probe>,
     /// The receiver de-duplicates for so long from the first sending; `None`: for good.
     pub window: Option<Span>,
+    /// What each call costs; `None`: nothing.
+    pub cost: Option<Money>,
     /// For a tool that is reached by HTTP.
     pub http: Option<HttpCall>,
     /// For a tool that is reached by SQL.
@@ -187,7 +189,8 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
     Some(Reach::Http { base_url: base_url?.0, headers })
 }
 
-const OPERATION: [&str; 14] = [
+const OPERATION: [&str; 15] = [
+    "cost",
     "effect",
     "probe",
     "params",
@@ -203,7 +206,7 @@ const OPERATION: [&str; 14] = [
     "statement",
     "rows",
 ];
-const OPERATION_LATER: [&str; 6] = ["resource", "groups", "control", "counts", "labels", "cost"];
+const OPERATION_LATER: [&str; 5] = ["resource", "groups", "control", "counts", "labels"];
 
 fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
@@ -213,6 +216,7 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
     let params = fields.get("params").map(|node| reading.schema(node));
     let returns = fields.get("returns").map(|node| reading.schema(node));
     let timeout = fields.time("timeout", &mut reading.complaints).unwrap_or(TIMEOUT);
+    let cost = fields.get("cost").map(|node| budget::money(node, &mut reading.complaints));
     let with = match &params {
         Some(Some(schema)) => schema.ty().clone(),
         _ => Type::Any,
@@ -232,6 +236,7 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
         timeout,
         probe: None,
         window: fields.get("key").and_then(|key| window(key, &mut reading.complaints)),
+        cost: whole(cost)?,
         http: whole(http)?,
         sql: whole(sql)?,
     })

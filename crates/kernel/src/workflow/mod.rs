@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     complaint::Place,
     expr::{Expr, Template, Text},
+    governance::budget::Limit,
     ids::Digest,
     recovery::{FailureKind, Recovery},
     schema::Schema,
@@ -40,6 +41,8 @@ pub struct Program {
     pub result: Option<ResultOf>,
     /// Business keys, computed from the input at the start.
     pub about: BTreeMap<Arc<str>, Template>,
+    /// What one run may spend.
+    pub budget: Option<Limit>,
     /// The shared layer: every model call of the run.
     pub context: Option<Layer>,
     /// All stages, in the order written.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    governance::budget::Limit,
     ids::Digest,
     step,
     types::Type,
@@ -10,8 +11,8 @@ use crate::{
     yaml::{Fields, Node},
 };
 
-const KNOWN: [&str; 8] = ["workflow", "title", "input", "result", "about", "context", "stages", "on_failure"];
-const LATER: [&str; 9] = ["on", "flow", "budget", "done_when", "cache", "schedule", "deadline", "queue", "priority"];
+const KNOWN: [&str; 9] = ["workflow", "title", "input", "result", "about", "budget", "context", "stages", "on_failure"];
+const LATER: [&str; 8] = ["on", "flow", "done_when", "cache", "schedule", "deadline", "queue", "priority"];
 
 /// Reads a workflow. `None` if there were errors that leave no program.
 pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &mut Reading<'_>) -> Option<Program> {
@@ -36,6 +37,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
             Some((key.text.clone(), template))
         })
         .collect();
+    let budget = fields.get("budget").and_then(|node| Limit::of_run(node, &mut reading.complaints));
     let context = fields.get("context").and_then(|node| reading.layer(node));
 
     let nodes = fields.required("stages", &mut reading.complaints)?.list(&mut reading.complaints)?;
@@ -70,6 +72,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         input,
         result,
         about,
+        budget,
         context,
         stages,
         order,
