@@ -172,7 +172,8 @@ impl Limits {
     /// What [`Limits::to_value`] gave.
     ///
     /// # Errors
-    /// A key that is not known, a value of another kind, a limit below 0, a `day` that is not per day.
+    /// A key that is not known, a value of another kind, a limit below 0, a `day` that is not per day, another form than
+    /// [`Limits::to_value`] writes.
     pub fn from_value(value: &Value) -> Result<Limits, BadLimits> {
         let mut limits: Limits =
             serde_json::from_value(value.to_serde()).map_err(|error| BadLimits(error.to_string()))?;
@@ -186,6 +187,10 @@ impl Limits {
             return Err(BadLimits(format!("the limit {limit} is below 0")));
         }
         std::mem::take(&mut limits.raised).into_iter().for_each(|raise| limits.raise(raise));
+        // One form: what reads the same and is written otherwise would have another digest.
+        if limits.to_value() != *value {
+            return Err(BadLimits("it is written in another form than ours".to_owned()));
+        }
         Ok(limits)
     }
 

@@ -76,7 +76,7 @@ fn lines_are_those_of_the_run_and_sorted() {
     .assert_eq(&print(&lines(&limits(), &run(), at("2026-11-25T13:05:00Z"), &max)));
     assert_eq!(lines(&Limits::default(), &run(), at("2026-11-25"), &max), []);
     let lines = lines(&limits(), &run(), at("2026-11-25"), &max);
-    assert_eq!(lines[0].full().to_string(), "`day` has no room for $0.000007 more: its limit is $0.0001 a day");
+    assert_eq!(lines[0].full().to_string(), "`day` has no room for $0.000007 more: its limit is $0.000100 a day");
 }
 
 #[test]
@@ -128,6 +128,9 @@ fn what_is_no_limits_is_refused() {
         r#"{"tenant":{"per":"day","calls":-1}}"#,
         r#"{"tenant":{"per":"day","cost":1}}"#,
         r#"{"day":{"per":"hour","calls":1}}"#,
+        r#"{"day":["day",1,null,null,null]}"#,
+        r#"{"day":{"per":"day","calls":1,"tokens":null}}"#,
+        r#"{"raised":[{"scope":"day","unit":"tokens","period":0,"limit":1},{"scope":"day","unit":"money_uusd","period":0,"limit":1}]}"#,
         r#"{"raised":[{"scope":"day","unit":"money","period":0,"limit":1}]}"#,
         r#"{"raised":[{"scope":"day","unit":"calls","period":0,"limit":-1}]}"#,
     ];
