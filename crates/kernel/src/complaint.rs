@@ -225,6 +225,27 @@ pub const WORKFLOW: &[Known] = &[
         "untrusted control argument",
         "An argument that says what is done to whom comes from outside. It must be tied to trusted data, be on an allow-list, or be put before a person.",
     ),
+    (
+        "W090",
+        "not an amount of money",
+        "Money is written in US dollars with at most six decimal places, as in `0.50 USD`. It is counted in millionths, never rounded.",
+    ),
+    (
+        "W091",
+        "not a price",
+        "A price is US dollars for a million tokens: a plain number with at most six decimal places, as in `3.00`.",
+    ),
+    ("W092", "budget limits nothing", "A budget has at least one of `money`, `tokens`, `calls` and `time`."),
+    (
+        "W093",
+        "price without an output cap",
+        "What a call costs at most is reserved before it; a model with a price needs `max_tokens`, the longest answer.",
+    ),
+    (
+        "W094",
+        "model without a price",
+        "Where a limit of money applies, a model whose price is not known is refused. Rules, and scripted and registered models without a price, cost nothing.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -1,6 +1,7 @@
 //! Who may act: proposal → verdict → permit → outcome.
 
 pub mod approval;
+pub mod budget;
 pub mod charter;
 pub mod labels;
 pub mod people;

@@ -72,6 +72,8 @@ failure_kinds! {
     ApprovalRejected = "approval_rejected",
     /// Nobody decided in time.
     ApprovalExpired = "approval_expired",
+    /// What the call may cost at most does not fit a budget, or cannot be said.
+    BudgetExceeded = "budget_exceeded",
     /// A required item does not fit the context budget.
     ContextOverflow = "context_overflow",
     /// The same failure twice, or a loop that never ended.
@@ -280,7 +282,9 @@ pub fn by_default(failure: &Failure) -> &'static [Recovery] {
     const PATIENT: &[Recovery] =
         &[Recovery::Retry { times: 4, backoff: Backoff { base: Span::from_millis(200), exponential: true } }];
     const REPAIR: &[Recovery] = &[Recovery::Repair { times: 2 }];
+    const PAUSE: &[Recovery] = &[Recovery::Pause];
     match (failure.kind, failure.phase) {
+        (FailureKind::BudgetExceeded, _) => PAUSE,
         // Only of classes that may be sent again: `read` changes nothing, `idempotent` carries the same key. What came of the
         // others is unknown then, and no recovery guesses.
         (FailureKind::ToolError | FailureKind::ToolTimeout, _)

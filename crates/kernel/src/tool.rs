@@ -12,11 +12,12 @@ use crate::{
     expr::{Template, Text},
     governance::{
         Effect,
+        budget,
         labels::{Allowed, Words},
     },
     schema::Schema,
     types::Type,
-    values::Span,
+    values::{Money, Span},
     workflow::reading::Reading,
     yaml::{self, Fields, Key, Node},
 };
@@ -80,6 +81,8 @@ pub struct Operation {
     pub probe: Option<probe::Probe>,
     /// The receiver de-duplicates for so long from the first sending; `None`: for good.
     pub window: Option<Span>,
+    /// What each call costs; `None`: nothing.
+    pub cost: Option<Money>,
     /// For a tool that is reached by HTTP.
     pub http: Option<HttpCall>,
     /// For a tool that is reached by SQL.
@@ -210,6 +213,7 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
 }
 
 const OPERATION: &[&str] = &[
+    "cost",
     "effect",
     "probe",
     "params",
@@ -230,7 +234,7 @@ const OPERATION: &[&str] = &[
     "groups",
     "counts",
 ];
-const OPERATION_LATER: &[&str] = &["cost"];
+const OPERATION_LATER: &[&str] = &[];
 
 fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", OPERATION, OPERATION_LATER, &mut reading.complaints)?;
@@ -240,6 +244,7 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
     let params = fields.get("params").map(|node| reading.schema(node));
     let (returns, labels) = control::returns(&fields, reading);
     let timeout = fields.time("timeout", &mut reading.complaints).unwrap_or(TIMEOUT);
+    let cost = fields.get("cost").map(|node| budget::money(node, &mut reading.complaints));
     let with = match &params {
         Some(Some(schema)) => schema.ty().clone(),
         _ => Type::Any,
@@ -261,6 +266,7 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
         timeout,
         probe: None,
         window: fields.get("key").and_then(|key| window(key, &mut reading.complaints)),
+        cost: whole(cost)?,
         http: whole(http)?,
         sql: whole(sql)?,
         labels: labels?,

@@ -392,13 +392,38 @@ impl Money {
     pub const fn micros(self) -> i64 {
         self.0
     }
+
+    /// Both together; `None` beyond the largest number.
+    pub fn checked_add(self, other: Money) -> Option<Money> {
+        self.0.checked_add(other.0).map(Money)
+    }
+
+    /// Reads a plain decimal number of dollars, such as `3` or `3.75`: no sign, no exponent, at most six decimal places, at most
+    /// [`MAX_INT`] micro-dollars.
+    pub(crate) fn of_dollars(text: &str) -> Option<Money> {
+        let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !fraction.is_none_or(|part| digits(part) && part.len() <= 6) {
+            return None;
+        }
+        let micros: i64 = format!("{:0<6}", fraction.unwrap_or_default()).parse().ok()?;
+        let micros = whole.parse::<i64>().ok()?.checked_mul(1_000_000)?.checked_add(micros)?;
+        (micros <= MAX_INT).then_some(Money(micros))
+    }
 }
 
-impl std::ops::Add for Money {
-    type Output = Money;
+/// How [`Money`] is written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no amount of money: write US dollars with at most six decimal places, as in `0.50 USD`")]
+pub struct BadMoney(String);
 
-    fn add(self, other: Money) -> Money {
-        Money(self.0.saturating_add(other.0))
+impl FromStr for Money {
+    type Err = BadMoney;
+
+    /// Reads `0.50 USD`: at least 0, at most 2^53 - 1 micro-dollars, in no other currency. Exact: no float is on the way.
+    fn from_str(text: &str) -> Result<Self, BadMoney> {
+        let dollars = text.strip_suffix(" USD").and_then(Money::of_dollars);
+        dollars.ok_or_else(|| BadMoney(text.to_owned()))
     }
 }
 

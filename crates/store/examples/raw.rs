@@ -212,8 +212,8 @@ impl Pen {
             effect: Effect::Idempotent,
             with: Held::Value(Value::map([("score", Value::Int(self.head.seq as i64))])),
         };
-        let verdict = Verdict::Allow { rule: "built-in".into(), policy: Digest::ZERO };
-        let event = Event::ActionStarted { step, attempt: 1, proposal, verdict, key };
+        let verdict = Verdict::Allow { rule: "built-in".into(), policy: Digest::ZERO, by: Vec::new() };
+        let event = Event::ActionStarted { step, attempt: 1, proposal, verdict, key, grounds: None };
         (vec![event], vec![Guard::GovernanceIs(0), Guard::ActionOpen(open)])
     }
 

@@ -16,7 +16,7 @@ use std::{
 use crate::{
     complaint::Place,
     expr::{Expr, Template, Text},
-    governance::labels::Flow,
+    governance::{budget::Limit, labels::Flow},
     ids::Digest,
     recovery::{FailureKind, Recovery},
     schema::Schema,
@@ -46,6 +46,8 @@ pub struct Program {
     pub about: BTreeMap<Arc<str>, Template>,
     /// The person for whom a run acts, computed from the input.
     pub acts_for: Option<Template>,
+    /// What one run may spend.
+    pub budget: Option<Limit>,
     /// The shared layer: every model call of the run.
     pub context: Option<Layer>,
     /// All stages, in the order written.

@@ -6,6 +6,7 @@ use super::project::{ModelDecl, Provider};
 use crate::{
     complaint::Complaints,
     expr::{Names, Template},
+    governance::budget::{self, Tariff},
     types::Type,
     values::Span,
     yaml::{Fields, Node},
@@ -67,13 +68,14 @@ const MAX_TIMEOUT: Span = Span::from_millis(3_600_000);
 /// No answer is longer.
 const MAX_TOKENS: i64 = 10_000_000;
 
-const OPENAI_CHAT: [&str; 11] = [
+const OPENAI_CHAT: [&str; 12] = [
     "provider",
     "base_url",
     "model",
     "key",
     "max_tokens",
     "cap",
+    "price",
     "temperature",
     "structured",
     "timeout",
@@ -83,7 +85,7 @@ const OPENAI_CHAT: [&str; 11] = [
 
 /// Reads a model whose provider is `openai_chat`.
 pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
-    let fields = Fields::new(node, "a model of `openai_chat`", &OPENAI_CHAT, &["price"], complaints)?;
+    let fields = Fields::new(node, "a model of `openai_chat`", &OPENAI_CHAT, &[], complaints)?;
     let before = complaints.len();
     let base_url = fields.required("base_url", complaints).and_then(|node| base_url(node, complaints));
     let model = fields.text("model", complaints);
@@ -93,7 +95,8 @@ pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<Mo
         let hint = "write the longest answer that you are ready to pay for: `max_tokens: 800`";
         complaints.push(fields.node.complaint("W003", message).hint(hint));
     }
-    let max_tokens = fields.int("max_tokens", 1, MAX_TOKENS, complaints).and_then(|count| u32::try_from(count).ok());
+    let max_tokens = max_tokens(&fields, complaints);
+    let price = fields.get("price").and_then(|node| budget::price(node, complaints));
     let cap = match fields.one_of("cap", &["max_completion_tokens", "max_tokens"], complaints) {
         Some("max_tokens") => Cap::MaxTokens,
         _ => Cap::MaxCompletionTokens,
@@ -125,7 +128,34 @@ pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<Mo
             first_byte,
             silence,
         })),
+        tariff: Tariff::Billed { price, cap: Some(max_tokens) },
     })
+}
+
+/// `price` and `max_tokens` of a model that costs nothing where neither is written.
+pub(super) fn tariff(fields: &Fields<'_>, complaints: &mut Complaints) -> Tariff {
+    let cap = max_tokens(fields, complaints);
+    let price = fields.get("price").and_then(|node| budget::price(node, complaints));
+    if fields.has("price") && !fields.has("max_tokens") {
+        let message = "a model with a price needs `max_tokens`: an answer without an end has no price";
+        let hint = "write the longest answer, in tokens: `max_tokens: 800`";
+        complaints.push(fields.node.complaint("W093", message).hint(hint));
+    }
+    if (price, cap) == (None, None) { Tariff::Free } else { Tariff::Billed { price, cap } }
+}
+
+fn max_tokens(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<u32> {
+    fields.int("max_tokens", 1, MAX_TOKENS, complaints).and_then(|count| u32::try_from(count).ok())
+}
+
+impl ModelDecl {
+    /// What a call of it may take at most, for budgets of time. A provider without a timeout of its own counts as one minute.
+    pub fn timeout(&self) -> Span {
+        match &self.provider {
+            Provider::OpenAiChat(chat) => chat.timeout,
+            Provider::Scripted { .. } | Provider::Rules { .. } | Provider::Registered => TIMEOUT,
+        }
+    }
 }
 
 /// A text, or an expression over `env`.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     expr::Template,
-    governance::labels::{self, Flow},
+    governance::{
+        budget::Limit,
+        labels::{self, Flow},
+    },
     ids::Digest,
     step,
     types::Type,
@@ -13,8 +16,8 @@ use crate::{
 };
 
 const KNOWN: &[&str] =
-    &["workflow", "title", "input", "result", "about", "acts_for", "context", "stages", "on_failure"];
-const LATER: [&str; 9] = ["on", "flow", "budget", "done_when", "cache", "schedule", "deadline", "queue", "priority"];
+    &["workflow", "title", "input", "result", "about", "acts_for", "budget", "context", "stages", "on_failure"];
+const LATER: [&str; 8] = ["on", "flow", "done_when", "cache", "schedule", "deadline", "queue", "priority"];
 
 /// Reads a workflow. `None` if there were errors that leave no program.
 pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &mut Reading<'_>) -> Option<Program> {
@@ -37,6 +40,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         }
         Some(template)
     });
+    let budget = fields.get("budget").and_then(|node| Limit::of_run(node, &mut reading.complaints));
     let context = fields.get("context").and_then(|node| reading.layer(node));
 
     let nodes = fields.required("stages", &mut reading.complaints)?.list(&mut reading.complaints)?;
@@ -72,6 +76,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         result,
         about,
         acts_for,
+        budget,
         context,
         stages,
         order,

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     complaint::{Complaint, Complaints, Severity, did_you_mean},
     governance::{
+        budget::{self, Limits, Tariff},
         people::People,
         policy::{self, Known, Policies},
     },
@@ -58,6 +59,8 @@ pub struct ProjectFile {
     pub name: Arc<str>,
     /// The models that steps may name.
     pub models: BTreeMap<Arc<str>, ModelDecl>,
+    /// What workflows, tenants and days may spend.
+    pub budgets: Limits,
     /// What `run` does without further words.
     pub try_run: Option<TryRun>,
     /// What is different where.
@@ -69,6 +72,8 @@ pub struct ProjectFile {
 pub struct ModelDecl {
     /// Who answers.
     pub provider: Provider,
+    /// What is known of the cost of its calls.
+    pub tariff: Tariff,
 }
 
 /// Who answers for a model.
@@ -145,6 +150,9 @@ pub fn check(sources: &Sources) -> Checked {
     let people = People::read(sources, &mut complaints);
     let groups = people.as_ref().map(|people| people.group_names().cloned().collect());
     let policies = check_policies(sources, &workflows, &tools, groups.as_ref(), &mut complaints).map(Arc::new);
+    if let (Some(file), false) = (&file, complaints.has_errors()) {
+        check_budgets(sources, file, &workflows, &mut complaints);
+    }
     let errors = complaints.has_errors();
     let project = match (file, people) {
         (Some(file), Some(people)) if !errors => Some(Project { file, workflows, tools, people, policies, bundle }),
@@ -213,8 +221,8 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
         return None;
     };
     let node = complaints.take(yaml::parse(&path, text))?;
-    let known = ["project", "models", "try", "profiles", "profile"];
-    let later = ["routes", "stores", "budgets", "channels", "people", "prices", "approvals"];
+    let known = ["project", "models", "budgets", "try", "profiles", "profile"];
+    let later = ["routes", "stores", "channels", "people", "prices", "approvals"];
     let fields = Fields::new(&node, "surefoot.yaml", &known, &later, complaints)?;
     let name = fields.text("project", complaints)?;
     let mut models = BTreeMap::new();
@@ -223,12 +231,13 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
             models.insert(key.text.clone(), model);
         }
     }
+    let budgets = fields.get("budgets").and_then(|node| Limits::read(node, complaints)).unwrap_or_default();
     let try_run = fields.get("try").and_then(|node| {
         let fields = Fields::new(node, "`try`", &["workflow", "input"], &[], complaints)?;
         Some(TryRun { workflow: fields.text("workflow", complaints)?, input: fields.opt_text("input", complaints) })
     });
     let profiles = Profiles::read(&fields, complaints);
-    Some(ProjectFile { name, models, try_run, profiles })
+    Some(ProjectFile { name, models, budgets, try_run, profiles })
 }
 
 fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
@@ -238,20 +247,21 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
     if is(node, "rules") {
         return rules(sources, node, complaints);
     }
-    let fields = Fields::new(node, "a model", &["provider", "answers"], &["price"], complaints)?;
+    let fields = Fields::new(node, "a model", &["provider", "answers", "max_tokens", "price"], &[], complaints)?;
     let provider = fields.required("provider", complaints)?;
     const LATER: [&str; 3] = ["openai_responses", "anthropic", "gemini"];
     if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {
         complaints.push(provider.complaint("W002", format!("the provider `{word}` is not supported yet")));
         return None;
     }
+    let tariff = model::tariff(&fields, complaints);
     match provider.one_of(&["scripted", "rules", "openai_chat", "registered"], complaints)? {
-        "registered" => Some(ModelDecl { provider: Provider::Registered }),
+        "registered" => Some(ModelDecl { provider: Provider::Registered, tariff }),
         _ => {
             let answers = fields.required("answers", complaints)?;
             let path = answers.text(complaints)?;
             file_exists(sources, answers, &path, complaints);
-            Some(ModelDecl { provider: Provider::Scripted { answers: path } })
+            Some(ModelDecl { provider: Provider::Scripted { answers: path }, tariff })
         }
     }
 }
@@ -274,7 +284,7 @@ fn rules(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<
     } else {
         file_exists(sources, node, &file, complaints);
     }
-    Some(ModelDecl { provider: Provider::Rules { file } })
+    Some(ModelDecl { provider: Provider::Rules { file }, tariff: Tariff::Free })
 }
 
 /// Complains if the project has no file of that path, and names the nearest one.
@@ -285,6 +295,22 @@ pub(crate) fn file_exists(sources: &Sources, node: &Node, path: &str, complaints
     let hint = did_you_mean(path, sources.files.keys().map(|path| &**path));
     complaints.push(node.complaint("W012", format!("the project has no file `{path}`")).or_hint(hint));
     false
+}
+
+/// What needs both the project file and the workflows.
+fn check_budgets(
+    sources: &Sources,
+    file: &ProjectFile,
+    workflows: &BTreeMap<Arc<str>, Arc<Program>>,
+    complaints: &mut Complaints,
+) {
+    let path: Arc<str> = PROJECT_FILE.into();
+    if let Some(node) = sources.get(&path).and_then(|text| yaml::parse(&path, text).ok()) {
+        budget::unknown_workflows(&node, workflows, complaints);
+    }
+    for program in workflows.values() {
+        budget::unpriced_models(&file.budgets, &file.models, program, complaints);
+    }
 }
 
 fn check_try(

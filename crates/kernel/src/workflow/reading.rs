@@ -462,11 +462,10 @@ impl<'a> Reading<'a> {
 }
 
 /// Failure kinds of later versions.
-const LATER_KINDS: [&str; 8] = [
+const LATER_KINDS: [&str; 7] = [
     "unknown_tool",
     "approval_rejected",
     "approval_expired",
-    "budget_exceeded",
     "unsupported_claim",
     "tool_changed",
     "deadline_exceeded",

@@ -1,0 +1,183 @@
+//! What a call costs: at most, before it; really, after it. Fractions of a micro-dollar are rounded up once, at the end, so
+//! that many small calls are never counted as nothing.
+
+use super::{Amounts, Exceeded, Limiting, Unit};
+use crate::{
+    context::ModelRequest,
+    journal::Usage,
+    recovery::{Failure, FailureKind, Phase},
+    values::{MAX_INT, Money, Span, Timestamp},
+};
+
+/// What a model bills: money for a million tokens of each bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Price {
+    /// Input that no cache held.
+    pub input: Money,
+    /// Input read from a cache.
+    pub cache_read: Money,
+    /// Input written to a cache.
+    pub cache_write: Money,
+    /// Visible output.
+    pub output: Money,
+    /// Output spent on reasoning.
+    pub reasoning: Money,
+    /// The day of the price list.
+    pub as_of: Timestamp,
+}
+
+impl Price {
+    /// The price of what bills nothing.
+    pub const NOTHING: Price = Price {
+        input: Money::from_micros(0),
+        cache_read: Money::from_micros(0),
+        cache_write: Money::from_micros(0),
+        output: Money::from_micros(0),
+        reasoning: Money::from_micros(0),
+        as_of: Timestamp::from_micros(0),
+    };
+}
+
+/// Where no tokenizer of the model is at hand, two bytes of a request are taken for one token.
+const BYTES_PER_TOKEN: u64 = 2;
+
+/// What a server wraps around system text, user text and schema, in bytes: names of roles and fields, marks of a chat template.
+const WRAPPING: u64 = 512;
+
+/// What one sending of a model request costs at most, without time (see [`Amounts::taking`]).
+///
+/// `request_bytes` is all that the model may read, see [`request_bytes`]; `output_cap` the longest answer in tokens, reasoning
+/// included. Input counts as half its bytes, rounded up, at the dearest of input and writing to a cache; output at the dearest
+/// of output and reasoning.
+pub fn worst_case(request_bytes: u64, output_cap: u32, price: &Price) -> Amounts {
+    let input = request_bytes.div_ceil(BYTES_PER_TOKEN);
+    // Reading from a cache is cheaper wherever it is priced apart; where a file says otherwise, it is believed.
+    let dearest = price.input.max(price.cache_write).max(price.cache_read);
+    let output = u64::from(output_cap);
+    let money = bill(&[(input, dearest), (output, price.output.max(price.reasoning))]);
+    Amounts { money_uusd: money, tokens: counted(input.saturating_add(output)), calls: 1, time_us: 0 }
+}
+
+/// What one sending has cost, without time (see [`Amounts::taking`]): each of the five buckets at its own price.
+pub fn actual(usage: &Usage, price: &Price) -> Amounts {
+    let money = bill(&[
+        (usage.input, price.input),
+        (usage.cache_read, price.cache_read),
+        (usage.cache_write, price.cache_write),
+        (usage.output, price.output),
+        (usage.reasoning, price.reasoning),
+    ]);
+    Amounts { money_uusd: money, tokens: counted(all(usage)), calls: 1, time_us: 0 }
+}
+
+/// What one sending of a tool call costs, before and after: its declared `cost`, and `time` within it.
+pub fn act(cost: Option<Money>, time: Span) -> Amounts {
+    Amounts { money_uusd: cost.unwrap_or_default().micros(), tokens: 0, calls: 1, time_us: time.micros() }
+}
+
+/// All that the model may read, in bytes: both texts, the schema twice (it may stand in the request and in the system text), and
+/// what a server wraps around them.
+pub fn request_bytes(request: &ModelRequest) -> u64 {
+    let schema = request.output_schema.as_ref().map_or(0, |schema| schema.json().to_string().len());
+    (request.system.len() + request.user.len() + 2 * schema) as u64 + WRAPPING
+}
+
+/// Micro-dollars, rounded up once.
+fn bill(parts: &[(u64, Money)]) -> i64 {
+    // Five times 2^64 tokens at MAX_INT, the highest price that the reader takes, stay below 2^127.
+    let sum = parts.iter().fold(0_i128, |sum, (tokens, price)| {
+        sum.saturating_add(i128::from(*tokens).saturating_mul(i128::from(price.micros().max(0))))
+    });
+    i64::try_from(sum.saturating_add(999_999) / 1_000_000).unwrap_or(MAX_INT).min(MAX_INT)
+}
+
+fn all(usage: &Usage) -> u64 {
+    let buckets = [usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning];
+    buckets.into_iter().fold(0, u64::saturating_add)
+}
+
+fn counted(tokens: u64) -> i64 {
+    i64::try_from(tokens).unwrap_or(MAX_INT).min(MAX_INT)
+}
+
+/// What is known of the cost of a model's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tariff {
+    /// Nothing is billed: rules, and scripted or registered models with neither price nor cap. Their tokens do not count either.
+    Free,
+    /// Tokens count, and money where the price is known.
+    Billed {
+        /// What a token costs.
+        price: Option<Price>,
+        /// The longest answer in tokens.
+        cap: Option<u32>,
+    },
+}
+
+/// What becomes of a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// It has cost this.
+    Settle(Amounts),
+    /// What it has cost is not known: the whole reservation counts as spent.
+    Forfeit,
+}
+
+impl Tariff {
+    /// What is reserved before `model` is sent `request_bytes`, with the call's `timeout` as its time.
+    ///
+    /// `limiting` says which units are limited for this run, see [`super::limiting`].
+    ///
+    /// # Errors
+    /// [`Exceeded::Uncapped`] and [`Exceeded::Unpriced`]: nothing is sent; the project file must say more.
+    pub fn reserve(
+        &self,
+        model: &str,
+        request_bytes: u64,
+        timeout: Span,
+        limiting: &Limiting,
+    ) -> Result<Amounts, Exceeded> {
+        let Tariff::Billed { price, cap } = self else { return Ok(act(None, timeout)) };
+        if let (None, Some(scope)) = (price, limiting.get(&Unit::Money)) {
+            return Err(Exceeded::Unpriced { model: model.into(), scope: scope.clone() });
+        }
+        for unit in [Unit::Money, Unit::Tokens] {
+            if let (None, Some(scope)) = (cap, limiting.get(&unit)) {
+                return Err(Exceeded::Uncapped { model: model.into(), scope: scope.clone(), unit });
+            }
+        }
+        let price = price.unwrap_or(Price::NOTHING);
+        Ok(worst_case(request_bytes, cap.unwrap_or(0), &price).taking(timeout))
+    }
+
+    /// What becomes of the reservation when a sending came back with `usage`, failed as `failure` says, and took `time` of at
+    /// most its timeout.
+    ///
+    /// Nothing was sent: it cost nothing. It may have been sent, or it was answered and the server did not say how many tokens:
+    /// what it cost is not known. A refusal before any answer (a rate limit, a key, a parameter) bills no tokens.
+    pub fn close(&self, usage: &Usage, failure: Option<&Failure>, time: Span) -> Closing {
+        match (self, failure.map(|failure| failure.phase)) {
+            (_, Some(Phase::NotSent | Phase::Inside)) => Closing::Settle(Amounts::NOTHING),
+            (Tariff::Free, _) => Closing::Settle(act(None, time)),
+            (_, Some(Phase::MaybeSent)) => Closing::Forfeit,
+            (Tariff::Billed { .. }, _) if all(usage) == 0 && failure.is_none_or(answered) => Closing::Forfeit,
+            (Tariff::Billed { price, .. }, _) => {
+                Closing::Settle(actual(usage, &price.unwrap_or(Price::NOTHING)).taking(time))
+            }
+        }
+    }
+}
+
+/// Whether the model had begun to answer: that is billed, whatever became of the answer.
+fn answered(failure: &Failure) -> bool {
+    !matches!(
+        failure.kind,
+        FailureKind::ProviderRateLimited
+            | FailureKind::ProviderSpendLimit
+            | FailureKind::ProviderOverloaded
+            | FailureKind::ProviderError
+            | FailureKind::ProviderAuth
+            | FailureKind::InvalidArguments
+            | FailureKind::ContextOverflow
+    )
+}
