@@ -8,6 +8,7 @@ pub mod ledgerd;
 pub mod life;
 mod lines;
 pub mod mixed;
+pub mod mockllm;
 pub mod mutants;
 pub mod oracle;
 pub mod syscalls;
