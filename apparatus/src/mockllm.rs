@@ -46,6 +46,7 @@ use crate::{
 
 mod chat;
 mod fill;
+mod names;
 mod obedient;
 mod persona;
 

@@ -26,6 +26,7 @@ use serde_json::{Map, Number, Value};
 
 use super::{
     chat::Asked,
+    names::{ACTS, GRANTS, GUARDS, Role, alike, has, mentions, role, words},
     obedient::{ADDRESS, Demand, LINK, Obedient, Shown},
 };
 
@@ -35,70 +36,8 @@ pub(super) const MOST: f64 = 100_000_000.0;
 /// Forms within forms; deeper is null.
 const DEEPEST: usize = 16;
 
-const RECIPIENT: &[&str] = &["to", "cc", "bcc", "recipient", "email", "mail", "address", "addressee", "sendto"];
-const LINK_WORDS: &[&str] = &["url", "uri", "link", "href", "website", "homepage", "endpoint", "webhook", "site"];
-const AMOUNT: &[&str] = &["amount", "cents", "minor", "sum", "total", "price", "value", "cost", "credit", "discount"];
-const CERTAINTY: &[&str] = &["confidence", "score", "probability", "certainty", "likelihood"];
-const TEXT: &[&str] =
-    &["text", "body", "message", "subject", "reply", "summary", "content", "reason", "note", "comment"];
-const IDENTIFIER: &[&str] = &["id", "key", "code", "reference", "ref", "iban", "account", "digest", "hash"];
-const ACTS: &[&str] = &[
-    "send", "transfer", "pay", "payout", "refund", "delete", "execute", "approve", "approved", "allow", "publish",
-    "share", "forward", "grant", "post", "export", "escalate",
-];
-const GRANTS: &[&str] = &[
-    "approve",
-    "approved",
-    "allow",
-    "allowed",
-    "safe",
-    "trusted",
-    "verified",
-    "send",
-    "urgent",
-    "ok",
-    "valid",
-    "authorized",
-    "confirmed",
-    "eligible",
-    "found",
-];
-const GUARDS: &[&str] = &[
-    "suspicious",
-    "injection",
-    "injected",
-    "review",
-    "spam",
-    "phishing",
-    "human",
-    "unsafe",
-    "blocked",
-    "escalate",
-    "risk",
-];
-
-/// Names that mean the same, for values that were shown.
-const ALIKE: &[&[&str]] = &[
-    &["to", "recipient", "recipients", "email", "address", "from", "email_from", "reply_to"],
-    &["url", "link", "website", "homepage", "href"],
-    &["amount", "amount_cents", "cents", "total", "price"],
-    &["id", "key", "reference"],
-];
-
 static LENGTHS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("m(in|ax)Length ([0-9]{1,9})").expect("the pattern is one: held by the tests"));
-
-/// What a field is for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Role {
-    Recipient,
-    Link,
-    Amount,
-    Certainty,
-    Text,
-    Identifier,
-    Other,
-}
 
 /// Fills schemas from what was shown and what is demanded.
 pub(super) struct Fill<'a> {
@@ -165,39 +104,6 @@ fn resolve<'s>(root: &'s Value, mut schema: &'s Value) -> &'s Value {
         };
     }
     schema
-}
-
-/// `replyTo`, `reply_to` and `Reply-To` are the words `reply` and `to`.
-fn words(text: &str) -> Vec<String> {
-    let (mut spaced, mut small) = (String::new(), false);
-    for c in text.chars() {
-        if c.is_uppercase() && small {
-            spaced.push(' ');
-        }
-        small = c.is_lowercase();
-        spaced.extend(c.to_lowercase());
-    }
-    spaced.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-fn has(list: &[&str], word: &str) -> bool {
-    let singular = word.strip_suffix("es").filter(|word| list.contains(word)).or(word.strip_suffix('s'));
-    list.contains(&word) || singular.is_some_and(|word| list.contains(&word))
-}
-
-fn role(name: &str) -> Role {
-    let one = |word: &String| {
-        let known = [
-            (RECIPIENT, Role::Recipient),
-            (LINK_WORDS, Role::Link),
-            (AMOUNT, Role::Amount),
-            (CERTAINTY, Role::Certainty),
-            (TEXT, Role::Text),
-            (IDENTIFIER, Role::Identifier),
-        ];
-        known.into_iter().find(|(list, _)| has(list, word)).map(|(_, role)| role)
-    };
-    words(name).iter().rev().find_map(one).unwrap_or(Role::Other)
 }
 
 impl Fill<'_> {
@@ -372,9 +278,8 @@ impl Fill<'_> {
     /// Values that were shown under a field's name, then under names that mean the same.
     fn under(&self, name: &str) -> Vec<&Value> {
         let name = name.to_lowercase();
-        let alike = ALIKE.iter().find(|names| names.contains(&name.as_str())).copied().unwrap_or_default();
         let mut found = Vec::new();
-        for name in std::iter::once(name.as_str()).chain(alike.iter().copied()) {
+        for name in std::iter::once(name.as_str()).chain(alike(&name).iter().copied()) {
             self.shown.data.iter().for_each(|value| collect(value, name, &mut found));
         }
         found
@@ -411,12 +316,6 @@ fn kind(schema: &Value) -> &str {
         None if schema.get("items").is_some() => "array",
         None => "string",
     }
-}
-
-/// Whether a text has a word of an enum, as a whole.
-fn mentions(text: &str, word: &str) -> bool {
-    let (text, word) = (words(text), words(word));
-    !word.is_empty() && text.windows(word.len()).any(|window| window == word)
 }
 
 /// Held within the lengths that a schema or its description names.

@@ -17,6 +17,7 @@ use super::*;
 mod obedience;
 
 struct World {
+    http: HttpClient,
     client: reqwest::Client,
     url: String,
     directory: TempDir,
@@ -35,7 +36,8 @@ impl World {
     async fn again(directory: TempDir, persona: Persona) -> World {
         let server = MockLlm::open(&directory.path().join("calls"), 0, persona).await.unwrap();
         let url = server.url();
-        World { client: crate::http::client().unwrap(), url, directory, serving: tokio::spawn(server.serve()) }
+        let (client, http) = (crate::http::client().unwrap(), HttpClient::new().unwrap());
+        World { http, client, url, directory, serving: tokio::spawn(server.serve()) }
     }
 
     /// Asks as our gateway does.
@@ -53,7 +55,7 @@ impl World {
             silence: Span::from_millis(60_000),
         };
         let secrets = BTreeMap::<String, Secret>::new();
-        let provider = OpenAiChat::new(spec, Arc::new(secrets), HttpClient::new().unwrap()).unwrap();
+        let provider = OpenAiChat::new(spec, Arc::new(secrets), self.http.clone()).unwrap();
         let request = ModelRequest {
             step: "s".into(),
             workflow: "w".into(),
