@@ -43,14 +43,19 @@ impl<P: Provider> Provider for Counted<P> {
         match self.client.post(&self.url).json(&body).send().await {
             Ok(response) if response.status().is_success() => {}
             Ok(response) => {
+                let status = response.status();
                 let seconds = response.headers().get("retry-after").and_then(|text| text.to_str().ok()?.parse().ok());
                 let wait = seconds.map(|seconds: u32| kernel::values::Span::from_millis(i64::from(seconds) * 1000));
-                let (kind, phase) = match response.status().as_u16() {
+                let said: serde_json::Value = response.json().await.unwrap_or_default();
+                let (kind, phase) = match status.as_u16() {
+                    429 if said["error"]["code"] == "insufficient_quota" => {
+                        (FailureKind::ProviderSpendLimit, Phase::Answered)
+                    }
                     429 => (FailureKind::ProviderRateLimited, Phase::Answered),
                     500.. => (FailureKind::ProviderError, Phase::MaybeSent),
                     _ => (FailureKind::ProviderAuth, Phase::Answered),
                 };
-                return failed(kind, phase, format!("the model server answered {}", response.status()), wait);
+                return failed(kind, phase, format!("the model server answered {status}"), wait);
             }
             Err(error) => {
                 let phase = if error.is_connect() { Phase::NotSent } else { Phase::MaybeSent };
@@ -96,5 +101,9 @@ mod tests {
         let failure = counted.ask(&request).await.answer.unwrap_err();
         assert_eq!((failure.kind, failure.phase), (FailureKind::ProviderRateLimited, Phase::Answered));
         assert_eq!(failure.retry_after.unwrap().to_string(), "3s");
+        let spent = json!({"kind": "ask", "mode": "spend_limit"});
+        crate::http::client().unwrap().put(format!("{url}/mode")).json(&spent).send().await.unwrap();
+        let failure = counted.ask(&request).await.answer.unwrap_err();
+        assert_eq!((failure.kind, failure.retry_after), (FailureKind::ProviderSpendLimit, None));
     }
 }

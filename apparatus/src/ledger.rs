@@ -39,6 +39,10 @@ pub enum Mode {
     RetryAfter,
     /// Applied; the connection is closed in the middle of the answer's body.
     Truncated,
+    /// Not applied; answered 429 without `Retry-After`: nothing more is to be had, however long one waits.
+    SpendLimit,
+    /// Not applied; answered 429 with `Retry-After`: more requests in a window than the receiver takes.
+    Limited,
 }
 
 impl Mode {
@@ -46,9 +50,24 @@ impl Mode {
     pub fn applies(self) -> bool {
         match self {
             Mode::Ok | Mode::FailAfter | Mode::HangAfter | Mode::DropAfter | Mode::Slow | Mode::Truncated => true,
-            Mode::Reject4xx | Mode::FailBefore | Mode::Hang | Mode::DropBefore | Mode::RetryAfter => false,
+            Mode::Reject4xx | Mode::FailBefore | Mode::Hang | Mode::DropBefore => false,
+            Mode::RetryAfter | Mode::SpendLimit | Mode::Limited => false,
         }
     }
+}
+
+/// What a receiver promises about a request, and so what may be done when its answer is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Changes nothing.
+    Read,
+    /// The same key is applied once.
+    Idempotent,
+    /// Keys are not honoured; a query by our reference tells whether it was applied.
+    Probed,
+    /// Neither: every request is applied, and nobody can ask.
+    AtMostOnce,
 }
 
 /// One request, as it was received.
@@ -61,10 +80,17 @@ pub struct Line {
     pub at_us: i64,
     /// `POST`, `GET`.
     pub method: String,
-    /// `/effect/refund`, `/read/17`, `/ask`.
+    /// `/effect/refund`, `/read/17`, `/ask`, `/probe`.
     pub path: String,
     /// The `Idempotency-Key`.
     pub key: Option<String>,
+    /// By what a probe finds it; of a probe, what it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Of an effect, what stood behind `/as/` in the request's path, else `idempotent`; anything else is a read. Ledgers that were
+    /// written before there were classes have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
     /// Of the body as received, in hexadecimal.
     pub body_sha256: String,
     /// The body: as JSON if it is JSON, else as a text; `null` if there is none.
@@ -80,6 +106,9 @@ pub struct Line {
     pub applied: bool,
     /// What was answered, or would have been.
     pub status: u16,
+    /// Of a probe: what it says. An effect that is younger than the receiver's lag is not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<bool>,
 }
 
 impl Line {
@@ -91,6 +120,11 @@ impl Line {
     /// Whether it was a model call.
     pub fn is_ask(&self) -> bool {
         self.path == "/ask"
+    }
+
+    /// Whether it asked if an effect was applied.
+    pub fn is_probe(&self) -> bool {
+        self.path == "/probe"
     }
 }
 
@@ -138,17 +172,12 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Line`]: a line is damaged, or a number is missing.
     pub fn parse(text: &str) -> Result<Ledger, LedgerError> {
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let mut lines = Vec::new();
-        for (index, text) in whole.lines().enumerate() {
-            let bad = |why| LedgerError::Line { line: index + 1, why };
-            let line: Line = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-            if line.n != index as u64 + 1 {
-                return Err(bad(format!("it says that it is number {}", line.n)));
-            }
-            lines.push(line);
+        let bad = |(line, why)| LedgerError::Line { line, why };
+        let lines: Vec<Line> = crate::lines::parse(text).map_err(bad)?;
+        match lines.iter().enumerate().find(|(index, line)| line.n != *index as u64 + 1) {
+            Some((index, line)) => Err(bad((index + 1, format!("it says that it is number {}", line.n)))),
+            None => Ok(Ledger { lines }),
         }
-        Ok(Ledger { lines })
     }
 
     /// Requests for an effect, applied or not.
@@ -161,9 +190,29 @@ impl Ledger {
         self.lines.iter().filter(|line| line.is_ask())
     }
 
+    /// Questions whether an effect was applied.
+    pub fn probes(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.is_probe())
+    }
+
+    /// Requests for an effect of this class, applied or not.
+    pub fn effects_of(&self, class: Class) -> impl Iterator<Item = &Line> {
+        self.effects().filter(move |line| line.class == Some(class))
+    }
+
     /// How often an effect was asked for, by key.
     pub fn sent(&self) -> BTreeMap<&str, usize> {
         self.count(|_| true)
+    }
+
+    /// How often an effect was asked for, by reference.
+    pub fn sent_by_reference(&self) -> BTreeMap<&str, usize> {
+        self.tally(|line| line.reference.as_deref())
+    }
+
+    /// How often an effect happened, by reference. More than 1 is a broken promise.
+    pub fn applied_by_reference(&self) -> BTreeMap<&str, usize> {
+        self.tally(|line| line.reference.as_deref().filter(|_| line.applied))
     }
 
     /// How often an effect happened, by key. More than 1 is a broken promise.
@@ -221,13 +270,15 @@ impl Ledger {
     }
 
     fn count(&self, counts: impl Fn(&Line) -> bool) -> BTreeMap<&str, usize> {
-        let mut by_key = BTreeMap::new();
-        for line in self.effects().filter(|line| counts(line)) {
-            if let Some(key) = &line.key {
-                *by_key.entry(key.as_str()).or_default() += 1;
-            }
+        self.tally(|line| line.key.as_deref().filter(|_| counts(line)))
+    }
+
+    fn tally<'a>(&'a self, name: impl Fn(&'a Line) -> Option<&'a str>) -> BTreeMap<&'a str, usize> {
+        let mut by_name = BTreeMap::new();
+        for name in self.effects().filter_map(name) {
+            *by_name.entry(name).or_default() += 1;
         }
-        by_key
+        by_name
     }
 }
 
@@ -242,6 +293,8 @@ mod tests {
             method: "POST".to_owned(),
             path: path.to_owned(),
             key: key.map(str::to_owned),
+            reference: None,
+            class: None,
             body_sha256: body.to_owned(),
             body: serde_json::Value::Null,
             connection: 1,
@@ -249,6 +302,7 @@ mod tests {
             mode: Mode::Ok,
             applied,
             status: 200,
+            found: None,
         };
         serde_json::to_string(&line).unwrap() + "\n"
     }
@@ -270,6 +324,19 @@ mod tests {
         assert_eq!((ledger.applied_of("mail"), ledger.applied_of("refund"), ledger.asks().count()), (2, 2, 1));
         assert_eq!(ledger.bodies()["a"].len(), 2);
         assert_eq!(ledger.without_key()[0].n, 5);
+    }
+
+    #[test]
+    fn a_ledger_from_before_there_were_classes_is_read() {
+        let old = r#"{"n":1,"at_us":0,"method":"POST","path":"/effect/refund","key":"a","body_sha256":"x","body":null,"#
+            .to_owned()
+            + r#""connection":1,"mode":"ok","applied":true,"status":200}"# + "\n";
+        let ledger = Ledger::parse(&old).unwrap();
+        assert_eq!((ledger.lines[0].class, ledger.applied()), (None, BTreeMap::from([("a", 1)])));
+        assert_eq!(
+            serde_json::to_string(&ledger.lines[0]).unwrap() + "\n",
+            line(1, "/effect/refund", Some("a"), "x", true)
+        );
     }
 
     #[test]

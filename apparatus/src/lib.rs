@@ -6,11 +6,15 @@ pub mod kill;
 pub mod ledger;
 pub mod ledgerd;
 pub mod life;
+mod lines;
 pub mod mixed;
+pub mod mockllm;
 pub mod mutants;
 pub mod oracle;
+pub mod smtp;
 pub mod syscalls;
 pub mod victim;
+mod wire;
 pub mod http {
     //! The client that speaks to the apparatus.
 

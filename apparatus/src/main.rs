@@ -16,6 +16,10 @@ struct Arguments {
 enum Instrument {
     /// Serve an external effects ledger.
     Ledgerd(apparatus::ledgerd::Arguments),
+    /// Serve a model: scripted, chaotic, or obedient to whatever is injected.
+    Mockllm(apparatus::mockllm::Arguments),
+    /// Accept mail, keep it in a file, and deliver nothing.
+    SmtpSink(apparatus::smtp::Arguments),
     /// Start and drive runs in one process: the one that is killed.
     Victim(apparatus::victim::Arguments),
     /// Kill such a process at random moments, and judge it after every death.
@@ -32,6 +36,8 @@ enum Instrument {
 async fn main() -> ExitCode {
     let done = match Arguments::parse().instrument {
         Instrument::Ledgerd(arguments) => apparatus::ledgerd::run(arguments).await.map_err(Trouble::from),
+        Instrument::Mockllm(arguments) => apparatus::mockllm::run(arguments).await.map_err(Trouble::from),
+        Instrument::SmtpSink(arguments) => apparatus::smtp::run(arguments).await.map_err(Trouble::from),
         Instrument::Victim(arguments) => apparatus::victim::run(arguments).await,
         Instrument::Kill(arguments) => apparatus::kill::run(arguments).await,
         Instrument::Mutants(arguments) => apparatus::mutants::run(arguments).await,

@@ -42,3 +42,16 @@ async fn a_killed_ledger_goes_on_where_it_was() {
     assert_eq!(ledger.applied().into_values().collect::<Vec<_>>(), [1, 1]);
     assert_eq!(ledger.sent().into_values().collect::<Vec<_>>(), [2, 2]);
 }
+
+#[tokio::test]
+async fn a_plan_that_is_none_is_refused_before_anything_listens() {
+    let directory = tempfile::tempdir().unwrap();
+    let plan = directory.path().join("plan.json");
+    std::fs::write(&plan, r#"{"idempotent": {"explode": 1}}"#).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_apparatus"));
+    command.args(["ledgerd", "--file"]).arg(directory.path().join("ledger")).arg("--plan").arg(&plan);
+    let ended = command.output().await.unwrap();
+    assert!(!ended.status.success() && ended.stdout.is_empty());
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("plan.json is no plan: unknown variant `explode`, expected one of `ok`"), "{said}");
+}

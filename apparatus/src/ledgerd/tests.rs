@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
 
+use kernel::ids::Digest;
 use reqwest::Client;
 use tempfile::TempDir;
 
 use super::*;
-use crate::ledger::Ledger;
+use crate::ledger::Line;
+
+mod faults;
 
 struct World {
     client: Client,
@@ -19,7 +22,11 @@ impl World {
     }
 
     async fn again(directory: TempDir) -> World {
-        let ledgerd = Ledgerd::open(&directory.path().join("ledger"), 0).await.unwrap();
+        World::with(directory, |ledgerd| ledgerd).await
+    }
+
+    async fn with(directory: TempDir, set: impl FnOnce(Ledgerd) -> Ledgerd) -> World {
+        let ledgerd = set(Ledgerd::open(&directory.path().join("ledger"), 0).await.unwrap());
         let url = ledgerd.url();
         let serving = tokio::spawn(ledgerd.serve());
         World { client: crate::http::client().unwrap(), url, directory, serving }
@@ -32,7 +39,16 @@ impl World {
     }
 
     async fn set(&self, setting: serde_json::Value) -> u16 {
-        self.client.put(format!("{}/mode", self.url)).json(&setting).send().await.unwrap().status().as_u16()
+        self.put("mode", setting).await.0
+    }
+
+    async fn put(&self, what: &str, setting: serde_json::Value) -> (u16, String) {
+        let sent = self.client.put(format!("{}/{what}", self.url)).json(&setting).send().await.unwrap();
+        (sent.status().as_u16(), sent.text().await.unwrap())
+    }
+
+    fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("{}/{path}", self.url))
     }
 
     fn effect(&self, kind: &str, key: Option<&str>, body: &'static str) -> reqwest::RequestBuilder {
@@ -81,6 +97,7 @@ async fn every_mode_does_what_it_says() {
     let world = World::new().await;
     let good = |n| format!(r#"200 {{"applied":true,"id":{n},"kind":"refund"}}"#);
     let told = |status| format!(r#"{status} {{"error":"as told"}}"#);
+    let spent = r#"429 {"error":{"code":"insufficient_quota","message":"the spend limit is reached"}}"#;
     let table = [
         ("ok", good(1), true),
         ("reject_4xx", told(422), false),
@@ -91,6 +108,8 @@ async fn every_mode_does_what_it_says() {
         ("slow", good(7), true),
         ("retry_after", told(429), false),
         ("truncated", "200 cut off".to_owned(), true),
+        ("spend_limit", spent.to_owned(), false),
+        ("limited", told(429), false),
     ];
     for (mode, wanted, applied) in table {
         assert_eq!(world.set(json!({"kind": "*", "mode": mode, "ms": 1})).await, 204);
@@ -208,4 +227,13 @@ async fn a_setting_that_makes_no_sense_is_refused() {
     assert_eq!(world.set(json!({"kind": "*", "mode": "explode"})).await, 422);
     assert_eq!(world.set(json!({"mode": "ok"})).await, 422);
     assert_eq!(world.set(json!({"kind": "*", "mode": "ok", "probability": 2.0})).await, 422);
+    assert_eq!(world.set(json!({"kind": "*", "mode": "ok", "often": 2.0})).await, 422);
+    let (status, why) = world.put("next", json!({"kind": "*", "mode": "ok", "times": 0})).await;
+    assert_eq!((status, why.as_str()), (422, r#"{"error":"`times` must be 1 or more"}"#));
+    let (status, why) = world.put("plan", json!({"probed": {"hang": 0.7, "drop_after": 0.7}})).await;
+    let told = r#"{"error":"chances of `probed` must be from 0 to 1 and are 1.4 in all"}"#;
+    assert_eq!((status, why.as_str()), (422, told));
+    let (status, why) = world.put("plan", json!({"unsafe": {"hang": 0.7}})).await;
+    assert!(status == 422 && why.contains("unknown field `unsafe`, expected one of"), "{why}");
+    assert_eq!(world.put("plan", json!("drop everything")).await.0, 422);
 }

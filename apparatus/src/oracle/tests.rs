@@ -117,6 +117,8 @@ fn sent(n: u64, life: u32, name: &str) -> Line {
         method: "POST".to_owned(),
         path: "/effect/note".to_owned(),
         key: Some(key(name).as_str().to_owned()),
+        reference: None,
+        class: None,
         body_sha256: Digest::of(&[&with().to_jcs()]).to_string(),
         body: with().to_serde(),
         connection: 1,
@@ -124,6 +126,7 @@ fn sent(n: u64, life: u32, name: &str) -> Line {
         mode: Mode::Ok,
         applied: true,
         status: 200,
+        found: None,
     }
 }
 

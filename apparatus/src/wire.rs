@@ -26,32 +26,38 @@ const HALVE: u8 = 2;
 
 /// The connection that a request came by.
 #[derive(Clone, Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     /// From 1.
-    pub(super) id: u64,
+    pub(crate) id: u64,
     state: Arc<AtomicU8>,
 }
 
 impl Connection {
+    /// Of a request that came by none.
+    #[cfg(test)]
+    pub(crate) fn none() -> Connection {
+        Connection { id: 0, state: Arc::default() }
+    }
+
     /// Not one more byte.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.state.store(CUT, Ordering::SeqCst);
     }
 
     /// The next answer's head and the first half of its body, and not one more byte.
-    pub(super) fn halve(&self) {
+    pub(crate) fn halve(&self) {
         self.state.store(HALVE, Ordering::SeqCst);
     }
 }
 
 /// A listener whose connections have numbers and can be cut.
-pub(super) struct Wires {
+pub(crate) struct Wires {
     listener: TcpListener,
     next: AtomicU64,
 }
 
 impl Wires {
-    pub(super) fn new(listener: TcpListener) -> Wires {
+    pub(crate) fn new(listener: TcpListener) -> Wires {
         Wires { listener, next: AtomicU64::new(1) }
     }
 }
@@ -79,7 +85,7 @@ impl Connected<IncomingStream<'_, Wires>> for Connection {
 }
 
 /// One connection.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     connection: Connection,
 }

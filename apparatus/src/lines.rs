@@ -1,4 +1,4 @@
-//! The ledger's file: appended and synced by one thread, many lines a sync.
+//! Files of JSON lines: appended and synced by one thread, many lines a sync.
 
 use std::{
     fs::{File, OpenOptions},
@@ -6,34 +6,39 @@ use std::{
     path::Path,
     sync::mpsc,
     thread,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
+use serde::Serialize;
 use tokio::sync::oneshot;
-
-use crate::ledger::{Ledger, Line};
 
 type Job = (Vec<u8>, oneshot::Sender<()>);
 
 /// Takes lines in order; each is acknowledged when it is durable. If the file fails, acknowledgements stop for good.
-pub(super) struct Appender(mpsc::Sender<Job>);
+pub(crate) struct Appender(mpsc::Sender<Job>);
 
 impl Appender {
-    /// Opens or makes the file; gives what stands in it. Half a line at its end is cut off: nobody had its answer.
-    pub(super) fn open(path: &Path) -> io::Result<(Appender, Ledger)> {
+    /// Opens or makes the file; gives what `read` makes of its whole lines. Half a line at its end is cut off: nobody had its
+    /// answer.
+    ///
+    /// # Errors
+    /// The file cannot be used, or `read` refuses it, which leaves it as it was.
+    pub(crate) fn open<T>(path: &Path, read: impl FnOnce(&str) -> io::Result<T>) -> io::Result<(Appender, T)> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
-        let ledger = Ledger::parse(&text).map_err(io::Error::other)?;
-        file.set_len(text.rfind('\n').map_or(0, |end| end as u64 + 1))?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let known = read(&text[..whole])?;
+        file.set_len(whole as u64)?;
         file.seek(SeekFrom::End(0))?;
         file.sync_all()?;
         let (sender, jobs) = mpsc::channel();
-        thread::Builder::new().name("ledger".to_owned()).spawn(move || write(file, &jobs))?;
-        Ok((Appender(sender), ledger))
+        thread::Builder::new().name("lines".to_owned()).spawn(move || write(file, &jobs))?;
+        Ok((Appender(sender), known))
     }
 
     /// Hands over a line. The receiver gets a word when it is durable, and an error if it never will be.
-    pub(super) fn append(&self, line: &Line) -> oneshot::Receiver<()> {
+    pub(crate) fn append(&self, line: &impl Serialize) -> oneshot::Receiver<()> {
         let mut bytes = serde_json::to_vec(line).expect("a line has texts as keys: held by its type");
         bytes.push(b'\n');
         let (done, wait) = oneshot::channel();
@@ -41,6 +46,22 @@ impl Appender {
         let _ = self.0.send((bytes, done));
         wait
     }
+}
+
+/// The whole lines of a text, each as `T`. A last line without its end was still being written: nobody has its answer yet.
+///
+/// # Errors
+/// The number of the line from 1, and why it is none.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>, (usize, String)> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines = whole.lines().enumerate();
+    lines.map(|(at, line)| serde_json::from_str(line).map_err(|why| (at + 1, why.to_string()))).collect()
+}
+
+/// Microseconds since 1970 UTC, by the machine's clock.
+pub(crate) fn now_us() -> i64 {
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn write(mut file: File, jobs: &mpsc::Receiver<Job>) {
