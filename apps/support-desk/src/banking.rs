@@ -36,7 +36,8 @@ impl Split {
 /// # Errors
 /// A sentence with the file: it cannot be read, has other columns, or an intent that `data/intents.csv` does not have.
 pub fn read(project: &Path, split: Split) -> Result<Vec<Example>, String> {
-    let intents: BTreeMap<String, String> = table(project, "data/intents.csv", ["intent", "category"])?.into_iter().collect();
+    let intents: BTreeMap<String, String> =
+        table(project, "data/intents.csv", ["intent", "category"])?.into_iter().collect();
     let rows = table(project, split.file(), ["text", "category"])?;
     let of = |(text, intent): (String, String)| {
         let category = intents.get(&intent).ok_or_else(|| format!("data/intents.csv has no intent `{intent}`"))?;
@@ -50,8 +51,9 @@ fn table(project: &Path, file: &str, columns: [&str; 2]) -> Result<Vec<(String, 
     let text = fs::read_to_string(project.join(file)).map_err(|error| format!("{file} cannot be read: {error}"))?;
     let mut rows = Vec::new();
     for (at, row) in csv(&text).into_iter().enumerate() {
-        let pair: [String; 2] =
-            row.try_into().map_err(|row: Vec<String>| format!("{file}: row {} has {} cells, not 2", at + 1, row.len()))?;
+        let pair: [String; 2] = row
+            .try_into()
+            .map_err(|row: Vec<String>| format!("{file}: row {} has {} cells, not 2", at + 1, row.len()))?;
         rows.push(pair.into());
     }
     match rows.first() {
@@ -91,7 +93,10 @@ mod tests {
     #[test]
     fn cells_are_read_as_they_were_meant() {
         let rows = csv("text,category\r\n\"a \"\"b\"\", c\nd\",x\nlast,y");
-        assert_eq!(rows, [["text", "category"], ["a \"b\", c\nd", "x"], ["last", "y"]].map(|row| row.map(str::to_owned).to_vec()));
+        assert_eq!(
+            rows,
+            [["text", "category"], ["a \"b\", c\nd", "x"], ["last", "y"]].map(|row| row.map(str::to_owned).to_vec())
+        );
     }
 
     #[test]

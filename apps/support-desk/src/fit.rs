@@ -44,8 +44,10 @@ pub fn fit(folder: &Path) -> Result<Fitted, String> {
         judged.push((score, category == one.category));
     }
     let table = calibration::fit(&judged).ok_or("no message is held out")?;
+    // As `fmt` would have it.
+    let spaced = table.to_string().replace('[', "[ ").replace(']', " ]");
     files.pop();
-    files.push((FILE.to_owned(), rules(&model, &table.to_string(), learnt.len(), held.len())));
+    files.push((FILE.to_owned(), rules(&model, &spaced, learnt.len(), held.len())));
     put(&mut sources, &files);
     measure::rules(&sources, FILE)?;
     let right = judged.iter().filter(|(_, right)| *right).count();

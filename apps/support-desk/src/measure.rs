@@ -72,7 +72,8 @@ fn parse(args: &[OsString]) -> Result<Option<Asked>, String> {
         match &*arg {
             "--every" => {
                 let text = value()?;
-                asked.every = text.parse().ok().filter(|every| *every > 0).ok_or(format!("`{text}` is no number from 1"))?;
+                asked.every =
+                    text.parse().ok().filter(|every| *every > 0).ok_or(format!("`{text}` is no number from 1"))?;
             }
             "--sure" => {
                 let text = value()?;

@@ -91,7 +91,9 @@ impl Words {
             let words = words_of(text);
             for from in 0..words.len() {
                 for to in from + 1..=(from + self.longest).min(words.len()) {
-                    found.extend(self.worth.get_key_value(&words[from..to].join(" ")).map(|(phrase, _)| phrase.as_str()));
+                    found.extend(
+                        self.worth.get_key_value(&words[from..to].join(" ")).map(|(phrase, _)| phrase.as_str()),
+                    );
                 }
             }
         }
