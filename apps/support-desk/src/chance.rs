@@ -28,8 +28,8 @@ impl Chance {
     ///
     /// # Panics
     /// On an empty slice: all slices here are constants.
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
     }
 
     /// Puts them into another order (Fisher and Yates).

@@ -90,7 +90,7 @@ pub fn draw(number: u64) -> Vec<Customer> {
             1 => vec![("virtual card bundle", 3000), ("virtual card bundle", 3000)],
             _ => Vec::new(),
         };
-        wares.extend((0..1 + chance.below(4)).map(|_| *chance.pick(&WARES)));
+        wares.extend((0..1 + chance.below(4)).map(|_| chance.pick(&WARES)));
         let mut times: Vec<String> = wares.iter().map(|_| time(&mut chance)).collect();
         times.sort();
         if at == 1 {
@@ -105,7 +105,7 @@ pub fn draw(number: u64) -> Vec<Customer> {
             id: format!("C-{}", 1001 + at),
             name: format!("{given} {family}"),
             email: format!("{}.{}@mail.example", given.to_lowercase(), family.to_lowercase()),
-            tier: if at == 0 { "business" } else { *chance.pick(&TIERS) },
+            tier: if at == 0 { "business" } else { chance.pick(&TIERS) },
             payments,
         });
     }
