@@ -57,6 +57,8 @@ pub fn assess(asked: &Asked, payments: &[Payment], verified: bool) -> Proposal {
     let found = match (asked.wants_refund, verified) {
         (false, _) => Err("not_asked"),
         (true, false) => Err("not_verified"),
+        // A payment that somebody else may have made is for people, whatever is named.
+        (true, true) if asked.reason == "not_recognised" => Err("disputed"),
         (true, true) => meant(asked, payments),
     };
     let reason = asked.reason.clone();
@@ -73,10 +75,13 @@ fn meant<'p>(asked: &Asked, payments: &'p [Payment]) -> Result<(&'p Payment, i64
     let is_named = |payment: &Payment| {
         asked.named.iter().any(|name| *name == payment.id || Some(name) == payment.order_id.as_ref())
     };
-    let fits = |payment: &&Payment| match (asked.named.is_empty(), asked.amounts_cents.is_empty()) {
-        (false, _) => is_named(payment),
-        (true, false) => asked.amounts_cents.contains(&payment.amount_cents),
-        (true, true) => true,
+    // Also of a customer who paid only once, nobody knows that it is this payment that is meant.
+    if asked.named.is_empty() && asked.amounts_cents.is_empty() {
+        return Err("not_named");
+    }
+    let fits = |payment: &&Payment| match asked.named.is_empty() {
+        false => is_named(payment),
+        true => asked.amounts_cents.contains(&payment.amount_cents),
     };
     let fitting: Vec<&Payment> = payments.iter().filter(fits).collect();
     let twice = asked.reason == "duplicate";
@@ -154,7 +159,8 @@ mod tests {
         assert_eq!(said(&["ccc"], &[], "other"), "refunded_before  0");
         assert_eq!(said(&["zzz"], &[3000], "other"), "not_found  0");
         assert_eq!(said(&[], &[999], "other"), "not_found  0");
-        assert_eq!(said(&[], &[], "other"), "several  0");
+        assert_eq!(said(&[], &[], "other"), "not_named  0");
+        assert_eq!(said(&["dddd"], &[], "not_recognised"), "disputed  0");
     }
 
     #[test]

@@ -137,6 +137,11 @@ fn money_moves_only_for_a_verified_customer_and_a_payment_that_is_theirs() {
         (json!({ "message_id": "c", "customer_id": "C-9999" }), "not_verified"),
         (json!({ "message_id": "d", "body": "Please refund payment PAY-20001, I was charged twice." }), "not_found"),
         (
+            json!({ "message_id": "g", "body": "There is a payment on my statement that I did not make. I want my $29.00 back." }),
+            "disputed",
+        ),
+        (json!({ "message_id": "h", "body": "I was charged twice. Please refund the second payment." }), "not_named"),
+        (
             json!({ "message_id": "e", "body": "I was charged twice, please refund the second payment of $29.00." }),
             "not_twice",
         ),
