@@ -16,7 +16,7 @@ pub mod story;
 pub use embed::{BuildError, Builder, Surefoot};
 pub use gateway::{
     Provider, Reply,
-    model::rules::calibration,
+    model::rules::{self, calibration},
     secret::Lookup,
     tool::native::{Call, NativeTool},
 };

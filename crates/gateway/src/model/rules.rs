@@ -56,6 +56,7 @@ mod sentence;
 #[cfg(test)]
 mod tests;
 mod weigh;
+pub mod words;
 
 /// The longest text that is read, in bytes.
 pub const MAX_TEXT: usize = 1 << 20;

@@ -116,6 +116,55 @@ fn a_text_is_scored_and_given_a_label() {
 }
 
 #[test]
+fn words_with_numbers_add_up_once_each_also_where_they_overlap() {
+    let rules = parse(
+        r#"
+answers: schemas/any.yaml
+reads: { subject: text, body: text }
+weights:
+  kind:
+    in: [subject, body]
+    labels:
+      bill: { bias: 0.5, words: lexicons/bill.yaml }
+      card: { words: { new: 0.25, card: 0.5, new card: 1, bill: -1 } }
+  sure: { in: body, bias: -1, words: { "don't": 2 } }
+answer: { kind: =kind.label, scores: =kind.scores, why: =kind.found, sure: =sure.is }
+"#,
+        &[("lexicons/bill.yaml", "bill: 2\nsent twice: 1\n")],
+    );
+    // card: 0.25 + 0.5 + 1; bill: 0.5. The words `card` and `new` stand twice and count once; no phrase spans the two texts.
+    expect![[r#"
+        {
+          "kind": "card",
+          "scores": {
+            "bill": 0.2227,
+            "card": 0.7773
+          },
+          "sure": true,
+          "why": [
+            "new card",
+            "card",
+            "new"
+          ]
+        }"#]]
+    .assert_eq(&said(&rules, r#"{"subject":"It was sent","body":"Twice: a NEW-card, new card. I don’t know"}"#));
+    expect![[r#"
+        {
+          "kind": "bill",
+          "scores": {
+            "bill": 0.989,
+            "card": 0.011
+          },
+          "sure": false,
+          "why": [
+            "bill",
+            "sent twice"
+          ]
+        }"#]]
+    .assert_eq(&said(&rules, r#"{"subject":"","body":"bill, sent. Twice!"}"#));
+}
+
+#[test]
 fn what_was_not_shown_or_is_something_else_is_a_failure_that_names_it() {
     let rules = mail();
     for (json, wanted) in [

@@ -16,6 +16,7 @@ use super::{
     kind::plain,
     read::Reader,
     scope::values,
+    words::Words,
 };
 
 /// The most findings of one feature that count, and the most words that are told.
@@ -44,6 +45,7 @@ enum Way {
 struct Linear {
     bias: f64,
     features: Vec<Feature>,
+    words: Option<Words>,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,7 @@ pub(super) struct Weighed {
 
 impl Weigher {
     pub(super) fn read(node: &Node, name: &str, reader: &mut Reader<'_>) -> Option<(Weigher, Type)> {
-        let known = ["in", "bias", "features", "at_least", "labels"];
+        let known = ["in", "bias", "features", "words", "at_least", "labels"];
         let fields = Fields::new(node, "a weight", &known, &[], &mut reader.complaints)?;
         reader.scored.push(name.to_owned());
         let table = reader.calibration.of(name).cloned();
@@ -82,7 +84,7 @@ impl Weigher {
             types.push(("confidence", Type::Number));
         }
         let way = if let Some(labels) = fields.get("labels") {
-            for key in ["bias", "features", "at_least"] {
+            for key in ["bias", "features", "words", "at_least"] {
                 if let Some(key) = fields.key(key) {
                     let message = format!("`{}` belongs to one label, not beside `labels`", key.text);
                     let complaint = node.complaint("W001", message);
@@ -91,7 +93,7 @@ impl Weigher {
             }
             let mut list = Vec::new();
             for (label, node) in labels.map(&mut reader.complaints)? {
-                let fields = Fields::new(node, "a label", &["bias", "features"], &[], &mut reader.complaints)?;
+                let fields = Fields::new(node, "a label", &["bias", "features", "words"], &[], &mut reader.complaints)?;
                 list.push((label.text.clone(), Linear::read(&fields, reader)));
             }
             if list.len() < 2 {
@@ -103,7 +105,9 @@ impl Weigher {
             types.push(("label", Type::Text { options: Some(words.into()) }));
             Way::Labels(list)
         } else {
-            fields.required("features", &mut reader.complaints)?;
+            if !fields.has("words") {
+                fields.required("features", &mut reader.complaints)?;
+            }
             types.push(("is", Type::Bool));
             let at_least = fields.get("at_least").and_then(|node| reader.share(node)).unwrap_or(0.5);
             Way::Score { linear: Linear::read(&fields, reader), at_least }
@@ -167,7 +171,8 @@ impl Linear {
         let bias = fields.get("bias").and_then(|node| node.number(&mut reader.complaints)).unwrap_or_default();
         let entries = fields.map("features", &mut reader.complaints);
         let features = entries.iter().filter_map(|(key, node)| Feature::read(&key.text, node, reader)).collect();
-        Linear { bias, features }
+        let words = fields.get("words").and_then(|node| Words::read(node, reader));
+        Linear { bias, features, words }
     }
 
     /// The sum, and the words that were found for it.
@@ -175,6 +180,15 @@ impl Linear {
         let (mut sum, mut told) = (self.bias.clamp(-FAR, FAR), Vec::new());
         for feature in &self.features {
             sum += (feature.weight * feature.count(texts, shown, &mut told)?).clamp(-FAR, FAR);
+        }
+        if let Some(words) = &self.words {
+            let (worth, found) = words.sum(texts);
+            sum += worth.clamp(-FAR, FAR);
+            for word in found {
+                if told.len() < MOST_TOLD && !told.iter().any(|other| other == word) {
+                    told.push(word.to_owned());
+                }
+            }
         }
         Ok((sum, told))
     }

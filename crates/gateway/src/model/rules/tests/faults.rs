@@ -265,3 +265,52 @@ answer: { kind: =kind.label }
     "#]]
     .assert_eq(&complaints(&text.replace("schemas/reading", "schemas/raeding"), others));
 }
+
+#[test]
+fn words_that_no_text_can_hold_and_numbers_that_are_none() {
+    let text = r#"
+answers: schemas/any.yaml
+reads: { text: text }
+weights:
+  a: { in: text, words: { re-send: 1, one two three four five: 1, Card: 1, card: 2, app: soon } }
+  b: { in: text, words: lexicons/b.txt }
+  c: { in: text, words: lexicons/d.yaml }
+  d: { in: text }
+  e: { in: text, words: {}, labels: { x: { words: [a] }, y: { word: {} } } }
+answer: {}
+"#;
+    expect![[r#"
+        rules/a.yaml:5:27: error[W004]: `re-send` is not 1 to 4 words of letters, digits and apostrophes, with a space between them
+            5 |   a: { in: text, words: { re-send: 1, one two three four five: 1, Card: 1, card: 2, app: soon } }
+              |                           ^^^^^^^
+        rules/a.yaml:5:39: error[W004]: `one two three four five` is not 1 to 4 words of letters, digits and apostrophes, with a space between them
+            5 |   a: { in: text, words: { re-send: 1, one two three four five: 1, Card: 1, card: 2, app: soon } }
+              |                                       ^^^^^^^^^^^^^^^^^^^^^^^
+        rules/a.yaml:5:76: error[Y005]: the word `card` stands twice
+            5 |   a: { in: text, words: { re-send: 1, one two three four five: 1, Card: 1, card: 2, app: soon } }
+              |                                                                            ^^^^
+        rules/a.yaml:5:90: error[W004]: expected a number, but here stands the text `soon`
+            5 |   a: { in: text, words: { re-send: 1, one two three four five: 1, Card: 1, card: 2, app: soon } }
+              |                                                                                          ^^^^
+        rules/a.yaml:6:25: error[W004]: expected a map of words to numbers, or a .yaml file in lexicons/ that holds one, but here stands the text `lexicons/b.txt`
+            6 |   b: { in: text, words: lexicons/b.txt }
+              |                         ^^^^^^^^^^^^^^
+        rules/a.yaml:7:25: error[W012]: the project has no file `lexicons/d.yaml`
+            7 |   c: { in: text, words: lexicons/d.yaml }
+              |                         ^^^^^^^^^^^^^^^
+           help: did you mean `lexicons/c.yaml`?
+        rules/a.yaml:8:6: error[W003]: a weight needs `features`
+            8 |   d: { in: text }
+              |      ^^^^^^^^^^^^
+        rules/a.yaml:9:18: error[W001]: `words` belongs to one label, not beside `labels`
+            9 |   e: { in: text, words: {}, labels: { x: { words: [a] }, y: { word: {} } } }
+              |                  ^^^^^
+        rules/a.yaml:9:51: error[W004]: expected a map of words to numbers, but here stands a list
+            9 |   e: { in: text, words: {}, labels: { x: { words: [a] }, y: { word: {} } } }
+              |                                                   ^^^^
+        rules/a.yaml:9:63: error[W001]: unknown key `word` in a label
+            9 |   e: { in: text, words: {}, labels: { x: { words: [a] }, y: { word: {} } } }
+              |                                                               ^^^^
+           help: did you mean `words`?
+    "#]].assert_eq(&complaints(text, &[("lexicons/c.yaml", "a: 1")]));
+}

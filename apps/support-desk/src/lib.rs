@@ -1,0 +1,16 @@
+//! A support desk: the second application of Surefoot. An e-mail goes in; it is answered, refunded, or handed to a person.
+//!
+//! The workflow is `workflows/support-email.yaml`; here are the pure functions that its `native:` steps name ([`natives`]), what the
+//! classifier is learnt from and measured on ([`banking`], [`learn`], [`fit`], [`measure`]), and the desk of the demonstration ([`seed`]).
+
+pub mod assess;
+pub mod banking;
+pub mod chance;
+pub mod fit;
+pub mod learn;
+pub mod mail;
+pub mod measure;
+pub mod natives;
+pub mod seed;
+pub mod told;
+pub mod words;
