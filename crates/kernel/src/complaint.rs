@@ -148,7 +148,11 @@ pub const WORKFLOW: &[Known] = &[
         "not a statement file",
         "Statement files stand below `sql/`, hold whole statements with parameters `:name`, and leave transactions to us; migrations begin with a number.",
     ),
-    ("W050", "not a policy", "The rule cannot be read as Cedar. Each ends with `;`, has at most 8 KiB, 250 operators and 24 nested brackets, and is no template."),
+    (
+        "W050",
+        "not a policy",
+        "The rule cannot be read as Cedar. Each ends with `;`, has at most 8 KiB, 80 operators and 16 nested brackets, and is no template.",
+    ),
     (
         "W051",
         "rule without an id of its own",

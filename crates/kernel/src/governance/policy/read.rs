@@ -11,10 +11,13 @@ use crate::{
 
 /// The longest rule, in bytes.
 pub(super) const MAX_BYTES: usize = 8 << 10;
-/// The most operators of a rule, dots included: each may be one level of what Cedar works through on the stack.
-const MAX_OPERATORS: usize = 250;
+/// The most operators of a rule. Each may be one level of what Cedar, and serde with it, works through on the stack: in a debug
+/// build one takes 14 KiB, and a thread may have 2 MiB.
+pub(super) const MAX_OPERATORS: usize = 80;
+/// The most names in a row, as in `context.input.name`.
+const MAX_DOTS: usize = 16;
 /// The deepest brackets.
-const MAX_NESTING: usize = 24;
+const MAX_NESTING: usize = 16;
 
 /// One rule of a file, not yet understood.
 #[derive(Clone, Copy, Debug)]
@@ -127,32 +130,51 @@ impl<'a> Raw<'a> {
             return Some(format!("the rule has {} bytes, and {MAX_BYTES} is the most", self.text.len()));
         }
         let (mut at, mut operators, mut open, mut deepest) = (0, 0, 0_usize, 0);
+        let (mut dots, mut most_dots) = (0, 0);
         while let Some(c) = self.text[at..].chars().next() {
             let rest = &self.text[at..];
-            let word = rest.len() - rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_').len();
+            let word = word(rest);
             let next = skip_blank(self.text, at);
             at = match c {
                 _ if next > at => next,
                 '"' => skip_text(self.text, at),
-                _ if word > 0 => {
-                    operators += usize::from(["if", "in", "is", "has", "like"].contains(&&rest[..word]));
-                    at + word
+                _ if !word.is_empty() => {
+                    operators += usize::from(["if", "in", "is", "has", "like"].contains(&word));
+                    at + word.len()
+                }
+                '.' => {
+                    // A method is an operator.
+                    let name = skip_blank(self.text, at + 1);
+                    let after = skip_blank(self.text, name + self::word(&self.text[name..]).len());
+                    operators += usize::from(self.text[after..].starts_with('('));
+                    dots += 1;
+                    most_dots = most_dots.max(dots);
+                    at + 1
                 }
                 _ => {
                     let double = ["||", "&&", "==", "!=", "<=", ">=", "::"].iter().any(|two| rest.starts_with(two));
-                    operators += usize::from("|&=!<>+-*.".contains(c));
-                    open =
-                        if "([{".contains(c) { open + 1 } else { open.saturating_sub(usize::from(")]}".contains(c))) };
+                    // `[` also picks: `context["input"]`.
+                    operators += usize::from("|&=!<>+-*[".contains(c));
+                    open = match c {
+                        '(' | '[' | '{' => open + 1,
+                        ')' | ']' | '}' => open.saturating_sub(1),
+                        _ => open,
+                    };
                     deepest = deepest.max(open);
+                    if "|&=!<>+-*,({:;".contains(c) {
+                        dots = 0;
+                    }
                     at + if double { 2 } else { c.len_utf8() }
                 }
             };
         }
-        if operators > MAX_OPERATORS {
-            return Some(format!("the rule has {operators} operators, and {MAX_OPERATORS} is the most"));
-        }
-        (deepest > MAX_NESTING)
-            .then(|| format!("the rule has {deepest} nested brackets, and {MAX_NESTING} is the most"))
+        let found = [
+            (operators, MAX_OPERATORS, "operators"),
+            (most_dots, MAX_DOTS, "names in a row"),
+            (deepest, MAX_NESTING, "nested brackets"),
+        ];
+        let (count, most, what) = found.into_iter().find(|(count, most, _)| count > most)?;
+        Some(format!("the rule has {count} {what}, and {most} is the most"))
     }
 
     /// Its annotations, in the order written.
@@ -177,6 +199,11 @@ impl<'a> Raw<'a> {
         }
         found
     }
+}
+
+/// The word that `text` begins with.
+fn word(text: &str) -> &str {
+    &text[..text.len() - text.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_').len()]
 }
 
 /// The first byte from `at` on that is neither blank nor in a comment.

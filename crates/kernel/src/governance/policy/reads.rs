@@ -100,6 +100,7 @@ impl Read {
             ("context", Some("history")) => {
                 Value::map(request.history.iter().map(|(name, count)| (name.clone(), Value::Int(*count))))
             }
+            ("context", Some("sizes")) => request.sizes(),
             ("context", Some("labels")) => texts(request.labels),
             ("context", Some("control_untrusted")) => texts(request.control_untrusted),
             ("context", Some("now")) => Value::text(request.now.to_string()),

@@ -70,6 +70,21 @@ impl Request<'_> {
         format!("{}.{}", self.tool, self.operation)
     }
 
+    /// How long a list among the arguments is; one that is not given has no items.
+    pub(super) fn size(&self, argument: &str) -> i64 {
+        match self.input.get(argument) {
+            Some(Value::List(items)) => i64::try_from(items.len()).unwrap_or(i64::MAX),
+            _ => 0,
+        }
+    }
+
+    /// The lengths of all lists among the arguments.
+    pub(super) fn sizes(&self) -> Value {
+        let Value::Map(map) = self.input else { return Value::map::<&str>([]) };
+        let lists = map.iter().filter(|(_, value)| matches!(value, Value::List(_)));
+        Value::map(lists.map(|(name, _)| (name.clone(), Value::Int(self.size(name)))))
+    }
+
     pub(super) fn step_id(&self) -> String {
         format!("{}/{}", self.workflow, self.step)
     }
@@ -220,6 +235,12 @@ impl Frame {
                     let counts = shape.names().filter_map(|name| Some((name.to_string(), *request.history.get(name)?)));
                     let counts = counts.map(|(name, count)| (name, RestrictedExpression::new_long(count)));
                     RestrictedExpression::new_record(counts).map_err(|error| error.to_string())?
+                }
+                "sizes" => {
+                    let sizes = shape.names().map(|name| {
+                        (name.to_string(), RestrictedExpression::new_long(request.size(name)))
+                    });
+                    RestrictedExpression::new_record(sizes).map_err(|error| error.to_string())?
                 }
                 "labels" => texts(request.labels),
                 "control_untrusted" => texts(request.control_untrusted),

@@ -224,6 +224,10 @@ impl Action {
             Some(record @ Shape::Record { .. }) => record,
             _ => Shape::record([]),
         };
+        // Cedar cannot count a set: how long each list is stands beside them.
+        let lists = operation.params.iter().flat_map(|params| lists(params.ty()));
+        let sizes = lists.map(|name| (name, Attribute { shape: Shape::Long, required: true }));
+        let sizes = Shape::Record { attributes: sizes.collect() };
         let run = Shape::record([
             ("id", Shape::String, true),
             ("workflow", Shape::String, true),
@@ -238,6 +242,7 @@ impl Action {
             ("input", input, true),
             ("run", run, true),
             ("history", history, true),
+            ("sizes", sizes, true),
             ("labels", Shape::texts(), true),
             ("control_untrusted", Shape::texts(), true),
             ("now", Shape::Extension { name: "datetime".into() }, true),
@@ -252,4 +257,11 @@ impl Action {
             }),
         }
     }
+}
+
+/// The arguments that are lists.
+fn lists(ty: &Type) -> Vec<Arc<str>> {
+    let Type::Object { fields, .. } = ty.present() else { return Vec::new() };
+    let list = |ty: &Type| matches!(ty.present(), Type::List(_));
+    fields.iter().filter(|(_, field)| list(&field.0)).map(|(name, _)| name.clone()).collect()
 }

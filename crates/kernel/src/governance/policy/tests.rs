@@ -341,11 +341,14 @@ fn strange_and_deep_texts_are_survived() {
         ";;;".into(),
         "\u{0}".into(),
         "// nothing".into(),
-        format!("{head}{{ {}true }};", "true || ".repeat(249)),
-        format!("{head}{{ {}true }};", "if true then true else ".repeat(249)),
-        format!("{head}{{ context{} }};", ".a".repeat(249)),
-        format!("{head}{{ {}true{} }};", "(".repeat(22), ")".repeat(22)),
-        format!("{head}{{ 1{} }};", "+1".repeat(249)),
+        format!("{head}{{ {}true }};", "true || ".repeat(read::MAX_OPERATORS)),
+        format!("{head}{{ {}true }};", "if true then true else ".repeat(read::MAX_OPERATORS)),
+        format!("{head}{{ context{} }};", "[\"a\"]".repeat(read::MAX_OPERATORS)),
+        format!("{head}{{ context.now{} }};", ".offset(duration(\"1s\"))".repeat(read::MAX_OPERATORS)),
+        format!("{head}{{ context{} }};", ".a".repeat(16)),
+        format!("{head}{{ {}1{} }};", "[".repeat(15), "]".repeat(15)),
+        format!("{head}{{ 1{} }};", "+1".repeat(read::MAX_OPERATORS)),
+        format!("{head}{{ {}[[[[[[[[[[[[[[1]]]]]]]]]]]]]] == 1 }};", "true || ".repeat(read::MAX_OPERATORS - 16)),
         deep("true || ", "true", ""),
         deep("true && ", "true", ""),
         deep("(", "true", ")"),
@@ -476,7 +479,8 @@ fn the_schema_is_made_from_the_tools() {
               id: __cedar::String,
               steps: __cedar::Long,
               workflow: __cedar::String
-            }
+            },
+            sizes: {    }
           }
         };
 
@@ -503,6 +507,9 @@ fn the_schema_is_made_from_the_tools() {
               id: __cedar::String,
               steps: __cedar::Long,
               workflow: __cedar::String
+            },
+            sizes: {
+              tags: __cedar::Long
             }
           }
         };
@@ -525,7 +532,8 @@ fn the_schema_is_made_from_the_tools() {
               id: __cedar::String,
               steps: __cedar::Long,
               workflow: __cedar::String
-            }
+            },
+            sizes: {    }
           }
         };
     "#]]
