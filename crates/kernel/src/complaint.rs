@@ -150,7 +150,7 @@ pub const WORKFLOW: &[Known] = &[
         "Every group that is named stands below `groups:` in `people.yaml`, as `name: {}` at least.",
     ),
     ("W072", "nobody in the group", "A group has the people who name it; an empty one could never decide."),
-    ("W073", "escalation goes round", "`escalate_to` leads back to where it began: nobody would be the last to ask."),
+    ("W073", "escalation goes round", "`escalate_to` comes back to where it began: nobody would be the last to ask."),
     (
         "W074",
         "not working hours",
