@@ -5,6 +5,8 @@
 use std::{fs, path::PathBuf};
 
 use kernel::{
+    complaint::Complaints,
+    governance::people::{PEOPLE_FILE, People},
     recovery::FailureKind,
     step,
     workflow::project::{Sources, check},
@@ -57,4 +59,14 @@ fn the_first_example_is_a_workflow_without_errors() {
         .map(|complaint| complaint.render(sources.get(&complaint.file).map(|text| &**text)))
         .collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn the_example_of_people_is_a_directory_without_errors() {
+    let page = page("people.md");
+    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let mut complaints = Complaints::new();
+    let people = People::read(&Sources::from_iter([(PEOPLE_FILE, example)]), &mut complaints);
+    let people = people.unwrap_or_else(|| panic!("{complaints:?}"));
+    assert_eq!(people.ids().map(|id| &**id).collect::<Vec<_>>(), ["anna", "bob"]);
 }

@@ -225,6 +225,28 @@ fn the_order_of_votes_does_not_matter(machine: &Machine, case: &Case) -> Result<
     hold(machine.standing(&case.terms, &votes, now) == first, "the reverse order is another decision")
 }
 
+fn what_is_recorded_is_judged_again(machine: &Machine, case: &Case) -> Result<(), String> {
+    // As if everything had been admitted, one of each: only what it says of itself is left to judge by.
+    let mut seen = BTreeSet::new();
+    let tries: Vec<&Try> = case.tries.iter().filter(|one| seen.insert(one.who)).collect();
+    let votes: Vec<Vote> = tries.iter().map(|one| one.vote(&case.terms, &PEOPLE)).collect();
+    let terms = &case.terms;
+    let counts = |one: &&&Try| {
+        let own = terms.no_self && terms.requesters.iter().any(|id| &**id == one.who);
+        let in_time = one.at >= 0 && terms.expires_at.is_none_or(|until| hour(one.at) < until);
+        one.decision == Decision::Approve && one.fresh && !own && in_time && !one.who.starts_with('=')
+    };
+    let groups = |one: &Try| -> &'static [&'static str] {
+        if one.claims { &["audit", "finance", "legal"] } else { truly(one.who, one.at) }
+    };
+    let may = |one: &Try, list: &[Arc<str>]| list.iter().any(|group| groups(one).contains(&&**group));
+    let yes: Vec<_> =
+        tries.iter().filter(counts).filter(|one| terms.groups.iter().any(|list| may(one, list))).collect();
+    let satisfied = terms.groups.iter().all(|list| yes.iter().any(|one| may(one, list)));
+    let leave = machine.consume(terms, &votes, terms.hash, hour(case.use_at));
+    hold(!leave || (satisfied && yes.len() >= terms.quorum.max(1) as usize), "a leave from votes that do not count")
+}
+
 fn one_no_ends_it(machine: &Machine, case: &Case) -> Result<(), String> {
     let (votes, from) = vote_all(machine, &case.terms, &case.tries, i64::MAX);
     let rejected = from.iter().any(|one| matches!(one.decision, Decision::Reject { .. }));
@@ -255,6 +277,8 @@ fn time_that_ran_out_never_means_yes(machine: &Machine, case: &Case) -> Result<(
     let more = Try { who: "dora", decision: Decision::Approve, at: 22, late: 0, fresh: true, claims: false };
     let asked_dora = !after.groups.is_empty() && after.quorum < 2;
     let rejected = matches!(machine.standing(terms, &votes, end), Standing::Rejected { .. });
+    let still = matches!(machine.standing(&after, &votes, hour(22)), Standing::Rejected { .. });
+    hold(still == rejected, "the escalation lifted a no")?;
     let vote = more.vote(&after, &PEOPLE);
     if asked_dora && !rejected {
         let admitted = machine.admit(&after, &votes, &vote, &PEOPLE, hour(22));
@@ -305,11 +329,12 @@ fn another_action_is_another_hash(machine: &Machine, case: &Case) -> Result<(), 
     Ok(())
 }
 
-const PROPERTIES: [Property; 7] = [
+const PROPERTIES: [Property; 8] = [
     a_leave_needs_a_yes_in_time_to_the_very_action,
     only_a_sound_vote_is_admitted,
     repeating_changes_nothing_and_contradicting_is_refused,
     the_order_of_votes_does_not_matter,
+    what_is_recorded_is_judged_again,
     one_no_ends_it,
     time_that_ran_out_never_means_yes,
     another_action_is_another_hash,
