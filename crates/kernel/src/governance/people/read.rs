@@ -161,11 +161,7 @@ fn look_up(names: &Names<'_>, read: &People, complaints: &mut Complaints) {
                 break;
             }
         }
-<<<<<<< HEAD
-        // Said once, at the first group of the circle by name; who only points into it is not at fault.
-=======
         // Said once, at the first group of the circle by name; who only escalates into it is not at fault.
->>>>>>> w-people
         let closed = way.len() > 1 && way.last() == Some(&&**from);
         if closed && way.iter().all(|other| **other >= **from) {
             let message = format!("the escalation goes round: {}", way.join(" → "));
