@@ -1,3 +1,4 @@
+mod actions;
 mod chain;
 mod context;
 mod fanout;
@@ -109,7 +110,7 @@ impl Bench {
             }
             match &self.what {
                 What::Chain => chain::pure(scene, &ground).await,
-                What::Actions => chain::actions(scene, &ground).await,
+                What::Actions => actions::run(scene, &ground).await,
                 What::Long => long::run(scene, &ground).await,
                 What::Fanout => fanout::run(scene, &ground).await,
                 What::Parked => parked::run(scene, &ground).await,
@@ -151,10 +152,21 @@ impl Ground {
 
     /// A project of one workflow `w` with the tool `noop`, which does nothing at once.
     fn project(&self, store: Arc<dyn Store>, workflow: &str, most_runs: usize) -> Result<Surefoot, CliError> {
+        self.project_with(store, workflow, most_runs, &[])
+    }
+
+    /// The same with more files, or others.
+    fn project_with(
+        &self,
+        store: Arc<dyn Store>,
+        workflow: &str,
+        most_runs: usize,
+        files: &[(&str, &str)],
+    ) -> Result<Surefoot, CliError> {
         let config = Config { commit_every_step: self.commit_every_step, most_runs, ..Config::default() };
         let noop =
             |call: Call| async move { Ok(Value::map([("ok", Value::Bool(true)), ("key", call.key.as_str().into())])) };
-        build(store, workflow, config, noop)
+        build(store, workflow, config, noop, files)
     }
 
     /// The fields that every line has.
@@ -173,13 +185,15 @@ fn build(
     workflow: &str,
     config: Config,
     tool: impl gateway::tool::native::NativeTool + 'static,
+    more: &[(&str, &str)],
 ) -> Result<Surefoot, CliError> {
     let files = [
         ("surefoot.yaml", "project: bench\n"),
         ("tools/noop.yaml", "tool: noop\nnative: true\noperations: { touch: { effect: idempotent } }\n"),
         ("workflows/w.yaml", workflow),
     ];
-    let builder = Surefoot::builder().sources(files.into_iter().collect()).store(store).config(config);
+    let files = files.into_iter().chain(more.iter().copied()).collect();
+    let builder = Surefoot::builder().sources(files).store(store).config(config);
     Ok(builder.tool("noop", tool).build()?)
 }
 

@@ -21,15 +21,6 @@ pub(super) async fn pure(scene: &Scene, ground: &Ground) -> Result<(), CliError>
     run(scene, ground, "chain", &workflow, steps, ground.runs.unwrap_or(20_000)).await
 }
 
-pub(super) async fn actions(scene: &Scene, ground: &Ground) -> Result<(), CliError> {
-    let steps = ground.steps.unwrap_or(10).max(1);
-    let mut workflow = String::from("workflow: w\nresult: { value: =s0 }\nstages:\n  - stage: all\n    steps:\n");
-    for step in 0..steps {
-        let _ = writeln!(workflow, "      - {{ step: s{step}, act: noop.touch, with: {{ n: =input.n }} }}");
-    }
-    run(scene, ground, "actions", &workflow, steps, ground.runs.unwrap_or(2_000)).await
-}
-
 async fn run(
     scene: &Scene,
     ground: &Ground,

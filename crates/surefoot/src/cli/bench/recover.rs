@@ -44,7 +44,7 @@ pub(super) async fn child(ground: &Ground) -> Result<(), CliError> {
         }
     };
     let config = Config { most_runs: runs, ..Config::default() };
-    let surefoot = build(store, WORKFLOW, config, tool)?;
+    let surefoot = build(store, WORKFLOW, config, tool, &[])?;
     let _working = Working::begin(&surefoot);
     surefoot.deploy().await?;
     let one = |_| start(&surefoot);
@@ -99,7 +99,7 @@ pub(super) async fn run(scene: &Scene, ground: &Ground) -> Result<(), CliError> 
             async { Ok(Value::Bool(true)) }
         }
     };
-    let surefoot = build(store.clone(), WORKFLOW, Config { most_runs: 1024, ..Config::default() }, tool)?;
+    let surefoot = build(store.clone(), WORKFLOW, Config { most_runs: 1024, ..Config::default() }, tool, &[])?;
     let commits = store.commits();
     let working = Working::begin(&surefoot);
     settled(&store, &[Status::Waiting]).await?;
