@@ -15,7 +15,10 @@ use crate::{
 };
 
 pub mod host;
+mod keys;
+pub mod mail;
 pub mod page;
+pub mod webhook;
 
 /// One tool file.
 #[derive(Debug)]
@@ -51,6 +54,10 @@ pub enum Reach {
     },
     /// Pages of the web.
     Page(page::Page),
+    /// A mail server.
+    Mail(mail::Mail),
+    /// Signed events, posted to one address.
+    Webhook(webhook::Webhook),
 }
 
 /// One operation of a tool.
@@ -70,6 +77,10 @@ pub struct Operation {
     pub http: Option<HttpCall>,
     /// For a tool that is reached by SQL.
     pub sql: Option<sql::SqlCall>,
+    /// For a tool that sends mail.
+    pub mail: Option<mail::MailCall>,
+    /// For a tool that posts events.
+    pub webhook: Option<webhook::WebhookCall>,
 }
 
 /// How an operation travels.
@@ -112,12 +123,13 @@ pub(crate) fn read_all(reading: &mut Reading<'_>) {
 }
 
 fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
-    let later = ["mail", "webhook", "mcp", "command", "openapi"];
-    let known = ["tool", "native", "http", "page", "sql", "operations"];
+    let later = ["mcp", "command", "openapi"];
+    let known = ["tool", "native", "http", "page", "sql", "mail", "webhook", "operations"];
     let fields = Fields::new(node, "a tool", &known, &later, &mut reading.complaints)?;
     let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
-    let reach = match (fields.get("native"), fields.get("http"), fields.get("page"), fields.get("sql")) {
-        (Some(native), None, None, None) => match native.bool(&mut reading.complaints) {
+    let way = keys::way(&fields);
+    let reach = match way.and_then(|way| Some((way, fields.get(way)?))) {
+        Some(("native", native)) => match native.bool(&mut reading.complaints) {
             Some(true) => Some(Reach::Native),
             Some(false) => {
                 reading.complaints.push(native.complaint("W005", "`native` is `true`, or is not written"));
@@ -125,21 +137,22 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
             }
             None => None,
         },
-        (None, Some(http), None, None) => reach_http(http, reading),
-        (None, None, Some(page), None) => page::read(page, reading),
-        (None, None, None, Some(sql)) => sql::reach(sql, reading),
+        Some(("http", http)) => reach_http(http, reading),
+        Some(("page", page)) => page::read(page, reading),
+        Some(("sql", sql)) => sql::reach(sql, reading),
+        Some(("mail", mail)) => mail::reach(mail, reading),
+        Some(("webhook", webhook)) => webhook::reach(webhook, reading),
         _ => {
-            let message = "a tool is reached in one way: `native: true`, `http: { base_url }`, `page: { hosts }` or `sql: { database }`";
+            let message = "a tool is reached in one way: `native: true`, `http: { base_url }`, `page: { hosts }`, \
+                           `sql: { database }`, `mail: { smtp, from }` or `webhook: { url, secret }`";
             reading.complaints.push(node.complaint("W003", message));
             None
         }
     };
     let mut operations = BTreeMap::new();
-    let http = matches!(reach, Some(Reach::Http { .. }));
-    let sql = fields.has("sql");
     fields.required("operations", &mut reading.complaints);
     for (key, node) in fields.map("operations", &mut reading.complaints) {
-        let read = operation(key, node, (http, sql), reading);
+        let read = operation(key, node, way, reading);
         let read = match reach {
             Some(Reach::Page(_)) => read.and_then(|read| page::complete(read, key, node, reading)),
             _ => read,
@@ -177,7 +190,7 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
     Some(Reach::Http { base_url: base_url?.0, headers })
 }
 
-const OPERATION: [&str; 13] = [
+const OPERATION: [&str; 19] = [
     "effect",
     "params",
     "returns",
@@ -191,10 +204,16 @@ const OPERATION: [&str; 13] = [
     "key",
     "statement",
     "rows",
+    "to",
+    "subject",
+    "text",
+    "reply_to",
+    "type",
+    "data",
 ];
 const OPERATION_LATER: [&str; 7] = ["resource", "groups", "control", "counts", "labels", "cost", "settle"];
 
-fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
+fn operation(key: &Key, node: &Node, way: Option<&str>, reading: &mut Reading<'_>) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
     let effect = fields.required("effect", &mut reading.complaints)?;
     let word = effect.one_of(&Effect::ALL.map(Effect::as_str), &mut reading.complaints)?;
@@ -208,19 +227,24 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
     };
     reading.enter([("with".into(), with)]);
     let says = fields.get("says").map(|node| reading.text(node));
-    let http = http.then(|| http_call(key, &fields, effect, reading));
-    sql::foreign(&fields, sql, reading);
+    keys::foreign(&fields, way, reading);
+    let http = (way == Some("http")).then(|| http_call(key, &fields, effect, reading));
     let schemas = (params.as_ref().and_then(|one| one.as_deref()), returns.as_ref().and_then(|one| one.as_deref()));
-    let sql = sql.then(|| sql::call(key, &fields, effect, schemas, reading));
+    let sql = (way == Some("sql")).then(|| sql::call(key, &fields, effect, schemas, reading));
+    let mail = (way == Some("mail")).then(|| mail::call(key, &fields, effect, reading));
+    let webhook = (way == Some("webhook")).then(|| webhook::call(key, &fields, effect, reading));
     reading.leave();
+    let returns = if way == Some("mail") { Some(mail::returns()) } else { whole(returns)? };
     Some(Operation {
         effect,
         params: whole(params)?,
-        returns: whole(returns)?,
+        returns,
         says: whole(says)?,
         timeout,
         http: whole(http)?,
         sql: whole(sql)?,
+        mail: whole(mail)?,
+        webhook: whole(webhook)?,
     })
 }
 

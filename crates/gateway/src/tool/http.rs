@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, sync::Once};
 
 use async_trait::async_trait;
 use kernel::{
-    expr::{Root, RootKind, Template, Text},
+    expr::{Template, Text},
     governance::Permit,
     ids::IdempotencyKey,
     recovery::{Failure, FailureKind, Phase},
@@ -18,6 +18,7 @@ pub use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use super::{stranger, values};
 use crate::{
     Outcome, Tool,
     secret::{Scrubber, SecretText, Secrets},
@@ -228,7 +229,7 @@ impl HttpTool {
                 return Outcome::failed(answer::unanswered(&called, self.host(), http.timeout, &error, &scrubber));
             }
         };
-        answer::read(&called, http, response, &scrubber).await
+        answer::read(&called, (http.timeout, &http.not_done), response, &scrubber).await
     }
 
     fn request(
@@ -319,9 +320,8 @@ fn check_names(operation: &Arc<str>, http: &HttpOperation) -> Result<(), BadHttp
         HttpBody::Template(template) => Some(template.roots()),
         HttpBody::None | HttpBody::Json => None,
     };
-    let other = |root: &&Root| &*root.name != "with" || root.what != RootKind::Value;
-    match texts.chain(body).chain([http.path.roots()]).flatten().find(other) {
-        Some(root) => Err(BadHttpTool::Name { operation: operation.clone(), name: root.name.clone() }),
+    match stranger(texts.chain(body).chain([http.path.roots()]).flatten()) {
+        Some(name) => Err(BadHttpTool::Name { operation: operation.clone(), name }),
         None => Ok(()),
     }
 }
@@ -339,11 +339,6 @@ fn check_path(operation: &Arc<str>, path: &Text) -> Result<(), BadHttpTool> {
         return bad("must not go through `.` or `..`");
     }
     Ok(())
-}
-
-/// `with` for each name: there is no other, held by [`HttpTool::new`].
-fn values(roots: &[Root], with: &Value) -> Vec<Value> {
-    roots.iter().map(|_| with.clone()).collect()
 }
 
 /// Headers that belong to the connection, or to what is set elsewhere.
