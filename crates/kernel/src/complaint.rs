@@ -143,6 +143,11 @@ pub const WORKFLOW: &[Known] = &[
         "not a statement file",
         "Statement files stand below `sql/`, hold whole statements with parameters `:name`, and leave transactions to us; migrations begin with a number.",
     ),
+    (
+        "W060",
+        "document does not describe it",
+        "An OpenAPI document is 3.0 or 3.1, stands below `tools/`, refers to nothing outside, and describes the operation by its `operationId` with parameters that can be sent as plain texts and a body that is JSON.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

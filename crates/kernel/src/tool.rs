@@ -17,6 +17,7 @@ use crate::{
 pub mod host;
 mod keys;
 pub mod mail;
+mod openapi;
 pub mod page;
 pub mod webhook;
 
@@ -96,6 +97,8 @@ pub struct HttpCall {
     pub headers: BTreeMap<Arc<str>, Text>,
     /// What is sent; `None`: all of `with` as JSON where the method has a body.
     pub body: Option<Template>,
+    /// Without `body`: of `with`, only these are sent; none of them: nothing is.
+    pub only: Option<Arc<[Arc<str>]>>,
     /// The header that carries our key.
     pub key_header: Option<Arc<str>>,
 }
@@ -107,7 +110,7 @@ pub const TIMEOUT: Span = Span::from_millis(30_000);
 pub(crate) fn read_all(reading: &mut Reading<'_>) {
     let files: Vec<_> =
         reading.sources.below("tools/", ".yaml").map(|(path, text)| (path.clone(), text.clone())).collect();
-    for (path, text) in files {
+    for (path, text) in files.into_iter().filter(|(path, _)| !openapi::is_document(path)) {
         let Some(node) = reading.complaints.take(yaml::parse(&path, &text)) else { continue };
         let Some(tool) = read(&path, &node, reading) else {
             let name = node_text(&node, "tool").or_else(|| path.strip_prefix("tools/")?.strip_suffix(".yaml"));
@@ -123,7 +126,7 @@ pub(crate) fn read_all(reading: &mut Reading<'_>) {
 }
 
 fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
-    let later = ["mcp", "command", "openapi"];
+    let later = ["mcp", "command"];
     let known = ["tool", "native", "http", "page", "sql", "mail", "webhook", "operations"];
     let fields = Fields::new(node, "a tool", &known, &later, &mut reading.complaints)?;
     let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
@@ -151,8 +154,9 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
     };
     let mut operations = BTreeMap::new();
     fields.required("operations", &mut reading.complaints);
+    let api = fields.get("http").and_then(|http| openapi::api(http, reading));
     for (key, node) in fields.map("operations", &mut reading.complaints) {
-        let read = operation(key, node, way, reading);
+        let read = operation(key, node, (way, api.as_ref()), reading);
         let read = match reach {
             Some(Reach::Page(_)) => read.and_then(|read| page::complete(read, key, node, reading)),
             _ => read,
@@ -176,8 +180,8 @@ fn node_text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
 }
 
 fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
-    let later = ["openapi", "auth", "allow"];
-    let fields = Fields::new(node, "`http`", &["base_url", "headers"], &later, &mut reading.complaints)?;
+    let known = ["openapi", "base_url", "headers"];
+    let fields = Fields::new(node, "`http`", &known, &["auth", "allow"], &mut reading.complaints)?;
     let base = fields.required("base_url", &mut reading.complaints)?;
     reading.enter([("env".into(), Type::Any)]);
     let base_url = reading.template(base);
@@ -190,7 +194,7 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
     Some(Reach::Http { base_url: base_url?.0, headers })
 }
 
-const OPERATION: [&str; 19] = [
+const OPERATION: [&str; 20] = [
     "effect",
     "params",
     "returns",
@@ -201,6 +205,7 @@ const OPERATION: [&str; 19] = [
     "query",
     "headers",
     "body",
+    "operation_id",
     "key",
     "statement",
     "rows",
@@ -213,13 +218,20 @@ const OPERATION: [&str; 19] = [
 ];
 const OPERATION_LATER: [&str; 7] = ["resource", "groups", "control", "counts", "labels", "cost", "settle"];
 
-fn operation(key: &Key, node: &Node, way: Option<&str>, reading: &mut Reading<'_>) -> Option<Operation> {
+fn operation(
+    key: &Key,
+    node: &Node,
+    (way, api): (Option<&str>, Option<&openapi::Api>),
+    reading: &mut Reading<'_>,
+) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", &OPERATION, &OPERATION_LATER, &mut reading.complaints)?;
     let effect = fields.required("effect", &mut reading.complaints)?;
     let word = effect.one_of(&Effect::ALL.map(Effect::as_str), &mut reading.complaints)?;
     let effect = Effect::ALL.into_iter().find(|one| one.as_str() == word)?;
-    let params = fields.get("params").map(|node| reading.schema(node));
-    let returns = fields.get("returns").map(|node| reading.schema(node));
+    let described = whole(api.map(|api| api.operation(key, &fields, reading)))?;
+    let schemas = described.as_ref().map(|one| (one.params.clone(), one.returns.clone())).unwrap_or_default();
+    let params = fields.get("params").map(|node| reading.schema(node)).or(schemas.0.map(Some));
+    let returns = fields.get("returns").map(|node| reading.schema(node)).or(schemas.1.map(Some));
     let timeout = fields.time("timeout", &mut reading.complaints).unwrap_or(TIMEOUT);
     let with = match &params {
         Some(Some(schema)) => schema.ty().clone(),
@@ -228,7 +240,7 @@ fn operation(key: &Key, node: &Node, way: Option<&str>, reading: &mut Reading<'_
     reading.enter([("with".into(), with)]);
     let says = fields.get("says").map(|node| reading.text(node));
     keys::foreign(&fields, way, reading);
-    let http = (way == Some("http")).then(|| http_call(key, &fields, effect, reading));
+    let http = (way == Some("http")).then(|| http_call(key, &fields, (effect, described), reading));
     let schemas = (params.as_ref().and_then(|one| one.as_deref()), returns.as_ref().and_then(|one| one.as_deref()));
     let sql = (way == Some("sql")).then(|| sql::call(key, &fields, effect, schemas, reading));
     let mail = (way == Some("mail")).then(|| mail::call(key, &fields, effect, reading));
@@ -257,18 +269,38 @@ fn whole<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn http_call(key: &Key, fields: &Fields<'_>, effect: Effect, reading: &mut Reading<'_>) -> Option<HttpCall> {
+fn http_call(
+    key: &Key,
+    fields: &Fields<'_>,
+    (effect, described): (Effect, Option<openapi::Described>),
+    reading: &mut Reading<'_>,
+) -> Option<HttpCall> {
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-    fields.required("method", &mut reading.complaints)?;
-    let method = fields.one_of("method", &methods, &mut reading.complaints)?;
-    let path = fields.required("path", &mut reading.complaints)?;
-    let path = reading.text(path)?;
-    let mut texts = |name: &str| -> BTreeMap<Arc<str>, Text> {
-        let entries = fields.map(name, &mut reading.complaints);
-        entries.iter().filter_map(|(key, node)| Some((key.text.clone(), reading.text(node)?))).collect()
+    if let (Some(node), None) = (fields.get("operation_id"), &described) {
+        let message = "`operation_id` names an operation of a document, and `http` names no document: `openapi: …`";
+        reading.complaints.push(node.complaint("W001", message));
+    }
+    if described.is_none() {
+        fields.required("method", &mut reading.complaints)?;
+        fields.required("path", &mut reading.complaints)?;
+    }
+    let described = described.unwrap_or_default();
+    let method = match fields.has("method") {
+        true => fields.one_of("method", &methods, &mut reading.complaints)?,
+        false => described.method,
     };
-    let (query, headers) = (texts("query"), texts("headers"));
+    let path = match fields.get("path") {
+        Some(path) => reading.text(path)?,
+        None => described.path?,
+    };
+    let mut texts = |name: &str, described: Vec<(Arc<str>, Text)>| -> BTreeMap<Arc<str>, Text> {
+        let entries = fields.map(name, &mut reading.complaints);
+        let written = entries.iter().filter_map(|(key, node)| Some((key.text.clone(), reading.text(node)?)));
+        described.into_iter().chain(written).collect()
+    };
+    let (query, headers) = (texts("query", described.query), texts("headers", described.headers));
     let body = whole(fields.get("body").map(|node| reading.template(node).map(|(template, _)| template)))?;
+    let body = body.or(described.body);
     let key_header = match fields.get("key") {
         None => None,
         Some(node) => {
@@ -282,5 +314,5 @@ fn http_call(key: &Key, fields: &Fields<'_>, effect: Effect, reading: &mut Readi
         reading.complaints.push(fields.node.complaint("W030", message).hint(hint));
         return None;
     }
-    Some(HttpCall { method: method.into(), path, query, headers, body, key_header })
+    Some(HttpCall { method: method.into(), path, query, headers, body, only: described.only, key_header })
 }

@@ -19,7 +19,7 @@ const FOLDERS: [(&str, &[&str]); 8] = [
     ("workflows", &["yaml"]),
     ("prompts", &["md"]),
     ("schemas", &["yaml"]),
-    ("tools", &["yaml"]),
+    ("tools", &["yaml", "json"]),
     ("sql", &["sql"]),
     ("rules", &["yaml"]),
     ("lexicons", &["yaml", "txt"]),

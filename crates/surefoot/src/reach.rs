@@ -433,7 +433,12 @@ fn http(operation: &Operation, call: &HttpCall) -> HttpOperation {
     HttpOperation {
         query: call.query.iter().map(|(name, text)| (name.to_string(), text.clone())).collect(),
         headers: call.headers.iter().map(|(name, text)| (name.to_string(), text.clone())).collect(),
-        body: call.body.clone().map_or_else(|| plain.body.clone(), HttpBody::Template),
+        body: match (&call.body, &call.only) {
+            (Some(body), _) => HttpBody::Template(body.clone()),
+            (None, Some(names)) if names.is_empty() => HttpBody::None,
+            (None, Some(names)) => HttpBody::Named(names.clone()),
+            (None, None) => plain.body.clone(),
+        },
         key_header: call.key_header.as_ref().map(ToString::to_string),
         timeout: operation.timeout,
         ..plain

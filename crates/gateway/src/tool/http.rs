@@ -40,7 +40,7 @@ pub struct HttpOperation {
     pub path: Text,
     /// Names and values in order. A value that turns out empty is left out.
     pub query: Vec<(String, Text)>,
-    /// Names and values.
+    /// Names and values. A value that turns out empty is left out.
     pub headers: Vec<(String, Text)>,
     /// What is sent.
     pub body: HttpBody,
@@ -77,6 +77,8 @@ pub enum HttpBody {
     None,
     /// All of `with`, as the canonical bytes that the journal holds.
     Json,
+    /// Of `with`, the properties of these names that are there, as canonical JSON.
+    Named(Arc<[Arc<str>]>),
     /// What the template makes of `with`, as canonical JSON.
     Template(Template),
 }
@@ -257,6 +259,9 @@ impl HttpTool {
         }
         for (name, text) in &http.headers {
             let text = text.render(&values(text.roots(), &with)).map_err(invalid)?;
+            if text.is_empty() {
+                continue;
+            }
             let value = HeaderValue::from_str(&text).map_err(|_| invalid(unwritable(name)))?;
             headers.insert(checked(name), value);
         }
@@ -267,6 +272,10 @@ impl HttpTool {
         let body = match &http.body {
             HttpBody::None => None,
             HttpBody::Json => Some(input.to_vec()),
+            HttpBody::Named(names) => {
+                let there = names.iter().filter_map(|name| Some((name.clone(), with.get(name)?.clone())));
+                Some(Value::map(there).to_jcs())
+            }
             HttpBody::Template(template) => {
                 Some(template.eval(&values(template.roots(), &with)).map_err(invalid)?.to_jcs())
             }
@@ -318,7 +327,7 @@ fn check_names(operation: &Arc<str>, http: &HttpOperation) -> Result<(), BadHttp
     let texts = http.query.iter().chain(&http.headers).map(|(_, text)| text.roots());
     let body = match &http.body {
         HttpBody::Template(template) => Some(template.roots()),
-        HttpBody::None | HttpBody::Json => None,
+        HttpBody::None | HttpBody::Json | HttpBody::Named(_) => None,
     };
     match stranger(texts.chain(body).chain([http.path.roots()]).flatten()) {
         Some(name) => Err(BadHttpTool::Name { operation: operation.clone(), name }),

@@ -13,7 +13,7 @@ pub(super) const WAYS: [&str; 7] = ["native", "http", "page", "sql", "mail", "we
 
 /// The keys of an operation that only one way has, and what that way is called in a sentence.
 const OWN: [(&str, &str, &[&str]); 5] = [
-    ("http", "HTTP", &["method", "path", "query", "headers", "body"]),
+    ("http", "HTTP", &["method", "path", "query", "headers", "body", "operation_id"]),
     ("sql", "SQL", &["statement", "rows"]),
     ("mail", "mail", &["to", "subject", "text", "reply_to"]),
     ("webhook", "a webhook", &["type", "data"]),
