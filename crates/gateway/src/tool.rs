@@ -7,6 +7,7 @@ use kernel::{
     values::{Timestamp, Value},
 };
 
+pub mod command;
 pub mod http;
 pub mod mail;
 pub mod native;

@@ -14,6 +14,7 @@ use crate::{
     yaml::{self, Fields, Key, Node},
 };
 
+pub mod command;
 pub mod host;
 mod keys;
 pub mod mail;
@@ -59,6 +60,8 @@ pub enum Reach {
     Mail(mail::Mail),
     /// Signed events, posted to one address.
     Webhook(webhook::Webhook),
+    /// A program on this machine.
+    Command(command::Command),
 }
 
 /// One operation of a tool.
@@ -82,6 +85,8 @@ pub struct Operation {
     pub mail: Option<mail::MailCall>,
     /// For a tool that posts events.
     pub webhook: Option<webhook::WebhookCall>,
+    /// For a tool that is a program.
+    pub command: Option<command::CommandCall>,
 }
 
 /// How an operation travels.
@@ -126,9 +131,8 @@ pub(crate) fn read_all(reading: &mut Reading<'_>) {
 }
 
 fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
-    let later = ["mcp", "command"];
-    let known = ["tool", "native", "http", "page", "sql", "mail", "webhook", "operations"];
-    let fields = Fields::new(node, "a tool", &known, &later, &mut reading.complaints)?;
+    let known = ["tool", "native", "http", "page", "sql", "mail", "webhook", "command", "operations"];
+    let fields = Fields::new(node, "a tool", &known, &["mcp"], &mut reading.complaints)?;
     let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
     let way = keys::way(&fields);
     let reach = match way.and_then(|way| Some((way, fields.get(way)?))) {
@@ -145,9 +149,10 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
         Some(("sql", sql)) => sql::reach(sql, reading),
         Some(("mail", mail)) => mail::reach(mail, reading),
         Some(("webhook", webhook)) => webhook::reach(webhook, reading),
+        Some(("command", command)) => command::reach(command, reading),
         _ => {
             let message = "a tool is reached in one way: `native: true`, `http: { base_url }`, `page: { hosts }`, \
-                           `sql: { database }`, `mail: { smtp, from }` or `webhook: { url, secret }`";
+                           `sql: { database }`, `mail: { smtp, from }`, `webhook: { url, secret }` or `command: { program }`";
             reading.complaints.push(node.complaint("W003", message));
             None
         }
@@ -194,7 +199,7 @@ fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
     Some(Reach::Http { base_url: base_url?.0, headers })
 }
 
-const OPERATION: [&str; 20] = [
+const OPERATION: [&str; 21] = [
     "effect",
     "params",
     "returns",
@@ -215,6 +220,7 @@ const OPERATION: [&str; 20] = [
     "reply_to",
     "type",
     "data",
+    "args",
 ];
 const OPERATION_LATER: [&str; 7] = ["resource", "groups", "control", "counts", "labels", "cost", "settle"];
 
@@ -245,6 +251,7 @@ fn operation(
     let sql = (way == Some("sql")).then(|| sql::call(key, &fields, effect, schemas, reading));
     let mail = (way == Some("mail")).then(|| mail::call(key, &fields, effect, reading));
     let webhook = (way == Some("webhook")).then(|| webhook::call(key, &fields, effect, reading));
+    let command = (way == Some("command")).then(|| command::call(key, &fields, effect, reading));
     reading.leave();
     let returns = if way == Some("mail") { Some(mail::returns()) } else { whole(returns)? };
     Some(Operation {
@@ -257,6 +264,7 @@ fn operation(
         sql: whole(sql)?,
         mail: whole(mail)?,
         webhook: whole(webhook)?,
+        command: whole(command)?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! From a project's tool files and models to what really reaches tools and models.
 
+mod command;
 mod mail;
 mod sql;
 mod webhook;
@@ -110,6 +111,26 @@ pub enum ReachError {
         #[source]
         source: BadMailTool,
     },
+    /// A program would be run, and nobody has allowed that.
+    #[error(
+        "the tool `{tool}` ({file}) runs a program on this machine, and that is off: set SUREFOOT_ALLOW_COMMANDS=1 to allow it"
+    )]
+    CommandsOff {
+        /// The tool's name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+    },
+    /// The program of a tool cannot be run as its file says.
+    #[error("the program of the tool `{tool}` ({file}) {detail}")]
+    Command {
+        /// The tool's name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+        /// What is wrong.
+        detail: String,
+    },
     /// The database of a tool cannot be named.
     #[error("the database of the tool `{tool}` ({file}) {detail}")]
     Database {
@@ -210,6 +231,10 @@ pub struct Surroundings {
     pub folder: Option<PathBuf>,
     /// The profile of the project that counts; `None`: the one that its file names.
     pub profile: Option<String>,
+    /// Whether tools may run programs on this machine.
+    pub commands: bool,
+    /// A program whose `main` hands over to the sandbox of commands, as ours does; `None`: no command can be run.
+    pub sandbox: Option<PathBuf>,
     /// Registered tools, by name.
     pub tools: BTreeMap<Arc<str>, Arc<dyn NativeTool>>,
     /// Registered providers, by model name.
@@ -222,7 +247,8 @@ impl Surroundings {
         let secrets = environment("SUREFOOT_SECRETS").filter(|path| !path.is_empty()).map(PathBuf::from);
         let profile = environment("SUREFOOT_PROFILE").filter(|name| !name.is_empty());
         let (tools, providers) = (BTreeMap::new(), BTreeMap::new());
-        Surroundings { environment, secrets, folder: None, profile, tools, providers }
+        let commands = environment("SUREFOOT_ALLOW_COMMANDS").is_some_and(|text| text == "1");
+        Surroundings { environment, secrets, folder: None, profile, commands, sandbox: None, tools, providers }
     }
 
     /// The same for the project in `folder`.
@@ -275,6 +301,7 @@ impl Reach {
                     };
                     Arc::new(HttpTool::new(spec, secrets.clone(), client).map_err(failed)?)
                 }
+                Way::Command(command) => Arc::new(command::tool(tool, command, around)?),
                 Way::Mail(mail) => Arc::new(mail::tool(sources, tool, mail, around, (secrets.clone(), now.clone()))?),
                 Way::Webhook(hook) => {
                     let failed = |source| ReachError::Http { tool: name.clone(), file: tool.file.clone(), source };

@@ -230,12 +230,16 @@ impl Document {
         Ok(described)
     }
 
-    /// What stands where a `$ref` of a parameter, a body or an answer leads.
+    /// What a `$ref` of a parameter, a body or an answer stands for.
     fn follow<'a>(&'a self, json: &'a Json) -> Result<&'a Json, String> {
         let Some(target) = json.get("$ref").and_then(Json::as_str) else { return Ok(json) };
         let found = target.strip_prefix('#').and_then(|pointer| self.json.pointer(pointer));
-        let found = found.ok_or_else(|| format!("`$ref: {target}` leads to no place of the same document"))?;
-        if found.get("$ref").is_some() { Err(format!("`$ref: {target}` leads to a reference")) } else { Ok(found) }
+        let found = found.ok_or_else(|| format!("`$ref: {target}` is no place of the same document"))?;
+        if found.get("$ref").is_some() {
+            Err(format!("`$ref: {target}` stands for another reference"))
+        } else {
+            Ok(found)
+        }
     }
 
     /// By place and name; an operation's own go before those of its path.

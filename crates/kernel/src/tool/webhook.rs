@@ -31,7 +31,7 @@ pub struct WebhookCall {
 
 /// Reads `webhook: { url, secret }`.
 pub(super) fn reach(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
-    let fields = Fields::new(node, "`webhook`", &["url", "secret"], &["headers"], &mut reading.complaints)?;
+    let fields = Fields::new(node, "`webhook`", &["url", "secret"], &[], &mut reading.complaints)?;
     let url = fields.required("url", &mut reading.complaints);
     reading.enter([("env".into(), Type::Any)]);
     let url = url.and_then(|node| reading.template(node));

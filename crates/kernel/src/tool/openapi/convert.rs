@@ -1,4 +1,4 @@
-//! Schemas of an OpenAPI document as schemas of ours: 3.0 said in the words of 3.1, references led to `$defs`.
+//! Schemas of an OpenAPI document as schemas of ours: 3.0 said in the words of 3.1, references turned to `$defs`.
 
 use std::collections::BTreeSet;
 
@@ -78,7 +78,7 @@ impl<'a> Converter<'a> {
             return Err(format!("`$ref: {target}` is not one of `{SCHEMAS}…` of the same document"));
         };
         if self.document.pointer(&target[1..]).is_none() {
-            return Err(format!("`$ref: {target}` leads nowhere"));
+            return Err(format!("`$ref: {target}` is no place of it"));
         }
         self.needed.insert(name.to_owned());
         Ok(json!({ "$ref": format!("#/$defs/{name}") }))
