@@ -188,6 +188,11 @@ pub const WORKFLOW: &[Known] = &[
         "case that cannot be judged",
         "A case names a rule, an operation, a counter or an argument that there is not: it would prove nothing.",
     ),
+    (
+        "W060",
+        "document does not describe it",
+        "An OpenAPI document is 3.0 or 3.1, stands below `tools/`, refers to nothing outside, and describes the operation by its `operationId` with parameters that can be sent as plain texts and a body that is JSON.",
+    ),
     ("W070", "no such person", "`stand_in` names a person of `people.yaml` by the id that stands below `people:`."),
     (
         "W071",

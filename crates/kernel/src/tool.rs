@@ -22,11 +22,16 @@ use crate::{
     yaml::{self, Fields, Key, Node},
 };
 
+pub mod command;
 mod control;
 pub mod host;
 pub mod judged;
+mod keys;
+pub mod mail;
+mod openapi;
 pub mod page;
 pub mod probe;
+pub mod webhook;
 
 /// One tool file.
 #[derive(Debug)]
@@ -62,6 +67,12 @@ pub enum Reach {
     },
     /// Pages of the web.
     Page(page::Page),
+    /// A mail server.
+    Mail(mail::Mail),
+    /// Signed events, posted to one address.
+    Webhook(webhook::Webhook),
+    /// A program on this machine.
+    Command(command::Command),
 }
 
 /// One operation of a tool.
@@ -101,6 +112,12 @@ pub struct Operation {
     pub groups: BTreeSet<Arc<str>>,
     /// What is counted for policies, by name.
     pub counts: BTreeMap<Arc<str>, judged::Counter>,
+    /// For a tool that sends mail.
+    pub mail: Option<mail::MailCall>,
+    /// For a tool that posts events.
+    pub webhook: Option<webhook::WebhookCall>,
+    /// For a tool that is a program.
+    pub command: Option<command::CommandCall>,
 }
 
 /// How an operation travels.
@@ -116,6 +133,8 @@ pub struct HttpCall {
     pub headers: BTreeMap<Arc<str>, Text>,
     /// What is sent; `None`: all of `with` as JSON where the method has a body.
     pub body: Option<Template>,
+    /// Without `body`: of `with`, only these are sent; none of them: nothing is.
+    pub only: Option<Arc<[Arc<str>]>>,
     /// The header that carries our key.
     pub key_header: Option<Arc<str>>,
 }
@@ -127,7 +146,7 @@ pub const TIMEOUT: Span = Span::from_millis(30_000);
 pub(crate) fn read_all(reading: &mut Reading<'_>) {
     let files: Vec<_> =
         reading.sources.below("tools/", ".yaml").map(|(path, text)| (path.clone(), text.clone())).collect();
-    for (path, text) in files {
+    for (path, text) in files.into_iter().filter(|(path, _)| !openapi::is_document(path)) {
         let Some(node) = reading.complaints.take(yaml::parse(&path, &text)) else { continue };
         let Some(tool) = read(&path, &node, reading) else {
             let name = node_text(&node, "tool").or_else(|| path.strip_prefix("tools/")?.strip_suffix(".yaml"));
@@ -143,12 +162,12 @@ pub(crate) fn read_all(reading: &mut Reading<'_>) {
 }
 
 fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
-    let later = ["mail", "webhook", "mcp", "command", "openapi"];
-    let known = ["tool", "native", "http", "page", "sql", "operations"];
-    let fields = Fields::new(node, "a tool", &known, &later, &mut reading.complaints)?;
+    let known = ["tool", "native", "http", "page", "sql", "mail", "webhook", "command", "operations"];
+    let fields = Fields::new(node, "a tool", &known, &["mcp"], &mut reading.complaints)?;
     let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
-    let reach = match (fields.get("native"), fields.get("http"), fields.get("page"), fields.get("sql")) {
-        (Some(native), None, None, None) => match native.bool(&mut reading.complaints) {
+    let way = keys::way(&fields);
+    let reach = match way.and_then(|way| Some((way, fields.get(way)?))) {
+        Some(("native", native)) => match native.bool(&mut reading.complaints) {
             Some(true) => Some(Reach::Native),
             Some(false) => {
                 reading.complaints.push(native.complaint("W005", "`native` is `true`, or is not written"));
@@ -156,21 +175,24 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
             }
             None => None,
         },
-        (None, Some(http), None, None) => reach_http(http, reading),
-        (None, None, Some(page), None) => page::read(page, reading),
-        (None, None, None, Some(sql)) => sql::reach(sql, reading),
+        Some(("http", http)) => reach_http(http, reading),
+        Some(("page", page)) => page::read(page, reading),
+        Some(("sql", sql)) => sql::reach(sql, reading),
+        Some(("mail", mail)) => mail::reach(mail, reading),
+        Some(("webhook", webhook)) => webhook::reach(webhook, reading),
+        Some(("command", command)) => command::reach(command, reading),
         _ => {
-            let message = "a tool is reached in one way: `native: true`, `http: { base_url }`, `page: { hosts }` or `sql: { database }`";
+            let message = "a tool is reached in one way: `native: true`, `http: { base_url }`, `page: { hosts }`, \
+                           `sql: { database }`, `mail: { smtp, from }`, `webhook: { url, secret }` or `command: { program }`";
             reading.complaints.push(node.complaint("W003", message));
             None
         }
     };
     let mut operations = BTreeMap::new();
-    let http = matches!(reach, Some(Reach::Http { .. }));
-    let sql = fields.has("sql");
     fields.required("operations", &mut reading.complaints);
+    let api = fields.get("http").and_then(|http| openapi::api(http, reading));
     for (key, node) in fields.map("operations", &mut reading.complaints) {
-        let read = operation(key, node, (http, sql), reading);
+        let read = operation(key, node, (way, api.as_ref()), reading);
         let read = match reach {
             Some(Reach::Page(_)) => read.and_then(|read| page::complete(read, key, node, reading)),
             _ => read,
@@ -198,8 +220,8 @@ fn node_text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
 }
 
 fn reach_http(node: &Node, reading: &mut Reading<'_>) -> Option<Reach> {
-    let later = ["openapi", "auth", "allow"];
-    let fields = Fields::new(node, "`http`", &["base_url", "headers"], &later, &mut reading.complaints)?;
+    let known = ["openapi", "base_url", "headers"];
+    let fields = Fields::new(node, "`http`", &known, &["auth", "allow"], &mut reading.complaints)?;
     let base = fields.required("base_url", &mut reading.complaints)?;
     reading.enter([("env".into(), Type::Any)]);
     let base_url = reading.template(base);
@@ -225,6 +247,7 @@ const OPERATION: &[&str] = &[
     "query",
     "headers",
     "body",
+    "operation_id",
     "key",
     "statement",
     "rows",
@@ -233,16 +256,31 @@ const OPERATION: &[&str] = &[
     "resource",
     "groups",
     "counts",
+    "to",
+    "subject",
+    "text",
+    "reply_to",
+    "type",
+    "data",
+    "args",
 ];
 const OPERATION_LATER: &[&str] = &[];
 
-fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Reading<'_>) -> Option<Operation> {
+fn operation(
+    key: &Key,
+    node: &Node,
+    (way, api): (Option<&str>, Option<&openapi::Api>),
+    reading: &mut Reading<'_>,
+) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", OPERATION, OPERATION_LATER, &mut reading.complaints)?;
     let effect = fields.required("effect", &mut reading.complaints)?;
     let word = effect.one_of(&Effect::ALL.map(Effect::as_str), &mut reading.complaints)?;
     let effect = Effect::ALL.into_iter().find(|one| one.as_str() == word)?;
-    let params = fields.get("params").map(|node| reading.schema(node));
+    let described = whole(api.map(|api| api.operation(key, &fields, reading)))?;
+    let schemas = described.as_ref().map(|one| (one.params.clone(), one.returns.clone())).unwrap_or_default();
+    let params = fields.get("params").map(|node| reading.schema(node)).or(schemas.0.map(Some));
     let (returns, labels) = control::returns(&fields, reading);
+    let returns = returns.or(schemas.1.map(Some));
     let timeout = fields.time("timeout", &mut reading.complaints).unwrap_or(TIMEOUT);
     let cost = fields.get("cost").map(|node| budget::money(node, &mut reading.complaints));
     let with = match &params {
@@ -251,17 +289,21 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
     };
     reading.enter([("with".into(), with)]);
     let says = fields.get("says").map(|node| reading.text(node));
-    let http = http.then(|| http_call(key, &fields, effect, reading));
-    sql::foreign(&fields, sql, reading);
+    keys::foreign(&fields, way, reading);
+    let http = (way == Some("http")).then(|| http_call(key, &fields, (effect, described), reading));
     let schemas = (params.as_ref().and_then(|one| one.as_deref()), returns.as_ref().and_then(|one| one.as_deref()));
-    let sql = sql.then(|| sql::call(key, &fields, effect, schemas, reading));
+    let sql = (way == Some("sql")).then(|| sql::call(key, &fields, effect, schemas, reading));
+    let mail = (way == Some("mail")).then(|| mail::call(key, &fields, effect, reading));
+    let webhook = (way == Some("webhook")).then(|| webhook::call(key, &fields, effect, reading));
+    let command = (way == Some("command")).then(|| command::call(key, &fields, effect, reading));
     let judged = judged::read(&fields, reading);
     reading.leave();
     let judged::Judged { resource, groups, counts } = judged?;
+    let returns = if way == Some("mail") { Some(mail::returns()) } else { whole(returns)? };
     Some(Operation {
         effect,
         params: whole(params)?,
-        returns: whole(returns)?,
+        returns,
         says: whole(says)?,
         timeout,
         probe: None,
@@ -276,6 +318,9 @@ fn operation(key: &Key, node: &Node, (http, sql): (bool, bool), reading: &mut Re
         resource,
         groups,
         counts,
+        mail: whole(mail)?,
+        webhook: whole(webhook)?,
+        command: whole(command)?,
     })
 }
 
@@ -295,18 +340,38 @@ fn window(key: &Node, complaints: &mut Complaints) -> Option<Span> {
     node.time(complaints)
 }
 
-fn http_call(key: &Key, fields: &Fields<'_>, effect: Effect, reading: &mut Reading<'_>) -> Option<HttpCall> {
+fn http_call(
+    key: &Key,
+    fields: &Fields<'_>,
+    (effect, described): (Effect, Option<openapi::Described>),
+    reading: &mut Reading<'_>,
+) -> Option<HttpCall> {
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-    fields.required("method", &mut reading.complaints)?;
-    let method = fields.one_of("method", &methods, &mut reading.complaints)?;
-    let path = fields.required("path", &mut reading.complaints)?;
-    let path = reading.text(path)?;
-    let mut texts = |name: &str| -> BTreeMap<Arc<str>, Text> {
-        let entries = fields.map(name, &mut reading.complaints);
-        entries.iter().filter_map(|(key, node)| Some((key.text.clone(), reading.text(node)?))).collect()
+    if let (Some(node), None) = (fields.get("operation_id"), &described) {
+        let message = "`operation_id` names an operation of a document, and `http` names no document: `openapi: …`";
+        reading.complaints.push(node.complaint("W001", message));
+    }
+    if described.is_none() {
+        fields.required("method", &mut reading.complaints)?;
+        fields.required("path", &mut reading.complaints)?;
+    }
+    let described = described.unwrap_or_default();
+    let method = match fields.has("method") {
+        true => fields.one_of("method", &methods, &mut reading.complaints)?,
+        false => described.method,
     };
-    let (query, headers) = (texts("query"), texts("headers"));
+    let path = match fields.get("path") {
+        Some(path) => reading.text(path)?,
+        None => described.path?,
+    };
+    let mut texts = |name: &str, described: Vec<(Arc<str>, Text)>| -> BTreeMap<Arc<str>, Text> {
+        let entries = fields.map(name, &mut reading.complaints);
+        let written = entries.iter().filter_map(|(key, node)| Some((key.text.clone(), reading.text(node)?)));
+        described.into_iter().chain(written).collect()
+    };
+    let (query, headers) = (texts("query", described.query), texts("headers", described.headers));
     let body = whole(fields.get("body").map(|node| reading.template(node).map(|(template, _)| template)))?;
+    let body = body.or(described.body);
     let key_header = match fields.get("key") {
         None => None,
         Some(node) => {
@@ -320,5 +385,5 @@ fn http_call(key: &Key, fields: &Fields<'_>, effect: Effect, reading: &mut Readi
         reading.complaints.push(fields.node.complaint("W030", message).hint(hint));
         return None;
     }
-    Some(HttpCall { method: method.into(), path, query, headers, body, key_header })
+    Some(HttpCall { method: method.into(), path, query, headers, body, only: described.only, key_header })
 }

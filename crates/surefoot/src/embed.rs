@@ -279,9 +279,17 @@ impl Builder {
 
     /// How variables are looked up: for `=env.NAME` in tool files and for secrets. Without it there are none.
     pub fn environment(mut self, environment: Lookup) -> Builder {
-        let Surroundings { folder, tools, providers, profile, .. } = self.around;
+        let Surroundings { folder, tools, providers, profile, sandbox, .. } = self.around;
         let new = Surroundings::new(environment);
-        self.around = Surroundings { folder, tools, providers, profile: profile.or(new.profile.clone()), ..new };
+        let profile = profile.or(new.profile.clone());
+        self.around = Surroundings { folder, tools, providers, profile, sandbox, ..new };
+        self
+    }
+
+    /// The program that becomes the sandbox of commands: one whose `main` asks `gateway::tool::command::sandbox::main` first, as
+    /// every program does that hands over to [`crate::cli`]. Without it no command can be run.
+    pub fn sandbox(mut self, program: impl Into<PathBuf>) -> Builder {
+        self.around.sandbox = Some(program.into());
         self
     }
 

@@ -20,7 +20,7 @@ const FOLDERS: [(&str, &[&str]); 9] = [
     ("workflows", &["yaml"]),
     ("prompts", &["md"]),
     ("schemas", &["yaml"]),
-    ("tools", &["yaml"]),
+    ("tools", &["yaml", "json"]),
     ("policies", &["cedar", "yaml"]),
     ("sql", &["sql"]),
     ("rules", &["yaml"]),

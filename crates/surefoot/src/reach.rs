@@ -1,6 +1,9 @@
 //! From a project's tool files and models to what really reaches tools and models.
 
+mod command;
+mod mail;
 mod sql;
+mod webhook;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +22,9 @@ use gateway::{
     },
     secret::{Lookup, Secrets, SystemSecrets},
     tool::{
+        Now,
         http::{BadHttpTool, HttpBody, HttpClient, HttpOperation, HttpSpec, HttpTool, Method},
+        mail::BadMailTool,
         native::{Native, NativeTool},
         page::{BadPageTool, PageTool},
     },
@@ -39,6 +44,7 @@ use kernel::{
     },
     yaml::Node,
 };
+use runtime::{Clock, SystemClock};
 
 use crate::{
     notebook::{self, Notebook},
@@ -78,6 +84,47 @@ pub enum ReachError {
     #[error("the base URL of the tool `{tool}` ({file}) {detail}")]
     BaseUrl {
         /// Its name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The address of a mail server or of a receiver of events cannot be computed.
+    #[error("the address of the tool `{tool}` ({file}) {detail}")]
+    Address {
+        /// The tool's name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The tool file says something that mail does not allow.
+    #[error("the tool `{tool}` ({file}) cannot be set up")]
+    Mail {
+        /// Its name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+        /// Why.
+        #[source]
+        source: BadMailTool,
+    },
+    /// A program would be run, and nobody has allowed that.
+    #[error(
+        "the tool `{tool}` ({file}) runs a program on this machine, and that is off: set SUREFOOT_ALLOW_COMMANDS=1 to allow it"
+    )]
+    CommandsOff {
+        /// The tool's name.
+        tool: Arc<str>,
+        /// Its file.
+        file: Arc<str>,
+    },
+    /// The program of a tool cannot be run as its file says.
+    #[error("the program of the tool `{tool}` ({file}) {detail}")]
+    Command {
+        /// The tool's name.
         tool: Arc<str>,
         /// Its file.
         file: Arc<str>,
@@ -184,6 +231,10 @@ pub struct Surroundings {
     pub folder: Option<PathBuf>,
     /// The profile of the project that counts; `None`: the one that its file names.
     pub profile: Option<String>,
+    /// Whether tools may run programs on this machine.
+    pub commands: bool,
+    /// A program whose `main` hands over to the sandbox of commands, as ours does; `None`: no command can be run.
+    pub sandbox: Option<PathBuf>,
     /// Registered tools, by name.
     pub tools: BTreeMap<Arc<str>, Arc<dyn NativeTool>>,
     /// Registered providers, by model name.
@@ -196,7 +247,8 @@ impl Surroundings {
         let secrets = environment("SUREFOOT_SECRETS").filter(|path| !path.is_empty()).map(PathBuf::from);
         let profile = environment("SUREFOOT_PROFILE").filter(|name| !name.is_empty());
         let (tools, providers) = (BTreeMap::new(), BTreeMap::new());
-        Surroundings { environment, secrets, folder: None, profile, tools, providers }
+        let commands = environment("SUREFOOT_ALLOW_COMMANDS").is_some_and(|text| text == "1");
+        Surroundings { environment, secrets, folder: None, profile, commands, sandbox: None, tools, providers }
     }
 
     /// The same for the project in `folder`.
@@ -226,6 +278,10 @@ impl Reach {
     pub fn new(sources: &Sources, project: &Project, around: &Surroundings) -> Result<Reach, ReachError> {
         let mut reach = Reach { sites: sites(project, around)?, ..Reach::default() };
         let mut client = None;
+        let secrets: Arc<dyn Secrets> =
+            Arc::new(SystemSecrets::new(around.environment.clone(), around.secrets.clone()));
+        let clock = Arc::new(SystemClock::new());
+        let now: Now = Arc::new(move || clock.now());
         for (name, tool) in &project.tools {
             let reached: Arc<dyn Tool> = match &tool.reach {
                 Way::Native => Arc::new(native(tool, around)?),
@@ -243,9 +299,17 @@ impl Reach {
                         headers: headers.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
                         operations: operations.collect(),
                     };
-                    let secrets: Arc<dyn Secrets> =
-                        Arc::new(SystemSecrets::new(around.environment.clone(), around.secrets.clone()));
-                    Arc::new(HttpTool::new(spec, secrets, client).map_err(failed)?)
+                    Arc::new(HttpTool::new(spec, secrets.clone(), client).map_err(failed)?)
+                }
+                Way::Command(command) => Arc::new(command::tool(tool, command, around)?),
+                Way::Mail(mail) => Arc::new(mail::tool(sources, tool, mail, around, (secrets.clone(), now.clone()))?),
+                Way::Webhook(hook) => {
+                    let failed = |source| ReachError::Http { tool: name.clone(), file: tool.file.clone(), source };
+                    let client = match &client {
+                        Some(client) => HttpClient::clone(client),
+                        None => client.insert(HttpClient::new().map_err(failed)?).clone(),
+                    };
+                    Arc::new(webhook::tool(sources, tool, hook, around, (secrets.clone(), now.clone(), client))?)
                 }
                 Way::Sql { database, migrations } => {
                     Arc::new(sql::tool(sources, tool, (database, migrations), around)?)
@@ -271,9 +335,7 @@ impl Reach {
                         None => client.insert(HttpClient::new().map_err(failed)?).clone(),
                     };
                     let spec = openai_chat(name, decl, around)?;
-                    let secrets: Arc<dyn Secrets> =
-                        Arc::new(SystemSecrets::new(around.environment.clone(), around.secrets.clone()));
-                    Arc::new(OpenAiChat::new(spec, secrets, client).map_err(failed)?)
+                    Arc::new(OpenAiChat::new(spec, secrets.clone(), client).map_err(failed)?)
                 }
                 (None, project::Provider::Rules { file }) => {
                     let rules = Rules::parse(file, sources)
@@ -398,7 +460,12 @@ fn http(operation: &Operation, call: &HttpCall) -> HttpOperation {
     HttpOperation {
         query: call.query.iter().map(|(name, text)| (name.to_string(), text.clone())).collect(),
         headers: call.headers.iter().map(|(name, text)| (name.to_string(), text.clone())).collect(),
-        body: call.body.clone().map_or_else(|| plain.body.clone(), HttpBody::Template),
+        body: match (&call.body, &call.only) {
+            (Some(body), _) => HttpBody::Template(body.clone()),
+            (None, Some(names)) if names.is_empty() => HttpBody::None,
+            (None, Some(names)) => HttpBody::Named(names.clone()),
+            (None, None) => plain.body.clone(),
+        },
         key_header: call.key_header.as_ref().map(ToString::to_string),
         timeout: operation.timeout,
         ..plain
@@ -539,6 +606,25 @@ mod tests {
         let gateway = Reach::new(&sources, &project, &around).unwrap().gateway();
         assert!(gateway.has_tool("mail") && gateway.has_tool("notebook"));
         assert_eq!(base_url(&sources, &project.tools["mail"], &around).unwrap(), "http://127.0.0.1:1/v1");
+    }
+
+    #[test]
+    fn mail_and_webhooks_are_set_up_from_their_files() {
+        const LETTERS: &str = "tool: letters\nmail: { smtp: =env.SMTP_URL, from: a@shop.example }\n\
+             operations: { send: { effect: at_most_once, to: =with.to, subject: Hi, text: Hi } }\n";
+        const HOOK: &str = "tool: hook\nwebhook: { url: =env.HOOK_URL, secret: secret://hook }\n\
+             operations: { tell: { effect: idempotent, type: a.b } }\n";
+        let files = [("tools/letters.yaml", LETTERS), ("tools/hook.yaml", HOOK)];
+        let both = &[("SMTP_URL", "smtp://localhost:1025"), ("HOOK_URL", "http://127.0.0.1:1/in")];
+        let (sources, project) = project(&files);
+        let gateway = Reach::new(&sources, &project, &around(both)).unwrap().gateway();
+        assert!(gateway.has_tool("letters") && gateway.has_tool("hook"));
+        assert_eq!(
+            refusal(&files, &around(&both[1..])),
+            "the tool `letters` (tools/letters.yaml) needs the environment variable SMTP_URL, which is not set"
+        );
+        let wrong = &[("SMTP_URL", "localhost:1025"), ("HOOK_URL", "http://127.0.0.1:1/in")];
+        assert_eq!(refusal(&files, &around(wrong)), "the tool `letters` (tools/letters.yaml) cannot be set up");
     }
 
     #[test]

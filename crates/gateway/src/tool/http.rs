@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, sync::Once};
 
 use async_trait::async_trait;
 use kernel::{
-    expr::{Root, RootKind, Template, Text},
+    expr::{Template, Text},
     governance::Permit,
     ids::IdempotencyKey,
     recovery::{Failure, FailureKind, Phase},
@@ -18,6 +18,7 @@ pub use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use super::{stranger, values};
 use crate::{
     Outcome, Tool,
     secret::{Scrubber, SecretText, Secrets},
@@ -39,7 +40,7 @@ pub struct HttpOperation {
     pub path: Text,
     /// Names and values in order. A value that turns out empty is left out.
     pub query: Vec<(String, Text)>,
-    /// Names and values.
+    /// Names and values. A value that turns out empty is left out.
     pub headers: Vec<(String, Text)>,
     /// What is sent.
     pub body: HttpBody,
@@ -76,6 +77,8 @@ pub enum HttpBody {
     None,
     /// All of `with`, as the canonical bytes that the journal holds.
     Json,
+    /// Of `with`, the properties of these names that are there, as canonical JSON.
+    Named(Arc<[Arc<str>]>),
     /// What the template makes of `with`, as canonical JSON.
     Template(Template),
 }
@@ -228,7 +231,7 @@ impl HttpTool {
                 return Outcome::failed(answer::unanswered(&called, self.host(), http.timeout, &error, &scrubber));
             }
         };
-        answer::read(&called, http, response, &scrubber).await
+        answer::read(&called, (http.timeout, &http.not_done), response, &scrubber).await
     }
 
     fn request(
@@ -256,6 +259,9 @@ impl HttpTool {
         }
         for (name, text) in &http.headers {
             let text = text.render(&values(text.roots(), &with)).map_err(invalid)?;
+            if text.is_empty() {
+                continue;
+            }
             let value = HeaderValue::from_str(&text).map_err(|_| invalid(unwritable(name)))?;
             headers.insert(checked(name), value);
         }
@@ -266,6 +272,10 @@ impl HttpTool {
         let body = match &http.body {
             HttpBody::None => None,
             HttpBody::Json => Some(input.to_vec()),
+            HttpBody::Named(names) => {
+                let there = names.iter().filter_map(|name| Some((name.clone(), with.get(name)?.clone())));
+                Some(Value::map(there).to_jcs())
+            }
             HttpBody::Template(template) => {
                 Some(template.eval(&values(template.roots(), &with)).map_err(invalid)?.to_jcs())
             }
@@ -317,11 +327,10 @@ fn check_names(operation: &Arc<str>, http: &HttpOperation) -> Result<(), BadHttp
     let texts = http.query.iter().chain(&http.headers).map(|(_, text)| text.roots());
     let body = match &http.body {
         HttpBody::Template(template) => Some(template.roots()),
-        HttpBody::None | HttpBody::Json => None,
+        HttpBody::None | HttpBody::Json | HttpBody::Named(_) => None,
     };
-    let other = |root: &&Root| &*root.name != "with" || root.what != RootKind::Value;
-    match texts.chain(body).chain([http.path.roots()]).flatten().find(other) {
-        Some(root) => Err(BadHttpTool::Name { operation: operation.clone(), name: root.name.clone() }),
+    match stranger(texts.chain(body).chain([http.path.roots()]).flatten()) {
+        Some(name) => Err(BadHttpTool::Name { operation: operation.clone(), name }),
         None => Ok(()),
     }
 }
@@ -339,11 +348,6 @@ fn check_path(operation: &Arc<str>, path: &Text) -> Result<(), BadHttpTool> {
         return bad("must not go through `.` or `..`");
     }
     Ok(())
-}
-
-/// `with` for each name: there is no other, held by [`HttpTool::new`].
-fn values(roots: &[Root], with: &Value) -> Vec<Value> {
-    roots.iter().map(|_| with.clone()).collect()
 }
 
 /// Headers that belong to the connection, or to what is set elsewhere.

@@ -30,14 +30,12 @@ use kernel::{
     recovery::{Failure, FailureKind, Phase},
     schema::Schema,
     tool::sql::Rows,
-    values::{Span, Timestamp, Value},
+    values::{Span, Value},
 };
 
 use self::{act::Job, database::Database};
+pub use super::Now;
 use crate::{Outcome, Tool};
-
-/// Tells the time, for the rows that say when.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A database and what can be done on it.
 pub struct SqlSpec {

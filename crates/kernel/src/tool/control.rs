@@ -39,8 +39,8 @@ impl Reach {
     /// Whether every operation of such a tool tells something to somebody outside: an address alone can carry a text.
     fn is_outward(&self) -> bool {
         match self {
-            Reach::Page(_) => true,
-            Reach::Native | Reach::Http { .. } | Reach::Sql { .. } => false,
+            Reach::Page(_) | Reach::Mail(_) | Reach::Webhook(_) => true,
+            Reach::Native | Reach::Http { .. } | Reach::Sql { .. } | Reach::Command(_) => false,
         }
     }
 
@@ -48,8 +48,10 @@ impl Reach {
     fn control(&self) -> &'static [&'static str] {
         match self {
             Reach::Page(page) if page.hosts == Hosts::Any => &["url"],
-            // The hosts that a page tool lists are its allow-list.
-            Reach::Page(_) | Reach::Native | Reach::Http { .. } | Reach::Sql { .. } => &[],
+            Reach::Mail(_) => &["to", "cc", "bcc"],
+            // The hosts that a page tool lists are its allow-list; where an event is posted is the operator's word.
+            Reach::Page(_) | Reach::Webhook(_) => &[],
+            Reach::Native | Reach::Http { .. } | Reach::Sql { .. } | Reach::Command(_) => &[],
         }
     }
 }

@@ -146,22 +146,6 @@ fn scanned(path: &Arc<str>, text: &str, reading: &mut Reading<'_>) -> Option<Sca
     }
 }
 
-/// The keys of an operation that only an SQL tool has.
-const OURS: [&str; 2] = ["statement", "rows"];
-/// And those that it has not.
-const OTHERS: [&str; 5] = ["method", "path", "query", "headers", "body"];
-
-/// Complains about keys of an operation that mean nothing for the way its tool is reached.
-pub(super) fn foreign(fields: &Fields<'_>, sql: bool, reading: &mut Reading<'_>) {
-    let wrong: &[&str] = if sql { &OTHERS } else { &OURS };
-    for key in wrong.iter().filter_map(|key| fields.key(key)) {
-        let (means, is) = if sql { ("HTTP", "by SQL") } else { ("SQL", "in another way") };
-        let message =
-            format!("`{}` belongs to a tool that is reached by {means}, and this one is reached {is}", key.text);
-        reading.complaints.push(Complaint::new("W001", &fields.node.file, key.span, message));
-    }
-}
-
 /// Reads what an operation does, and compares its statements with its schemas.
 pub(super) fn call(
     key: &Key,

@@ -95,6 +95,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>, environment: Lookup) -> i3
 }
 
 fn run(application: Application, args: impl IntoIterator<Item = OsString>, environment: Lookup) -> i32 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // Started again to confine itself and then run a command: before anything else, while there is one thread.
+    if let Some(code) = gateway::tool::command::sandbox::main(&args) {
+        return code;
+    }
     let parsed = application.command().try_get_matches_from(args);
     let cli = match parsed.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,

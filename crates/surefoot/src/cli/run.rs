@@ -250,8 +250,11 @@ pub(super) fn build(
     store: Arc<dyn Store>,
     trip: Option<&Arc<crash::Trip>>,
 ) -> Result<Surefoot, CliError> {
-    let builder =
-        Surefoot::builder().environment(scene.environment.clone()).project(&plan.folder).sources(plan.sources.clone());
+    let builder = Surefoot::builder()
+        .environment(scene.environment.clone())
+        .sandbox("/proc/self/exe")
+        .project(&plan.folder)
+        .sources(plan.sources.clone());
     let builder = plan.profile.iter().fold(builder, |builder, name| builder.profile(name));
     let builder = (scene.application.with)(builder);
     let builder = match trip {

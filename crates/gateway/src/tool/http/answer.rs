@@ -21,14 +21,14 @@ use reqwest::{
     header::{DATE, HeaderMap, RETRY_AFTER},
 };
 
-use super::{HttpOperation, failure};
+use super::failure;
 use crate::{Outcome, secret::Scrubber};
 
 /// The longest answer that is read, after decompression.
 pub(super) const LONGEST: usize = 8 * 1024 * 1024;
 
 /// Why there is no response.
-pub(super) fn unanswered(
+pub(crate) fn unanswered(
     called: &str,
     host: &str,
     timeout: Span,
@@ -53,7 +53,14 @@ pub(super) fn unanswered(
 }
 
 /// Reads the response to its end and says what it means.
-pub(super) async fn read(called: &str, http: &HttpOperation, mut response: Response, scrubber: &Scrubber) -> Outcome {
+///
+/// `timeout` is what the call was given, for a sentence; `not_done` are the error statuses after which nothing was done.
+pub(crate) async fn read(
+    called: &str,
+    (timeout, not_done): (Span, &[u16]),
+    mut response: Response,
+    scrubber: &Scrubber,
+) -> Outcome {
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
     loop {
@@ -61,7 +68,7 @@ pub(super) async fn read(called: &str, http: &HttpOperation, mut response: Respo
             Ok(Some(chunk)) if body.len() + chunk.len() > LONGEST => {
                 let detail = format!("`{called}` answered {status} with more than {} MiB", LONGEST / 1024 / 1024);
                 let kind = FailureKind::ContractViolated;
-                return Outcome::failed(verdict(called, http, status, &headers).unwrap_or(failure(
+                return Outcome::failed(verdict(called, not_done, status, &headers).unwrap_or(failure(
                     kind,
                     Phase::Answered,
                     detail,
@@ -72,7 +79,6 @@ pub(super) async fn read(called: &str, http: &HttpOperation, mut response: Respo
             // A status that says no says it without its body too.
             Err(_) if !status.is_success() => break,
             Err(error) => {
-                let timeout = http.timeout;
                 let (kind, why) = if error.is_timeout() {
                     (FailureKind::ToolTimeout, format!("did not end within {timeout}"))
                 } else {
@@ -87,7 +93,7 @@ pub(super) async fn read(called: &str, http: &HttpOperation, mut response: Respo
         }
     }
     let body = scrubber.scrub(body);
-    let answer = match verdict(called, http, status, &headers) {
+    let answer = match verdict(called, not_done, status, &headers) {
         Some(failure) => Err(failure),
         None => Ok(value(status, &body)),
     };
@@ -95,9 +101,9 @@ pub(super) async fn read(called: &str, http: &HttpOperation, mut response: Respo
 }
 
 /// What a status says; `None` for success.
-fn verdict(called: &str, http: &HttpOperation, status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
+fn verdict(called: &str, not_done: &[u16], status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
     use FailureKind::{ContractViolated, ToolError, ToolRejected};
-    let (retry_after, not_done) = (retry_after(headers), http.not_done.contains(&status.as_u16()));
+    let (retry_after, not_done) = (retry_after(headers), not_done.contains(&status.as_u16()));
     let (kind, phase, words) = match status.as_u16() {
         200..=299 => return None,
         300..=399 => (ContractViolated, Phase::Answered, ", and redirects are not followed"),

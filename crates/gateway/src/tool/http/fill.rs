@@ -3,7 +3,8 @@
 use kernel::{expr::Text, values::Value};
 use url::Url;
 
-use super::{HttpOperation, values};
+use super::HttpOperation;
+use crate::tool::values;
 
 /// The URL of a request, or why there is none.
 pub(super) fn url(base: &Url, http: &HttpOperation, with: &Value) -> Result<Url, String> {

@@ -120,6 +120,22 @@ async fn a_body_of_its_own_shape_and_answers_that_are_no_json() {
 }
 
 #[tokio::test]
+async fn of_the_arguments_some_are_the_body_and_an_empty_header_is_left_out() {
+    let server = MockServer::start().await;
+    Mock::given(matchers::path("/payments/p1/transfers"))
+        .and(matchers::body_string(r#"{"amount":5}"#))
+        .respond_with(ResponseTemplate::new(204))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let headers = vec![("X-Trace".to_owned(), Text::compile("{{ with.trace | default('') }}").unwrap())];
+    let body = HttpBody::Named(Arc::from(["amount".into(), "note".into()]));
+    let tool = tool(server.uri(), HttpOperation { headers, body, ..transfer() }, None).unwrap();
+    assert!(call(&tool, r#"{"id":"p1","amount":5}"#).await.answer.is_ok());
+    assert!(!server.received_requests().await.unwrap()[0].headers.contains_key("x-trace"));
+}
+
+#[tokio::test]
 async fn every_status_means_what_the_table_says() {
     use FailureKind::{ContractViolated, ToolError, ToolRejected};
     use Phase::{Answered, MaybeSent};

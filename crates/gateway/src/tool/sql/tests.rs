@@ -2,6 +2,7 @@ use std::path::Path;
 
 use kernel::{
     ids::{RunId, StepPath},
+    values::Timestamp,
     yaml,
 };
 use rusqlite::Connection;

@@ -1,0 +1,54 @@
+//! Which keys of an operation belong to which way of reaching its tool, and how a file names a secret.
+
+use std::sync::Arc;
+
+use crate::{
+    complaint::{Complaint, Complaints},
+    workflow::reading::Reading,
+    yaml::{Fields, Node},
+};
+
+/// Every way to reach a tool, as its key is written in a tool file.
+pub(super) const WAYS: [&str; 7] = ["native", "http", "page", "sql", "mail", "webhook", "command"];
+
+/// The keys of an operation that only one way has, and what that way is called in a sentence.
+const OWN: [(&str, &str, &[&str]); 5] = [
+    ("http", "HTTP", &["method", "path", "query", "headers", "body", "operation_id"]),
+    ("sql", "SQL", &["statement", "rows"]),
+    ("mail", "mail", &["to", "subject", "text", "reply_to"]),
+    ("webhook", "a webhook", &["type", "data"]),
+    ("command", "a command", &["args"]),
+];
+
+/// The one way that a tool file names; `None` if it names none or several.
+pub(super) fn way(fields: &Fields<'_>) -> Option<&'static str> {
+    let mut named = WAYS.into_iter().filter(|way| fields.has(way));
+    named.next().filter(|_| named.next().is_none())
+}
+
+/// Complains about keys of an operation that mean nothing for the way its tool is reached.
+pub(super) fn foreign(fields: &Fields<'_>, way: Option<&str>, reading: &mut Reading<'_>) {
+    let is = OWN.iter().find(|(own, ..)| Some(*own) == way);
+    let is = is.map_or("in another way".to_owned(), |(_, called, _)| format!("by {called}"));
+    // A page says of its own what it has not.
+    let others = OWN.iter().filter(|(own, ..)| Some(*own) != way && !(way == Some("page") && *own == "http"));
+    for (_, called, keys) in others {
+        for key in keys.iter().filter_map(|key| fields.key(key)) {
+            let message =
+                format!("`{}` belongs to a tool that is reached by {called}, and this one is reached {is}", key.text);
+            reading.complaints.push(Complaint::new("W001", &fields.node.file, key.span, message));
+        }
+    }
+}
+
+/// `secret://name`, whole. The text may be the secret itself: it is not repeated.
+pub(super) fn secret(node: &Node, complaints: &mut Complaints) -> Option<Arc<str>> {
+    let text = node.text(complaints)?;
+    let name = text.strip_prefix("secret://").unwrap_or_default();
+    if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+        return Some(text);
+    }
+    let hint = "name it, as in `secret://mail`, and set SUREFOOT_SECRET_MAIL";
+    complaints.push(node.complaint("W005", "a secret does not stand in a file").hint(hint));
+    None
+}
