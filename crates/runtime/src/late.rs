@@ -68,7 +68,13 @@ async fn salvage(inner: &Inner, writer: Writer, step: &StepPath, attempt: u32, a
         outcome: outcome.to_jcs().into(),
         at: inner.clock.now(),
     };
-    if let Err(why) = inner.store.salvage(late).await {
-        tracing::warn!(run = %writer.run, %step, %why, "a late answer is lost");
+    match inner.store.salvage(late).await {
+        Ok(()) => {
+            // Its run was woken: whoever is here may take it up again.
+            if let Some(local) = &*inner.local() {
+                local.due_by(inner.clock.now());
+            }
+        }
+        Err(why) => tracing::warn!(run = %writer.run, %step, %why, "a late answer is lost"),
     }
 }
