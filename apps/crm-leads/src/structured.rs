@@ -171,7 +171,7 @@ mod tests {
                 "legal_name=\"Foo Ltd\"",
                 "contact_email=\"hi@foo.test\"",
                 "founded_year=2012",
-                "headcount_range={\"max\":50,\"min\":11}",
+                "headcount_range={\"min\":11,\"max\":50}",
                 "hq_city=\"Leeds\"",
                 "hq_country=\"GB\"",
                 "social_profile=\"https://www.linkedin.com/company/foo\"",

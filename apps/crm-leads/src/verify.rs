@@ -387,7 +387,7 @@ mod tests {
             ("6394 is no year of a foundation", "founded_year", json!(6394), "founded in 2012"),
             ("\"soon\" is no year", "founded_year", json!("soon"), "founded in 2012"),
             (
-                "{\"max\":2,\"min\":9} is no range of people",
+                "{\"min\":9,\"max\":2} is no range of people",
                 "headcount_range",
                 json!({ "min": 9, "max": 2 }),
                 "team of 1,250",

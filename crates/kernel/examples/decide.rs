@@ -78,10 +78,7 @@ fn policies(rules: usize) -> Arc<Policies> {
         ("workflows/w.yaml", WORKFLOW.to_owned()),
         ("tools/bank.yaml", TOOL.to_owned()),
         ("schemas/pay.yaml", SCHEMA.to_owned()),
-        (
-            "people.yaml",
-            "groups: { desk: {} }\npeople: { ann: { name: Ann, groups: [ desk ] } }\n".to_owned(),
-        ),
+        ("people.yaml", "groups: { desk: {} }\npeople: { ann: { name: Ann, groups: [ desk ] } }\n".to_owned()),
         ("policies/allow/all.cedar", allow),
     ];
     files.extend([("policies/never/all.cedar", never), ("policies/ask/all.cedar", ask)]);

@@ -123,7 +123,7 @@ pub struct Ruling {
 }
 
 impl fmt::Display for Ruling {
-    /// `refund.review (policies/ask/money.cedar:3): input.amount_cents = 62000`.
+    /// `large.review (policies/ask/money.cedar:3): input.amount_cents = 62000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.id, self.at)?;
         let Value::Map(values) = &self.values else { return Ok(()) };

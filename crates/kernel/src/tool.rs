@@ -11,8 +11,7 @@ use crate::{
     complaint::Complaints,
     expr::{Template, Text},
     governance::{
-        Effect,
-        budget,
+        Effect, budget,
         labels::{Allowed, Words},
     },
     schema::Schema,

@@ -10,6 +10,7 @@ fn shop() -> Place {
     let place = Place::new();
     let files = [
         ("surefoot.yaml", "project: shop\n"),
+        ("people.yaml", "groups: { leads: {} }\npeople: { ann: { name: Ann, groups: [ leads ] } }\n"),
         (
             "workflows/mail.yaml",
             "workflow: mail\nstages:\n  - stage: only\n    steps:\n      - step: give\n        act: shop.credit\n        with: { order: o_1, cents: 100 }\n",

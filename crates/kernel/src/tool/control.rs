@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Operation, Reach, page::Hosts};
+use super::{Operation, Reach};
 use crate::{
     complaint::{Complaint, did_you_mean},
     governance::labels::{Allowed, Words, WordsOf},
@@ -47,9 +47,9 @@ impl Reach {
     /// The arguments that say where it goes, if nothing else does.
     fn control(&self) -> &'static [&'static str] {
         match self {
-            Reach::Page(page) if page.hosts == Hosts::Any => &["url"],
             Reach::Mail(_) => &["to", "cc", "bcc"],
-            // The hosts that a page tool lists are its allow-list; where an event is posted is the operator's word.
+            // The hosts that a page tool lists are its allow-list, and `any` is the operator's word that there is none; where an
+            // event is posted is his word as well. What leaves with an address is held by the rule on what is private.
             Reach::Page(_) | Reach::Webhook(_) => &[],
             Reach::Native | Reach::Http { .. } | Reach::Sql { .. } | Reach::Command(_) => &[],
         }

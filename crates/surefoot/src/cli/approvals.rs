@@ -136,7 +136,12 @@ impl Ls {
             };
             scene.out.line(format!("{} {state} {}", paint(STRONG, &row.id), plain(&says)));
             let left = row.expires_at.map(|at| format!(", {}", time_left(at, now))).unwrap_or_default();
-            scene.out.line(format!("    for {}{left}, asked by {}, run {}", row.groups.join(" or "), who(row), row.run));
+            scene.out.line(format!(
+                "    for {}{left}, asked by {}, run {}",
+                row.groups.join(" or "),
+                who(row),
+                row.run
+            ));
         }
         Ok(Exit::Ok)
     }
@@ -174,7 +179,8 @@ impl DecideArgs {
         let shown = match &self.shown {
             None => None,
             Some(text) => Some(text.parse::<Digest>().map_err(|_| {
-                CliError::usage(format!("`{text}` is no hash of a card")).hint("64 hexadecimal digits, as `approvals show` prints")
+                CliError::usage(format!("`{text}` is no hash of a card"))
+                    .hint("64 hexadecimal digits, as `approvals show` prints")
             })?),
         };
         let store: Arc<SqliteStore> = self.place.open()?;
@@ -288,7 +294,10 @@ fn tell(scene: &Scene, row: &ApprovalRow, asked: &Asked) {
     out.line(format!("  by      {}, run {} at `{}`", who(row), row.run, row.step));
     let state = row.state.as_str();
     let votes = count(row.votes.len() as u64, "vote");
-    out.line(format!("  state   {}, {votes}", if state == "rejected" { paint(BAD, state).to_string() } else { state.to_owned() }));
+    out.line(format!(
+        "  state   {}, {votes}",
+        if state == "rejected" { paint(BAD, state).to_string() } else { state.to_owned() }
+    ));
     for vote in &row.votes {
         out.line(format!("          {} {} at {}", vote.by, vote.decision, vote.at));
     }

@@ -110,7 +110,10 @@ impl Ls {
             }
             let state = if unknown { paint(BAD, "unknown") } else { paint(WAIT, "open") };
             scene.out.line(format!("{state} {} ({})", paint(STRONG, &action.action), action.effect));
-            scene.out.line(format!("    run {} at `{}`, sending {}, since {}", row.run, action.step, action.attempt, action.since));
+            scene.out.line(format!(
+                "    run {} at `{}`, sending {}, since {}",
+                row.run, action.step, action.attempt, action.since
+            ));
         }
         if rows.is_empty() && !scene.out.json {
             scene.out.line("every action has its outcome");
@@ -124,9 +127,7 @@ impl Resolve {
         let output = Value::from_json(self.output.as_bytes())
             .map_err(|error| CliError::usage("the output is no JSON").caused_by(error))?;
         let outcome = match self.outcome {
-            Word::Performed => {
-                Outcome::Performed { output, external_id: self.external_id.as_deref().map(Into::into) }
-            }
+            Word::Performed => Outcome::Performed { output, external_id: self.external_id.as_deref().map(Into::into) },
             Word::NotPerformed => Outcome::NotPerformed,
             Word::GivenUp => Outcome::GivenUp,
         };

@@ -78,7 +78,13 @@ async fn ls(scene: &Scene, runtime: &Runtime) -> Result<Exit, CliError> {
         if scene.out.json {
             scene.out.object(&json!({ "kind": "hold", "scope": scope, "by": hold.by, "reason": hold.reason, "at": hold.at.to_string() }));
         } else {
-            scene.out.line(format!("{} {scope} by {} at {}: {}", paint(BAD, "held"), hold.by, hold.at, plain(&hold.reason)));
+            scene.out.line(format!(
+                "{} {scope} by {} at {}: {}",
+                paint(BAD, "held"),
+                hold.by,
+                hold.at,
+                plain(&hold.reason)
+            ));
         }
     }
     if charter.held().is_empty() && !scene.out.json {

@@ -237,9 +237,9 @@ impl Frame {
                     RestrictedExpression::new_record(counts).map_err(|error| error.to_string())?
                 }
                 "sizes" => {
-                    let sizes = shape.names().map(|name| {
-                        (name.to_string(), RestrictedExpression::new_long(request.size(name)))
-                    });
+                    let sizes = shape
+                        .names()
+                        .map(|name| (name.to_string(), RestrictedExpression::new_long(request.size(name))));
                     RestrictedExpression::new_record(sizes).map_err(|error| error.to_string())?
                 }
                 "labels" => texts(request.labels),

@@ -24,16 +24,16 @@ const GOVERNED: [(&str, &str); 6] = [
         "tools/noop.yaml",
         "tool: noop\nnative: true\noperations:\n  touch:\n    effect: idempotent\n    params: schemas/n.yaml\n    groups: [ Money ]\n",
     ),
-    ("schemas/n.yaml", "type: object\nrequired: [ n ]\nproperties: { n: { type: integer } }\n"),
+    ("schemas/n.yaml", "type: object\nrequired: [ count ]\nproperties: { count: { type: integer } }\n"),
     ("people.yaml", "groups: { desk: {}, boss: {} }\npeople: { ann: { name: Ann, groups: [ desk, boss ] } }\n"),
     ("policies/allow/a.cedar", "@id(\"touch\") permit (principal, action in Action::\"Money\", resource);\n"),
     (
         "policies/never/a.cedar",
-        "@id(\"cap\") forbid (principal, action in Action::\"Money\", resource) when { context.input.n > 1000000 };\n",
+        "@id(\"cap\") forbid (principal, action in Action::\"Money\", resource) when { context.input.count > 1000000 };\n",
     ),
     (
         "policies/ask/a.cedar",
-        "@id(\"large\") @approve_by(\"desk\") forbid (principal, action == Action::\"noop.touch\", resource) when { context.input.n > 10000 };\n\
+        "@id(\"large\") @approve_by(\"desk\") forbid (principal, action == Action::\"noop.touch\", resource) when { context.input.count > 10000 };\n\
          @id(\"strange\") @approve_by(\"boss\") forbid (principal, action == Action::\"noop.touch\", resource) when { context.labels.contains(\"secret\") };\n",
     ),
 ];
@@ -43,7 +43,7 @@ pub(super) async fn run(scene: &Scene, ground: &Ground) -> Result<(), CliError> 
     let runs = ground.runs.unwrap_or(2_000);
     let mut workflow = String::from("workflow: w\nresult: { value: =s0 }\nstages:\n  - stage: all\n    steps:\n");
     for step in 0..steps {
-        let _ = writeln!(workflow, "      - {{ step: s{step}, act: noop.touch, with: {{ n: =input.n }} }}");
+        let _ = writeln!(workflow, "      - {{ step: s{step}, act: noop.touch, with: {{ count: =input.n }} }}");
     }
     for (name, files) in [("actions", &GOVERNED[..]), ("actions_without_policies", &[])] {
         let store = ground.open(name)?;
@@ -81,7 +81,7 @@ pub(super) async fn run(scene: &Scene, ground: &Ground) -> Result<(), CliError> 
 
 /// What one decision takes on one thread.
 fn alone(policies: &Policies) -> Result<Duration, CliError> {
-    let (input, history, none) = (Value::map([("n", Value::Int(1))]), BTreeMap::new(), BTreeSet::new());
+    let (input, history, none) = (Value::map([("count", Value::Int(1))]), BTreeMap::new(), BTreeSet::new());
     let labels = BTreeSet::from(["untrusted".into()]);
     let run = RunFacts { id: "run", attempt: 1, steps: 3, cost: Money::default(), env: None };
     let request = Request {
