@@ -174,7 +174,7 @@ fn a_page_is_outward_and_its_address_is_control_unless_its_hosts_are_listed() {
     );
     expect![[r#"
         any  web.read  outward
-          url  control
+          url
             untrusted  from `input.body`
         some  known.read  outward
           url
