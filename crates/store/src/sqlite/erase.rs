@@ -1,7 +1,7 @@
 //! Erasure: what a run held is gone from its rows and from the log; its chain still verifies.
 //!
-//! Everything is overwritten where it stands, without moving rows. What the database left in the unused part of a page when it moved rows
-//! earlier is not reached: only a rebuild of the whole file (`VACUUM`) is sure of that.
+//! Everything is overwritten where it stands, without moving rows; the writer fills with zeros what a page no longer holds. What an
+//! earlier version, which did not, left in unused parts of pages is not reached: only a rebuild of the whole file (`VACUUM`) does that.
 
 use kernel::ids::RunId;
 use rusqlite::named_params;
