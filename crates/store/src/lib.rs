@@ -694,8 +694,9 @@ pub trait Store: Send + Sync + 'static {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Keeps the answer that a fenced worker still got, once, and tells its run unless that is over: by a message of kind `late`
-    /// with the id `late:<step>:<epoch>:<attempt>` and the outcome as its body, which wakes it as any message does. Where the
-    /// inbox has no place left, only the answer is kept; where the run was erased, nothing.
+    /// with the id `late:<step>:<epoch>:<attempt>` and the outcome as its body. It wakes the run as any message does, unless that is
+    /// blocked: an engine that failed here would fail again. Where the inbox has no place left, only the answer is kept; where the
+    /// run was erased, nothing.
     async fn salvage(&self, late: LateResult) -> Result<(), StoreError>;
 
     /// Answers of fenced workers, by step, epoch and attempt.

@@ -124,8 +124,8 @@ impl Kept {
         Ok(())
     }
 
-    /// Adds a message to the inbox, and wakes the run if nobody owns it.
-    fn receive(&mut self, mut message: Message, pardon: bool) -> Result<u64, StoreError> {
+    /// Adds a message to the inbox, and wakes the run if nobody owns it, unless it shall sleep on.
+    fn receive(&mut self, mut message: Message, pardon: bool, wake: bool) -> Result<u64, StoreError> {
         let mut row = self.row.clone();
         row.inbox_gen += 1;
         row.updated_at = message.at;
@@ -136,7 +136,7 @@ impl Kept {
             row.status = Status::Queued;
             row.waits_for = None;
         }
-        if row.owner.is_none() && row.status != Status::Quarantined {
+        if wake && row.owner.is_none() && row.status != Status::Quarantined {
             row.wake_at = Some(row.wake_at.map_or(message.at, |at| at.min(message.at)));
         }
         message.seq = row.inbox_gen;
@@ -342,7 +342,7 @@ impl Store for MemoryStore {
             return Ok(Posted::Crowded { unread });
         }
         let owner = kept.row.owner;
-        Ok(Posted::New { seq: kept.receive(message, pardon)?, owner })
+        Ok(Posted::New { seq: kept.receive(message, pardon, true)?, owner })
     }
 
     async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {
@@ -446,7 +446,8 @@ impl Store for MemoryStore {
             !kept.row.status.is_final() && kept.knows(&message.id).is_none() && unread < rules::unread_limit(&message);
         kept.late.entry((late.step.clone(), late.epoch, late.attempt)).or_insert(late);
         if tell {
-            kept.receive(message, false)?;
+            let wake = kept.row.status != Status::Blocked;
+            kept.receive(message, false, wake)?;
         }
         Ok(())
     }
@@ -512,7 +513,7 @@ impl Store for MemoryStore {
         let kept = runs.get_mut(&row.run).ok_or(StoreError::NoRun { run: row.run })?;
         rules::unsent(&vote, kept.knows(&vote.message.id))?;
         let owner = kept.row.owner;
-        let seq = kept.receive(vote.message, false)?;
+        let seq = kept.receive(vote.message, false, true)?;
         row.votes.push(VoteRow { by: vote.by, decision: vote.decision, shown: vote.shown, seq, at: vote.now });
         Ok(Voted::New { seq, owner })
     }

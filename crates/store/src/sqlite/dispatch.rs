@@ -115,8 +115,14 @@ impl InboxState {
         self.inbox_gen.saturating_sub(self.inbox_read)
     }
 
-    /// Adds a message and wakes the run if nobody owns it; gives the message's number.
-    pub fn receive(&self, db: &Db<'_>, run: RunId, message: &Message, pardon: bool) -> Result<u64, Failure> {
+    /// Adds a message and wakes the run if nobody owns it, unless it shall sleep on; gives the message's number.
+    pub fn receive(
+        &self,
+        db: &Db<'_>,
+        run: RunId,
+        message: &Message,
+        (pardon, wake): (bool, bool),
+    ) -> Result<u64, Failure> {
         let seq = self.inbox_gen + 1;
         db.execute(
             sql::ADD_MESSAGE,
@@ -131,7 +137,12 @@ impl InboxState {
                 ":at_us": message.at.micros(),
             },
         )?;
-        let params = named_params! { ":now_us": message.at.micros(), ":pardon": pardon, ":run": run.bytes() };
+        let params = named_params! {
+            ":now_us": message.at.micros(),
+            ":pardon": pardon,
+            ":wake": wake,
+            ":run": run.bytes(),
+        };
         db.execute(sql::WAKE_RUN, params)?;
         Ok(seq)
     }
@@ -158,7 +169,7 @@ impl Operation for Post {
         if unread >= rules::unread_limit(&self.message) {
             return Ok(Posted::Crowded { unread });
         }
-        let seq = inbox.receive(db, self.run, &self.message, self.pardon)?;
+        let seq = inbox.receive(db, self.run, &self.message, (self.pardon, true))?;
         Ok(Posted::New { seq, owner: inbox.owner.map(WorkerId::from_bytes) })
     }
 }
@@ -299,7 +310,7 @@ impl Operation for LateResult {
             && inbox.unread() < rules::unread_limit(&message)
             && find_message(db, self.run, &message.id)?.is_none()
         {
-            inbox.receive(db, self.run, &message, false)?;
+            inbox.receive(db, self.run, &message, (false, inbox.status() != Some(Status::Blocked)))?;
         }
         db.execute(
             sql::ADD_LATE_RESULT,
