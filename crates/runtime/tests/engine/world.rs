@@ -276,9 +276,11 @@ impl World {
             let row = self.row(run).await;
             let busy = match row.status {
                 Status::Queued | Status::Running => true,
-                Status::Waiting | Status::Paused | Status::Blocked => {
+                Status::Waiting | Status::Paused => {
                     row.wake_at.is_some_and(|at| at <= self.now()) || row.inbox_gen > row.inbox_read
                 }
+                // It may have been told a late answer, which does not wake it.
+                Status::Blocked => row.wake_at.is_some_and(|at| at <= self.now()),
                 _ => false,
             };
             if !busy {

@@ -88,28 +88,41 @@ pub(super) struct InboxState {
     pub owner: Option<[u8; 16]>,
     inbox_gen: u64,
     inbox_read: u64,
+    erased: bool,
 }
 
 impl InboxState {
     /// `None`: there is no such run.
     pub fn read(db: &Db<'_>, run: RunId) -> Result<Option<InboxState>, Failure> {
         let read = |row: &rusqlite::Row<'_>| {
-            Ok(InboxState { status: row.get(0)?, owner: row.get(1)?, inbox_gen: row.get(2)?, inbox_read: row.get(3)? })
+            let (status, owner) = (row.get(0)?, row.get(1)?);
+            Ok(InboxState { status, owner, inbox_gen: row.get(2)?, inbox_read: row.get(3)?, erased: row.get(4)? })
         };
         Ok(db.first(sql::READ_INBOX_STATE, named_params! { ":run": run.bytes() }, read)?)
     }
 
     /// How the run ended, if it has.
-    fn ended(&self) -> Option<Status> {
-        Status::parse(&self.status).filter(|status| status.is_final())
+    pub fn ended(&self) -> Option<Status> {
+        self.status().filter(|status| status.is_final())
+    }
+
+    /// How the run stands, if that can be read.
+    pub fn status(&self) -> Option<Status> {
+        Status::parse(&self.status)
     }
 
     fn unread(&self) -> u64 {
         self.inbox_gen.saturating_sub(self.inbox_read)
     }
 
-    /// Adds a message and wakes the run if nobody owns it; gives the message's number.
-    pub fn receive(&self, db: &Db<'_>, run: RunId, message: &Message, pardon: bool) -> Result<u64, Failure> {
+    /// Adds a message and wakes the run if nobody owns it, unless it shall sleep on; gives the message's number.
+    pub fn receive(
+        &self,
+        db: &Db<'_>,
+        run: RunId,
+        message: &Message,
+        (pardon, wake): (bool, bool),
+    ) -> Result<u64, Failure> {
         let seq = self.inbox_gen + 1;
         db.execute(
             sql::ADD_MESSAGE,
@@ -124,7 +137,12 @@ impl InboxState {
                 ":at_us": message.at.micros(),
             },
         )?;
-        let params = named_params! { ":now_us": message.at.micros(), ":pardon": pardon, ":run": run.bytes() };
+        let params = named_params! {
+            ":now_us": message.at.micros(),
+            ":pardon": pardon,
+            ":wake": wake,
+            ":run": run.bytes(),
+        };
         db.execute(sql::WAKE_RUN, params)?;
         Ok(seq)
     }
@@ -151,7 +169,7 @@ impl Operation for Post {
         if unread >= rules::unread_limit(&self.message) {
             return Ok(Posted::Crowded { unread });
         }
-        let seq = inbox.receive(db, self.run, &self.message, self.pardon)?;
+        let seq = inbox.receive(db, self.run, &self.message, (self.pardon, true))?;
         Ok(Posted::New { seq, owner: inbox.owner.map(WorkerId::from_bytes) })
     }
 }
@@ -284,12 +302,15 @@ impl Operation for LateResult {
 
     fn apply(&self, db: &mut Db<'_>) -> Result<(), Failure> {
         let Some(inbox) = InboxState::read(db, self.run)? else { return Err(Db::missing(self.run)) };
+        if inbox.erased {
+            return Ok(());
+        }
         let message = rules::late_message(self);
         if inbox.ended().is_none()
             && inbox.unread() < rules::unread_limit(&message)
             && find_message(db, self.run, &message.id)?.is_none()
         {
-            inbox.receive(db, self.run, &message, false)?;
+            inbox.receive(db, self.run, &message, (false, inbox.status() != Some(Status::Blocked)))?;
         }
         db.execute(
             sql::ADD_LATE_RESULT,

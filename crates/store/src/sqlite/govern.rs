@@ -75,7 +75,7 @@ impl Operation for Vote {
         }
         let Some(inbox) = InboxState::read(db, run)? else { return Err(Db::missing(run)) };
         rules::unsent(self, dispatch::find_message(db, run, &self.message.id)?)?;
-        let seq = inbox.receive(db, run, &self.message, false)?;
+        let seq = inbox.receive(db, run, &self.message, (false, true))?;
         db.execute(
             sql::ADD_VOTE,
             named_params! {

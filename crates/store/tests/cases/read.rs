@@ -122,10 +122,18 @@ pub async fn late_results_are_kept_once_and_told(bed: Bed) {
     assert_eq!((row.status, row.wake_at), (Status::Waiting, Some(at(9))), "the run is woken");
 
     let mut pen = bed.claim_one(own, 10).await;
+    let blocked = Guard::Suspend { status: Status::Blocked, waits_for: "another engine".into(), wake_at: None };
+    bed.write(pen.append(&[], vec![blocked]), &mut pen).await;
+    bed.store.salvage(late("pay", 8, 8, b"4")).await.unwrap();
+    let row = bed.row(run).await;
+    assert_eq!((row.status, row.wake_at, row.inbox_gen), (Status::Blocked, None, 4), "it is told and sleeps on");
+    bed.post(run, "m", "resume", 11).await;
+
+    let mut pen = bed.claim_one(own, 11).await;
     bed.write(pen.finish(Status::Completed), &mut pen).await;
     bed.store.salvage(late("pay", 9, 9, b"4")).await.unwrap();
-    assert_eq!(bed.store.late_results(run).await.unwrap().len(), 4, "it is kept also after the end");
-    assert_eq!(bed.store.inbox(run, 3).await.unwrap(), [], "and told to nobody");
+    assert_eq!(bed.store.late_results(run).await.unwrap().len(), 5, "it is kept also after the end");
+    assert_eq!(bed.store.inbox(run, 5).await.unwrap(), [], "and told to nobody");
     let unknown = LateResult { run: run_id(9), ..late("pay", 1, 1, b"1") };
     assert!(matches!(bed.store.salvage(unknown).await, Err(store::StoreError::NoRun { .. })));
     bed.sound().await;
