@@ -14,7 +14,7 @@ use kernel::{
 
 use crate::{Finding, Message, OpenAction, RunRow, rules};
 
-pub use governed::{approval, budgets, governance, orphan};
+pub use governed::{approval, budgets, governance, orphan, seals};
 
 /// Findings of one run beyond these are only counted.
 const FINDING_LIMIT: usize = 20;
@@ -28,6 +28,8 @@ pub struct RunCheck<'a> {
     broken: bool,
     /// The last entry was the end of the run.
     ended: bool,
+    /// The last entry was erased: what it was is not known any more.
+    erased: bool,
     /// Actions started and not finished, by the journal.
     open: BTreeMap<Arc<str>, Sent>,
     /// Actions whose failure is recorded: a recovery may send them again.
@@ -55,6 +57,7 @@ impl<'a> RunCheck<'a> {
             epoch: 0,
             broken: false,
             ended: false,
+            erased: false,
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
             named: BTreeSet::new(),
@@ -102,6 +105,7 @@ impl<'a> RunCheck<'a> {
             self.find("chain", journal::Broken::Epoch { seq, epoch, before }.to_string());
         }
         self.epoch = entry.epoch;
+        self.erased = entry.body.is_none();
         let Some(body) = &entry.body else { return };
         match entry.event() {
             Ok(event) => self.event(event),
@@ -196,7 +200,7 @@ impl<'a> RunCheck<'a> {
             if self.epoch > row.epoch {
                 self.find("head", format!("the row is in epoch {}, its journal in {}", row.epoch, self.epoch));
             }
-            if self.ended != row.status.is_final() {
+            if !self.erased && self.ended != row.status.is_final() {
                 let how = if self.ended { "ended" } else { "not ended" };
                 self.find("head", format!("the row is {}, its journal has {how}", row.status.as_str()));
             }

@@ -15,6 +15,7 @@ pub mod fault;
 mod governance;
 pub mod memory;
 pub mod rules;
+mod seal;
 pub mod sqlite;
 mod work;
 
@@ -30,7 +31,8 @@ use kernel::{
 pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApproval, Vote, VoteRow, Voted};
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use governance::{Change, GovernanceEntry, Governed};
-pub use work::{OpenWork, OutMessage};
+pub use seal::{DirtyHeads, Seal, Sealed};
+pub use work::{OpenWork, OutMessage, OutRow, Taken, WorkClaimed, WorkQuery, WorkRow};
 
 /// Deaths of its worker after which a run is quarantined, unless a step completed in between.
 pub const STRIKES: u32 = 3;
@@ -591,11 +593,23 @@ pub struct LateResult {
     pub at: Timestamp,
 }
 
+/// What an erasure came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erased {
+    /// What the run held is gone: overwritten, and in an embedded database cut from the log.
+    Done,
+    /// The run is not over; nothing was written.
+    NotOver {
+        /// How it stands.
+        status: Status,
+    },
+}
+
 /// Something `db check` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Which rule is broken: `chain`, `head`, `blob`, `open_action`, `inbox`, `never_lost`, `pages`, `governance`, `budget`,
-    /// `approval`, `orphan`.
+    /// `approval`, `orphan`, `seal`.
     pub rule: &'static str,
     /// The run it concerns, if one.
     pub run: Option<RunId>,
@@ -603,7 +617,7 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// About thirty verbs; each is needed by `runtime` today. Replies come after COMMIT.
+/// About forty-five verbs; each is needed by `runtime` today. Replies come after COMMIT.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Starts a run: its row, its first entry and its start key, all of it or nothing.
@@ -681,7 +695,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps the answer that a fenced worker still got, once, and tells its run unless that is over: by a message of kind `late`
     /// with the id `late:<step>:<epoch>:<attempt>` and the outcome as its body, which wakes it as any message does. Where the
-    /// inbox has no place left, only the answer is kept.
+    /// inbox has no place left, only the answer is kept; where the run was erased, nothing.
     async fn salvage(&self, late: LateResult) -> Result<(), StoreError>;
 
     /// Answers of fenced workers, by step, epoch and attempt.
@@ -714,6 +728,68 @@ pub trait Store: Send + Sync + 'static {
 
     /// Open actions of all runs, or only those whose outcome is not known, by run and step.
     async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError>;
+
+    /// Work for people, oldest first.
+    async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError>;
+
+    /// A person takes open work that nobody else does. A crash before the return leaves either; the same call again says which.
+    async fn claim_work(&self, work: Arc<str>, by: Arc<str>, now: Timestamp) -> Result<WorkClaimed, StoreError>;
+
+    /// A person gives open work back. False: it was not theirs.
+    async fn release_work(&self, work: Arc<str>, by: Arc<str>) -> Result<bool, StoreError>;
+
+    /// Messages whose time to leave has come, longest due first, at most `limit`. A message that is given stays due until
+    /// [`Store::outbox_done`] or [`Store::outbox_retry`], so that each leaves at least once: give them to one sender at a time.
+    async fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError>;
+
+    /// A message has left. False: it was not to leave.
+    async fn outbox_done(&self, id: Arc<str>) -> Result<bool, StoreError>;
+
+    /// A message could not leave and is tried again `at` then. False: it was not to leave.
+    async fn outbox_retry(&self, id: Arc<str>, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Asks a rate limit for `n` at once: one each `interval_us` microseconds, and up to `burst` after a pause. A crash before the
+    /// return may have used them up.
+    ///
+    /// # Errors
+    /// [`StoreError::Misuse`] when it could never be given: `n` is more than `burst`, or 0; `interval_us` is below 0 or beyond
+    /// [`AMOUNT_LIMIT`].
+    async fn take(
+        &self,
+        bucket: Arc<str>,
+        now: Timestamp,
+        interval_us: i64,
+        burst: u32,
+        n: u32,
+    ) -> Result<Taken, StoreError>;
+
+    /// Nobody gets anything from a rate limit before `until`; an earlier time than one that was said changes nothing.
+    async fn push_back(&self, bucket: Arc<str>, until: Timestamp) -> Result<(), StoreError>;
+
+    /// A person has looked at the overruns of a scope: it is reserved in again. False: it was not frozen.
+    async fn unfreeze(&self, scope: Arc<str>) -> Result<bool, StoreError>;
+
+    /// Forfeits what runs have set aside that are over; gives how many runs. There are none unless something is damaged.
+    async fn sweep(&self) -> Result<u64, StoreError>;
+
+    /// Erases what a run held: bodies and salts of its journal, blobs, bodies of messages, late answers, cards, its key. Digests
+    /// and hashes stay, so that its chain still verifies. What has not left yet never leaves. A crash before the return leaves either; the same call again is safe.
+    async fn erase(&self, run: RunId, now: Timestamp) -> Result<Erased, StoreError>;
+
+    /// Heads that moved since the last seal. At most `limit` appends are looked at: until `upto` stays, there are more.
+    async fn dirty_heads(&self, limit: u32) -> Result<DirtyHeads, StoreError>;
+
+    /// Keeps a seal that follows the last one.
+    ///
+    /// # Errors
+    /// [`StoreError::Misuse`] when its hash is not over its contents and the seal before.
+    async fn add_seal(&self, seal: Seal) -> Result<Sealed, StoreError>;
+
+    /// The newest seal.
+    async fn last_seal(&self) -> Result<Option<Seal>, StoreError>;
+
+    /// Which deployment this is: 32 hexadecimal digits, the same for a copy of the data.
+    async fn instance_id(&self) -> Result<Arc<str>, StoreError>;
 
     /// Reads everything and compares: chains, heads, blobs, open actions, inbox numbers, sums, approvals. Empty: all is well.
     async fn check(&self) -> Result<Vec<Finding>, StoreError>;

@@ -3,7 +3,7 @@
 mod governed;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,8 +17,9 @@ use kernel::{
 use self::governed::{Draft, Governed as State, Open};
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, CounterNow,
-    CounterQuery, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow, Posted,
-    RunQuery, RunRow, STRIKES, Started, Status, Store, StoreError, Vote, VoteRow, Voted,
+    CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun,
+    OpenActionRow, OutRow, Posted, RunQuery, RunRow, STRIKES, Seal, Sealed, Started, Status, Store, StoreError, Taken,
+    Vote, VoteRow, Voted, WorkClaimed, WorkQuery, WorkRow,
     check::{self, RunCheck},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
@@ -38,6 +39,11 @@ struct Inner {
     runs: BTreeMap<RunId, Kept>,
     start_keys: BTreeMap<StartKey, RunId>,
     governed: State,
+    /// Whose each append was, in order.
+    appends: Vec<RunId>,
+    /// When each rate limit would be unused again, and the time before which nobody gets anything.
+    rates: BTreeMap<Arc<str>, (Timestamp, Timestamp)>,
+    seals: Vec<Seal>,
 }
 
 /// Tenant, workflow, key.
@@ -52,9 +58,10 @@ struct Worker {
 struct Kept {
     row: RunRow,
     input: Digest,
-    key: [u8; 32],
+    key: Option<[u8; 32]>,
     entries: Vec<Entry>,
-    blobs: BTreeMap<Digest, Arc<[u8]>>,
+    /// `None` once erased.
+    blobs: BTreeMap<Digest, Option<Arc<[u8]>>>,
     inbox: Vec<Message>,
     open: Open,
     late: BTreeMap<(Arc<str>, u64, u32), LateResult>,
@@ -193,14 +200,15 @@ impl Store for MemoryStore {
         let kept = Kept {
             row,
             input: new.input,
-            key: new.key,
+            key: Some(new.key),
             entries: vec![new.first],
-            blobs: new.blobs.into_iter().map(|blob| (blob.digest, blob.bytes)).collect(),
+            blobs: new.blobs.into_iter().map(|blob| (blob.digest, Some(blob.bytes))).collect(),
             inbox: Vec::new(),
             open: BTreeMap::new(),
             late: BTreeMap::new(),
         };
         inner.runs.insert(new.run, kept);
+        inner.appends.push(new.run);
         if let Some(key) = key {
             inner.start_keys.insert(key, new.run);
         }
@@ -247,7 +255,7 @@ impl Store for MemoryStore {
                 bundle: row.bundle,
                 tenant: row.tenant.clone(),
                 inbox_gen: row.inbox_gen,
-                key: Some(kept.key),
+                key: kept.key,
             });
         }
         Ok(claimed)
@@ -310,11 +318,13 @@ impl Store for MemoryStore {
         }
         kept.set(row)?;
         kept.open = draft.open;
+        let wrote = (!append.entries.is_empty()).then_some(append.run);
         kept.entries.extend(append.entries);
         for Blob { digest, bytes } in append.blobs {
-            kept.blobs.entry(digest).or_insert(bytes);
+            kept.blobs.entry(digest).or_insert(Some(bytes));
         }
         inner.governed = draft.governed;
+        inner.appends.extend(wrote);
         Ok(Appended::Done { inbox_gen: current })
     }
 
@@ -348,7 +358,7 @@ impl Store for MemoryStore {
     }
 
     async fn blob(&self, run: RunId, digest: Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
-        Ok(self.lock().runs.get(&run).and_then(|kept| kept.blobs.get(&digest)).cloned())
+        Ok(self.lock().runs.get(&run).and_then(|kept| kept.blobs.get(&digest)).cloned().flatten())
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunRow>, StoreError> {
@@ -427,6 +437,9 @@ impl Store for MemoryStore {
     async fn salvage(&self, late: LateResult) -> Result<(), StoreError> {
         let mut inner = self.lock();
         let kept = inner.kept(late.run)?;
+        if kept.key.is_none() {
+            return Ok(());
+        }
         let message = rules::late_message(&late);
         let unread = kept.row.inbox_gen - kept.row.inbox_read;
         let tell =
@@ -530,13 +543,159 @@ impl Store for MemoryStore {
         Ok(all.filter(|row| !unknown_only || row.state == crate::ActionState::Unknown).collect())
     }
 
+    async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {
+        let inner = self.lock();
+        let wanted = |row: &&WorkRow| {
+            query.id.as_ref().is_none_or(|id| *id == row.id)
+                && query.run.is_none_or(|run| run == row.run)
+                && query.queue.as_ref().is_none_or(|queue| *queue == row.queue)
+                && (query.all_states || query.id.is_some() || row.closed_at.is_none())
+        };
+        let mut rows: Vec<_> = inner.governed.work.values().filter(wanted).cloned().collect();
+        rows.sort_by_key(|row| row.opened_at);
+        rows.truncate(rules::page(query.limit));
+        Ok(rows)
+    }
+
+    async fn claim_work(&self, work: Arc<str>, by: Arc<str>, now: Timestamp) -> Result<WorkClaimed, StoreError> {
+        let mut inner = self.lock();
+        let Some(row) = inner.governed.work.get_mut(&work) else { return Ok(WorkClaimed::Missing) };
+        if row.closed_at.is_some() {
+            return Ok(WorkClaimed::Closed);
+        }
+        match &row.claimed_by {
+            Some(other) if *other != by => return Ok(WorkClaimed::Taken { by: other.clone() }),
+            Some(_) => {}
+            None => (row.claimed_by, row.claimed_at) = (Some(by), Some(now)),
+        }
+        Ok(WorkClaimed::Yes)
+    }
+
+    async fn release_work(&self, work: Arc<str>, by: Arc<str>) -> Result<bool, StoreError> {
+        let mut inner = self.lock();
+        let row = inner.governed.work.get_mut(&work);
+        let own = row.filter(|row| row.claimed_by.as_ref() == Some(&by) && row.closed_at.is_none());
+        Ok(own.map(|row| (row.claimed_by, row.claimed_at) = (None, None)).is_some())
+    }
+
+    async fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError> {
+        let inner = self.lock();
+        let due =
+            inner.governed.outbox.values().filter_map(|out| Some((out.next_at.filter(|at| *at <= now)?, &out.row)));
+        let mut due: Vec<_> = due.collect();
+        due.sort_by_key(|(at, _)| *at);
+        Ok(due.into_iter().take(limit as usize).map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn outbox_done(&self, id: Arc<str>) -> Result<bool, StoreError> {
+        Ok(self.lock().governed.tried(&id, None))
+    }
+
+    async fn outbox_retry(&self, id: Arc<str>, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.lock().governed.tried(&id, Some(at)))
+    }
+
+    async fn take(
+        &self,
+        bucket: Arc<str>,
+        now: Timestamp,
+        interval_us: i64,
+        burst: u32,
+        n: u32,
+    ) -> Result<Taken, StoreError> {
+        let mut inner = self.lock();
+        let stands = inner.rates.get(&bucket).copied();
+        match rules::take(stands, now, interval_us, (burst, n))? {
+            Ok(unused) => {
+                inner.rates.entry(bucket).or_insert((unused, Timestamp::from_micros(0))).0 = unused;
+                Ok(Taken::Yes)
+            }
+            Err(at) => Ok(Taken::NotBefore(at)),
+        }
+    }
+
+    async fn push_back(&self, bucket: Arc<str>, until: Timestamp) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        let never = Timestamp::from_micros(0);
+        let stands = inner.rates.entry(bucket).or_insert((never, until));
+        stands.1 = stands.1.max(until);
+        Ok(())
+    }
+
+    async fn unfreeze(&self, scope: Arc<str>) -> Result<bool, StoreError> {
+        let mut inner = self.lock();
+        let frozen = inner.governed.budgets.values_mut().filter(|row| row.scope == scope && row.frozen);
+        Ok(frozen.map(|row| row.frozen = false).count() > 0)
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        let mut inner = self.lock();
+        let Inner { runs, governed, .. } = &mut *inner;
+        let reserving: BTreeSet<_> = governed.reservations.keys().map(|(run, _, _)| *run).collect();
+        let over = |run: &&RunId| runs.get(run).is_some_and(|kept| kept.row.status.is_final());
+        let over: Vec<_> = reserving.iter().filter(over).collect();
+        over.iter().for_each(|run| governed.settle(**run, None, |_, amount| amount));
+        Ok(over.len() as u64)
+    }
+
+    async fn erase(&self, run: RunId, _now: Timestamp) -> Result<Erased, StoreError> {
+        let mut inner = self.lock();
+        let kept = inner.kept(run)?;
+        if !kept.row.status.is_final() {
+            return Ok(Erased::NotOver { status: kept.row.status });
+        }
+        kept.key = None;
+        kept.entries.iter_mut().for_each(|entry| (entry.body, entry.salt) = (None, [0; 16]));
+        kept.blobs.values_mut().for_each(|bytes| *bytes = None);
+        kept.inbox.iter_mut().for_each(|message| message.body = [].into());
+        kept.late.values_mut().for_each(|late| late.outcome = [].into());
+        let governed = &mut inner.governed;
+        governed.approvals.values_mut().filter(|row| row.run == run).for_each(|row| row.card = None);
+        governed.work.values_mut().filter(|row| row.run == run).for_each(|row| row.card = None);
+        for out in governed.outbox.values_mut().filter(|out| out.row.run == run) {
+            (out.row.message.body, out.next_at) = ([].into(), None);
+        }
+        Ok(Erased::Done)
+    }
+
+    async fn dirty_heads(&self, limit: u32) -> Result<DirtyHeads, StoreError> {
+        let inner = self.lock();
+        let from = inner.seals.last().map_or(0, |last| last.upto);
+        let mut dirty = DirtyHeads { upto: from, heads: BTreeMap::new() };
+        for run in inner.appends.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)).take(limit as usize) {
+            dirty.upto += 1;
+            dirty.heads.extend(inner.runs.get(run).map(|kept| (*run, kept.row.head)));
+        }
+        Ok(dirty)
+    }
+
+    async fn add_seal(&self, seal: Seal) -> Result<Sealed, StoreError> {
+        let mut inner = self.lock();
+        let (current, prev) = inner.seals.last().map_or((0, Digest::ZERO), |last| (last.no, last.hash));
+        if seal.no != current + 1 {
+            return Ok(Sealed::Moved { current });
+        }
+        rules::seal_is_sound(&seal, prev)?;
+        inner.seals.push(seal);
+        Ok(Sealed::Done)
+    }
+
+    async fn last_seal(&self) -> Result<Option<Seal>, StoreError> {
+        Ok(self.lock().seals.last().cloned())
+    }
+
+    async fn instance_id(&self) -> Result<Arc<str>, StoreError> {
+        // Nothing outlives it, and so there is nothing to tell apart.
+        Ok("0".repeat(32).into())
+    }
+
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
         let inner = self.lock();
         let mut findings = Vec::new();
         for kept in inner.runs.values() {
             let mut check = RunCheck::new(&kept.row);
             kept.entries.iter().for_each(|entry| check.entry(entry));
-            kept.blobs.iter().for_each(|(digest, bytes)| check.blob(*digest, Some(bytes)));
+            kept.blobs.iter().for_each(|(digest, bytes)| check.blob(*digest, bytes.as_deref()));
             kept.inbox.iter().for_each(|message| check.message(message));
             kept.open.values().for_each(|(action, _)| check.open_action(action));
             findings.extend(check.finish());
@@ -549,9 +708,11 @@ impl Store for MemoryStore {
         let reserved = governed.reserved().into_iter().map(|row| (row.run, "reservation", row.step));
         let pending = governed.approvals.values().filter(|row| row.state == ApprovalState::Pending);
         let pending = pending.map(|row| (row.run, "approval", row.id.clone()));
-        let work = governed.work.iter().filter(|(_, row)| !row.closed).map(|(id, row)| (row.run, "work", id.clone()));
+        let work =
+            governed.work.values().filter(|row| row.closed_at.is_none()).map(|row| (row.run, "work", row.id.clone()));
         let orphans = reserved.chain(pending).chain(work).filter(|(run, _, _)| over(*run));
         findings.extend(orphans.map(|(run, what, id)| check::orphan(run, what, &id)));
+        findings.extend(check::seals(&inner.seals));
         Ok(findings)
     }
 }

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use kernel::{ids::RunId, journal::Entry, values::Timestamp};
+use kernel::{
+    ids::{Digest, RunId},
+    journal::Entry,
+    values::Timestamp,
+};
 
 use crate::{
     AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, RunRow,
-    STRIKES, Status, StoreError, UNREAD_LIMIT, Vote,
+    STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote,
 };
 
 /// What a quarantined run waits for.
@@ -177,6 +181,42 @@ pub fn unsent(vote: &Vote, known: Option<u64>) -> Result<(), StoreError> {
 /// Whether something that may have an end has come to it.
 pub fn is_expired(expires_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     expires_at.filter(|at| *at <= now)
+}
+
+/// How a rate limit stands after `n` were taken: the time at which it would be unused again; or when to ask again. `stands`: that
+/// time before, and the time before which nobody gets anything. `burst_n`: most at once, and how many are asked for.
+pub fn take(
+    stands: Option<(Timestamp, Timestamp)>,
+    now: Timestamp,
+    interval_us: i64,
+    burst_n: (u32, u32),
+) -> Result<Result<Timestamp, Timestamp>, StoreError> {
+    let (burst, n) = burst_n;
+    if !(0..=AMOUNT_LIMIT).contains(&interval_us) || !(1..=burst).contains(&n) {
+        let detail = format!("{n} at once of at most {burst}, one each {interval_us} microseconds, is never given");
+        return Err(misuse("take", detail));
+    }
+    let later = |at: Timestamp, many: u32| {
+        Timestamp::from_micros(at.micros().saturating_add(interval_us.saturating_mul(i64::from(many))))
+    };
+    let (unused, not_before) = stands.unwrap_or((now, now));
+    let after = later(unused.max(now), n);
+    let allowed = Timestamp::from_micros(after.micros().saturating_sub(interval_us.saturating_mul(i64::from(burst))));
+    let wait = allowed.max(not_before);
+    Ok(if wait <= now { Ok(after) } else { Err(wait) })
+}
+
+/// A seal is over its own contents and the seal before.
+pub fn seal_is_sound(seal: &Seal, prev: Digest) -> Result<(), StoreError> {
+    if seal.prev != prev {
+        let detail = format!("seal {} follows {}, the last one is {prev}", seal.no, seal.prev);
+        return Err(misuse("add_seal", detail));
+    }
+    let hash = seal.chained();
+    if seal.hash != hash {
+        return Err(misuse("add_seal", format!("seal {} has hash {}, its contents give {hash}", seal.no, seal.hash)));
+    }
+    Ok(())
 }
 
 /// The message that tells a late answer to its run.

@@ -7,9 +7,11 @@
 //! process. The next start reads every page before it believes anything.
 
 mod append;
+mod aside;
 mod cells;
 mod check;
 mod dispatch;
+mod erase;
 mod govern;
 mod guards;
 mod open;
@@ -37,14 +39,16 @@ use kernel::{
 };
 
 use self::{
+    aside::{ClaimWork, OutboxNext, PushBack, ReleaseWork, Sweep, Take, Unfreeze},
     dispatch::{AskSettings, Claim, Join, Leave, Post, Pulse, PutBundle, Reap},
+    erase::Erase,
     read::Readers,
     writer::{Job, Operation, Writer},
 };
 use crate::{
-    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery, Finding,
-    GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, Started, Store,
-    StoreError, Vote, Voted,
+    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
+    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutRow, Posted,
+    RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
     fault::{Mutants, Points},
 };
 
@@ -323,6 +327,73 @@ impl Store for SqliteStore {
 
     async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
         self.readers().open_actions(unknown_only)
+    }
+
+    async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {
+        self.readers().work(&query)
+    }
+
+    async fn claim_work(&self, work: Arc<str>, by: Arc<str>, now: Timestamp) -> Result<WorkClaimed, StoreError> {
+        self.write(ClaimWork { work, by, now }).await
+    }
+
+    async fn release_work(&self, work: Arc<str>, by: Arc<str>) -> Result<bool, StoreError> {
+        self.write(ReleaseWork { work, by }).await
+    }
+
+    async fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError> {
+        self.readers().due_outbox(limit, now)
+    }
+
+    async fn outbox_done(&self, id: Arc<str>) -> Result<bool, StoreError> {
+        self.write(OutboxNext { id, at: None }).await
+    }
+
+    async fn outbox_retry(&self, id: Arc<str>, at: Timestamp) -> Result<bool, StoreError> {
+        self.write(OutboxNext { id, at: Some(at) }).await
+    }
+
+    async fn take(
+        &self,
+        bucket: Arc<str>,
+        now: Timestamp,
+        interval_us: i64,
+        burst: u32,
+        n: u32,
+    ) -> Result<Taken, StoreError> {
+        self.write(Take { bucket, now, interval_us, burst, n }).await
+    }
+
+    async fn push_back(&self, bucket: Arc<str>, until: Timestamp) -> Result<(), StoreError> {
+        self.write(PushBack { bucket, until }).await
+    }
+
+    async fn unfreeze(&self, scope: Arc<str>) -> Result<bool, StoreError> {
+        self.write(Unfreeze(scope)).await
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.write(Sweep).await
+    }
+
+    async fn erase(&self, run: RunId, _now: Timestamp) -> Result<Erased, StoreError> {
+        self.write(Erase(run)).await
+    }
+
+    async fn dirty_heads(&self, limit: u32) -> Result<DirtyHeads, StoreError> {
+        self.readers().dirty_heads(limit)
+    }
+
+    async fn add_seal(&self, seal: Seal) -> Result<Sealed, StoreError> {
+        self.write(seal).await
+    }
+
+    async fn last_seal(&self) -> Result<Option<Seal>, StoreError> {
+        self.readers().last_seal()
+    }
+
+    async fn instance_id(&self) -> Result<Arc<str>, StoreError> {
+        self.readers().instance_id()
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {

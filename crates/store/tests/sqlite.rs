@@ -9,7 +9,10 @@ use std::{
 };
 
 use cases::{Bed, Pen, at, blob_step, run_id, step_done, worker};
-use kernel::journal::{Blob, Entry};
+use kernel::{
+    ids::RunId,
+    journal::{Blob, Entry},
+};
 use store::{
     Appended, Guard, Status, Store, StoreError,
     fault::Points,
@@ -110,6 +113,45 @@ async fn the_generation_outlives_a_restart_and_a_change_that_did_not_fit() {
     let older = bed.append(pen.append(&[], vec![Guard::GovernanceIs(0)])).await;
     assert_eq!(older, Appended::Refused { guard: 0, current: 1 });
     bed.write(pen.append(&[], vec![Guard::GovernanceIs(1)]), &mut pen).await;
+    bed.sound().await;
+}
+
+#[tokio::test]
+async fn what_was_erased_stands_in_no_file() {
+    let keep = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(keep.path()).unwrap());
+    let bed = Bed::over(store.clone());
+    let own = bed.join(1, 0).await;
+    let (mut pen, mut other) = (bed.owned(1, own, 1).await, bed.owned(2, own, 1).await);
+    let secrets = ["in a step", "in a blob", "in a message", "in a card"];
+    for pen in [&mut pen, &mut other] {
+        let run = pen.run;
+        let say = move |secret: &str| format!("kept by {run} {secret}").into_bytes();
+        for round in 0..40 {
+            let event = step_done(&format!("{round} kept by {} in a step {}", pen.run, "x".repeat(round * 100)));
+            bed.write(pen.append(&[event], vec![]), pen).await;
+        }
+        let blob = Blob::new([say("in a blob"), vec![7; 9000]].concat());
+        let card = say("in a card").into();
+        let ask = Guard::ApprovalOpen(store::OpenApproval { card, ..cases::approval::ask(&pen.run.to_string()) });
+        let mut append = pen.append(&[blob_step("b", &blob)], vec![ask]);
+        append.blobs.push(blob);
+        bed.write(append, pen).await;
+        let message = store::Message { body: say("in a message").into(), ..cases::message("m", "signal", 2) };
+        store.post(pen.run, message, false).await.unwrap();
+        bed.write(pen.finish(Status::Completed), pen).await;
+    }
+    let stands = |run: RunId, secret: &str| {
+        let wanted = format!("kept by {run} {secret}");
+        let files = ["surefoot.db", "surefoot.db-wal"].map(|name| fs::read(keep.path().join(name)).unwrap_or_default());
+        files.iter().any(|bytes| bytes.windows(wanted.len()).any(|window| window == wanted.as_bytes()))
+    };
+    assert!(secrets.iter().all(|secret| stands(pen.run, secret) && stands(other.run, secret)));
+    assert_eq!(store.erase(pen.run, at(9)).await.unwrap(), store::Erased::Done);
+    for secret in secrets {
+        assert!(!stands(pen.run, secret), "{secret}");
+        assert!(stands(other.run, secret), "{secret}");
+    }
     bed.sound().await;
 }
 

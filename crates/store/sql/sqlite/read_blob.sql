@@ -1,2 +1,3 @@
 -- A blob of a run; NULL once erased.
-SELECT bytes FROM blob WHERE run = :run AND digest = :digest;
+SELECT CASE WHEN (SELECT key FROM run WHERE id = :run) IS NOT NULL THEN bytes END AS bytes
+  FROM blob WHERE run = :run AND digest = :digest;

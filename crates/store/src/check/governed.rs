@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kernel::ids::RunId;
+use kernel::ids::{Digest, RunId};
 
-use crate::{ApprovalRow, ApprovalState, BudgetRow, Finding, GovernanceEntry, Reservation};
+use crate::{ApprovalRow, ApprovalState, BudgetRow, Finding, GovernanceEntry, Reservation, Seal, rules};
 
 /// The log of changes to what runs are judged by, whole and in order.
 pub fn governance(log: &[GovernanceEntry]) -> Option<Finding> {
@@ -61,6 +61,21 @@ pub fn approval(row: &ApprovalRow) -> Vec<Finding> {
     findings
 }
 
+/// All seals, in order.
+pub fn seals(seals: &[Seal]) -> Option<Finding> {
+    let mut prev = Digest::ZERO;
+    for (wanted, seal) in (1..).zip(seals) {
+        let order =
+            if seal.no == wanted { Ok(()) } else { Err(format!("seal {} stands where {wanted} belongs", seal.no)) };
+        let sound = order.and_then(|()| rules::seal_is_sound(seal, prev).map_err(|error| error.to_string()));
+        if let Err(detail) = sound {
+            return Some(Finding { rule: "seal", run: None, detail });
+        }
+        prev = seal.hash;
+    }
+    None
+}
+
 /// Something that is still open although its run is over. `what`: "reservation", "approval", "work".
 pub fn orphan(run: RunId, what: &str, id: &str) -> Finding {
     Finding { rule: "orphan", run: Some(run), detail: format!("{what} `{id}` is open, and its run is over") }
@@ -68,10 +83,10 @@ pub fn orphan(run: RunId, what: &str, id: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use kernel::{ids::Digest, values::Timestamp};
+    use kernel::values::Timestamp;
 
     use super::*;
-    use crate::{Change, VoteRow};
+    use crate::{Change, DirtyHeads, VoteRow};
 
     fn details(findings: impl IntoIterator<Item = Finding>) -> Vec<String> {
         findings.into_iter().map(|finding| format!("{}: {}", finding.rule, finding.detail)).collect()
@@ -131,6 +146,17 @@ mod tests {
         assert!(found[1].starts_with("approval: approval `a` has a vote of bob on card "), "{found:?}");
         row.state = ApprovalState::Pending;
         assert_eq!(details(approval(&row)).len(), 1);
+    }
+
+    #[test]
+    fn a_seal_that_was_changed_is_found() {
+        let at = Timestamp::from_micros(1);
+        let first = Seal::after(None, DirtyHeads::default(), at);
+        let second = Seal::after(Some(&first), DirtyHeads { upto: 4, ..DirtyHeads::default() }, at);
+        assert_eq!(seals(&[first.clone(), second.clone()]), None);
+        let later = Seal { upto: 5, ..second.clone() };
+        assert!(details(seals(&[first, later]))[0].starts_with("seal: cannot add_seal: seal 2 has hash "));
+        assert_eq!(details(seals(&[second])), ["seal: seal 2 stands where 1 belongs"]);
     }
 
     #[test]

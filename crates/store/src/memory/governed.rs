@@ -9,7 +9,7 @@ use kernel::{ids::RunId, values::Timestamp};
 
 use crate::{
     ActionState, ApprovalRow, ApprovalState, BudgetLine, BudgetRow, Counted, GovernanceEntry, Guard, OpenAction,
-    OpenApproval, OpenWork, OutMessage, Reservation, StoreError, rules,
+    OpenApproval, OpenWork, OutRow, Reservation, StoreError, WorkRow, rules,
 };
 
 /// Scope, unit, period.
@@ -24,8 +24,8 @@ pub(super) struct Governed {
     pub budgets: BTreeMap<Line, BudgetRow>,
     /// By run, step and line.
     pub reservations: BTreeMap<(RunId, Arc<str>, Line), i64>,
-    pub work: BTreeMap<Arc<str>, Work>,
-    pub outbox: BTreeMap<Arc<str>, OutMessage>,
+    pub work: BTreeMap<Arc<str>, WorkRow>,
+    pub outbox: BTreeMap<Arc<str>, Out>,
 }
 
 #[derive(Clone, Default)]
@@ -35,9 +35,10 @@ pub(super) struct Counter {
 }
 
 #[derive(Clone)]
-pub(super) struct Work {
-    pub run: RunId,
-    pub closed: bool,
+pub(super) struct Out {
+    pub row: OutRow,
+    /// When it is tried; `None`: it has left.
+    pub next_at: Option<Timestamp>,
 }
 
 /// The open actions of a run, by step.
@@ -55,6 +56,14 @@ impl Governed {
     /// The newest change to what runs are judged by.
     pub fn generation(&self) -> u64 {
         self.log.last().map_or(0, |last| last.no)
+    }
+
+    /// A message that is to leave was tried: it has left, or is tried again. False: it was not to leave.
+    pub fn tried(&mut self, id: &str, next_at: Option<Timestamp>) -> bool {
+        let Some(out) = self.outbox.get_mut(id).filter(|out| out.next_at.is_some()) else { return false };
+        out.next_at = next_at;
+        out.row.attempts += 1;
+        true
     }
 
     /// What is set aside by all runs.
@@ -132,14 +141,16 @@ impl Draft {
             Guard::Forfeit { step } => self.governed.settle(self.run, Some(step), |_, amount| amount),
             Guard::WorkOpen(work) => self.hand_over(work)?,
             Guard::WorkClosed { work } => {
-                let open = self.governed.work.get_mut(work).filter(|row| row.run == self.run && !row.closed);
+                let open =
+                    self.governed.work.get_mut(work).filter(|row| row.run == self.run && row.closed_at.is_none());
                 rules::row_fits(self.run, &format!("work `{work}`"), open.is_some(), "is not open")?;
-                open.into_iter().for_each(|row| row.closed = true);
+                open.into_iter().for_each(|row| row.closed_at = Some(self.now));
             }
             Guard::Outbox(message) => {
                 let known = self.governed.outbox.contains_key(&message.id);
                 rules::row_fits(self.run, &format!("message `{}`", message.id), !known, "is known already")?;
-                self.governed.outbox.insert(message.id.clone(), message.clone());
+                let row = OutRow { message: message.clone(), run: self.run, attempts: 0 };
+                self.governed.outbox.insert(message.id.clone(), Out { row, next_at: Some(message.at) });
             }
             Guard::InboxIs(_) | Guard::GovernanceIs(_) | Guard::Suspend { .. } | Guard::Finish { .. } => {}
         }
@@ -153,8 +164,8 @@ impl Draft {
         let pending: BTreeSet<_> =
             self.governed.approvals.keys().filter(|id| self.pending(id).is_some()).cloned().collect();
         pending.iter().for_each(|id| self.close(id, ApprovalState::Cancelled));
-        let work = self.governed.work.values_mut().filter(|row| row.run == self.run);
-        work.for_each(|row| row.closed = true);
+        let work = self.governed.work.values_mut().filter(|row| row.run == self.run && row.closed_at.is_none());
+        work.for_each(|row| row.closed_at = Some(self.now));
         Ok(())
     }
 
@@ -252,7 +263,19 @@ impl Draft {
     fn hand_over(&mut self, work: &OpenWork) -> Result<(), StoreError> {
         let known = self.governed.work.contains_key(&work.id);
         rules::row_fits(self.run, &format!("work `{}`", work.id), !known, "is known already")?;
-        self.governed.work.insert(work.id.clone(), Work { run: self.run, closed: false });
+        let row = WorkRow {
+            id: work.id.clone(),
+            run: self.run,
+            step: work.step.clone(),
+            queue: work.queue.clone(),
+            card: Some(work.card.clone()),
+            opened_at: work.opened_at,
+            due_at: work.due_at,
+            claimed_by: None,
+            claimed_at: None,
+            closed_at: None,
+        };
+        self.governed.work.insert(work.id.clone(), row);
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use rusqlite::{
 use super::packed;
 use crate::{
     ActionState, ApprovalRow, ApprovalState, BudgetRow, GovernanceEntry, Message, OpenAction, OpenActionRow,
-    Reservation, RunRow, Status, StoreError, VoteRow,
+    OutMessage, OutRow, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
 };
 
 /// As SQLite keeps a count. None of ours comes near the end of its range.
@@ -210,6 +210,44 @@ impl<'r, 's> Cells<'r, 's> {
             shown: self.digest("shown")?,
             seq: self.count("seq")?,
             at: self.time("at_us")?,
+        })
+    }
+
+    /// Reads a row of `work`.
+    pub fn work(&self) -> Read<WorkRow> {
+        Ok(WorkRow {
+            id: self.text("id")?,
+            run: self.run("run")?,
+            step: self.text("step")?,
+            queue: self.text("queue")?,
+            card: self.maybe_bytes("card")?,
+            opened_at: self.time("opened_at_us")?,
+            due_at: self.maybe_time("due_at_us")?,
+            claimed_by: self.maybe_text("claimed_by")?,
+            claimed_at: self.maybe_time("claimed_at_us")?,
+            closed_at: self.maybe_time("closed_at_us")?,
+        })
+    }
+
+    /// Reads a row of `outbox` that is to leave.
+    pub fn out_message(&self) -> Read<OutRow> {
+        let (id, channel) = (self.text("id")?, self.text("channel")?);
+        let message = OutMessage { id, channel, body: self.bytes("body")?, at: self.time("at_us")? };
+        Ok(OutRow { message, run: self.run("run")?, attempts: self.get("attempts")? })
+    }
+
+    /// Reads a row of `seal`.
+    pub fn seal(&self) -> Read<Seal> {
+        let heads = Seal::unpack(&self.bytes("heads")?);
+        Ok(Seal {
+            no: self.count("no")?,
+            at: self.time("at_us")?,
+            upto: self.count("upto")?,
+            heads: heads.ok_or_else(|| self.damaged("heads", "something is left over"))?,
+            prev: self.digest("prev")?,
+            hash: self.digest("hash")?,
+            key_id: self.maybe_text("key_id")?,
+            signature: self.maybe_bytes("signature")?,
         })
     }
 

@@ -82,6 +82,8 @@ fn check_governed(conn: &Connection) -> Result<Vec<Finding>, StoreError> {
         findings.push(check::orphan(cells.run("run")?, &cells.text("what")?, &cells.text("id")?));
         Ok(true)
     })?;
+    let seals = all(conn, ("seal", sql::READ_SEALS), [], |cells| cells.seal())?;
+    findings.extend(check::seals(&seals));
     Ok(findings)
 }
 

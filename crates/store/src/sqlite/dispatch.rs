@@ -88,20 +88,27 @@ pub(super) struct InboxState {
     pub owner: Option<[u8; 16]>,
     inbox_gen: u64,
     inbox_read: u64,
+    erased: bool,
 }
 
 impl InboxState {
     /// `None`: there is no such run.
     pub fn read(db: &Db<'_>, run: RunId) -> Result<Option<InboxState>, Failure> {
         let read = |row: &rusqlite::Row<'_>| {
-            Ok(InboxState { status: row.get(0)?, owner: row.get(1)?, inbox_gen: row.get(2)?, inbox_read: row.get(3)? })
+            let (status, owner) = (row.get(0)?, row.get(1)?);
+            Ok(InboxState { status, owner, inbox_gen: row.get(2)?, inbox_read: row.get(3)?, erased: row.get(4)? })
         };
         Ok(db.first(sql::READ_INBOX_STATE, named_params! { ":run": run.bytes() }, read)?)
     }
 
     /// How the run ended, if it has.
-    fn ended(&self) -> Option<Status> {
-        Status::parse(&self.status).filter(|status| status.is_final())
+    pub fn ended(&self) -> Option<Status> {
+        self.status().filter(|status| status.is_final())
+    }
+
+    /// How the run stands, if that can be read.
+    pub fn status(&self) -> Option<Status> {
+        Status::parse(&self.status)
     }
 
     fn unread(&self) -> u64 {
@@ -284,6 +291,9 @@ impl Operation for LateResult {
 
     fn apply(&self, db: &mut Db<'_>) -> Result<(), Failure> {
         let Some(inbox) = InboxState::read(db, self.run)? else { return Err(Db::missing(self.run)) };
+        if inbox.erased {
+            return Ok(());
+        }
         let message = rules::late_message(self);
         if inbox.ended().is_none()
             && inbox.unread() < rules::unread_limit(&message)

@@ -212,6 +212,11 @@ impl Append {
     }
 }
 
+/// Forfeits all that a run has set aside.
+pub(super) fn forfeit_all(db: &Db<'_>, run: [u8; 16]) -> Result<(), Failure> {
+    settle(db, RunId::from_bytes(run), None, &BTreeMap::new())
+}
+
 /// Settles what a run, or one step of it, has set aside; a unit that `actual` does not name is forfeited.
 fn settle(db: &Db<'_>, run: RunId, step: Option<&str>, actual: &BTreeMap<Arc<str>, i64>) -> Result<(), Failure> {
     let of = named_params! { ":run": run.bytes(), ":step": step };

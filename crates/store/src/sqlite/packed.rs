@@ -7,8 +7,12 @@ use std::sync::Arc;
 
 use kernel::{ids::Digest, journal::Entry, values::Timestamp};
 
-/// Stands in the place of the length of a body that was erased.
+/// Stands in the place of the length of a body that is not there.
 const ERASED: u32 = u32::MAX;
+
+/// In the length of a body that was erased where it stands: as many zeros follow. So a row keeps its size, and no page is built anew
+/// with copies of what stood beside it.
+const ZEROED: u32 = 1 << 31;
 
 /// Bytes of an entry beside its body.
 const HEADER: usize = 8 + 8 + 16 + 32 + 32 + 4;
@@ -51,6 +55,10 @@ pub(super) fn unpack(mut bytes: &[u8], last: u64, count: u64) -> Result<Vec<Entr
         let hash = Digest::from_bytes(array(take(32)?));
         let body: Option<Arc<[u8]>> = match u32::from_be_bytes(array(take(4)?)) {
             ERASED => None,
+            length if length & ZEROED != 0 => {
+                take((length & !ZEROED) as usize)?;
+                None
+            }
             length => Some(take(length as usize)?.into()),
         };
         entries.push(Entry { seq, epoch, at, salt, body, digest, hash });
@@ -59,6 +67,23 @@ pub(super) fn unpack(mut bytes: &[u8], last: u64, count: u64) -> Result<Vec<Entr
         return Err(format!("{} bytes stand after entry {last}", bytes.len()));
     }
     Ok(entries)
+}
+
+/// Erases bodies and salts where they stand. The bytes are ones that [`unpack`] reads.
+pub(super) fn erase(bytes: &mut [u8]) {
+    let mut rest = bytes;
+    while let Some((header, after)) = rest.split_at_mut_checked(HEADER) {
+        let (fixed, length) = header.split_at_mut(HEADER - 4);
+        fixed[16..32].fill(0);
+        let found = u32::from_be_bytes(array(length));
+        let body = if found == ERASED { 0 } else { found & !ZEROED };
+        if found != ERASED {
+            length.copy_from_slice(&(found | ZEROED).to_be_bytes());
+        }
+        let Some((body, after)) = after.split_at_mut_checked(body as usize) else { return };
+        body.fill(0);
+        rest = after;
+    }
 }
 
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
@@ -93,6 +118,19 @@ mod tests {
     fn what_was_packed_is_read_back() {
         let entries = three();
         assert_eq!(unpack(&pack(&entries), 7, 3), Ok(entries));
+    }
+
+    #[test]
+    fn what_was_erased_keeps_its_size_and_its_chain() {
+        let entries = three();
+        let (before, mut bytes) = (pack(&entries), pack(&entries));
+        erase(&mut bytes);
+        let gone: Vec<_> = entries.iter().map(|entry| Entry { body: None, salt: [0; 16], ..entry.clone() }).collect();
+        assert_eq!((bytes.len(), unpack(&bytes, 7, 3)), (before.len(), Ok(gone)));
+        let once = bytes.clone();
+        erase(&mut bytes);
+        assert_eq!(bytes, once, "twice is once");
+        assert!(unpack(&bytes[..bytes.len() - 1], 7, 3).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reading: a few connections that can change nothing, each behind a lock, for short reads.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,7 +11,7 @@ use std::{
 
 use kernel::{
     ids::{Digest, RunId},
-    journal::Entry,
+    journal::{Entry, Head},
     values::Timestamp,
 };
 use rusqlite::{Connection, ErrorCode, Params, Row, named_params};
@@ -21,8 +22,8 @@ use super::{
     sql,
 };
 use crate::{
-    ApprovalQuery, ApprovalRow, BudgetRow, CounterNow, CounterQuery, Finding, GovernanceEntry, LateResult, Message,
-    OpenActionRow, RunQuery, RunRow, StoreError, rules,
+    ApprovalQuery, ApprovalRow, BudgetRow, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry, LateResult,
+    Message, OpenActionRow, OutRow, RunQuery, RunRow, Seal, StoreError, WorkQuery, WorkRow, rules,
 };
 
 /// The reading connections of one store.
@@ -128,6 +129,47 @@ impl Readers {
     pub fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
         let params = named_params! { ":unknown_only": unknown_only };
         all(&self.take().0, ("open_action", sql::LIST_OPEN_ACTIONS), params, |cells| cells.open_action_row())
+    }
+
+    pub fn work(&self, query: &WorkQuery) -> Result<Vec<WorkRow>, StoreError> {
+        let params = named_params! {
+            ":id": query.id.as_deref(),
+            ":run": query.run.map(|run| run.bytes()),
+            ":queue": query.queue.as_deref(),
+            ":closed": query.all_states || query.id.is_some(),
+            ":limit": rules::page(query.limit) as i64,
+        };
+        all(&self.take().0, ("work", sql::LIST_WORK), params, |cells| cells.work())
+    }
+
+    pub fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError> {
+        let params = named_params! { ":now_us": now.micros(), ":limit": limit };
+        all(&self.take().0, ("outbox", sql::DUE_OUT_MESSAGES), params, |cells| cells.out_message())
+    }
+
+    pub fn dirty_heads(&self, limit: u32) -> Result<DirtyHeads, StoreError> {
+        let reader = self.take();
+        let last = first(&reader.0, ("seal", sql::LAST_SEAL), [], |cells| cells.count("upto"))?;
+        let mut dirty = DirtyHeads { upto: last.unwrap_or(0), heads: BTreeMap::new() };
+        let params = named_params! { ":after": int(dirty.upto), ":limit": limit };
+        each(&reader.0, ("journal", sql::APPENDS_AFTER), params, |cells| {
+            dirty.upto = cells.count("no")?;
+            let head = Head { seq: cells.count("head")?, hash: cells.digest("head_hash")? };
+            dirty.heads.insert(cells.run("run")?, head);
+            Ok(true)
+        })?;
+        Ok(dirty)
+    }
+
+    pub fn last_seal(&self) -> Result<Option<Seal>, StoreError> {
+        first(&self.take().0, ("seal", sql::LAST_SEAL), [], |cells| cells.seal())
+    }
+
+    pub fn instance_id(&self) -> Result<Arc<str>, StoreError> {
+        let found = first(&self.take().0, ("meta", sql::READ_INSTANCE_ID), [], |cells| cells.text("value"))?;
+        let missing =
+            || StoreError::Damaged { table: "meta", row: "instance_id".to_owned(), detail: "is not there".to_owned() };
+        found.ok_or_else(missing)
     }
 
     /// A connection of its own, because it reads for long.

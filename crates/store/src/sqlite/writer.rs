@@ -167,6 +167,10 @@ pub(super) struct Db<'c> {
     /// The number of the newest change to what runs are judged by. Only this thread makes one.
     pub generation: u64,
     pub mutants: Mutants,
+    /// Something was erased: what is freed is filled with zeros until the log, which holds it as it was, is cut.
+    erasing: bool,
+    /// The log is to be cut before the next answer.
+    cut: bool,
     /// How runs stood after our last append to them: a hint, never believed before a compare-and-set agrees.
     remembered: HashMap<RunId, Standing>,
 }
@@ -215,7 +219,16 @@ impl<'c> Db<'c> {
         let last: i64 = conn.query_row(sql::LAST_NO, [], |row| row.get(0))?;
         let newest = conn.query_row(sql::LAST_GOVERNANCE, [], |row| Ok((row.get(0)?, row.get(1)?)));
         let (generation, _): (u64, [u8; 32]) = newest.optional()?.unwrap_or_default();
-        Ok(Db { conn, hot, next_no: last + 1, generation, mutants, remembered: HashMap::new() })
+        Ok(Db {
+            conn,
+            hot,
+            next_no: last + 1,
+            generation,
+            mutants,
+            erasing: false,
+            cut: false,
+            remembered: HashMap::new(),
+        })
     }
 
     fn mark(&self) -> Mark {
@@ -272,6 +285,13 @@ impl<'c> Db<'c> {
     #[cfg(feature = "faults")]
     pub fn limit_pages(&self, pages: u32) -> rusqlite::Result<()> {
         self.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+    }
+
+    /// From now on what is freed is filled with zeros, and the log is cut before this is answered.
+    pub fn erase_for_good(&mut self) -> rusqlite::Result<()> {
+        self.first(sql::SET_SECURE_DELETE, [], |row| row.get::<_, i64>(0))?;
+        (self.erasing, self.cut) = (true, true);
+        Ok(())
     }
 
     /// A run that a statement should have found.
@@ -349,6 +369,9 @@ impl Loop<'_, '_> {
             }
             if self.reach("after_commit_before_reply") {
                 return Err("an armed point made an input/output error after COMMIT".to_owned());
+            }
+            if self.db.cut {
+                self.checkpoint()?;
             }
             batch.drain(..).for_each(|mut job| job.answer());
             self.checkpoint()?;
@@ -451,18 +474,25 @@ impl Loop<'_, '_> {
     /// Between batches, on the only writing connection: nothing can append while the log is reset.
     fn checkpoint(&mut self) -> Result<(), String> {
         let pages = self.pages.load(Ordering::Relaxed);
-        if pages < self.checkpoint_at {
+        if pages < self.checkpoint_at && !std::mem::take(&mut self.db.cut) {
             return Ok(());
         }
         if self.reach("before_checkpoint") {
             return Err("an armed point made an input/output error before a checkpoint".to_owned());
         }
-        let mode = if pages >= TRUNCATE_PAGES { "TRUNCATE" } else { "PASSIVE" };
-        let sql = if pages >= TRUNCATE_PAGES { sql::CHECKPOINT_TRUNCATE } else { sql::CHECKPOINT_PASSIVE };
-        let counts = self.db.first(sql, [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
+        let cut = pages >= TRUNCATE_PAGES || self.db.erasing;
+        let (mode, sql) =
+            if cut { ("TRUNCATE", sql::CHECKPOINT_TRUNCATE) } else { ("PASSIVE", sql::CHECKPOINT_PASSIVE) };
+        let counts =
+            self.db.first(sql, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
         match counts {
             // A reader may hold pages back; then it is tried again after as many pages more.
-            Ok(Some((log, done))) if log == done => self.checkpoint_at = CHECKPOINT_PAGES,
+            Ok(Some((busy, log, done))) if log == done => {
+                self.checkpoint_at = CHECKPOINT_PAGES;
+                if !busy {
+                    self.stop_erasing()?;
+                }
+            }
             Ok(_) => self.checkpoint_at = pages + CHECKPOINT_PAGES,
             Err(error) => match trouble(&error) {
                 Trouble::Fatal => return Err(format!("a {mode} checkpoint failed: {error}")),
@@ -471,6 +501,15 @@ impl Loop<'_, '_> {
             },
         }
         self.pages.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The log that held what was erased is cut.
+    fn stop_erasing(&mut self) -> Result<(), String> {
+        if std::mem::take(&mut self.db.erasing) {
+            let unset = self.db.first(sql::UNSET_SECURE_DELETE, [], |row| row.get::<_, i64>(0));
+            unset.map_err(|error| format!("secure_delete cannot be changed: {error}"))?;
+        }
         Ok(())
     }
 

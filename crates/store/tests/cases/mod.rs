@@ -3,6 +3,7 @@
 
 mod append;
 pub mod approval;
+mod aside;
 pub mod budget;
 mod claim;
 pub mod governed;
@@ -114,6 +115,13 @@ cases! {
         a_reservation_that_does_not_fit_writes_nothing
         a_reservation_is_settled_or_forfeited
         an_overrun_is_counted_and_freezes_its_scope;
+    aside:
+        work_is_listed_claimed_and_released
+        a_message_leaves_until_it_has_left
+        a_rate_limit_lets_a_burst_through_and_then_its_pace
+        a_frozen_scope_is_freed_by_a_person
+        heads_that_moved_are_sealed_in_a_chain
+        what_a_run_held_is_erased_and_its_chain_still_verifies;
 }
 
 /// Runs one case by name.

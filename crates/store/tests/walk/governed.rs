@@ -1,14 +1,15 @@
 //! The operations of the walk that governed actions need.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::ids::Digest;
 use store::{
-    ApprovalQuery, ApprovalState, BudgetLine, Change, CounterQuery, Governed, Guard, OpenApproval, Vote, Voted,
+    ApprovalQuery, ApprovalState, BudgetLine, Change, CounterQuery, Erased, Governed, Guard, OpenApproval, Seal,
+    Sealed, Taken, Vote, Voted, WorkClaimed, WorkQuery,
 };
 
 use super::{Walk, both, told};
-use crate::cases::{Pen, approval, at, governed};
+use crate::cases::{Pen, approval, at, governed, run_id};
 
 impl Walk<'_> {
     /// A guard or two of governed actions, and what they are called.
@@ -16,7 +17,7 @@ impl Walk<'_> {
         let step = format!("s{}", self.dice.roll(3));
         match self.dice.roll(16) {
             0 | 1 => {
-                let counter: std::sync::Arc<str> = format!("c{}", self.dice.roll(2)).into();
+                let counter: Arc<str> = format!("c{}", self.dice.roll(2)).into();
                 let query = CounterQuery { counter: counter.clone(), since: at(0) };
                 let mut version = self.reference.counters(&[query]).await.unwrap()[0].version;
                 let add = self.dice.chance(80).then(|| governed::add(&step, self.dice.roll(50) as i64, self.now));
@@ -128,7 +129,7 @@ impl Walk<'_> {
         let by = ["bob", "cleo", "dan"][self.dice.roll(3) as usize];
         let decision = if self.dice.chance(80) { "approve" } else { "reject" };
         let mut vote: Vote = approval::vote(&id, by, decision, self.now);
-        if self.dice.chance(8) {
+        if self.dice.chance(20) {
             vote.shown = Digest::ZERO;
         }
         match both!(self, vote(vote)) {
@@ -139,6 +140,85 @@ impl Walk<'_> {
             Ok(Voted::Expired { .. }) => self.did("vote expired"),
             Ok(Voted::Closed { .. }) => self.did("vote closed"),
             Ok(Voted::Missing) | Err(_) => {}
+        }
+    }
+
+    /// Work, messages that leave, rate limits, frozen scopes, seals, erasure.
+    pub(super) async fn aside(&mut self) {
+        match self.dice.roll(9) {
+            0 | 1 => self.people_work().await,
+            2 | 3 => {
+                let (limit, now) = (self.dice.roll(4) as u32, at(self.now));
+                let due = both!(self, due_outbox(limit, now)).unwrap();
+                let id: Arc<str> = due.first().map_or("none".into(), |row| row.message.id.clone());
+                let again = at(self.now + 3);
+                let moved = if self.dice.chance(50) {
+                    both!(self, outbox_retry(id, again)).unwrap()
+                } else {
+                    both!(self, outbox_done(id)).unwrap()
+                };
+                if moved {
+                    self.did("left, or tried again");
+                }
+            }
+            4 | 5 => {
+                let bucket: Arc<str> = ["a", "b"][self.dice.roll(2) as usize].into();
+                let (now, interval, burst, n) = (at(self.now), 3_000_000_i64, 3_u32, self.dice.roll(4) as u32);
+                match both!(self, take(bucket, now, interval, burst, n)) {
+                    Ok(Taken::Yes) => self.did("taken"),
+                    Ok(Taken::NotBefore(_)) => self.did("not before"),
+                    Err(_) => {}
+                }
+                if self.dice.chance(20) {
+                    let until = at(self.now + 5);
+                    both!(self, push_back(bucket, until)).unwrap();
+                }
+            }
+            6 => {
+                let rows = self.reference.budgets().await.unwrap();
+                let scope = rows.iter().find(|row| row.frozen).map_or("none".into(), |row| row.scope.clone());
+                if both!(self, unfreeze(scope)).unwrap() {
+                    self.did("unfrozen");
+                }
+                both!(self, sweep()).unwrap();
+            }
+            7 => {
+                let limit = self.dice.roll(30) as u32;
+                let dirty = both!(self, dirty_heads(limit)).unwrap();
+                let last = both!(self, last_seal()).unwrap();
+                let last = last.filter(|_| self.dice.chance(70));
+                let seal = Seal::after(last.as_ref(), dirty, at(self.now));
+                match both!(self, add_seal(seal)).unwrap() {
+                    Sealed::Done => self.did("sealed"),
+                    Sealed::Moved { .. } => self.did("sealed too late"),
+                }
+            }
+            _ => {
+                let run = run_id(1 + self.dice.roll(u64::from(self.runs) + 1) as u16);
+                let now = at(self.now);
+                match both!(self, erase(run, now)) {
+                    Ok(Erased::Done) => self.did("erased"),
+                    Ok(Erased::NotOver { .. }) => self.did("erased too early"),
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    async fn people_work(&mut self) {
+        let query = WorkQuery { all_states: self.dice.chance(20), limit: 4, ..WorkQuery::default() };
+        let rows = both!(self, work(query)).unwrap();
+        let id: Arc<str> = rows.first().map_or("none".into(), |row| row.id.clone());
+        let by: Arc<str> = ["bob", "cleo"][self.dice.roll(2) as usize].into();
+        let now = at(self.now);
+        if self.dice.chance(70) {
+            match both!(self, claim_work(id, by, now)).unwrap() {
+                WorkClaimed::Yes => self.did("work claimed"),
+                WorkClaimed::Taken { .. } => self.did("work taken"),
+                WorkClaimed::Closed | WorkClaimed::Missing => {}
+            }
+        } else if both!(self, release_work(id, by)).unwrap() {
+            self.did("work released");
         }
     }
 
@@ -174,6 +254,10 @@ impl Walk<'_> {
         let all = ApprovalQuery { all_states: true, limit: 10_000, ..ApprovalQuery::default() };
         both!(self, approvals(all)).unwrap();
         both!(self, budgets()).unwrap();
+        let all = WorkQuery { all_states: true, limit: 10_000, ..WorkQuery::default() };
+        both!(self, work(all)).unwrap();
+        let (limit, never) = (10_000_u32, at(1_000_000));
+        both!(self, due_outbox(limit, never)).unwrap();
         both!(self, open_actions(false)).unwrap();
         let log = both!(self, governance(0)).unwrap();
         assert_eq!(store::GovernanceEntry::verify(&log), Ok(()));

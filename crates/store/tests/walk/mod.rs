@@ -14,7 +14,7 @@ use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery
 use crate::cases::{LEASE, Pen, at, blob_step, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 54] = [
+pub const KINDS: [&str; 65] = [
     "started",
     "started owned",
     "start known",
@@ -52,6 +52,17 @@ pub const KINDS: [&str; 54] = [
     "vote closed",
     "frozen",
     "listed in doubt",
+    "work claimed",
+    "work taken",
+    "work released",
+    "left, or tried again",
+    "taken",
+    "not before",
+    "unfrozen",
+    "sealed",
+    "sealed too late",
+    "erased",
+    "erased too early",
     "suspended",
     "finished",
     "posted",
@@ -163,7 +174,8 @@ impl Walk<'_> {
             84..87 => self.beat().await,
             87..88 => self.leave().await,
             88..90 => self.reap().await,
-            90..93 => self.salvage().await,
+            90..92 => self.salvage().await,
+            92..96 => self.aside().await,
             _ => self.read().await,
         }
     }

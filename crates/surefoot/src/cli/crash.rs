@@ -24,9 +24,9 @@ use kernel::{
 };
 use serde_json::json;
 use store::{
-    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery, Finding,
-    GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, Posted, RunQuery, RunRow, Started, Store,
-    StoreError, Vote, Voted,
+    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
+    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutRow, Posted,
+    RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -252,6 +252,73 @@ impl Store for Tripping<dyn Store> {
 
     async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
         self.inner.open_actions(unknown_only).await
+    }
+
+    async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {
+        self.inner.work(query).await
+    }
+
+    async fn claim_work(&self, work: Arc<str>, by: Arc<str>, now: Timestamp) -> Result<WorkClaimed, StoreError> {
+        self.inner.claim_work(work, by, now).await
+    }
+
+    async fn release_work(&self, work: Arc<str>, by: Arc<str>) -> Result<bool, StoreError> {
+        self.inner.release_work(work, by).await
+    }
+
+    async fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError> {
+        self.inner.due_outbox(limit, now).await
+    }
+
+    async fn outbox_done(&self, id: Arc<str>) -> Result<bool, StoreError> {
+        self.inner.outbox_done(id).await
+    }
+
+    async fn outbox_retry(&self, id: Arc<str>, at: Timestamp) -> Result<bool, StoreError> {
+        self.inner.outbox_retry(id, at).await
+    }
+
+    async fn take(
+        &self,
+        bucket: Arc<str>,
+        now: Timestamp,
+        interval_us: i64,
+        burst: u32,
+        n: u32,
+    ) -> Result<Taken, StoreError> {
+        self.inner.take(bucket, now, interval_us, burst, n).await
+    }
+
+    async fn push_back(&self, bucket: Arc<str>, until: Timestamp) -> Result<(), StoreError> {
+        self.inner.push_back(bucket, until).await
+    }
+
+    async fn unfreeze(&self, scope: Arc<str>) -> Result<bool, StoreError> {
+        self.inner.unfreeze(scope).await
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.inner.sweep().await
+    }
+
+    async fn erase(&self, run: RunId, now: Timestamp) -> Result<Erased, StoreError> {
+        self.inner.erase(run, now).await
+    }
+
+    async fn dirty_heads(&self, limit: u32) -> Result<DirtyHeads, StoreError> {
+        self.inner.dirty_heads(limit).await
+    }
+
+    async fn add_seal(&self, seal: Seal) -> Result<Sealed, StoreError> {
+        self.inner.add_seal(seal).await
+    }
+
+    async fn last_seal(&self) -> Result<Option<Seal>, StoreError> {
+        self.inner.last_seal().await
+    }
+
+    async fn instance_id(&self) -> Result<Arc<str>, StoreError> {
+        self.inner.instance_id().await
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {

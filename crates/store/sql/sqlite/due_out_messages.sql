@@ -1,0 +1,5 @@
+-- Messages that are to leave and whose time has come, longest due first.
+SELECT id, run, channel, at_us, attempts, body
+  FROM outbox
+ WHERE next_at_us IS NOT NULL AND next_at_us <= :now_us
+ ORDER BY next_at_us, id LIMIT :limit;

@@ -1,0 +1,2 @@
+-- Messages of a run keep their ids; what has not left never leaves.
+UPDATE outbox SET body = NULL, next_at_us = NULL WHERE run = :run;

@@ -1,0 +1,165 @@
+//! The verbs beside runs: work for people, messages that leave, rate limits, frozen sums, seals.
+
+use std::sync::Arc;
+
+use kernel::{ids::Digest, values::Timestamp};
+use rusqlite::named_params;
+
+use super::{
+    cells::int,
+    guards, sql,
+    writer::{Db, Failure, Operation},
+};
+use crate::{Seal, Sealed, Taken, WorkClaimed, rules};
+
+pub(super) struct ClaimWork {
+    pub work: Arc<str>,
+    pub by: Arc<str>,
+    pub now: Timestamp,
+}
+
+impl Operation for ClaimWork {
+    type Reply = WorkClaimed;
+    const VERB: &'static str = "claim_work";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<WorkClaimed, Failure> {
+        let found = db.first(sql::FIND_WORK, named_params! { ":id": &*self.work }, |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?))
+        })?;
+        match found {
+            None => return Ok(WorkClaimed::Missing),
+            Some((_, true)) => return Ok(WorkClaimed::Closed),
+            Some((Some(by), _)) if *by == *self.by => return Ok(WorkClaimed::Yes),
+            Some((Some(by), _)) => return Ok(WorkClaimed::Taken { by: by.into() }),
+            Some((None, false)) => {}
+        }
+        let params = named_params! { ":by": &*self.by, ":now_us": self.now.micros(), ":id": &*self.work };
+        db.execute(sql::CLAIM_WORK, params)?;
+        Ok(WorkClaimed::Yes)
+    }
+}
+
+pub(super) struct ReleaseWork {
+    pub work: Arc<str>,
+    pub by: Arc<str>,
+}
+
+impl Operation for ReleaseWork {
+    type Reply = bool;
+    const VERB: &'static str = "release_work";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<bool, Failure> {
+        Ok(db.execute(sql::RELEASE_WORK, named_params! { ":id": &*self.work, ":by": &*self.by })? > 0)
+    }
+}
+
+/// A message has left, or is tried again at a time.
+pub(super) struct OutboxNext {
+    pub id: Arc<str>,
+    pub at: Option<Timestamp>,
+}
+
+impl Operation for OutboxNext {
+    type Reply = bool;
+    const VERB: &'static str = "outbox_done";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<bool, Failure> {
+        let params = named_params! { ":id": &*self.id, ":next_at_us": self.at.map(|at| at.micros()) };
+        Ok(db.execute(sql::MOVE_OUT_MESSAGE, params)? > 0)
+    }
+}
+
+pub(super) struct Take {
+    pub bucket: Arc<str>,
+    pub now: Timestamp,
+    pub interval_us: i64,
+    pub burst: u32,
+    pub n: u32,
+}
+
+impl Operation for Take {
+    type Reply = Taken;
+    const VERB: &'static str = "take";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<Taken, Failure> {
+        let stands = db.first(sql::READ_RATE, named_params! { ":bucket": &*self.bucket }, |row| {
+            Ok((Timestamp::from_micros(row.get(0)?), Timestamp::from_micros(row.get(1)?)))
+        })?;
+        match rules::take(stands, self.now, self.interval_us, (self.burst, self.n))? {
+            Ok(tat) => {
+                db.execute(sql::SET_RATE, named_params! { ":bucket": &*self.bucket, ":tat_us": tat.micros() })?;
+                Ok(Taken::Yes)
+            }
+            Err(at) => Ok(Taken::NotBefore(at)),
+        }
+    }
+}
+
+pub(super) struct PushBack {
+    pub bucket: Arc<str>,
+    pub until: Timestamp,
+}
+
+impl Operation for PushBack {
+    type Reply = ();
+    const VERB: &'static str = "push_back";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<(), Failure> {
+        db.execute(sql::PUSH_BACK_RATE, named_params! { ":bucket": &*self.bucket, ":until_us": self.until.micros() })?;
+        Ok(())
+    }
+}
+
+pub(super) struct Unfreeze(pub Arc<str>);
+
+impl Operation for Unfreeze {
+    type Reply = bool;
+    const VERB: &'static str = "unfreeze";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<bool, Failure> {
+        Ok(db.execute(sql::UNFREEZE_BUDGETS, named_params! { ":scope": &*self.0 })? > 0)
+    }
+}
+
+pub(super) struct Sweep;
+
+impl Operation for Sweep {
+    type Reply = u64;
+    const VERB: &'static str = "sweep";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<u64, Failure> {
+        let over = db.all(sql::RESERVED_BY_FINAL_RUNS, [], |row| row.get::<_, [u8; 16]>(0))?;
+        for run in &over {
+            guards::forfeit_all(db, *run)?;
+        }
+        Ok(over.len() as u64)
+    }
+}
+
+impl Operation for Seal {
+    type Reply = Sealed;
+    const VERB: &'static str = "add_seal";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<Sealed, Failure> {
+        let last = db.first(sql::LAST_SEAL, [], |row| Ok((row.get("no")?, Digest::from_bytes(row.get("hash")?))))?;
+        let (current, prev): (u64, Digest) = last.unwrap_or((0, Digest::ZERO));
+        if self.no != current + 1 {
+            return Ok(Sealed::Moved { current });
+        }
+        rules::seal_is_sound(self, prev)?;
+        db.execute(
+            sql::ADD_SEAL,
+            named_params! {
+                ":no": int(self.no),
+                ":at_us": self.at.micros(),
+                ":upto": int(self.upto),
+                ":prev": self.prev.bytes(),
+                ":hash": self.hash.bytes(),
+                ":heads": self.packed(),
+                ":key_id": self.key_id.as_deref(),
+                ":signature": self.signature.as_deref(),
+            },
+        )?;
+        Ok(Sealed::Done)
+    }
+}

@@ -1,0 +1,201 @@
+use store::{LateResult, OutRow, Seal, Sealed, StoreError, Taken, WorkClaimed, WorkQuery, WorkRow};
+
+use super::{
+    governed::{out, work},
+    *,
+};
+
+pub async fn work_is_listed_claimed_and_released(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    let mut pen = bed.owned(1, own, 1).await;
+    bed.write(pen.append(&[], vec![work("w2"), work("w1"), work("w3")]), &mut pen).await;
+    bed.write(pen.append(&[], vec![Guard::WorkClosed { work: "w3".into() }]), &mut pen).await;
+    let list = async |query| -> Vec<String> {
+        bed.store.work(query).await.unwrap().iter().map(|row| row.id.to_string()).collect()
+    };
+    let all = WorkQuery::default();
+    assert_eq!(list(all.clone()).await, ["w1", "w2"]);
+    assert_eq!(list(WorkQuery { all_states: true, limit: 2, ..all.clone() }).await, ["w1", "w2"]);
+    assert_eq!(list(WorkQuery { all_states: true, run: Some(pen.run), ..all.clone() }).await, ["w1", "w2", "w3"]);
+    assert_eq!(list(WorkQuery { queue: Some("desk".into()), ..all.clone() }).await, ["w1", "w2"]);
+    assert_eq!(list(WorkQuery { queue: Some("other".into()), ..all.clone() }).await, [""; 0]);
+    assert_eq!(list(WorkQuery { id: Some("w3".into()), ..all.clone() }).await, ["w3"]);
+
+    let claim =
+        async |id: &str, by: &str, seconds| bed.store.claim_work(id.into(), by.into(), at(seconds)).await.unwrap();
+    assert_eq!(claim("w1", "bob", 5).await, WorkClaimed::Yes);
+    assert_eq!(claim("w1", "bob", 6).await, WorkClaimed::Yes);
+    assert_eq!(claim("w1", "cleo", 6).await, WorkClaimed::Taken { by: "bob".into() });
+    assert_eq!(claim("w3", "cleo", 6).await, WorkClaimed::Closed);
+    assert_eq!(claim("w9", "cleo", 6).await, WorkClaimed::Missing);
+    let row = bed.store.work(WorkQuery { id: Some("w1".into()), ..all.clone() }).await.unwrap().remove(0);
+    let wanted = WorkRow {
+        id: "w1".into(),
+        run: pen.run,
+        step: "ask".into(),
+        queue: "desk".into(),
+        card: Some((*b"{}").into()),
+        opened_at: at(3),
+        due_at: Some(at(99)),
+        claimed_by: Some("bob".into()),
+        claimed_at: Some(at(5)),
+        closed_at: None,
+    };
+    assert_eq!(row, wanted);
+    let release = async |id: &str, by: &str| bed.store.release_work(id.into(), by.into()).await.unwrap();
+    assert!(!release("w1", "cleo").await, "it is not hers");
+    assert!(release("w1", "bob").await);
+    assert!(!release("w1", "bob").await);
+    assert_eq!(claim("w1", "cleo", 7).await, WorkClaimed::Yes);
+    bed.sound().await;
+}
+
+pub async fn a_message_leaves_until_it_has_left(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    let mut pen = bed.owned(1, own, 1).await;
+    bed.write(pen.append(&[], vec![out("o2"), out("o1")]), &mut pen).await;
+    let due = async |seconds| -> Vec<(String, u32)> {
+        let rows: Vec<OutRow> = bed.store.due_outbox(9, at(seconds)).await.unwrap();
+        rows.iter().map(|row| (row.message.id.to_string(), row.attempts)).collect()
+    };
+    let known = |id: &str, attempts| (id.to_owned(), attempts);
+    assert_eq!(due(2).await, []);
+    assert_eq!(due(3).await, [known("o1", 0), known("o2", 0)]);
+    assert_eq!(bed.store.due_outbox(1, at(3)).await.unwrap().len(), 1);
+    assert!(bed.store.outbox_retry("o1".into(), at(9)).await.unwrap());
+    assert!(bed.store.outbox_done("o2".into()).await.unwrap());
+    assert!(!bed.store.outbox_done("o2".into()).await.unwrap(), "it has left");
+    assert!(!bed.store.outbox_retry("o9".into(), at(9)).await.unwrap());
+    assert_eq!((due(8).await, due(9).await), (vec![], vec![known("o1", 1)]));
+    let row = bed.store.due_outbox(9, at(9)).await.unwrap().remove(0);
+    assert_eq!((row.run, &row.message.body[..], row.message.at), (pen.run, &b"{}"[..], at(3)));
+    bed.sound().await;
+}
+
+pub async fn a_rate_limit_lets_a_burst_through_and_then_its_pace(bed: Bed) {
+    let take =
+        async |bucket: &str, seconds, n| bed.store.take(bucket.into(), at(seconds), 10 * SECOND, 3, n).await.unwrap();
+    assert_eq!(take("a", 100, 2).await, Taken::Yes);
+    assert_eq!(take("a", 100, 1).await, Taken::Yes);
+    assert_eq!(take("a", 100, 1).await, Taken::NotBefore(at(110)));
+    assert_eq!(take("b", 100, 3).await, Taken::Yes, "another bucket is another limit");
+    assert_eq!(take("a", 109, 1).await, Taken::NotBefore(at(110)));
+    assert_eq!(take("a", 110, 1).await, Taken::Yes);
+    assert_eq!(take("a", 110, 2).await, Taken::NotBefore(at(130)));
+    assert_eq!(take("a", 900, 3).await, Taken::Yes, "unused time gives no more than a burst");
+    assert_eq!(take("a", 900, 1).await, Taken::NotBefore(at(910)));
+    assert_eq!(take("a", 50, 1).await, Taken::NotBefore(at(910)), "a clock that steps back gives nothing away");
+
+    bed.store.push_back("a".into(), at(2000)).await.unwrap();
+    bed.store.push_back("a".into(), at(1500)).await.unwrap();
+    bed.store.push_back("new".into(), at(2000)).await.unwrap();
+    for bucket in ["a", "new"] {
+        assert_eq!(take(bucket, 1999, 1).await, Taken::NotBefore(at(2000)));
+        assert_eq!(take(bucket, 2000, 3).await, Taken::Yes);
+    }
+    for (interval, burst, n) in [(-1, 3, 1), (1, 3, 4), (i64::MAX, 3, 1), (1, 0, 0)] {
+        let refused = bed.store.take("a".into(), at(1), interval, burst, n).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Misuse { .. }), "{interval} {burst} {n}: {refused:?}");
+    }
+    bed.sound().await;
+}
+
+pub async fn a_frozen_scope_is_freed_by_a_person(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    let mut pen = bed.owned(1, own, 1).await;
+    let reserve = |step: &str| Guard::Reserve { step: step.into(), lines: vec![budget::line("t", "tokens", 100, 10)] };
+    let cost = Guard::Settle { step: "a".into(), actual: BTreeMap::from([("tokens".into(), 11)]) };
+    bed.write(pen.append(&[], vec![reserve("a"), cost]), &mut pen).await;
+    assert!(matches!(bed.append(pen.append(&[], vec![reserve("b")])).await, Appended::Refused { .. }));
+    assert!(!bed.store.unfreeze("other".into()).await.unwrap());
+    assert!(bed.store.unfreeze("t".into()).await.unwrap());
+    assert!(!bed.store.unfreeze("t".into()).await.unwrap());
+    bed.write(pen.append(&[], vec![reserve("b")]), &mut pen).await;
+    let row = bed.store.budgets().await.unwrap().remove(0);
+    assert_eq!((row.settled, row.reserved, row.overrun, row.frozen), (11, 10, 1, false), "what happened stays counted");
+    assert_eq!(bed.store.sweep().await.unwrap(), 0, "its run is not over");
+    bed.sound().await;
+}
+
+pub async fn heads_that_moved_are_sealed_in_a_chain(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    assert_eq!(bed.store.last_seal().await.unwrap(), None);
+    assert_eq!(bed.store.dirty_heads(9).await.unwrap(), store::DirtyHeads::default());
+    let mut pens = [bed.owned(1, own, 1).await, bed.owned(2, own, 1).await];
+    bed.write(pens[0].append(&[step_done("a"), step_done("b")], vec![]), &mut pens[0]).await;
+    let dirty = bed.store.dirty_heads(9).await.unwrap();
+    assert_eq!(
+        (dirty.upto, dirty.heads.clone()),
+        (3, BTreeMap::from([(pens[0].run, pens[0].head), (pens[1].run, pens[1].head)]))
+    );
+    assert_eq!(bed.store.dirty_heads(1).await.unwrap().heads.len(), 1, "no more appends are looked at than asked for");
+
+    let mut first = Seal::after(None, dirty, at(5));
+    (first.key_id, first.signature) = (Some("k1".into()), Some((*b"signed").into()));
+    let wrong = Seal { hash: Digest::ZERO, ..first.clone() };
+    assert!(matches!(bed.store.add_seal(wrong).await, Err(StoreError::Misuse { .. })));
+    assert_eq!(bed.store.add_seal(first.clone()).await.unwrap(), Sealed::Done);
+    assert_eq!(bed.store.add_seal(first.clone()).await.unwrap(), Sealed::Moved { current: 1 });
+    assert_eq!(bed.store.last_seal().await.unwrap(), Some(first.clone()));
+    assert_eq!(bed.store.dirty_heads(9).await.unwrap(), store::DirtyHeads { upto: 3, heads: BTreeMap::new() });
+
+    bed.write(pens[1].append(&[step_done("a")], vec![]), &mut pens[1]).await;
+    let dirty = bed.store.dirty_heads(9).await.unwrap();
+    assert_eq!(dirty.heads, BTreeMap::from([(pens[1].run, pens[1].head)]));
+    let unchained = Seal { prev: Digest::ZERO, ..Seal::after(Some(&first), dirty.clone(), at(6)) };
+    assert!(matches!(bed.store.add_seal(unchained).await, Err(StoreError::Misuse { .. })));
+    let second = Seal::after(Some(&first), dirty, at(6));
+    assert_eq!(bed.store.add_seal(second.clone()).await.unwrap(), Sealed::Done);
+    assert_eq!(bed.store.last_seal().await.unwrap(), Some(second));
+    let id = bed.store.instance_id().await.unwrap();
+    assert_eq!((id.len(), bed.store.instance_id().await.unwrap()), (32, id.clone()), "{id}");
+    bed.sound().await;
+}
+
+pub async fn what_a_run_held_is_erased_and_its_chain_still_verifies(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    let (mut pen, other) = (bed.owned(1, own, 1).await, bed.owned(2, own, 1).await);
+    let blob = Blob::new(*b"a secret blob");
+    let mut append = pen.append(&[blob_step("a", &blob)], vec![work("w1"), out("o1")]);
+    append.guards.push(Guard::ApprovalOpen(approval::ask("a1")));
+    append.blobs.push(blob.clone());
+    bed.write(append, &mut pen).await;
+    bed.store.vote(approval::vote("a1", "bob", "approve", 4)).await.unwrap();
+    assert_eq!(bed.store.erase(pen.run, at(5)).await.unwrap(), store::Erased::NotOver { status: Status::Running });
+    bed.write(pen.finish(Status::Completed), &mut pen).await;
+    let late =
+        LateResult { run: pen.run, step: "a".into(), epoch: 1, attempt: 1, outcome: (*b"a secret").into(), at: at(6) };
+    bed.store.salvage(late.clone()).await.unwrap();
+    let before = bed.store.journal(pen.run, 0, 9).await.unwrap();
+    let others = bed.store.journal(other.run, 0, 9).await.unwrap();
+
+    assert_eq!(bed.store.erase(pen.run, at(9)).await.unwrap(), store::Erased::Done);
+    let after = bed.store.journal(pen.run, 0, 9).await.unwrap();
+    assert_eq!(kernel::journal::verify(pen.run, Head::START, &after), Ok(pen.head));
+    for (before, after) in before.iter().zip(&after) {
+        let erased = Entry { body: None, salt: [0; 16], ..before.clone() };
+        assert_eq!(*after, erased);
+    }
+    assert_eq!(bed.store.blob(pen.run, blob.digest).await.unwrap(), None);
+    let told = bed.store.inbox(pen.run, 0).await.unwrap();
+    assert_eq!(told.iter().map(|told| (told.seq, told.body.len())).collect::<Vec<_>>(), [(1, 0)]);
+    assert_eq!(bed.store.late_results(pen.run).await.unwrap()[0].outcome.len(), 0);
+    let approvals = bed.store.approvals(ApprovalQuery { id: Some("a1".into()), ..Default::default() }).await.unwrap();
+    assert_eq!((approvals[0].card.clone(), approvals[0].votes.len()), (None, 1));
+    let work = bed.store.work(WorkQuery { id: Some("w1".into()), ..Default::default() }).await.unwrap();
+    assert_eq!(work[0].card, None);
+    assert_eq!(bed.store.due_outbox(9, at(99)).await.unwrap(), [], "what has not left never leaves");
+    assert_eq!(bed.store.journal(other.run, 0, 9).await.unwrap(), others, "no other run lost anything");
+
+    assert_eq!(
+        bed.store.erase(pen.run, at(10)).await.unwrap(),
+        store::Erased::Done,
+        "erasing it again changes nothing"
+    );
+    assert_eq!(bed.store.journal(pen.run, 0, 9).await.unwrap(), after);
+    bed.store.salvage(LateResult { attempt: 2, ..late }).await.unwrap();
+    assert_eq!(bed.store.late_results(pen.run).await.unwrap().len(), 1, "nothing more is kept of it");
+    let unknown = bed.store.erase(run_id(9), at(10)).await.unwrap_err();
+    assert!(matches!(unknown, StoreError::NoRun { .. }), "{unknown:?}");
+    bed.sound().await;
+}
