@@ -311,6 +311,48 @@ pub enum Event {
         /// Why, in the person's words.
         reason: Arc<str>,
     },
+    /// Work was handed to people.
+    WorkOpened {
+        /// Which step.
+        step: StepPath,
+        /// The work's id.
+        work: Arc<str>,
+        /// The group whose people find it.
+        queue: Arc<str>,
+        /// What they are given: the envelope.
+        card: Held,
+        /// From this moment on no answer counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_at: Option<Timestamp>,
+    },
+    /// A person did the work. Only the first answer that came in time ends it.
+    WorkAnswered {
+        /// Number of the message in the run's inbox, from 1.
+        message: u64,
+        /// Which step.
+        step: StepPath,
+        /// The work's id.
+        work: Arc<str>,
+        /// What came of it.
+        output: Held,
+        /// Who says so.
+        by: Arc<str>,
+        /// How we know who it is: `local`, an account, a key.
+        auth: Arc<str>,
+        /// The directory in which this person could answer.
+        directory: Digest,
+        /// When.
+        at: Timestamp,
+    },
+    /// Work that was handed to people came to its end.
+    WorkEnded {
+        /// Which step.
+        step: StepPath,
+        /// The work's id.
+        work: Arc<str>,
+        /// How.
+        end: WorkEnd,
+    },
     /// A `wait` began.
     WaitStarted {
         /// Which step.
@@ -440,6 +482,24 @@ pub enum ApprovalEnd {
         output: Held,
         /// Who decided.
         by: Vec<Arc<str>>,
+    },
+}
+
+/// How work that was handed to people ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkEnd {
+    /// The step gives this.
+    Gave {
+        /// What a person answered.
+        output: Held,
+        /// Who.
+        by: Arc<str>,
+    },
+    /// Nobody answered in time, or the answer does not keep the contract.
+    Failed {
+        /// `no_answer` or `contract_violated`.
+        failure: Failure,
     },
 }
 

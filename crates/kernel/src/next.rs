@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     context::ModelRequest,
-    expr::{Condition, Expr, Root, RootKind, Template},
+    expr::{Condition, Expr, Root, RootKind, Template, Text},
     governance::{Permit, charter::Charter},
     ids::{Digest, RunId, StepPath},
     journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held, Resolution, StepResult},
@@ -587,6 +587,12 @@ impl<'a> Walk<'a> {
         template.eval(&values).map_err(Stop::internal)
     }
 
+    /// A text with its holes filled.
+    pub(crate) fn render(&self, text: &Text, frame: &Frame<'_>) -> Result<String, Stop> {
+        let values = self.gather(text.roots(), frame)?;
+        text.render(&values).map_err(Stop::internal)
+    }
+
     pub(crate) fn gather(&self, roots: &[Root], frame: &Frame<'_>) -> Result<Vec<Value>, Stop> {
         let mut values = Vec::with_capacity(roots.len());
         let mut missing = Vec::new();
@@ -736,6 +742,7 @@ pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -
         "late" => return late(number, &body),
         "resolve" => return resolve(number, &body, sender),
         "vote" => return vote(number, &body),
+        "answer" => return answer(number, &body, sender),
         _ => return None,
     };
     Some(Record::of(Event::ControlReceived { message: number, control, sender: sender.into() }))
@@ -797,4 +804,21 @@ fn vote(message: u64, body: &Value) -> Option<Record> {
         vote: serde_json::from_slice(&body.get("vote")?.to_jcs()).ok()?,
     };
     Some(Record::of(event))
+}
+
+/// What a person did: `{step, work, output, auth, directory, at}`.
+fn answer(message: u64, body: &Value, sender: &str) -> Option<Record> {
+    let mut blobs = Vec::new();
+    let text = |key: &str| body.get(key)?.as_str();
+    let event = Event::WorkAnswered {
+        message,
+        step: StepPath::new(text("step")?),
+        work: text("work")?.into(),
+        output: Held::hold(body.get("output")?.clone(), &mut blobs),
+        by: sender.into(),
+        auth: text("auth")?.into(),
+        directory: text("directory")?.parse().ok()?,
+        at: Timestamp::parse(text("at")?)?,
+    };
+    Some(Record { event, blobs })
 }

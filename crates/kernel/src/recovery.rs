@@ -72,6 +72,8 @@ failure_kinds! {
     ApprovalRejected = "approval_rejected",
     /// Nobody decided in time.
     ApprovalExpired = "approval_expired",
+    /// Nobody answered handed-over work in time.
+    NoAnswer = "no_answer",
     /// What the call may cost at most does not fit a budget, or cannot be said.
     BudgetExceeded = "budget_exceeded",
     /// A required item does not fit the context budget.

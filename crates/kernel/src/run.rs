@@ -5,6 +5,7 @@
 
 mod acting;
 mod approving;
+mod working;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +15,7 @@ use std::{
 pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,
+    working::{Answered, Working},
 };
 use crate::{
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
@@ -196,6 +198,8 @@ pub enum Doing {
     Asked,
     /// People are asked.
     Approving(Box<Approving>),
+    /// People work for it.
+    Working(Box<Working>),
     /// An action has an intent.
     Acting(Box<Acting>),
     /// A wait.
@@ -488,6 +492,7 @@ impl RunState {
             | Event::VoteReceived { .. }
             | Event::ApprovalEscalated { .. }
             | Event::ApprovalEnded { .. } => self.approved(event),
+            Event::WorkOpened { .. } | Event::WorkAnswered { .. } | Event::WorkEnded { .. } => self.worked(event),
             Event::WaitStarted { ref step, until, ref signals } => {
                 let doing = Doing::Waiting { until, signals: signals.clone() };
                 self.locate(step, &event)?.begin(doing, &event)

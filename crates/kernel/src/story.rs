@@ -2,7 +2,7 @@
 
 use crate::{
     governance::{Verdict, approval::Terms},
-    journal::{ApprovalEnd, BodyResult, Control, End, Event, Held, ProbeResult, Resolution, StepResult},
+    journal::{ApprovalEnd, BodyResult, Control, End, Event, Held, ProbeResult, Resolution, StepResult, WorkEnd},
     recovery::{Failure, Response},
     values::Value,
 };
@@ -100,6 +100,17 @@ pub fn line(event: &Event) -> String {
             };
             format!("{step}: {by} says that it {what}: {reason}")
         }
+        Event::WorkOpened { step, work, queue, due_at, .. } => {
+            let until = due_at.map(|at| format!(" until {at}")).unwrap_or_default();
+            format!("{step}: handed to {queue}{until} ({work})")
+        }
+        Event::WorkAnswered { step, work, output, by, .. } => {
+            format!("{step}: {by} answered {} ({work})", held(output))
+        }
+        Event::WorkEnded { step, end, .. } => match end {
+            WorkEnd::Gave { output, by } => format!("{step}: done by {by} {}", held(output)),
+            WorkEnd::Failed { failure: why } => format!("{step}: {}", failure(why)),
+        },
         Event::WaitStarted { step, until, signals } => match (until, signals.as_slice()) {
             (Some(until), []) => format!("{step}: waits until {until}"),
             (None, signals) => format!("{step}: waits for signal {}", signals.join(" or ")),

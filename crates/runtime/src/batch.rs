@@ -72,7 +72,7 @@ impl Batch {
         if rules::conditions(&event, at, &mut self.guards) {
             self.conditional.get_or_insert(mark);
         }
-        rules::rows(state, &event, &mut self.guards);
+        rules::rows(state, &event, at, &mut self.guards);
         action_guards(state, &event, at, &mut self.guards);
         if let Some(step) = event.step() {
             self.doing = Some(step.clone());

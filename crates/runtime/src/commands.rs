@@ -132,6 +132,12 @@ pub enum RunError {
         /// Which.
         id: Arc<str>,
     },
+    /// There is no such work.
+    #[error("there is no work `{id}`")]
+    NoWork {
+        /// Which.
+        id: Arc<str>,
+    },
     /// What a person asked for is not done, for one reason.
     #[error("{why}")]
     NotTaken {
@@ -181,6 +187,7 @@ impl RunError {
             RunError::Store { source: StoreError::Locked { .. }, .. } => {
                 "another Surefoot process works in this directory: stop it, or choose another directory".to_owned()
             }
+            RunError::NoWork { .. } => "list what waits with `surefoot work ls`".to_owned(),
             RunError::NoApproval { .. } => "list what waits with `surefoot approvals ls`".to_owned(),
             RunError::Store { .. } | RunError::NotTaken { .. } => return None,
         })

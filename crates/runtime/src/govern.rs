@@ -12,6 +12,7 @@ use kernel::{
     },
     ids::{Digest, RunId, StepPath},
     journal::{Event, Head, Held},
+    step::Kind,
     values::Value,
 };
 use store::{ActionState, ApprovalQuery, ApprovalRow, ApprovalState, Governed, Message, OpenActionRow, Posted, Voted};
@@ -188,7 +189,7 @@ impl Runtime {
         let row = self.approvals(query).await?.into_iter().next();
         let row = row.ok_or_else(|| RunError::NoApproval { id: decide.approval.clone() })?;
         let (inner, now) = (&self.inner, self.inner.clock.now());
-        let Asked { project, held, terms, .. } = self.asked(&row).await?;
+        let Asked { project, held, terms, program, .. } = self.asked(&row).await?;
         if row.card.as_deref() != Some(&*card_bytes(&held, &terms))
             || row.shown != terms.shown
             || row.hash != terms.hash
@@ -205,6 +206,14 @@ impl Runtime {
             approval::Vote::cast(by, decide.decision, decide.shown.unwrap_or(row.shown), &asker.auth, &people, now);
         vote.reason = decide.reason;
         approval::admit(&terms, &[], &vote, &people, now).map_err(|why| not_taken(why.to_string()))?;
+        if let Decision::Answer { value } = &vote.decision {
+            let program = self.program(row.run, &program).await?;
+            let fits = match program.step(StepPath::new(&*row.step).name()).map(|step| &step.kind) {
+                Some(Kind::Approve(approve)) => approve.fits(value),
+                _ => Ok(()),
+            };
+            fits.map_err(|why| not_taken(format!("the answer does not fit the form: {why}")))?;
+        }
         let word = match &vote.decision {
             Decision::Approve => "approve",
             Decision::Reject { .. } => "reject",
@@ -307,7 +316,7 @@ impl Runtime {
         self.post(run, "resolve", "".into(), &Value::map(body), None, asker.by.clone(), true).await
     }
 
-    fn wake(&self, run: RunId) {
+    pub(crate) fn wake(&self, run: RunId) {
         if let Some(local) = &*self.inner.local()
             && !local.poke(run)
         {
@@ -322,14 +331,14 @@ impl Runtime {
     pub async fn asked(&self, row: &ApprovalRow) -> Result<Asked, RunError> {
         let run = row.run;
         let broken = |detail: String| RunError::Journal { run, detail };
-        let (mut head, mut project, mut found) = (Head::START, None, None);
+        let (mut head, mut started, mut found) = (Head::START, None, None);
         loop {
             let read = self.inner.store.journal(run, head.seq, PAGE).await;
             let entries = read.map_err(|why| RunError::store("read the run", why))?;
             head = kernel::journal::verify(run, head, &entries).map_err(|why| broken(why.to_string()))?;
             for entry in &entries {
                 match entry.event().map_err(|why| broken(why.to_string()))? {
-                    Event::RunStarted { project: name, .. } => project = Some(name),
+                    Event::RunStarted { project, bundle, workflow, .. } => started = Some((project, (bundle, workflow))),
                     Event::ApprovalRequested { approval, terms, card, .. } if approval == row.id => {
                         found = Some((card, terms));
                     }
@@ -343,22 +352,14 @@ impl Runtime {
         }
         let (card, terms) = found.ok_or_else(|| broken(format!("it never asked for `{}`", row.id)))?;
         let held = card;
-        let card = match &held {
-            Held::Value(card) => card.clone(),
-            Held::Blob(blob) => {
-                let bytes = self.inner.store.blob(run, blob.digest).await;
-                let bytes = bytes.map_err(|why| RunError::store("read the card", why))?;
-                let bytes = bytes.filter(|bytes| Digest::of(&[bytes]) == blob.digest);
-                let bytes = bytes.ok_or_else(|| broken(format!("the card of `{}` is gone or damaged", row.id)))?;
-                Value::from_json(&bytes).map_err(|why| broken(why.to_string()))?
-            }
-        };
-        Ok(Asked { project: project.unwrap_or_default(), held, card, terms })
+        let card = self.read_held(run, &held).await?;
+        let (project, program) = started.ok_or_else(|| broken("it has no first entry".to_owned()))?;
+        Ok(Asked { project, program, held, card, terms })
     }
 }
 
 /// Entries read at a time.
-const PAGE: u32 = 1_000;
+pub(crate) const PAGE: u32 = 1_000;
 
 /// What a run asked people, as its journal says.
 #[derive(Clone, Debug)]
@@ -370,6 +371,7 @@ pub struct Asked {
     /// Who may decide, and until when.
     pub terms: Terms,
     held: Held,
+    program: (Digest, Arc<str>),
 }
 
 /// What the store keeps beside an open approval: the card, and the terms that bind it.

@@ -36,6 +36,7 @@ mod perform;
 mod programs;
 pub mod testing;
 mod watch;
+pub mod work;
 mod worker;
 
 pub use {

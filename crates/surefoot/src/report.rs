@@ -215,6 +215,16 @@ fn under_way(open: &Open) -> (String, Option<String>) {
             let until = until.map(|at| format!(" until {at}")).unwrap_or_default();
             (format!("waits{signals}{until}"), None)
         }
+        Doing::Approving(approving) => {
+            let until = approving.terms.expires_at.map(|at| format!(" until {at}")).unwrap_or_default();
+            let asks = format!("asks {}{until}, approval {}", story::whom(&approving.terms), approving.id);
+            (asks, Some(format!("decide it: approvals decide {}", approving.id)))
+        }
+        Doing::Working(working) => {
+            let until = working.due_at.map(|at| format!(" until {at}")).unwrap_or_default();
+            let waits = format!("handed to {}{until}, work {}", working.queue, working.id);
+            (waits, Some(format!("answer it: work answer {}", working.id)))
+        }
         _ => (format!("is begun{waits}"), because),
     }
 }

@@ -14,7 +14,7 @@ use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
     ids::{RunId, StepPath},
-    journal::{ApprovalEnd, BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, Usage},
+    journal::{ApprovalEnd, BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, WorkEnd, Usage},
     run::RunState,
     values::Timestamp,
 };
@@ -216,7 +216,10 @@ impl<'a> Story<'a> {
             Event::ActionResent { step, .. } => {
                 self.doing.insert(step.clone(), "sent again under the same key".to_owned());
             }
-            Event::WaitStarted { step, .. } | Event::OutcomeUnknown { step, .. } | Event::ProbeStarted { step, .. } => {
+            Event::WaitStarted { step, .. }
+            | Event::WorkOpened { step, .. }
+            | Event::OutcomeUnknown { step, .. }
+            | Event::ProbeStarted { step, .. } => {
                 let line = kernel::story::line(event);
                 let what = line.split_once(": ").map_or("waits", |(_, what)| what).to_owned();
                 self.doing.insert(step.clone(), what);
@@ -230,6 +233,7 @@ impl<'a> Story<'a> {
             | Event::ActionFinished { step, .. }
             | Event::ProbeFinished { step, result: ProbeResult::Found(_), .. }
             | Event::WaitEnded { step, .. }
+            | Event::WorkEnded { step, .. }
             | Event::StepFailed { step, .. } => {
                 self.doing.remove(step);
             }
@@ -280,6 +284,10 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::WaitStarted { .. } => ("…", WAIT),
         Event::ApprovalRequested { .. } | Event::ApprovalEscalated { .. } => ("?", WAIT),
         Event::VoteReceived { .. } => ("✓", WAIT),
+        Event::WorkOpened { .. } => ("?", WAIT),
+        Event::WorkAnswered { .. } => ("✓", WAIT),
+        Event::WorkEnded { end: WorkEnd::Gave { .. }, .. } => ("✓", GOOD),
+        Event::WorkEnded { end: WorkEnd::Failed { .. }, .. } => ("✗", BAD),
         Event::ApprovalEnded { end: ApprovalEnd::Gave { .. }, .. } => ("✓", GOOD),
         Event::ApprovalEnded { end: ApprovalEnd::Failed { .. }, .. } => ("✗", BAD),
         Event::ApprovalEnded { .. } => ("↻", WAIT),

@@ -8,16 +8,19 @@
 mod action;
 mod admit;
 mod card;
+mod question;
 mod visible;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::card::seen;
 pub use self::{
     action::{Action, action_hash, edited},
     admit::{Admitted, Refused, admit},
     card::{Card, Why, shown_hash},
+    question::Question,
     visible::{visible, visible_line},
 };
 use crate::{

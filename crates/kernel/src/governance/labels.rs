@@ -188,4 +188,6 @@ fn pointer(name: &str) -> Arc<str> {
 pub struct Flow {
     /// By the name of the step.
     pub acts: BTreeMap<Arc<str>, ActLabels>,
+    /// What people are shown by a step, by its name and the value's: what each carries.
+    pub told: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Origin>>,
 }

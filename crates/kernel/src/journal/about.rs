@@ -1,6 +1,6 @@
 //! What an event is about: the questions that readers of a journal ask of every event, answered once.
 
-use super::{ApprovalEnd, BlobRef, BodyResult, Event, Held, ProbeResult, Resolution, StepResult};
+use super::{ApprovalEnd, BlobRef, BodyResult, Event, Held, ProbeResult, Resolution, StepResult, WorkEnd};
 use crate::{ids::StepPath, recovery::Response};
 
 impl Event {
@@ -30,6 +30,9 @@ impl Event {
             | Event::ProbeFinished { step, .. }
             | Event::LateAnswerReceived { step, .. }
             | Event::EffectResolved { step, .. }
+            | Event::WorkOpened { step, .. }
+            | Event::WorkAnswered { step, .. }
+            | Event::WorkEnded { step, .. }
             | Event::WaitStarted { step, .. }
             | Event::WaitEnded { step, .. }
             | Event::StepFailed { step, .. }
@@ -51,6 +54,7 @@ impl Event {
             Event::ModelAnswered { step, result: StepResult::Done(output), .. }
             | Event::ActionFinished { step, result: StepResult::Done(output), .. }
             | Event::ProbeFinished { step, result: ProbeResult::Found(output), .. }
+            | Event::WorkEnded { step, end: WorkEnd::Gave { output, .. }, .. }
             | Event::ApprovalEnded { step, end: ApprovalEnd::Gave { output, .. }, .. } => Some((step, Some(output))),
             _ => None,
         }
@@ -74,7 +78,10 @@ impl Event {
                 ..
             }
             | Event::RunFinished { result: Some(held), .. } => (Some(held), None),
-            Event::ApprovalEscalated { card, .. } => (Some(card), None),
+            Event::WorkAnswered { output: held, .. } | Event::WorkEnded { end: WorkEnd::Gave { output: held, .. }, .. } => {
+                (Some(held), None)
+            }
+            Event::ApprovalEscalated { card, .. } | Event::WorkOpened { card, .. } => (Some(card), None),
             Event::ApprovalRequested { proposal, card, .. } => {
                 let held = proposal.iter().map(|proposal| &proposal.with).chain([card]);
                 return held.filter_map(|held| if let Held::Blob(blob) = held { Some(*blob) } else { None }).collect();
@@ -99,6 +106,7 @@ impl Event {
             | Event::ModelAsked { .. }
             | Event::VoteReceived { .. }
             | Event::ApprovalEnded { .. }
+            | Event::WorkEnded { .. }
             | Event::ActionResent { .. }
             | Event::OutcomeUnknown { .. }
             | Event::ProbeStarted { .. }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Doing, Illegal, Open, RunState, Slot};
+use super::{Body, Doing, Illegal, Open, RunState, Slot};
 use crate::{
     governance::{Proposal, Verdict, charter::Grounds},
     ids::{IdempotencyKey, StepPath},
@@ -271,6 +271,21 @@ impl RunState {
                 return Some(open);
             }
             steps = &open.doing.body(segment.frame?)?.1?.steps;
+        }
+    }
+
+    /// The body in progress at `path`: a step's path with its index or branch.
+    pub fn body_at(&self, path: &StepPath) -> Option<&Body> {
+        let mut steps = &self.stages.last()?.steps;
+        let mut segments = path.segments().peekable();
+        loop {
+            let segment = segments.next()?;
+            let open = steps.open.as_deref().filter(|open| open.is(&segment))?;
+            let body = open.doing.body(segment.frame?)?.1?;
+            if segments.peek().is_none() {
+                return Some(body);
+            }
+            steps = &body.steps;
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::people::{self, approval_id, ended};
 use crate::{
     action::{Asking, Judged, RELEASE},
     complaint::did_you_mean,
@@ -13,7 +14,7 @@ use crate::{
         approval::{self, Standing, Terms},
         charter::{Approved, Grounds, Hold},
     },
-    ids::{Digest, IdempotencyKey, StepPath},
+    ids::{IdempotencyKey, StepPath},
     journal::{ApprovalEnd, Blob, BlobRef, Event, Held, ProbeResult, StepResult},
     next::{Frame, Next, Record, Stop, Walk},
     recovery::{Failure, FailureKind, Phase},
@@ -165,13 +166,8 @@ impl Act {
                 let output = Held::hold(value, &mut blobs);
                 ended(path, approving, ApprovalEnd::Gave { output, by: vec![by] })
             }
-            Standing::Rejected { by, reason } => {
-                let detail =
-                    if reason.is_empty() { format!("{by} said no") } else { format!("{by} said no: {reason}") };
-                let failure = Failure::inside(FailureKind::ApprovalRejected, detail);
-                ended(path, approving, ApprovalEnd::Failed { failure, by: Some(by) })
-            }
-            Standing::Expired => return self.expire(walk, approving, path),
+            Standing::Rejected { by, reason } => ended(path, approving, people::rejected(by, &reason)),
+            Standing::Expired => people::expired(walk, approving, path),
             Standing::Pending { .. } => {
                 let says = self.asking(walk, path, frame, proposal, &walk.unhold(&proposal.with)?).says();
                 let rule = match verdict {
@@ -216,22 +212,6 @@ impl Act {
                 }
             }
         })
-    }
-
-    fn expire(&self, walk: &mut Walk<'_>, approving: &Approving, path: &StepPath) -> Result<(), Stop> {
-        let terms = &approving.terms;
-        let span = terms.expires_at.map(|at| Span::from_micros(at.micros() - terms.asked_at.micros()));
-        let until = walk.facts.now + span.unwrap_or_default();
-        if let Some(terms) = terms.escalate(walk.facts.now, until) {
-            let (approval, card) = (approving.id.clone(), approving.card.clone());
-            let to = format!("{approval}e").into();
-            walk.record(Event::ApprovalEscalated { step: path.clone(), approval, to, terms, card });
-            return Ok(());
-        }
-        let detail = format!("nobody of {} decided in time", crate::story::whom(terms));
-        let failure = Failure::inside(FailureKind::ApprovalExpired, detail);
-        walk.record(ended(path, approving, ApprovalEnd::Failed { failure, by: None }));
-        Ok(())
     }
 
     pub(crate) fn go_on(
@@ -512,18 +492,6 @@ enum Leave {
     Wait(Arc<str>, Hold),
     /// What was decided does not fit any more.
     Anew,
-}
-
-fn ended(step: &StepPath, approving: &Approving, end: ApprovalEnd) -> Event {
-    Event::ApprovalEnded { step: step.clone(), approval: approving.id.clone(), end }
-}
-
-/// Names an approval: the same question of the same visit has the same id, however often it is computed.
-pub(crate) fn approval_id(walk: &Walk<'_>, path: &StepPath, nth: u32) -> Arc<str> {
-    let digest =
-        Digest::of(&[b"surefoot/approval/v1\0", &walk.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
-    let hex = digest.to_string();
-    format!("apr_{}", &hex[hex.len() - 16..]).into()
 }
 
 /// What a failure says about the action.

@@ -3,10 +3,13 @@
 //! No kind knows another: what they share is here.
 
 pub mod act;
+pub mod approve;
 pub mod decide;
 pub mod each;
+pub mod handoff;
 pub mod native;
 pub mod parallel;
+pub(crate) mod people;
 pub mod reason;
 pub mod repeat;
 pub mod set;
@@ -61,6 +64,10 @@ pub enum Kind {
     Wait(wait::Wait),
     /// A registered pure Rust function.
     Native(native::Native),
+    /// A question to people.
+    Approve(approve::Approve),
+    /// Work for people.
+    Handoff(handoff::Handoff),
 }
 
 impl Step {
@@ -76,6 +83,8 @@ impl Step {
             Kind::Repeat(_) => "repeat",
             Kind::Wait(_) => "wait",
             Kind::Native(_) => "native",
+            Kind::Approve(_) => "approve",
+            Kind::Handoff(_) => "handoff",
         }
     }
 
@@ -117,6 +126,8 @@ impl Step {
             }
             Kind::Wait(wait) => wait.begin(walk, path, frame),
             Kind::Native(native) => native.begin(walk, path, frame),
+            Kind::Approve(approve) => approve.begin(walk, path, frame, open),
+            Kind::Handoff(handoff) => handoff.begin(walk, path, frame, open),
         }
     }
 
@@ -135,6 +146,8 @@ impl Step {
             Kind::Parallel(parallel) => parallel.go_on(walk, open, path, frame),
             Kind::Repeat(repeat) => repeat.go_on(walk, open, path, frame),
             Kind::Wait(wait) => wait.go_on(walk, open, path, frame),
+            Kind::Approve(approve) => approve.go_on(walk, open, path, frame),
+            Kind::Handoff(handoff) => handoff.go_on(walk, open, path, frame),
             Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) => Ok(()),
         }
     }
@@ -160,7 +173,7 @@ impl Step {
 type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The kinds that exist.
-const KINDS: [Keys; 9] = [
+const KINDS: [Keys; 11] = [
     ("reason", &reason::KEYS, &reason::LATER),
     ("act", &act::KEYS, &act::LATER),
     ("decide", &decide::KEYS, &[]),
@@ -170,6 +183,8 @@ const KINDS: [Keys; 9] = [
     ("repeat", &repeat::KEYS, &[]),
     ("wait", &wait::KEYS, &[]),
     ("native", &native::KEYS, &[]),
+    ("approve", &approve::KEYS, &[]),
+    ("handoff", &handoff::KEYS, &[]),
 ];
 
 /// Every kind with its keys, then the keys that every step may have: what the reference must name.
@@ -178,7 +193,7 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 }
 
 /// Kinds that are documented and not built yet.
-const LATER: [&str; 6] = ["agent", "plan", "approve", "handoff", "verify", "emit"];
+const LATER: [&str; 4] = ["agent", "plan", "verify", "emit"];
 
 /// What every step may have.
 const COMMON: [&str; 3] = ["step", "when", "on_failure"];
@@ -265,6 +280,8 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         "each" => each::read(&fields, reading).map(|(each, ty)| (Kind::Each(each), ty)),
         "parallel" => parallel::read(&fields, reading).map(|(parallel, ty)| (Kind::Parallel(parallel), ty)),
         "repeat" => repeat::read(&fields, reading).map(|(repeat, ty)| (Kind::Repeat(repeat), ty)),
+        "approve" => approve::read(&fields, reading).map(|(approve, ty)| (Kind::Approve(approve), ty)),
+        "handoff" => handoff::read(&fields, reading).map(|(handoff, ty)| (Kind::Handoff(handoff), ty)),
         "wait" => wait::read(&fields, reading).map(|(wait, ty)| (Kind::Wait(wait), ty)),
         _ => native::read(&fields, reading).map(|(native, ty)| (Kind::Native(native), ty)),
     };

@@ -70,6 +70,8 @@ fn what(step: &Step) -> String {
             parts.extend(wait.until.as_ref().map(|until| format!("until {}", until.source())));
             format!("wait {}", parts.join(" or "))
         }
+        Kind::Approve(approve) => format!("approve by {}", approve.of.join(" or ")),
+        Kind::Handoff(handoff) => format!("handoff to {}", handoff.to),
         Kind::Native(native) => format!("native {}", native.function),
         Kind::Decide(_) | Kind::Set(_) | Kind::Parallel(_) => step.kind().to_owned(),
     }

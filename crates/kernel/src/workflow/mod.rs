@@ -135,4 +135,17 @@ impl Program {
     pub fn stage(&self, name: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| *stage.name == *name)
     }
+
+    /// A step by name, wherever it stands: names are unique in a workflow.
+    pub fn step(&self, name: &str) -> Option<&Step> {
+        fn find<'p>(steps: &'p [Step], name: &str) -> Option<&'p Step> {
+            steps.iter().find_map(|step| {
+                if *step.name == *name {
+                    return Some(step);
+                }
+                step.bodies().into_iter().find_map(|(_, steps)| find(steps, name))
+            })
+        }
+        self.stages.iter().find_map(|stage| find(&stage.steps, name))
+    }
 }

@@ -8,7 +8,10 @@ use std::{
 use crate::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
     expr::{Condition, Expr, Fault, Names, Projection, RESERVED, Template, Text},
-    governance::labels::{Words, WordsOf},
+    governance::{
+        labels::{Words, WordsOf},
+        people::People,
+    },
     recovery::{Backoff, FailureKind, Recovery},
     schema::Schema,
     tool::Tool,
@@ -80,6 +83,13 @@ impl<'a> Reading<'a> {
         self.scopes = vec![BTreeMap::from([("input".into(), input), ("run".into(), run)])];
         (self.steps, self.stages, self.named) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
         (self.stage, self.bodies, self.may_leave) = (0, 0, false);
+    }
+
+    /// The people of the project, to check names against; `None`: a bundle has none, or their file has mistakes of its own.
+    pub(crate) fn people(&self) -> Option<People> {
+        self.models?;
+        // What is wrong in the file is complained about where it is read for itself.
+        People::read(self.sources, &mut Complaints::new())
     }
 
     // Names.

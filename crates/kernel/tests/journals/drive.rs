@@ -366,6 +366,10 @@ impl Drive {
                 self.vote(vote);
                 return true;
             }
+            if let Some(work) = text.strip_prefix("work ") {
+                self.work(work);
+                return true;
+            }
             let mut words = text.splitn(3, ' ');
             let (kind, name) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
             let body = words.next().map_or(Value::Null, |json| Value::from_json(json.as_bytes()).expect("JSON"));
@@ -404,6 +408,27 @@ impl Drive {
         }
         let (message, approval) = (self.state.inbox_read + 1, approving.id.clone());
         self.record(Record::of(Event::VoteReceived { message, step, approval, vote }));
+    }
+
+    /// `person JSON`: does the work that was handed over last, whether it still waits or not.
+    fn work(&mut self, text: &str) {
+        let (by, output) = text.split_once(' ').expect("person JSON");
+        let opened = self.events.iter().rev().find_map(|event| match event {
+            Event::WorkOpened { step, work, .. } => Some((step.clone(), work.clone())),
+            _ => None,
+        });
+        let Some((step, work)) = opened else { panic!("nothing was handed over\n{}", self.outline()) };
+        let directory = self.charter.project("test").people.digest();
+        let body = Value::map([
+            ("step", Value::from(step.as_str())),
+            ("work", Value::Text(work)),
+            ("output", Value::from_json(output.as_bytes()).expect("JSON")),
+            ("auth", "local".into()),
+            ("directory", Value::from(directory.to_string())),
+            ("at", Value::from(self.now.to_string())),
+        ]);
+        let record = next::receive(self.state.inbox_read + 1, "answer", "", body, by).expect("a known message");
+        self.record(record);
     }
 
     /// The journal, one line an entry.

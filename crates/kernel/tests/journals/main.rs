@@ -4,10 +4,12 @@ mod drive;
 
 mod acts;
 mod approvals;
+mod asks;
 mod blocks;
 mod control;
 mod crashes;
 mod doubts;
+mod handoffs;
 mod pure;
 mod reasons;
 mod repeats;

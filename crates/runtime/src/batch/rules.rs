@@ -7,12 +7,12 @@ use kernel::{
     ids::StepPath,
     journal::{ApprovalEnd, Event},
     recovery::{FailureKind, Phase, Response},
-    run::{Acting, RunState},
+    run::{Acting, Body, Doing, RunState},
     values::Timestamp,
 };
-use store::{ApprovalState, Counted, Guard, OpenApproval};
+use store::{ApprovalState, Counted, Guard, OpenApproval, OpenWork};
 
-use crate::govern::card_bytes;
+use crate::{govern::card_bytes, work::envelope_bytes};
 
 /// The conditions that an event rests on. `false`: it rests on nothing that could move.
 pub(super) fn conditions(event: &Event, at: Timestamp, guards: &mut Vec<Guard>) -> bool {
@@ -47,7 +47,7 @@ fn counting<'g>(step: &'g StepPath, grounds: &'g Grounds, at: Timestamp) -> impl
 }
 
 /// The rows that go with an event. `state` is as it was before it.
-pub(super) fn rows(state: &RunState, event: &Event, guards: &mut Vec<Guard>) {
+pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut Vec<Guard>) {
     match event {
         Event::ApprovalRequested { step, approval, terms, card, .. }
         | Event::ApprovalEscalated { step, to: approval, terms, card, .. } => {
@@ -82,6 +82,21 @@ pub(super) fn rows(state: &RunState, event: &Event, guards: &mut Vec<Guard>) {
             };
             guards.push(Guard::ApprovalClosed { approval: approval.clone(), state });
         }
+        Event::WorkOpened { step, work, queue, card, due_at } => guards.push(Guard::WorkOpen(OpenWork {
+            id: work.clone(),
+            step: step.as_str().into(),
+            queue: queue.clone(),
+            card: envelope_bytes(card),
+            opened_at: at,
+            due_at: *due_at,
+        })),
+        Event::WorkEnded { work, .. } => guards.push(Guard::WorkClosed { work: work.clone() }),
+        // Nobody needs to be asked any more for a body that is not needed.
+        Event::BodyDone { body, .. } => {
+            if let Some(open) = state.body_at(body) {
+                dropped(open, guards);
+            }
+        }
         // What was counted for an action that was certainly not performed is taken back once nothing tries it again.
         Event::FailureAnswered { step, response } => {
             let leaves = !matches!(response, Response::Retry { .. } | Response::Pause | Response::Repair);
@@ -94,6 +109,21 @@ pub(super) fn rows(state: &RunState, event: &Event, guards: &mut Vec<Guard>) {
                 guards.extend(undone(step, acting));
             }
         }
+        _ => {}
+    }
+}
+
+/// Closes what people were asked for in a body that ends with steps in progress.
+fn dropped(body: &Body, guards: &mut Vec<Guard>) {
+    let Some(open) = body.steps.open.as_deref() else { return };
+    match &open.doing {
+        Doing::Approving(approving) => {
+            let (approval, state) = (approving.id.clone(), ApprovalState::Cancelled);
+            guards.push(Guard::ApprovalClosed { approval, state });
+        }
+        Doing::Working(working) => guards.push(Guard::WorkClosed { work: working.id.clone() }),
+        Doing::Bodies(bodies) => bodies.open.values().for_each(|body| dropped(body, guards)),
+        Doing::Turns(turns) => dropped(&turns.body, guards),
         _ => {}
     }
 }

@@ -20,6 +20,7 @@ use super::{
     out::{BAD, FAINT, GOOD, STRONG, WAIT, count, paint, plain},
     run,
     runs::Place,
+    work,
 };
 use crate::{error::CliError, exit::Exit};
 
@@ -80,7 +81,7 @@ struct DecideArgs {
     /// Why; a no is passed on to the run
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// The fields to change, as JSON, for `edit`
+    /// The fields to change for `edit`, or the whole answer for `answer`, as JSON or `@FILE`
     #[arg(long, value_name = "JSON")]
     with: Option<String>,
     /// The hash of the card that was shown [default: the card as it is now]
@@ -99,6 +100,8 @@ enum Word {
     Reject,
     /// Not so, but with other values: a new action
     Edit,
+    /// What the question asks for: `--with` is the answer
+    Answer,
 }
 
 impl Approvals {
@@ -163,7 +166,12 @@ impl Show {
             let call = scene.application.call;
             let place = self.place.typed();
             let (command, shown) = (format!("{call} approvals decide {}", row.id), row.shown);
-            scene.out.aside(format!("decide it: {command} approve|reject|edit{place} --as PERSON --shown {shown}"));
+            let words = match (asked.terms.answerable, asked.terms.editable.is_empty()) {
+                (true, _) => "approve|reject|answer",
+                (false, true) => "approve|reject",
+                (false, false) => "approve|reject|edit",
+            };
+            scene.out.aside(format!("decide it: {command} {words}{place} --as PERSON --shown {shown}"));
         }
         Ok(Exit::Ok)
     }
@@ -175,6 +183,10 @@ impl DecideArgs {
             Word::Approve => Decision::Approve,
             Word::Reject => Decision::Reject { reason: self.reason.clone().unwrap_or_default() },
             Word::Edit => Decision::Edit { with: edit(self.with.as_deref())? },
+            Word::Answer => {
+                let text = self.with.as_deref().ok_or_else(|| CliError::usage("an answer says what").hint("--with JSON"))?;
+                Decision::Answer { value: work::answer(text)? }
+            }
         };
         let shown = match &self.shown {
             None => None,
@@ -281,12 +293,25 @@ fn tell(scene: &Scene, row: &ApprovalRow, asked: &Asked) {
         }
     }
     let whole = |key: &str| asked.card.get(key).map(Value::to_json).unwrap_or_default();
-    out.line(format!("  with    {}", plain(&whole("with"))));
-    out.line(format!("  facts   {}", plain(&whole("evidence"))));
+    if asked.card.get("with").is_some_and(|with| !with.is_null()) {
+        out.line(format!("  with    {}", plain(&whole("with"))));
+    }
+    if asked.card.get("form").is_some() {
+        out.line(format!("  form    {}", plain(&whole("form"))));
+    }
+    match (asked.card.get("evidence"), asked.card.get("evidence").and_then(|evidence| evidence.get("standing"))) {
+        (Some(evidence), Some(standing)) => {
+            let values = evidence.get("values");
+            values.iter().for_each(|values| work::tell_standings(scene, values, standing));
+        }
+        _ => out.line(format!("  facts   {}", plain(&whole("evidence")))),
+    }
     if !text("model_words").is_empty() {
         out.line(format!("  a model said: {}", text("model_words")));
     }
-    out.line(format!("  effect  {}", text("effect")));
+    if !text("effect").is_empty() {
+        out.line(format!("  effect  {}", text("effect")));
+    }
     out.line(format!("  yes     {}", text("on_yes")));
     out.line(format!("  no      {}", text("on_no")));
     let until = row.expires_at.map(|at| format!(", until {at}")).unwrap_or_default();

@@ -18,6 +18,7 @@ mod policy;
 mod run;
 mod runs;
 mod session;
+mod work;
 
 use std::{ffi::OsString, future::Future, path::PathBuf};
 
@@ -67,6 +68,7 @@ enum Command {
     Run(run::Run),
     Runs(runs::Runs),
     Approvals(approvals::Approvals),
+    Work(work::Work),
     Effects(effects::Effects),
     Hold(hold::Hold),
     Release(hold::Release),
@@ -120,6 +122,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Run(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),
         Command::Approvals(command) => command.run(&scene),
+        Command::Work(command) => command.run(&scene),
         Command::Effects(command) => command.run(&scene),
         Command::Hold(command) => command.run(&scene),
         Command::Release(command) => command.run(&scene),

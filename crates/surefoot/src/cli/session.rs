@@ -319,7 +319,10 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> CliError {
         let hint = error.hint();
         let kind = match &error {
-            RunError::NoRun { .. } | RunError::BundleMissing { .. } | RunError::NoApproval { .. } => Exit::NotFound,
+            RunError::NoRun { .. }
+            | RunError::BundleMissing { .. }
+            | RunError::NoApproval { .. }
+            | RunError::NoWork { .. } => Exit::NotFound,
             RunError::NotTaken { .. } => Exit::Refused,
             RunError::InputInvalid { .. }
             | RunError::TooLarge { .. }

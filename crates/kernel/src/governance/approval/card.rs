@@ -20,10 +20,12 @@ pub struct Card {
     pub evidence: Value,
     /// What a model said about it, if one did; shown as a model's words.
     pub model_words: Option<String>,
-    /// The declared effect.
-    pub effect: Effect,
+    /// The declared effect; `None`: a question, and nothing is done outside.
+    pub effect: Option<Effect>,
     /// The arguments, whole.
     pub with: Value,
+    /// The schema of the answer, for a question that wants more than a yes.
+    pub form: Option<Value>,
     /// How it would be undone, if it can be.
     pub undo: Option<String>,
     /// What happens on yes.
@@ -60,19 +62,21 @@ impl Card {
                 ("reason", line(&why.reason)),
             ])
         });
-        Value::map([
+        let form = self.form.as_ref().map(|form| ("form", seen(form)));
+        let fields = [
             ("v", Value::Int(1)),
             ("says", line(&self.says)),
             ("why", Value::list(why)),
             ("evidence", seen(&self.evidence)),
             ("model_words", self.model_words.as_deref().map_or(Value::Null, |text| Value::from(visible(text)))),
-            ("effect", Value::from(self.effect.as_str())),
+            ("effect", self.effect.map_or(Value::Null, |effect| Value::from(effect.as_str()))),
             ("with", seen(&self.with)),
             ("undo", self.undo.as_deref().map_or(Value::Null, line)),
             ("on_yes", line(&self.on_yes)),
             ("on_no", line(&self.on_no)),
             ("terms", terms(&self.terms)),
-        ])
+        ];
+        Value::map(fields.into_iter().chain(form))
     }
 
     /// The terms of this card, bound to it: their `shown` is its hash. Called once, before anybody is asked.
@@ -88,7 +92,7 @@ pub fn shown_hash(key: &[u8; 32], card: &Card) -> Digest {
 }
 
 /// Data with every text and key made visible. Different keys stay different: `visible` never makes two texts one.
-fn seen(value: &Value) -> Value {
+pub(crate) fn seen(value: &Value) -> Value {
     match value {
         Value::Text(text) => Value::from(visible(text)),
         Value::List(items) => Value::list(items.iter().map(seen)),

@@ -174,7 +174,25 @@ impl Walk<'_> {
                 Tree::map(fields)
             }
             Kind::Native(native) => self.native(native, step),
+            Kind::Approve(approve) => {
+                self.told(approve.evidence.as_ref(), step);
+                let answer = said(approve.form.as_deref(), step);
+                let fields = [("approved", Tree::default()), ("by", Tree::default()), ("answer", answer)];
+                Tree::map(fields)
+            }
+            Kind::Handoff(handoff) => {
+                self.told(handoff.with.as_ref(), step);
+                said(Some(&handoff.contract), step)
+            }
         }
+    }
+
+    /// What people are shown by name.
+    fn told(&mut self, values: Option<&Template>, step: &Step) {
+        let Some(values) = values else { return };
+        let tree = self.template(values);
+        let told = tree.fields.keys().map(|name| (name.clone(), tree.field(name).all())).collect();
+        self.flow.told.insert(step.name.clone(), told);
     }
 
     fn reason(&mut self, reason: &Reason, step: &Step, stage: &Stage) -> Tree {
@@ -312,6 +330,11 @@ impl Walk<'_> {
             before = next;
         }
     }
+}
+
+/// What a person says is as good as a text from outside, unless its schema says otherwise.
+fn said(schema: Option<&Schema>, step: &Step) -> Tree {
+    input_tree(schema, &Origin::of(UNTRUSTED, &step.name), &step.name)
 }
 
 /// Takes `untrusted` away: for good, or until it is asked for.

@@ -195,6 +195,10 @@ async fn detail(scene: &Scene, found: &Found, event: &Event) -> Result<(), CliEr
             let reason = vote.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
             out.line(format!("            known by {}, at {}{reason}", vote.auth, vote.at));
         }
+        Event::WorkOpened { card, .. } => out.line(format!("            card {}", value(found, card).await?)),
+        Event::WorkAnswered { auth, at, output, .. } => {
+            out.line(format!("            known by {auth}, at {at}, says {}", value(found, output).await?));
+        }
         Event::ActionFinished { result, .. } => whole(scene, found, result).await?,
         Event::Decided { saw, .. } => out.line(format!("            saw {}", plain(&saw.to_json()))),
         Event::StepDone { output, .. } | Event::WaitEnded { output, .. } => {
@@ -271,6 +275,8 @@ fn expressions(step: &Step) -> Vec<(&'static str, String)> {
         Kind::Wait(wait) => all.extend(wait.until.as_ref().map(|until| ("until", until.source().to_owned()))),
         Kind::Repeat(repeat) => all.extend(repeat.until.as_ref().map(|until| ("until", until.source().to_owned()))),
         Kind::Native(native) => all.push(("calls", native.function.to_string())),
+        Kind::Approve(approve) => all.push(("asks", format!("{}: {}", approve.of.join(" or "), approve.ask.source()))),
+        Kind::Handoff(handoff) => all.push(("hands", format!("{}: {}", handoff.to, handoff.task.source()))),
         Kind::Set(_) | Kind::Parallel(_) => {}
     }
     all
@@ -301,6 +307,14 @@ fn roots(step: &Step) -> Vec<Arc<str>> {
         Kind::Each(each) => add(each.list.roots()),
         Kind::Wait(wait) => wait.until.iter().for_each(|until| add(until.roots())),
         Kind::Native(native) => native.with.iter().for_each(|with| add(with.roots())),
+        Kind::Approve(approve) => {
+            add(approve.ask.roots());
+            approve.evidence.iter().for_each(|evidence| add(evidence.roots()));
+        }
+        Kind::Handoff(handoff) => {
+            add(handoff.task.roots());
+            handoff.with.iter().for_each(|with| add(with.roots()));
+        }
         Kind::Parallel(parallel) => {
             parallel.branches.iter().filter_map(|branch| branch.when.as_ref()).for_each(|when| add(when.roots()))
         }

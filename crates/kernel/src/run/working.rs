@@ -1,0 +1,92 @@
+//! The fold of work that people do: from its opening to its end. What an answer says was judged when it was posted, and is judged
+//! again when it is used; the first one that came in time is the one.
+
+use std::sync::Arc;
+
+use super::{Doing, Illegal, Open, RunState, Slot};
+use crate::{
+    ids::StepPath,
+    journal::{Event, Held, WorkEnd},
+    values::Timestamp,
+};
+
+/// A step that waits for work of people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Working {
+    /// The work's id.
+    pub id: Arc<str>,
+    /// Where people find it.
+    pub queue: Arc<str>,
+    /// From this moment on no answer counts.
+    pub due_at: Option<Timestamp>,
+    /// The first answer that came in time.
+    pub answer: Option<Answered>,
+}
+
+/// What a person said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// What.
+    pub output: Held,
+    /// Who.
+    pub by: Arc<str>,
+}
+
+impl RunState {
+    pub(super) fn worked(&mut self, event: Event) -> Result<(), Illegal> {
+        match event {
+            Event::WorkOpened { ref step, ref work, ref queue, due_at, .. } => {
+                let working = Working { id: work.clone(), queue: queue.clone(), due_at, answer: None };
+                let mut place = self.locate(step, &event)?;
+                place.begin(Doing::Working(Box::new(working)), &event)?;
+                place.open().asked += 1;
+                Ok(())
+            }
+            Event::WorkAnswered { message, ref step, ref work, ref output, ref by, at, .. } => {
+                self.read_message(message, &event)?;
+                // A second answer, or one that comes too late, is on record and changes nothing.
+                if let Some(working) = self.working_mut(step, work)
+                    && working.answer.is_none()
+                    && working.due_at.is_none_or(|due| at < due)
+                {
+                    working.answer = Some(Answered { output: output.clone(), by: by.clone() });
+                }
+                Ok(())
+            }
+            Event::WorkEnded { ref step, ref work, ref end } => {
+                if self.working_mut(step, work).is_none() {
+                    return Err(self.illegal(&event));
+                }
+                let end = end.clone();
+                let mut place = self.locate(step, &event)?;
+                match end {
+                    WorkEnd::Gave { output, .. } => {
+                        place.close(Slot::Gave(output), &event)?;
+                        self.steps += 1;
+                    }
+                    WorkEnd::Failed { failure } => {
+                        let open = place.open();
+                        (open.doing, open.failure) = (Doing::Idle, Some(failure));
+                    }
+                }
+                Ok(())
+            }
+            other => Err(self.illegal(&other)),
+        }
+    }
+
+    /// The work that a step waits for.
+    pub fn working(&self, step: &StepPath) -> Option<&Working> {
+        match &self.open_at(step)?.doing {
+            Doing::Working(working) => Some(working),
+            _ => None,
+        }
+    }
+
+    fn working_mut(&mut self, step: &StepPath, work: &str) -> Option<&mut Working> {
+        match self.open_at_mut(step)? {
+            Open { doing: Doing::Working(working), .. } if *working.id == *work => Some(working),
+            _ => None,
+        }
+    }
+}
