@@ -162,7 +162,7 @@ fn an_answer_of_a_tool_carries_what_its_operation_declares() {
 }
 
 #[test]
-fn a_page_is_outward_and_its_address_is_control_unless_its_hosts_are_listed() {
+fn a_page_is_outward_and_its_hosts_are_the_operators_word() {
     let text = format!(
         "{}--- tools/web.yaml\ntool: web\npage: {{ hosts: any }}\noperations: {{ read: {{ effect: read }} }}\n--- tools/known.yaml\ntool: \
          known\npage: {{ hosts: [ a.example ] }}\noperations: {{ read: {{ effect: read, returns: {{ labels: [ private ] }} }} }}\n",
