@@ -10,6 +10,7 @@ pub mod parallel;
 pub mod reason;
 pub mod repeat;
 pub mod set;
+pub mod verify;
 pub mod wait;
 
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub enum Kind {
     Wait(wait::Wait),
     /// A registered pure Rust function.
     Native(native::Native),
+    /// A claim is proven, or the step fails.
+    Verify(verify::Verify),
 }
 
 impl Step {
@@ -76,6 +79,16 @@ impl Step {
             Kind::Repeat(_) => "repeat",
             Kind::Wait(_) => "wait",
             Kind::Native(_) => "native",
+            Kind::Verify(_) => "verify",
+        }
+    }
+
+    /// The action on a tool that it may propose.
+    pub fn call(&self) -> Option<&act::Act> {
+        match &self.kind {
+            Kind::Act(act) => Some(act),
+            Kind::Verify(verify) => verify.read.as_ref(),
+            _ => None,
         }
     }
 
@@ -117,6 +130,7 @@ impl Step {
             }
             Kind::Wait(wait) => wait.begin(walk, path, frame),
             Kind::Native(native) => native.begin(walk, path, frame),
+            Kind::Verify(verify) => verify.begin(walk, path, frame, open),
         }
     }
 
@@ -135,6 +149,7 @@ impl Step {
             Kind::Parallel(parallel) => parallel.go_on(walk, open, path, frame),
             Kind::Repeat(repeat) => repeat.go_on(walk, open, path, frame),
             Kind::Wait(wait) => wait.go_on(walk, open, path, frame),
+            Kind::Verify(verify) => verify.go_on(walk, open, path, frame),
             Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) => Ok(()),
         }
     }
@@ -160,7 +175,7 @@ impl Step {
 type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The kinds that exist.
-const KINDS: [Keys; 9] = [
+const KINDS: [Keys; 10] = [
     ("reason", &reason::KEYS, &reason::LATER),
     ("act", &act::KEYS, &act::LATER),
     ("decide", &decide::KEYS, &[]),
@@ -170,6 +185,7 @@ const KINDS: [Keys; 9] = [
     ("repeat", &repeat::KEYS, &[]),
     ("wait", &wait::KEYS, &[]),
     ("native", &native::KEYS, &[]),
+    ("verify", &verify::KEYS, &[]),
 ];
 
 /// Every kind with its keys, then the keys that every step may have: what the reference must name.
@@ -178,7 +194,7 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 }
 
 /// Kinds that are documented and not built yet.
-const LATER: [&str; 6] = ["agent", "plan", "approve", "handoff", "verify", "emit"];
+const LATER: [&str; 5] = ["agent", "plan", "approve", "handoff", "emit"];
 
 /// What every step may have.
 const COMMON: [&str; 3] = ["step", "when", "on_failure"];
@@ -266,6 +282,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         "parallel" => parallel::read(&fields, reading).map(|(parallel, ty)| (Kind::Parallel(parallel), ty)),
         "repeat" => repeat::read(&fields, reading).map(|(repeat, ty)| (Kind::Repeat(repeat), ty)),
         "wait" => wait::read(&fields, reading).map(|(wait, ty)| (Kind::Wait(wait), ty)),
+        "verify" => verify::read(&fields, reading).map(|(verify, ty)| (Kind::Verify(verify), ty)),
         _ => native::read(&fields, reading).map(|(native, ty)| (Kind::Native(native), ty)),
     };
     let on_failure = reading.on_failure(&fields);

@@ -70,6 +70,11 @@ fn what(step: &Step) -> String {
             parts.extend(wait.until.as_ref().map(|until| format!("until {}", until.source())));
             format!("wait {}", parts.join(" or "))
         }
+        Kind::Verify(verify) => {
+            let proves = verify.proves.as_ref().map(|step| format!(" {step}")).unwrap_or_default();
+            let by = verify.read.as_ref().map(|read| format!(" by {}.{}", read.tool.name, read.operation));
+            format!("verify{proves}{}: {}", by.unwrap_or_default(), verify.holds.source())
+        }
         Kind::Native(native) => format!("native {}", native.function),
         Kind::Decide(_) | Kind::Set(_) | Kind::Parallel(_) => step.kind().to_owned(),
     }

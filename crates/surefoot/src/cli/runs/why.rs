@@ -271,6 +271,10 @@ fn expressions(step: &Step) -> Vec<(&'static str, String)> {
         Kind::Wait(wait) => all.extend(wait.until.as_ref().map(|until| ("until", until.source().to_owned()))),
         Kind::Repeat(repeat) => all.extend(repeat.until.as_ref().map(|until| ("until", until.source().to_owned()))),
         Kind::Native(native) => all.push(("calls", native.function.to_string())),
+        Kind::Verify(verify) => {
+            all.extend(verify.read.as_ref().map(|read| ("reads", format!("{}.{}", read.tool.name, read.operation))));
+            all.push(("holds", verify.holds.source().to_owned()));
+        }
         Kind::Set(_) | Kind::Parallel(_) => {}
     }
     all
@@ -301,6 +305,10 @@ fn roots(step: &Step) -> Vec<Arc<str>> {
         Kind::Each(each) => add(each.list.roots()),
         Kind::Wait(wait) => wait.until.iter().for_each(|until| add(until.roots())),
         Kind::Native(native) => native.with.iter().for_each(|with| add(with.roots())),
+        Kind::Verify(verify) => {
+            verify.read.iter().filter_map(|read| read.with.as_ref()).for_each(|with| add(with.roots()));
+            add(verify.holds.roots());
+        }
         Kind::Parallel(parallel) => {
             parallel.branches.iter().filter_map(|branch| branch.when.as_ref()).for_each(|when| add(when.roots()))
         }
