@@ -12,6 +12,7 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) use self::proving::in_doubt;
 pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,

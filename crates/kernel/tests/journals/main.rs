@@ -8,6 +8,8 @@ mod blocks;
 mod control;
 mod crashes;
 mod doubts;
+mod evidence;
+mod proofs;
 mod pure;
 mod reasons;
 mod repeats;
