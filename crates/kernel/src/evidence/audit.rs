@@ -172,10 +172,10 @@ impl Audit {
             Standing::Pending { .. } => {
                 let seen = strange(&approval.terms).map(|who| format!("; {who} was shown another card")).unwrap_or_default();
                 Err(format!(
-                    "the approval {} lacks votes of people who may decide: {} of {} counted{seen}",
+                    "the approval {} asks {}, and the votes before the start ({}) are no yes of people who may decide{seen}",
                     approved.id,
-                    votes.len(),
-                    approval.terms.quorum.max(1)
+                    crate::story::whom(&approval.terms),
+                    votes.len()
                 ))
             }
         }

@@ -46,7 +46,8 @@ pub fn lines(act: &Act, actor: &Actor, hash: &dyn Fn(u64) -> Option<Digest>) -> 
     }
     if let Some(key) = &act.key {
         let probes = if act.probes > 0 { format!(", {} probes", act.probes) } else { String::new() };
-        say("sent", format!("{} times under {key}{probes}", act.sendings));
+        let times = if act.sendings == 1 { "once".into() } else { format!("{} times", act.sendings) };
+        say("sent", format!("{times} under {key}{probes}"));
     }
     if let Some(result) = &act.result {
         let outside = act.external_id.as_ref().map(|id| format!(", known outside as {id}")).unwrap_or_default();
