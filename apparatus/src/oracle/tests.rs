@@ -54,17 +54,17 @@ fn meant(name: &str) -> Event {
 
 fn done(name: &str) -> Event {
     let result = StepResult::Done(Held::Value(Value::Int(1)));
-    Event::ActionFinished { step: step(name), attempt: 1, result, raw: None }
+    Event::ActionFinished { step: step(name), attempt: 1, result, raw: None, proof: None }
 }
 
 fn failed(name: &str, kind: FailureKind) -> Event {
     let failure = Failure { kind, phase: Phase::Answered, detail: "no".to_owned(), retry_after: None };
-    Event::ActionFinished { step: step(name), attempt: 1, result: StepResult::Failed(failure), raw: None }
+    Event::ActionFinished { step: step(name), attempt: 1, result: StepResult::Failed(failure), raw: None, proof: None }
 }
 
 fn answered(name: &str) -> Event {
     let result = StepResult::Done(Held::Value(Value::Int(1)));
-    Event::ModelAnswered { step: step(name), attempt: 1, result, usage: Usage::default(), raw: None }
+    Event::ModelAnswered { step: step(name), attempt: 1, result, usage: Usage::default(), raw: None, proof: None }
 }
 
 /// A run with these events after its start, all of one epoch, a microsecond apart.

@@ -11,7 +11,7 @@ use crate::{
     governance::{
         self, Proposal, Ruling, Verdict,
         approval::{Action, Card, OnExpiry, Terms, Why, action_hash},
-        charter::{Counting, Grounds, Hold, Statutes},
+        charter::{Counting, Grounds, Hold, Resource, Statutes},
         labels::{ActLabels, Now, PRIVATE, UNTRUSTED},
         people::People,
         policy::{self, Decision, Matched, Policies, Request, RunFacts},
@@ -84,7 +84,8 @@ impl Asking<'_> {
             Value::map(history.iter().map(|(k, v)| (k.clone(), Value::Int(*v))))
         };
         let generation = walk.facts.charter.generation;
-        let grounds = Grounds { generation, counted, approval: None, labels, history: told };
+        let resource = self.resource()?.map(|(kind, id)| Resource { kind, id: id.into() });
+        let grounds = Grounds { generation, counted, approval: None, labels, history: told, resource };
         let Some(policies) = &statutes.policies else {
             return Ok(match self.floor(&now, governance::judge(self.proposal)) {
                 verdict @ Verdict::Allow { .. } => Judged::Start(verdict, grounds),

@@ -251,6 +251,16 @@ pub enum Event {
         /// The raw answer, for the record.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         raw: Option<BlobRef>,
+        /// What a `verify` step found in the answer; the step gives [`Proof::value`] then, and not the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proof: Option<Box<Proof>>,
+    },
+    /// A `verify` step that reads nothing outside is done: its condition held.
+    ClaimVerified {
+        /// Which step.
+        step: StepPath,
+        /// What it found.
+        proof: Proof,
     },
     /// Whether the action was performed is not known, and it is not sent again on a guess: it waits for its probe or for a person.
     OutcomeUnknown {
@@ -453,6 +463,33 @@ pub enum StepResult {
     Done(Held),
     /// Why not.
     Failed(Failure),
+}
+
+/// What a `verify` step found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// The step that is proven, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proves: Option<Arc<str>>,
+    /// The condition, as it was written.
+    pub holds: Arc<str>,
+    /// Whether it held.
+    pub verified: bool,
+    /// The values that the condition looked at, by name; a long one by its digest.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub saw: Value,
+    /// First entries of the acts that it rests on, in this journal: the one that it proves, its own read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<u64>,
+}
+
+impl Proof {
+    /// What the step gives: `{ verified, evidence }`, with the ids of the acts.
+    pub fn value(&self, run: RunId) -> Value {
+        let evidence = self.evidence.iter().map(|entry| Value::from(format!("{run}/{entry}")));
+        Value::map([("verified", self.verified.into()), ("evidence", Value::list(evidence))])
+    }
 }
 
 /// How an approval ended without an action.

@@ -21,6 +21,7 @@
 pub mod action;
 pub mod complaint;
 pub mod context;
+pub mod evidence;
 pub mod expr;
 pub mod fmt;
 pub mod governance;

@@ -279,7 +279,8 @@ pub(crate) struct Frame<'f> {
     around: Option<&'f Frame<'f>>,
     values: &'f Values,
     inner: Option<&'f Inner<'f>>,
-    output: Option<&'f Value>,
+    /// What the step itself was given, by its name there: `output`, `answer`.
+    own: Option<(&'static str, &'f Value)>,
     /// What stands before a step's name in its path.
     prefix: String,
     /// The stage that this is part of.
@@ -439,30 +440,29 @@ impl<'a> Walk<'a> {
     }
 
     fn result(&mut self) {
-        let Some(last) = self.program.stages.last() else {
-            self.finish(End::Completed, Some(Value::Null), None);
-            return;
-        };
-        let frame = Frame::outermost(&self.state.values, last);
-        let Some(result) = &self.program.result else {
-            self.finish(End::Completed, Some(Value::Null), None);
-            return;
-        };
-        match self.evaluate(&result.value, &frame) {
+        match self.completed() {
+            Ok(value) => self.finish(End::Completed, Some(value), None),
             Err(Stop::Look(blobs)) => self.out.push(Next::Look(blobs)),
             Err(Stop::Failed(failure)) => self.finish(End::Failed, None, Some(failure)),
-            Ok(value) => {
-                let complaints = result.schema.as_ref().and_then(|schema| schema.validate(&value).err());
-                match complaints {
-                    None => self.finish(End::Completed, Some(value), None),
-                    Some(complaints) => {
-                        let detail = format!("the result does not fit its schema: {}", complaints.join("; "));
-                        let failure = Failure::inside(FailureKind::ContractViolated, detail);
-                        self.finish(End::Failed, None, Some(failure));
-                    }
-                }
+        }
+    }
+
+    /// The result, if the run may complete: it fits its schema, and the facts that the workflow demands are in the journal.
+    fn completed(&self) -> Result<Value, Stop> {
+        let Some(last) = self.program.stages.last() else { return Ok(Value::Null) };
+        let frame = Frame::outermost(&self.state.values, last);
+        let mut value = Value::Null;
+        if let Some(result) = &self.program.result {
+            value = self.evaluate(&result.value, &frame)?;
+            if let Some(Err(complaints)) = result.schema.as_ref().map(|schema| schema.validate(&value)) {
+                let detail = format!("the result does not fit its schema: {}", complaints.join("; "));
+                return Err(Stop::Failed(Failure::inside(FailureKind::ContractViolated, detail)));
             }
         }
+        for demand in &self.program.done_when {
+            demand.met(self, &frame)?;
+        }
+        Ok(value)
     }
 
     fn finish(&mut self, end: End, result: Option<Value>, failure: Option<Failure>) {
@@ -659,7 +659,7 @@ pub(crate) struct Inner<'p> {
 impl<'f> Frame<'f> {
     /// Outside of all bodies.
     pub(crate) fn outermost(values: &'f Values, stage: &'f Stage) -> Frame<'f> {
-        Frame { around: None, values, inner: None, output: None, prefix: String::new(), stage, drain: false }
+        Frame { around: None, values, inner: None, own: None, prefix: String::new(), stage, drain: false }
     }
 
     /// The frame of a body.
@@ -668,20 +668,25 @@ impl<'f> Frame<'f> {
             around: Some(self),
             values,
             inner: Some(inner),
-            output: None,
+            own: None,
             prefix: format!("{}/", inner.path),
             stage: self.stage,
             drain: self.drain || inner.drain,
         }
     }
 
-    /// The same frame with `output` bound, for `check`.
-    pub(crate) fn with_output<'g>(&'g self, output: &'g Value) -> Frame<'g> {
+    /// Whether a step gave something that can be seen from here.
+    pub(crate) fn gave(&self, step: &str) -> bool {
+        matches!(self.slot(step), Some(Slot::Gave(_)))
+    }
+
+    /// The same frame with what came back bound to a name: `output` for `check`, `answer` for `holds`.
+    pub(crate) fn with_own<'g>(&'g self, name: &'static str, value: &'g Value) -> Frame<'g> {
         Frame {
             around: self.around,
             values: self.values,
             inner: self.inner,
-            output: Some(output),
+            own: Some((name, value)),
             prefix: self.prefix.clone(),
             stage: self.stage,
             drain: self.drain,
@@ -704,8 +709,8 @@ impl<'f> Frame<'f> {
     }
 
     fn local(&self, name: &str) -> Option<Value> {
-        if name == "output" {
-            return self.output.cloned();
+        if let Some((_, value)) = self.own.filter(|(own, _)| *own == name) {
+            return Some(value.clone());
         }
         let mut frame = Some(self);
         while let Some(here) = frame {

@@ -82,6 +82,8 @@ failure_kinds! {
     NoProgress = "no_progress",
     /// A value does not keep a declared contract: a result schema, a join.
     ContractViolated = "contract_violated",
+    /// What should have been done cannot be proven: a `verify` did not hold, or a fact of `done_when` is missing.
+    UnsupportedClaim = "unsupported_claim",
     /// An expression could not be evaluated, or a native function failed.
     Internal = "internal",
 }

@@ -6,16 +6,19 @@
 mod acting;
 mod approving;
 mod working;
+mod proving;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+pub(crate) use self::proving::in_doubt;
 pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,
     working::{Answered, Working},
+    proving::Performed,
 };
 use crate::{
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
@@ -71,6 +74,10 @@ pub struct RunState {
     pub usage: Usage,
     /// Steps done, skipped or failed for good, bodies included.
     pub steps: u64,
+    /// Actions that were performed, or may have been, in the order in which that was recorded.
+    pub performed: Vec<Performed>,
+    /// `verify` steps whose condition held.
+    pub verified: BTreeSet<Arc<str>>,
 }
 
 /// What the first entry said.
@@ -296,6 +303,8 @@ impl RunState {
             end: None,
             usage: Usage::default(),
             steps: 0,
+            performed: Vec::new(),
+            verified: BTreeSet::new(),
         }
     }
 
@@ -488,6 +497,17 @@ impl RunState {
             | Event::ProbeFinished { .. }
             | Event::LateAnswerReceived { .. }
             | Event::EffectResolved { .. } => self.acted(event),
+            Event::ClaimVerified { ref step, ref proof } => {
+                let (proof, run) = (proof.clone(), self.run);
+                let mut place = self.locate(step, &event)?;
+                if !proof.verified || !place.idle() {
+                    return Err(place.illegal(&event));
+                }
+                place.close(Slot::Gave(Held::Value(proof.value(run))), &event)?;
+                self.proven(step);
+                self.steps += 1;
+                Ok(())
+            }
             Event::ApprovalRequested { .. }
             | Event::VoteReceived { .. }
             | Event::ApprovalEscalated { .. }
@@ -546,6 +566,7 @@ impl RunState {
                 self.end = Some(Ended { end, result: result.clone(), failure: failure.clone(), at });
                 // What no longer matters is not carried around.
                 (self.values, self.stages, self.mailbox) = (Values::new(), Vec::new(), Vec::new());
+                (self.performed, self.verified) = (Vec::new(), BTreeSet::new());
                 Ok(())
             }
         }

@@ -60,7 +60,7 @@ pub fn settle(program: &Program, state: &RunState, facts: &Facts<'_>, step: &Ste
         Ok(Some(record)) => Settled::Record(record),
         Ok(None) => Settled::Stale,
         Err(Stop::Look(blobs)) => Settled::Look(blobs),
-        // Finding the step again evaluates nothing that can fail but a lookup.
+        // Finding the step again evaluates nothing that can fail but a lookup, and what was found settles its own failures.
         Err(Stop::Failed(_)) => Settled::Stale,
     }
 }
@@ -90,6 +90,12 @@ fn settle_here(
         (Kind::Act(act), Answer::Tool { attempt, answer, raw }) => {
             let Some(open) = open else { return Ok(None) };
             let record = act.settle(walk, step, open, *attempt, answer.clone(), raw.as_ref().map(Blob::reference))?;
+            Ok(record.and_then(|record| with_raw(record, raw)))
+        }
+        (Kind::Verify(verify), Answer::Tool { attempt, answer, raw }) => {
+            let Some(open) = open else { return Ok(None) };
+            let kept = raw.as_ref().map(Blob::reference);
+            let record = verify.settle(walk, step, (open, frame), *attempt, answer.clone(), kept)?;
             Ok(record.and_then(|record| with_raw(record, raw)))
         }
         (Kind::Native(native), Answer::Native { answer }) => Ok(Some(native.settle(step, answer.clone()))),

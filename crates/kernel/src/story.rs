@@ -2,7 +2,10 @@
 
 use crate::{
     governance::{Verdict, approval::Terms},
-    journal::{ApprovalEnd, BodyResult, Control, End, Event, Held, ProbeResult, Resolution, StepResult, WorkEnd},
+    ids::StepPath,
+    journal::{
+        ApprovalEnd, BodyResult, Control, End, Event, Held, ProbeResult, Proof, Resolution, StepResult, WorkEnd,
+    },
     recovery::{Failure, Response},
     values::Value,
 };
@@ -74,6 +77,8 @@ pub fn line(event: &Event) -> String {
             format!("{step}: started {}.{} {}", proposal.tool, proposal.operation, held(&proposal.with))
         }
         Event::ActionResent { step, attempt, .. } => format!("{step}: sent again{}", again(*attempt)),
+        Event::ActionFinished { step, result: StepResult::Done(_), proof: Some(proof), .. } => verified(step, proof),
+        Event::ClaimVerified { step, proof } => verified(step, proof),
         Event::ActionFinished { step, result, .. } => match result {
             StepResult::Done(output) => format!("{step}: finished {}", held(output)),
             StepResult::Failed(why) => format!("{step}: action failed, {}", failure(why)),
@@ -141,6 +146,11 @@ pub fn line(event: &Event) -> String {
             (End::Cancelled, ..) => "run cancelled".to_owned(),
         },
     }
+}
+
+fn verified(step: &StepPath, proof: &Proof) -> String {
+    let what = proof.proves.as_ref().map_or_else(String::new, |proven| format!(" `{proven}`:"));
+    format!("{step}: verified{what} {}", proof.holds)
 }
 
 /// A failure in a few words: `tool_timeout: no answer within 5s`.

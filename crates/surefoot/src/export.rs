@@ -18,6 +18,7 @@ use std::{
 };
 
 use kernel::{
+    evidence::Audit,
     ids::{Digest, RunId},
     journal::{BlobRef, End, Entry, Event, Head},
     run::RunState,
@@ -169,6 +170,8 @@ pub struct Verified {
     pub bundle: Digest,
     /// How many entries.
     pub entries: u64,
+    /// How many acts they tell of.
+    pub acts: u64,
     /// How many blobs.
     pub blobs: u64,
     /// The last entry.
@@ -207,8 +210,8 @@ pub enum VerifyError {
 }
 
 /// Reads an export and checks everything that can be checked without a database: the form of each line, the order of the entries,
-/// digests, salts and hashes, the header against the first and the last entry, that each event may follow the ones before it, and
-/// that exactly the blobs are there which the entries name.
+/// digests, salts and hashes, the header against the first and the last entry, that each event may follow the ones before it, what
+/// [`Audit`] checks of actions and approvals, and that exactly the blobs are there which the entries name.
 ///
 /// `noted` is the head that someone wrote down when the file was made, or read in the database: with it, a tail that was cut or made
 /// anew is found as well.
@@ -225,6 +228,7 @@ pub fn verify(file: impl BufRead, noted: Option<Digest>) -> Result<Verified, Ver
     }
     let mut state = RunState::new(header.run);
     let mut names = Names::default();
+    let mut audit = Audit::new(header.run);
     while state.head.seq < header.head.seq {
         let seq = state.head.seq + 1;
         let missing = || format!("the header promises {} entries, and entry {seq} is missing", header.head.seq);
@@ -241,6 +245,7 @@ pub fn verify(file: impl BufRead, noted: Option<Digest>) -> Result<Verified, Ver
             );
             return Err(lines.broken(Some(seq), what).into());
         }
+        audit.add(seq, entry.at, &event).map_err(|found| lines.broken(Some(seq), found.what))?;
         names.of(&event);
     }
     if state.start.is_none() {
@@ -271,6 +276,7 @@ pub fn verify(file: impl BufRead, noted: Option<Digest>) -> Result<Verified, Ver
         workflow: header.workflow,
         bundle: header.bundle,
         entries: state.head.seq,
+        acts: audit.ledger().acts.len() as u64,
         blobs,
         head: state.head,
         end: state.end.map(|ended| ended.end),

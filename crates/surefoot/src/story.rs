@@ -49,7 +49,10 @@ impl Tally {
     pub fn add(&mut self, event: &Event) {
         self.entries += 1;
         match event {
-            Event::StepDone { .. } | Event::StepSkipped { .. } | Event::WaitEnded { .. } => self.steps += 1,
+            Event::StepDone { .. }
+            | Event::StepSkipped { .. }
+            | Event::WaitEnded { .. }
+            | Event::ClaimVerified { .. } => self.steps += 1,
             Event::Decided { then, .. } if then.is_empty() => self.steps += 1,
             Event::ModelAsked { .. } => self.asked += 1,
             Event::ModelAnswered { result, usage, .. } => {
@@ -270,6 +273,7 @@ fn mark(event: &Event) -> (&'static str, Style) {
     match event {
         Event::RunStarted { .. } => ("▶", GOOD),
         Event::StepDone { .. }
+        | Event::ClaimVerified { .. }
         | Event::StageDone { .. }
         | Event::TurnDone { .. }
         | Event::BodyDone { result: BodyResult::Gave(_), .. } => ("✓", GOOD),

@@ -251,6 +251,20 @@ pub struct Grounds {
     /// The values of counters that the rules read.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub history: Value,
+    /// The business object that it acts on, as the tool file names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
+}
+
+/// A business object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resource {
+    /// Its type in the rules.
+    #[serde(rename = "type")]
+    pub kind: Arc<str>,
+    /// Its id there.
+    pub id: Arc<str>,
 }
 
 /// A counter that an action adds to.

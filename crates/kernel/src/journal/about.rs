@@ -25,6 +25,7 @@ impl Event {
             | Event::ActionStarted { step, .. }
             | Event::ActionResent { step, .. }
             | Event::ActionFinished { step, .. }
+            | Event::ClaimVerified { step, .. }
             | Event::OutcomeUnknown { step, .. }
             | Event::ProbeStarted { step, .. }
             | Event::ProbeFinished { step, .. }
@@ -49,7 +50,7 @@ impl Event {
     pub fn completes(&self) -> Option<(&StepPath, Option<&Held>)> {
         match self {
             Event::StepDone { step, output } | Event::WaitEnded { step, output, .. } => Some((step, Some(output))),
-            Event::StepSkipped { step } => Some((step, None)),
+            Event::StepSkipped { step } | Event::ClaimVerified { step, .. } => Some((step, None)),
             Event::Decided { step, then, .. } if then.is_empty() => Some((step, None)),
             Event::ModelAnswered { step, result: StepResult::Done(output), .. }
             | Event::ActionFinished { step, result: StepResult::Done(output), .. }
@@ -108,6 +109,7 @@ impl Event {
             | Event::ApprovalEnded { .. }
             | Event::WorkEnded { .. }
             | Event::ActionResent { .. }
+            | Event::ClaimVerified { .. }
             | Event::OutcomeUnknown { .. }
             | Event::ProbeStarted { .. }
             | Event::LateAnswerReceived { .. }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Body, Doing, Illegal, Open, RunState, Slot};
+use super::{Body, Doing, Illegal, Open, Performed, RunState, Slot};
 use crate::{
     governance::{Proposal, Verdict, charter::Grounds},
     ids::{IdempotencyKey, StepPath},
@@ -14,6 +14,8 @@ use crate::{
 /// An action with an intent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Acting {
+    /// The first entry of its act: the one that asked people, or the intent.
+    pub entry: u64,
     /// What is done.
     pub proposal: Proposal,
     /// Who allowed it.
@@ -95,7 +97,7 @@ impl Acting {
 impl RunState {
     #[expect(clippy::too_many_lines, reason = "one arm an event, in the order of the journal's file")]
     pub(super) fn acted(&mut self, event: Event) -> Result<(), Illegal> {
-        let (at, epoch) = (self.at, self.epoch);
+        let (at, epoch, entry, run) = (self.at, self.epoch, self.head.seq + 1, self.run);
         match event {
             Event::ActionJudged { ref step, ref verdict, .. } => {
                 let Verdict::Deny { reason, .. } = verdict else { return Err(self.illegal(&event)) };
@@ -103,7 +105,8 @@ impl RunState {
                 self.locate(step, &event)?.fail(failure, &event)
             }
             Event::ActionStarted { ref step, attempt, ref proposal, ref verdict, ref key, ref grounds } => {
-                let acting = Acting {
+                let mut acting = Acting {
+                    entry,
                     proposal: proposal.clone(),
                     verdict: verdict.clone(),
                     key: key.clone(),
@@ -124,7 +127,10 @@ impl RunState {
                 // An approval is used up by the action that it names, and by no other.
                 let approval = grounds.as_ref().and_then(|grounds| grounds.approval.as_ref());
                 let asked = match place.steps.open.as_deref().map(|open| &open.doing) {
-                    Some(Doing::Approving(approving)) => Some(&approving.id),
+                    Some(Doing::Approving(approving)) => {
+                        acting.entry = approving.entry;
+                        Some(&approving.id)
+                    }
                     _ => None,
                 };
                 if approval.map(|approval| &approval.id) != asked {
@@ -203,7 +209,9 @@ impl RunState {
                         acting.standing = Sending::Unknown { probe_at: again_at };
                     }
                     ProbeResult::Found(output) => {
+                        let performed = Performed::of(step, acting, true);
                         place.close(Slot::Gave(output), &event)?;
+                        self.performed(performed);
                         self.steps += 1;
                     }
                 }
@@ -235,24 +243,36 @@ impl RunState {
                 }
                 Ok(())
             }
-            Event::ActionFinished { ref step, attempt, ref result, .. } => {
-                let result = result.clone();
+            Event::ActionFinished { ref step, attempt, ref result, ref proof, .. } => {
+                let (result, proof) = (result.clone(), proof.clone());
                 let mut place = self.locate(step, &event)?;
-                match place.steps.open.as_deref_mut() {
+                let performed = match place.steps.open.as_deref_mut() {
                     Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, .. })
                         if *sent == attempt && acting.is_open() =>
                     {
                         acting.standing = Sending::Failed;
                         if let StepResult::Failed(why) = result {
                             acting.doubts += u32::from(why.phase == Phase::MaybeSent);
+                            let doubtful = Performed::after(step, acting, &why);
                             *failure = Some(why);
+                            doubtful.into_iter().for_each(|performed| self.performed(performed));
                             return Ok(());
                         }
+                        Performed::of(step, acting, true)
                     }
                     _ => return Err(place.illegal(&event)),
-                }
+                };
                 let StepResult::Done(output) = result else { return Err(place.illegal(&event)) };
+                let output = match &proof {
+                    None => output,
+                    Some(proof) if proof.verified => Held::Value(proof.value(run)),
+                    Some(_) => return Err(place.illegal(&event)),
+                };
                 place.close(Slot::Gave(output), &event)?;
+                self.performed(performed);
+                if proof.is_some() {
+                    self.proven(step);
+                }
                 self.steps += 1;
                 Ok(())
             }

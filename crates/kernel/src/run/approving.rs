@@ -16,6 +16,8 @@ use crate::{
 /// A step that waits for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Approving {
+    /// The entry that asked: the first of its act.
+    pub entry: u64,
     /// The approval's id.
     pub id: Arc<str>,
     /// What is to be done; `None`: the step asks and does nothing else.
@@ -30,6 +32,7 @@ pub struct Approving {
 
 impl RunState {
     pub(super) fn approved(&mut self, event: Event) -> Result<(), Illegal> {
+        let entry = self.head.seq + 1;
         match event {
             Event::ApprovalRequested {
                 ref step, ref approval, ref proposal, ref verdict, ref terms, ref card, ..
@@ -40,7 +43,7 @@ impl RunState {
                     _ => return Err(self.illegal(&event)),
                 };
                 let (id, terms, card) = (approval.clone(), terms.clone(), card.clone());
-                let approving = Approving { id, action, terms, card, votes: Vec::new() };
+                let approving = Approving { entry, id, action, terms, card, votes: Vec::new() };
                 let mut place = self.locate(step, &event)?;
                 place.begin(Doing::Approving(Box::new(approving)), &event)?;
                 place.open().asked += 1;

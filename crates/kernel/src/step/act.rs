@@ -23,7 +23,7 @@ use crate::{
     types::Type,
     values::{Span, Timestamp, Value},
     workflow::reading::Reading,
-    yaml::Fields,
+    yaml::{Fields, Node},
 };
 
 /// `act: tool.operation`, `with`.
@@ -408,12 +408,12 @@ impl Act {
         let event = match answer.and_then(|value| self.checked(value)) {
             Ok(value) => {
                 let result = StepResult::Done(Held::hold(value, &mut blobs));
-                Event::ActionFinished { step: step.clone(), attempt, result, raw }
+                Event::ActionFinished { step: step.clone(), attempt, result, raw, proof: None }
             }
             Err(why) => match self.doubted(open, acting, why) {
                 Doubted::Known(failure) => {
                     let result = StepResult::Failed(failure);
-                    Event::ActionFinished { step: step.clone(), attempt, result, raw }
+                    Event::ActionFinished { step: step.clone(), attempt, result, raw, proof: None }
                 }
                 Doubted::Unknown(failure) => outcome_unknown(step, attempt, failure, self.probe_at(acting)),
             },
@@ -507,7 +507,7 @@ fn failure(kind: FailureKind, phase: Phase, detail: String) -> Failure {
 }
 
 fn finished(step: &StepPath, attempt: u32, result: StepResult) -> Event {
-    Event::ActionFinished { step: step.clone(), attempt, result, raw: None }
+    Event::ActionFinished { step: step.clone(), attempt, result, raw: None, proof: None }
 }
 
 fn outcome_unknown(step: &StepPath, attempt: u32, failure: Failure, probe_at: Option<Timestamp>) -> Event {
@@ -521,10 +521,14 @@ pub(crate) const LATER: [&str; 2] = ["undo", "done_when"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Act, Type)> {
-    let node = fields.get("act")?;
+    call(fields.get("act")?, fields.get("with"), reading)
+}
+
+/// Reads `tool.operation` and its arguments; gives the type of what it answers.
+pub(crate) fn call(node: &Node, with: Option<&Node>, reading: &mut Reading<'_>) -> Option<(Act, Type)> {
     let text = node.text(&mut reading.complaints)?;
     let found = operation(&text, node, reading);
-    let with = fields.get("with").map(|node| (node, reading.template(node)));
+    let with = with.map(|node| (node, reading.template(node)));
     let (tool, name) = found?;
     let with = match with {
         Some((_, None)) => return None,
@@ -547,7 +551,8 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Ac
     Some((Act { tool, operation: name, with }, ty))
 }
 
-fn operation(text: &str, node: &crate::yaml::Node, reading: &mut Reading<'_>) -> Option<(Arc<Tool>, Arc<str>)> {
+/// The operation that `tool.operation` names.
+pub(crate) fn operation(text: &str, node: &Node, reading: &mut Reading<'_>) -> Option<(Arc<Tool>, Arc<str>)> {
     let Some((tool, name)) = text.split_once('.') else {
         let message = format!("`{text}` names no operation");
         reading.complaints.push(node.complaint("W028", message).hint("write it as `tool.operation`"));

@@ -65,7 +65,8 @@ impl Decide {
     }
 }
 
-fn shown(value: Value) -> Value {
+/// A value as a record shows it: a long one by its digest.
+pub(super) fn shown(value: Value) -> Value {
     let text = value.to_jcs();
     if text.len() <= SHOWN { value } else { Value::from(format!("sha256:{}", value.digest())) }
 }

@@ -13,6 +13,7 @@ pub(crate) mod people;
 pub mod reason;
 pub mod repeat;
 pub mod set;
+pub mod verify;
 pub mod wait;
 
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub enum Kind {
     Approve(approve::Approve),
     /// Work for people.
     Handoff(handoff::Handoff),
+    /// A claim is proven, or the step fails.
+    Verify(verify::Verify),
 }
 
 impl Step {
@@ -85,6 +88,16 @@ impl Step {
             Kind::Native(_) => "native",
             Kind::Approve(_) => "approve",
             Kind::Handoff(_) => "handoff",
+            Kind::Verify(_) => "verify",
+        }
+    }
+
+    /// The action on a tool that it may propose.
+    pub fn call(&self) -> Option<&act::Act> {
+        match &self.kind {
+            Kind::Act(act) => Some(act),
+            Kind::Verify(verify) => verify.read.as_ref(),
+            _ => None,
         }
     }
 
@@ -128,6 +141,7 @@ impl Step {
             Kind::Native(native) => native.begin(walk, path, frame),
             Kind::Approve(approve) => approve.begin(walk, path, frame, open),
             Kind::Handoff(handoff) => handoff.begin(walk, path, frame, open),
+            Kind::Verify(verify) => verify.begin(walk, path, frame, open),
         }
     }
 
@@ -148,6 +162,7 @@ impl Step {
             Kind::Wait(wait) => wait.go_on(walk, open, path, frame),
             Kind::Approve(approve) => approve.go_on(walk, open, path, frame),
             Kind::Handoff(handoff) => handoff.go_on(walk, open, path, frame),
+            Kind::Verify(verify) => verify.go_on(walk, open, path, frame),
             Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) => Ok(()),
         }
     }
@@ -173,7 +188,7 @@ impl Step {
 type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The kinds that exist.
-const KINDS: [Keys; 11] = [
+const KINDS: [Keys; 12] = [
     ("reason", &reason::KEYS, &reason::LATER),
     ("act", &act::KEYS, &act::LATER),
     ("decide", &decide::KEYS, &[]),
@@ -185,6 +200,7 @@ const KINDS: [Keys; 11] = [
     ("native", &native::KEYS, &[]),
     ("approve", &approve::KEYS, &[]),
     ("handoff", &handoff::KEYS, &[]),
+    ("verify", &verify::KEYS, &[]),
 ];
 
 /// Every kind with its keys, then the keys that every step may have: what the reference must name.
@@ -193,7 +209,7 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 }
 
 /// Kinds that are documented and not built yet.
-const LATER: [&str; 4] = ["agent", "plan", "verify", "emit"];
+const LATER: [&str; 3] = ["agent", "plan", "emit"];
 
 /// What every step may have.
 const COMMON: [&str; 3] = ["step", "when", "on_failure"];
@@ -283,6 +299,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         "approve" => approve::read(&fields, reading).map(|(approve, ty)| (Kind::Approve(approve), ty)),
         "handoff" => handoff::read(&fields, reading).map(|(handoff, ty)| (Kind::Handoff(handoff), ty)),
         "wait" => wait::read(&fields, reading).map(|(wait, ty)| (Kind::Wait(wait), ty)),
+        "verify" => verify::read(&fields, reading).map(|(verify, ty)| (Kind::Verify(verify), ty)),
         _ => native::read(&fields, reading).map(|(native, ty)| (Kind::Native(native), ty)),
     };
     let on_failure = reading.on_failure(&fields);

@@ -106,7 +106,7 @@ impl Reason {
         if let Err(complaints) = self.output.validate(value) {
             return Ok(failed(FailureKind::InvalidOutput, complaints.join("; ")));
         }
-        let frame = frame.with_output(value);
+        let frame = frame.with_own("output", value);
         for check in &self.check {
             match walk.holds(check, &frame) {
                 Ok(true) => {}

@@ -72,6 +72,11 @@ fn what(step: &Step) -> String {
         }
         Kind::Approve(approve) => format!("approve by {}", approve.of.join(" or ")),
         Kind::Handoff(handoff) => format!("handoff to {}", handoff.to),
+        Kind::Verify(verify) => {
+            let proves = verify.proves.as_ref().map(|step| format!(" {step}")).unwrap_or_default();
+            let by = verify.read.as_ref().map(|read| format!(" by {}.{}", read.tool.name, read.operation));
+            format!("verify{proves}{}: {}", by.unwrap_or_default(), verify.holds.source())
+        }
         Kind::Native(native) => format!("native {}", native.function),
         Kind::Decide(_) | Kind::Set(_) | Kind::Parallel(_) => step.kind().to_owned(),
     }

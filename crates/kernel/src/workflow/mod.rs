@@ -1,6 +1,7 @@
 //! The program: what a workflow file says, checked and compiled.
 
 pub mod bundle;
+pub mod contract;
 pub mod graph;
 pub mod model;
 mod parse;
@@ -60,6 +61,8 @@ pub struct Program {
     pub tools: BTreeMap<Arc<str>, Arc<Tool>>,
     /// What every action carries.
     pub labels: Flow,
+    /// Facts without which no run completes.
+    pub done_when: Vec<contract::Demand>,
 }
 
 /// `result: { schema, value }`.

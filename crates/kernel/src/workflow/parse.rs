@@ -11,13 +11,13 @@ use crate::{
     ids::Digest,
     step,
     types::Type,
-    workflow::{Program, ResultOf, Stage, reading::Reading},
+    workflow::{Program, ResultOf, Stage, contract, reading::Reading},
     yaml::{Fields, Node},
 };
 
 const KNOWN: &[&str] =
-    &["workflow", "title", "input", "result", "about", "acts_for", "budget", "context", "stages", "on_failure"];
-const LATER: [&str; 8] = ["on", "flow", "done_when", "cache", "schedule", "deadline", "queue", "priority"];
+    &["workflow", "title", "input", "result", "about", "acts_for", "budget", "context", "stages", "on_failure", "done_when"];
+const LATER: [&str; 7] = ["on", "flow", "cache", "schedule", "deadline", "queue", "priority"];
 
 /// Reads a workflow. `None` if there were errors that leave no program.
 pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &mut Reading<'_>) -> Option<Program> {
@@ -61,9 +61,14 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
     }
     reading.stage = stages.len();
     let result = fields.get("result").and_then(|node| result(node, reading));
+    let sound = |reading: &Reading<'_>| {
+        let mut found = reading.complaints.as_slice()[before..].iter();
+        found.all(|one| one.severity != crate::complaint::Severity::Error)
+    };
+    let done_when = contract::read(&fields, sound(reading).then_some(&stages), reading);
     let order: Vec<Arc<str>> =
         stages.iter().map(|stage| stage.name.clone()).filter(|name| !reading.named.contains(name)).collect();
-    if reading.complaints.as_slice()[before..].iter().any(|one| one.severity == crate::complaint::Severity::Error) {
+    if !sound(reading) {
         return None;
     }
     let name = name?;
@@ -83,6 +88,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         on_failure,
         tools: reading.tools.clone(),
         labels: Flow::default(),
+        done_when,
     };
     let (labels, found) = labels::flow(&program);
     let wrong = found.iter().any(|one| one.severity == crate::complaint::Severity::Error);

@@ -120,6 +120,11 @@ impl<'a> Reading<'a> {
         condition.proves().into_iter().filter_map(narrowed).collect()
     }
 
+    /// Whether the name is that of a step whose value can be read here.
+    pub(crate) fn is_step(&self, name: &str) -> bool {
+        self.steps.contains_key(name) && self.scopes.iter().any(|scope| scope.contains_key(name))
+    }
+
     /// The type of a name of the innermost frame.
     pub(crate) fn named_type(&self, name: &str) -> Option<Type> {
         self.scopes.last().and_then(|scope| scope.get(name)).cloned()
@@ -472,11 +477,10 @@ impl<'a> Reading<'a> {
 }
 
 /// Failure kinds of later versions.
-const LATER_KINDS: [&str; 7] = [
+const LATER_KINDS: [&str; 6] = [
     "unknown_tool",
     "approval_rejected",
     "approval_expired",
-    "unsupported_claim",
     "tool_changed",
     "deadline_exceeded",
     "input_invalid",

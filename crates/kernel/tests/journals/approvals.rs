@@ -10,7 +10,7 @@ use kernel::{
 
 use crate::drive::{Drive, Outside, enact};
 
-const PAY: &str = r#"
+pub const PAY: &str = r#"
         --- workflows/pay.yaml
         workflow: pay
         input: schemas/input.yaml

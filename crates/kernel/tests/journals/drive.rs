@@ -7,6 +7,7 @@ use std::{
 };
 
 use kernel::{
+    evidence::{Audit, Ledger},
     governance::{
         Effect,
         approval::{By, Decision, Vote, admit},
@@ -274,10 +275,22 @@ impl Drive {
     pub fn run(&mut self) -> &mut Drive {
         for _ in 0..100_000 {
             if self.state.end.is_some() || self.dead() || !self.once() {
+                self.audited();
                 return self;
             }
         }
         panic!("no end\n{}", self.outline());
+    }
+
+    /// Each journal that the kernel writes holds in the audit, and each entry of an action belongs to one act.
+    pub fn audited(&self) -> Ledger {
+        let mut audit = Audit::new(self.state.run);
+        for (entry, event) in self.entries.iter().zip(&self.events) {
+            audit.add(entry.seq, entry.at, event).unwrap_or_else(|found| panic!("{found}\n{}", self.outline()));
+            let acts = audit.ledger().acts.iter().filter(|act| act.entries.contains(&entry.seq)).count();
+            assert_eq!(acts, usize::from(of_an_action(event)), "entry {}\n{}", entry.seq, self.outline());
+        }
+        audit.ledger().clone()
     }
 
     fn once(&mut self) -> bool {
@@ -444,6 +457,25 @@ impl Drive {
         }
         out
     }
+}
+
+fn of_an_action(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::ActionJudged { .. }
+            | Event::ApprovalRequested { .. }
+            | Event::VoteReceived { .. }
+            | Event::ApprovalEscalated { .. }
+            | Event::ApprovalEnded { .. }
+            | Event::ActionStarted { .. }
+            | Event::ActionResent { .. }
+            | Event::ActionFinished { .. }
+            | Event::OutcomeUnknown { .. }
+            | Event::ProbeStarted { .. }
+            | Event::ProbeFinished { .. }
+            | Event::LateAnswerReceived { .. }
+            | Event::EffectResolved { .. }
+    )
 }
 
 /// Runs a workflow and compares its printed journal.

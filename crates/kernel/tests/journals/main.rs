@@ -10,6 +10,8 @@ mod control;
 mod crashes;
 mod doubts;
 mod handoffs;
+mod evidence;
+mod proofs;
 mod pure;
 mod reasons;
 mod repeats;

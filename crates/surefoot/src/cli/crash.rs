@@ -63,7 +63,7 @@ impl Trip {
         let mut outside = false;
         for stage in &program.stages {
             each_step(&stage.steps, &mut |one| {
-                outside |= *one.name == *name && matches!(one.kind, Kind::Act(_) | Kind::Reason(_));
+                outside |= *one.name == *name && (one.call().is_some() || matches!(one.kind, Kind::Reason(_)));
             });
         }
         Arc::new(Trip { step: step.to_owned(), outside, what: watch::Sender::new(None) })

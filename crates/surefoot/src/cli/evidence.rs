@@ -5,12 +5,16 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use kernel::ids::Digest;
+use kernel::{
+    evidence::{self, Audit, Status},
+    ids::Digest,
+};
 use serde_json::json;
 
 use super::{
     Scene,
-    out::{GOOD, count, paint},
+    out::{BAD, GOOD, WAIT, count, paint, plain},
+    runs::{OneRun, export::Export},
 };
 use crate::{
     error::CliError,
@@ -28,12 +32,24 @@ pub(super) struct Evidence {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Show(Show),
+    Export(Export),
     Verify(Verify),
+}
+
+/// Say what a run did outside: who allowed it, who approved, what proves it, what is uncertain
+///
+/// One block an act, read from the journal, which is verified on the way: exit code 6 if it does not hold.
+#[derive(Debug, Args)]
+struct Show {
+    #[command(flatten)]
+    one: OneRun,
 }
 
 /// Check an exported run, offline: nothing was changed, removed, added or reordered
 ///
-/// Exit code 6, with the first line that is wrong. Give the head that was noted when the export was made: without it, a tail that was
+/// Also that every action was allowed before it started, that approvals were given in time by people who may, and that no outcome
+/// came of nothing. Exit code 6, with the first line that is wrong; 2 or 3 if the file is none or cannot be read. Give the head that was noted when the export was made: without it, a tail that was
 /// cut together with the header, or a journal made anew from its first entry, cannot be told from a true one.
 #[derive(Debug, Args)]
 struct Verify {
@@ -48,8 +64,47 @@ struct Verify {
 impl Evidence {
     pub(super) fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         match self.command {
+            Command::Show(command) => scene.block_on(command.run(scene)),
+            Command::Export(command) => scene.block_on(command.run(scene)),
             Command::Verify(command) => command.run(scene),
         }
+    }
+}
+
+impl Show {
+    async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
+        let found = self.one.read().await?;
+        let mut audit = Audit::new(found.row.run);
+        let unverified =
+            |what: String| CliError::new(Exit::Unverified, format!("the journal of {} does not hold: {what}", found.row.run));
+        for entry in &found.entries {
+            let event = entry.event().map_err(|broken| unverified(broken.to_string()))?;
+            audit.add(entry.seq, entry.at, &event).map_err(|finding| unverified(finding.to_string()))?;
+        }
+        let ledger = audit.ledger();
+        let hash = |seq: u64| found.entries.get(usize::try_from(seq).ok()?.checked_sub(1)?).map(|entry| entry.hash);
+        for act in &ledger.acts {
+            if scene.out.json {
+                let hashes: Vec<_> = act.entries.iter().map(|seq| json!({ "seq": seq, "hash": hash(*seq) })).collect();
+                let mut object = json!({ "kind": "act", "act": act, "actor": ledger.actor, "uncertain": evidence::uncertain(act) });
+                object["act"]["entries"] = hashes.into();
+                scene.out.object(&object);
+                continue;
+            }
+            let mut lines = evidence::lines(act, &ledger.actor, &hash).into_iter();
+            let style = match act.status {
+                Status::Succeeded | Status::ResolvedPerformed | Status::Answered => GOOD,
+                Status::Waiting | Status::Intended | Status::Superseded | Status::ResolvedNotPerformed => WAIT,
+                Status::Failed | Status::Unknown | Status::GivenUp => BAD,
+                Status::Denied | Status::Rejected | Status::Expired => BAD,
+            };
+            scene.out.line(paint(style, plain(&lines.next().unwrap_or_default())));
+            lines.for_each(|line| scene.out.line(plain(&line)));
+        }
+        if ledger.acts.is_empty() && !scene.out.json {
+            scene.out.line(format!("{} did nothing outside", found.row.run));
+        }
+        Ok(Exit::Ok)
     }
 }
 
@@ -81,7 +136,7 @@ impl Verify {
         let end = verified.end.map_or("not over when it was exported", story::ending);
         if scene.out.json {
             scene.out.object(&json!({ "ok": true, "run": verified.run, "workflow": verified.workflow, "bundle": verified.bundle,
-                "entries": verified.entries, "blobs": verified.blobs, "head": verified.head, "end": end, "noted": noted.is_some() }));
+                "entries": verified.entries, "acts": verified.acts, "blobs": verified.blobs, "head": verified.head, "end": end, "noted": noted.is_some() }));
             return Ok(Exit::Ok);
         }
         let entries = count(verified.entries, "entry").replace("entrys", "entries");

@@ -1,4 +1,4 @@
-mod export;
+pub(super) mod export;
 mod ls;
 mod post;
 mod show;
@@ -59,7 +59,7 @@ impl Runs {
 
 /// Which run, and where its data are.
 #[derive(Debug, Args)]
-struct OneRun {
+pub(super) struct OneRun {
     /// Its id, four or more characters of its beginning or end, or `last`
     #[arg(value_name = "RUN")]
     run: String,
@@ -100,10 +100,10 @@ impl Place {
 }
 
 /// A run as the store has it.
-struct Found {
+pub(super) struct Found {
     store: Arc<SqliteStore>,
-    row: RunRow,
-    entries: Vec<Entry>,
+    pub(super) row: RunRow,
+    pub(super) entries: Vec<Entry>,
     state: RunState,
     /// `None`: its bundle cannot be read by this version.
     program: Option<Arc<Program>>,
@@ -111,7 +111,7 @@ struct Found {
 
 impl OneRun {
     /// Finds and reads the run.
-    async fn read(&self) -> Result<Found, CliError> {
+    pub(super) async fn read(&self) -> Result<Found, CliError> {
         let store = self.place.open()?;
         let row = session::find_run(&*store, &self.run).await?;
         let entries = session::journal(&*store, row.run).await?;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{ActLabels, Flow, flow::Untied};
 use crate::{
     complaint::Complaint,
-    step::{Kind, Step, act::Act},
+    step::{Step, act::Act},
     workflow::Program,
 };
 
@@ -29,7 +29,7 @@ pub(super) fn complaints(program: &Program, flow: &Flow, untied: &Untied) -> Vec
 
 fn acts<'p>(steps: &'p [Step], found: &mut BTreeMap<Arc<str>, (&'p Step, &'p Act)>) {
     for step in steps {
-        if let Kind::Act(act) = &step.kind {
+        if let Some(act) = step.call() {
             found.insert(step.name.clone(), (step, act));
         }
         step.bodies().into_iter().for_each(|(_, steps)| acts(steps, found));

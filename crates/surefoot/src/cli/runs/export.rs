@@ -27,7 +27,7 @@ use crate::{
 ///
 /// Note the head that is printed: with it, verifying finds also a tail that was cut off.
 #[derive(Debug, Args)]
-pub(super) struct Export {
+pub(in crate::cli) struct Export {
     #[command(flatten)]
     one: OneRun,
     /// Where to; standard output if absent. An existing file is replaced
@@ -36,7 +36,7 @@ pub(super) struct Export {
 }
 
 impl Export {
-    pub(super) async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
+    pub(in crate::cli) async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let store = self.one.place.open()?;
         let run = session::find_run(&*store, &self.one.run).await?.run;
         let entries = session::journal(&*store, run).await?;
