@@ -217,6 +217,20 @@ fn evidence() {
 }
 
 #[test]
+fn evidence_of_what_was_done() {
+    let place = demo();
+    place.ok(&["run", "demo"]);
+    let mut text = shown(&place, &["evidence", "show", "last", "demo"]);
+    text.push_str(&shown(&place, &["evidence", "show", "nobody", "demo"]));
+    assert_snapshot!(text);
+    let acts = place.ok(&["evidence", "show", "last", "demo", "--json"]);
+    assert!(acts.lines().all(|line| line.contains(r#""kind":"act""#) && line.contains(r#""hash":""#)), "{acts}");
+    assert!(acts.lines().count() > 0);
+    let exported = place.ok(&["evidence", "export", "last", "demo", "-q"]);
+    assert_eq!(exported, place.ok(&["runs", "export", "last", "demo", "-q"]));
+}
+
+#[test]
 fn completions_for_every_shell() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

@@ -49,7 +49,7 @@ struct Show {
 /// Check an exported run, offline: nothing was changed, removed, added or reordered
 ///
 /// Also that every action was allowed before it started, that approvals were given in time by people who may, and that no outcome
-/// came of nothing. Exit code 6, with the first line that is wrong; 2 or 3 if the file is none or cannot be read. Give the head that was noted when the export was made: without it, a tail that was
+/// came of nothing. Exit code 6, with the first line that is wrong; 7 if the file is of a newer version. Give the head that was noted when the export was made: without it, a tail that was
 /// cut together with the header, or a journal made anew from its first entry, cannot be told from a true one.
 #[derive(Debug, Args)]
 struct Verify {
