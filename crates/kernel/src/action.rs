@@ -84,7 +84,7 @@ impl Asking<'_> {
             Value::map(history.iter().map(|(k, v)| (k.clone(), Value::Int(*v))))
         };
         let generation = walk.facts.charter.generation;
-        let grounds = Grounds { generation, counted, approval: None, labels, history: told };
+        let grounds = Grounds { generation, counted, labels, history: told, ..Grounds::default() };
         let Some(policies) = &statutes.policies else {
             return Ok(match self.floor(&now, governance::judge(self.proposal)) {
                 verdict @ Verdict::Allow { .. } => Judged::Start(verdict, grounds),

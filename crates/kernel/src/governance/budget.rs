@@ -11,6 +11,7 @@ mod exceeded;
 mod limits;
 mod price;
 mod read;
+mod reserved;
 mod spent;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,8 @@ pub(crate) use self::read::{money, price, unknown_workflows, unpriced_models};
 pub use self::{
     exceeded::Exceeded,
     limits::{BadLimits, Limit, Limiting, Limits, Line, Period, RUN, Raise, RunScope, limiting, lines},
-    price::{Closing, Price, Tariff, act, actual, request_bytes, worst_case},
+    price::{Closing, Price, Rate, Tariff, act, actual, request_bytes, worst_case},
+    reserved::Reserved,
     spent::{Misfit, Spent, near},
 };
 use crate::values::{Money, Span};

@@ -1,7 +1,7 @@
 //! What an event is about: the questions that readers of a journal ask of every event, answered once.
 
 use super::{ApprovalEnd, BlobRef, BodyResult, Event, Held, ProbeResult, Resolution, StepResult};
-use crate::{ids::StepPath, recovery::Response};
+use crate::{governance::budget::Reserved, ids::StepPath, recovery::Response};
 
 impl Event {
     /// The step that it is about.
@@ -38,6 +38,7 @@ impl Event {
             | Event::StageDone { .. }
             | Event::SignalReceived { .. }
             | Event::ControlReceived { .. }
+            | Event::BudgetRaised { .. }
             | Event::RunFinished { .. } => None,
         }
     }
@@ -52,6 +53,16 @@ impl Event {
             | Event::ActionFinished { step, result: StepResult::Done(output), .. }
             | Event::ProbeFinished { step, result: ProbeResult::Found(output), .. }
             | Event::ApprovalEnded { step, end: ApprovalEnd::Gave { output, .. }, .. } => Some((step, Some(output))),
+            _ => None,
+        }
+    }
+
+    /// What it sets aside for the call that it announces.
+    pub fn reserves(&self) -> Option<(&StepPath, &Reserved)> {
+        match self {
+            Event::ModelAsked { step, reserved: Some(reserved), .. }
+            | Event::ActionResent { step, reserved: Some(reserved), .. } => Some((step, reserved)),
+            Event::ActionStarted { step, grounds: Some(grounds), .. } => Some((step, grounds.reserved.as_deref()?)),
             _ => None,
         }
     }
@@ -106,6 +117,7 @@ impl Event {
             | Event::EffectResolved { .. }
             | Event::WaitStarted { .. }
             | Event::ControlReceived { .. }
+            | Event::BudgetRaised { .. }
             | Event::StepFailed { .. }
             | Event::FailureAnswered { .. }
             | Event::RunFinished { .. } => (None, None),

@@ -5,6 +5,7 @@ mod drive;
 mod acts;
 mod approvals;
 mod blocks;
+mod budgets;
 mod control;
 mod crashes;
 mod doubts;
