@@ -142,7 +142,7 @@ impl Runtime {
         Ok(generation)
     }
 
-    async fn govern(
+    pub(crate) async fn govern(
         &self,
         change: &Change,
         content: Option<Arc<[u8]>>,

@@ -301,13 +301,14 @@ pub fn lines(limits: &Limits, run: &RunScope, now: Timestamp, max: &Amounts) -> 
 }
 
 impl Line {
-    /// Why a call does not start if the store says that this line does not fit.
-    pub fn full(&self) -> Exceeded {
+    /// Why a call does not start if the store says that this line does not fit; `left`: what is neither settled nor reserved, if
+    /// it is known.
+    pub fn full(&self, left: Option<i64>) -> Exceeded {
         Exceeded::Full {
             scope: self.scope.clone(),
             unit: self.unit,
             wanted: self.max,
-            left: None,
+            left,
             limit: self.limit,
             per: self.per,
         }
