@@ -4,16 +4,22 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::{
     governance::{
-        budget::{Line, Period, Unit, near},
+        budget::{Line, Period, RUN, Unit, near},
         charter::Change,
     },
     ids::{Digest, RunId},
+    journal::{Broken, Event},
+    recovery::{Failure, FailureKind, Response},
     spend::ROOM,
     values::Value,
     workflow::project::Project,
 };
+use store::{RunQuery, Status};
 
 use crate::{RunError, Runtime, govern::Asker};
+
+/// Rows and entries read at a time.
+const PAGE: u32 = 500;
 
 /// How one sum stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +159,56 @@ impl Runtime {
         let generation = self.govern(&change, None, Some(format!("{ROOM}{scope}:").into()), asker).await?;
         self.look_at_due();
         Ok(Raised::Scope { generation, per: line.per })
+    }
+
+    /// The paused runs that wait for a person because a call had no room in `scope` (as [`Runtime::raise`] names it), newest first.
+    ///
+    /// # Errors
+    /// A journal cannot be read, or the store fails.
+    pub async fn short_of(&self, scope: &str) -> Result<Vec<RunId>, RunError> {
+        let (only, name) = match scope.strip_prefix("run:") {
+            Some(run) => (run.parse::<RunId>().ok(), RUN),
+            None => (None, scope),
+        };
+        let store = &self.inner.store;
+        let mut query = RunQuery { status: vec![Status::Paused], limit: PAGE, ..RunQuery::default() };
+        let mut short = Vec::new();
+        loop {
+            let page = store.runs(query.clone()).await.map_err(|why| RunError::store("list the runs", why))?;
+            for row in page.iter().filter(|row| only.is_none_or(|run| run == row.run)) {
+                let why = self.paused_over(row.run).await?;
+                let over = why.filter(|why| why.kind == FailureKind::BudgetExceeded);
+                if over.is_some_and(|why| why.detail.contains(&format!("`{name}`"))) {
+                    short.push(row.run);
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE as usize => query.before = Some(last.run),
+                _ => return Ok(short),
+            }
+        }
+    }
+
+    /// The failure that paused a run last; `None`: a person did.
+    async fn paused_over(&self, run: RunId) -> Result<Option<Failure>, RunError> {
+        let broken = |why: Broken| RunError::Journal { run, detail: why.to_string() };
+        let (mut after, mut failed, mut over) = (0, BTreeMap::new(), None);
+        loop {
+            let read = self.inner.store.journal(run, after, PAGE).await;
+            let entries = read.map_err(|why| RunError::store("read the run", why))?;
+            for entry in &entries {
+                match entry.event().map_err(broken)? {
+                    Event::StepFailed { step, failure } => drop(failed.insert(step, failure)),
+                    Event::FailureAnswered { step, response: Response::Pause } => over = failed.remove(&step),
+                    Event::ControlReceived { .. } => over = None,
+                    _ => {}
+                }
+                after = entry.seq;
+            }
+            if entries.len() < PAGE as usize {
+                return Ok(over);
+            }
+        }
     }
 
     async fn raise_run(&self, run: RunId, unit: Unit, limit: i64, asker: &Asker) -> Result<Raised, RunError> {

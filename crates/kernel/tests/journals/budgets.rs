@@ -322,3 +322,30 @@ fn a_model_that_nobody_has_priced_is_not_asked_where_money_is_limited() {
     assert!(drive.state.paused && drive.calls.is_empty(), "{}", drive.outline());
     assert!(drive.outline().contains("the model `priced` has no price"), "{}", drive.outline());
 }
+
+#[test]
+fn a_yes_is_kept_while_there_is_no_room() {
+    let asks = "
+        --- people.yaml
+        groups: { boss: {} }
+        people: { ann: { name: Ann, groups: [ boss ] } }
+        --- policies/ask/all.cedar
+        @id(\"look\") @approve_by(\"boss\") @expires(\"4h\")
+        forbid (principal, action, resource);
+";
+    let pay = PAY.replace("workflow: w\n", "workflow: w\n        budget: { calls: 0 }\n");
+    let raise = "> raise - {\"unit\":\"calls\",\"limit\":1,\"auth\":\"local\"}";
+    let drive = driven(&priced("", &format!("{pay}{asks}")), &format!("> vote ann approve\n{raise}"));
+    let lines: Vec<String> = drive.outline().lines().map(|line| line.split(" (apr_").next().unwrap().to_owned()).collect();
+    expect![[r#"
+        1   run started: w
+        2   pay: asks boss by look to approve bank.pay {}
+        3   pay: ann approve
+        4   ann raised the run's budget of calls to 1 call
+        5   pay: started bank.pay {}
+        6   pay: finished {"ok":true}
+        7   stage only done
+        8   run completed null"#]]
+    .assert_eq(&lines.join("\n"));
+    folds(&drive);
+}

@@ -3,6 +3,7 @@
 mod application;
 mod approvals;
 mod bench;
+mod budget;
 mod check;
 mod completions;
 mod crash;
@@ -68,6 +69,7 @@ enum Command {
     Runs(runs::Runs),
     Approvals(approvals::Approvals),
     Effects(effects::Effects),
+    Budget(budget::Budget),
     Hold(hold::Hold),
     Release(hold::Release),
     Evidence(evidence::Evidence),
@@ -116,6 +118,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Runs(command) => command.run(&scene),
         Command::Approvals(command) => command.run(&scene),
         Command::Effects(command) => command.run(&scene),
+        Command::Budget(command) => command.run(&scene),
         Command::Hold(command) => command.run(&scene),
         Command::Release(command) => command.run(&scene),
         Command::Evidence(command) => command.run(&scene),

@@ -40,7 +40,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
         tokens_est: 10,
     };
     events.extend([
-        Event::ModelAsked { step: "ask".into(), attempt: 1, model: "m".into(), manifest },
+        Event::ModelAsked { step: "ask".into(), attempt: 1, model: "m".into(), manifest, reserved: None },
         Event::ModelAnswered {
             step: "ask".into(),
             attempt: 1,
