@@ -34,7 +34,8 @@ fn drive(sources: &Sources, runs: u32) -> (u64, f64) {
     let now = Timestamp::from_micros(1_700_000_000_000_000);
     let (charter, counters) = (Charter::default(), BTreeMap::new());
     let (blobs, in_flight, charter, counters) = (&blobs, &in_flight, &charter, &counters);
-    let facts = Facts { now, epoch: 1, blobs, in_flight, charter, counters, tenant: "main", key: &[0; 32] };
+    let refused = &BTreeMap::new();
+    let facts = Facts { now, epoch: 1, blobs, in_flight, charter, counters, refused, tenant: "main", key: &[0; 32] };
     let begun = Instant::now();
     let mut entries = 0;
     for number in 0..runs {

@@ -85,7 +85,7 @@ impl Asking<'_> {
         };
         let generation = walk.facts.charter.generation;
         let resource = self.resource()?.map(|(kind, id)| Resource { kind, id: id.into() });
-        let grounds = Grounds { generation, counted, approval: None, labels, history: told, resource };
+        let grounds = Grounds { generation, counted, labels, history: told, resource, ..Grounds::default() };
         let Some(policies) = &statutes.policies else {
             return Ok(match self.floor(&now, governance::judge(self.proposal)) {
                 verdict @ Verdict::Allow { .. } => Judged::Start(verdict, grounds),

@@ -14,6 +14,7 @@ use crate::{
     governance::{
         Proposal, Verdict,
         approval::{Terms, Vote},
+        budget::{Amounts, Reserved, Unit},
         charter::Grounds,
     },
     ids::{Digest, IdempotencyKey, RunId, StepPath},
@@ -134,6 +135,9 @@ pub enum Event {
         model: Arc<str>,
         /// What the model is shown, exactly.
         manifest: Manifest,
+        /// What was set aside for it; `None`: nothing limits the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reserved: Option<Box<Reserved>>,
     },
     /// What the model answered, judged against the step's schema and checks.
     ModelAnswered {
@@ -148,6 +152,9 @@ pub enum Event {
         /// The raw answer, for the record.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         raw: Option<BlobRef>,
+        /// What it cost of what was set aside; `None`: nothing was, or what it cost is not known and all of it counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spent: Option<Amounts>,
     },
     /// A proposal was denied. An allowed action is written once, as `ActionStarted`.
     ActionJudged {
@@ -239,6 +246,9 @@ pub enum Event {
         /// The charter's generation in which it was let through.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         generation: Option<u64>,
+        /// What was set aside for it; `None`: nothing limits the run, or what the intent had set aside covers it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reserved: Option<Box<Reserved>>,
     },
     /// What the tool answered.
     ActionFinished {
@@ -251,6 +261,9 @@ pub enum Event {
         /// The raw answer, for the record.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         raw: Option<BlobRef>,
+        /// What it cost of what was set aside; `None`: nothing was, or what it cost is not known and all of it counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spent: Option<Amounts>,
         /// What a `verify` step found in the answer; the step gives [`Proof::value`] then, and not the answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proof: Option<Box<Proof>>,
@@ -403,6 +416,19 @@ pub enum Event {
         control: Control,
         /// Who asked.
         sender: Arc<str>,
+    },
+    /// The owner raised a limit of the run's own budget, and has looked at what it overran.
+    BudgetRaised {
+        /// Number of the message in the run's inbox, from 1.
+        message: u64,
+        /// Of what.
+        unit: Unit,
+        /// The new limit, in the unit; it never lowers what the workflow says.
+        limit: i64,
+        /// Who.
+        by: Arc<str>,
+        /// How we know who it is.
+        auth: Arc<str>,
     },
     /// A step that touches nothing outside failed, or a block failed because of its bodies.
     StepFailed {

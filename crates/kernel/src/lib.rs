@@ -33,6 +33,7 @@ pub mod recovery;
 pub mod run;
 pub mod schema;
 pub mod settle;
+pub mod spend;
 pub mod step;
 pub mod story;
 pub mod tool;

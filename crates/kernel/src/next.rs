@@ -4,6 +4,7 @@
 //! what it lacks it asks for with [`Next::Look`] and is called again. The order of its answers is the order of the program.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     sync::Arc,
@@ -12,7 +13,11 @@ use std::{
 use crate::{
     context::ModelRequest,
     expr::{Condition, Expr, Root, RootKind, Template, Text},
-    governance::{Permit, charter::Charter},
+    governance::{
+        Permit,
+        budget::{Exceeded, Spent, Unit},
+        charter::Charter,
+    },
     ids::{Digest, RunId, StepPath},
     journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held, Resolution, StepResult},
     recovery::{self, Failure, FailureKind, Recovery, Response},
@@ -37,6 +42,8 @@ pub struct Facts<'a> {
     pub charter: &'a Charter,
     /// Counters that were looked up.
     pub counters: &'a BTreeMap<Arc<str>, Counted>,
+    /// Steps whose call the store has found no room for, since the last durable entry.
+    pub refused: &'a BTreeMap<StepPath, Exceeded>,
     /// Whose run it is.
     pub tenant: &'a str,
     /// The run's own key.
@@ -272,6 +279,8 @@ pub(crate) struct Walk<'a> {
     waits: Vec<String>,
     doubt: Option<Suspend>,
     taken: BTreeSet<u64>,
+    /// What the run has spent and set aside, with what this pass sets aside.
+    pub spent: Cow<'a, Spent>,
 }
 
 /// Where names are looked up: a frame and those around it.
@@ -310,6 +319,7 @@ impl<'a> Walk<'a> {
             waits: Vec::new(),
             doubt: None,
             taken: BTreeSet::new(),
+            spent: Cow::Borrowed(&state.spent),
         }
     }
 
@@ -748,6 +758,7 @@ pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -
         "resolve" => return resolve(number, &body, sender),
         "vote" => return vote(number, &body),
         "answer" => return answer(number, &body, sender),
+        "raise" => return raise(number, &body, sender),
         _ => return None,
     };
     Some(Record::of(Event::ControlReceived { message: number, control, sender: sender.into() }))
@@ -798,6 +809,18 @@ fn resolve(message: u64, body: &Value, sender: &str) -> Option<Record> {
         reason: text("reason").unwrap_or_default(),
     };
     Some(Record { event, blobs })
+}
+
+/// The run's own budget is raised: `{unit, limit, auth}`.
+fn raise(message: u64, body: &Value, sender: &str) -> Option<Record> {
+    let unit = body.get("unit")?.as_str()?;
+    let unit = Unit::ALL.into_iter().find(|one| one.as_str() == unit)?;
+    let limit = match body.get("limit")? {
+        Value::Int(limit) if *limit >= 0 => *limit,
+        _ => return None,
+    };
+    let auth = body.get("auth")?.as_str()?.into();
+    Some(Record::of(Event::BudgetRaised { message, unit, limit, by: sender.into(), auth }))
 }
 
 /// A person's vote: `{step, approval, vote}`.

@@ -7,6 +7,7 @@ mod acting;
 mod approving;
 mod working;
 mod proving;
+mod spending;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +22,7 @@ pub use self::{
     proving::Performed,
 };
 use crate::{
+    governance::budget::{Misfit, Spent},
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
     journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, StepResult, Usage},
     recovery::{Failure, Response},
@@ -78,6 +80,8 @@ pub struct RunState {
     pub performed: Vec<Performed>,
     /// `verify` steps whose condition held.
     pub verified: BTreeSet<Arc<str>>,
+    /// What calls have cost and what is set aside for open ones, as far as something limits the run.
+    pub spent: Spent,
 }
 
 /// What the first entry said.
@@ -200,6 +204,8 @@ pub enum Doing {
         epoch: u64,
         /// Digest of the rendered request.
         request: Digest,
+        /// When.
+        at: Timestamp,
     },
     /// A model call failed; it may be asked again.
     Asked,
@@ -278,6 +284,9 @@ pub enum Illegal {
         /// The state in words.
         state: String,
     },
+    /// What it sets aside is set aside already.
+    #[error(transparent)]
+    Spent(#[from] Misfit),
     /// The entry itself is damaged.
     #[error(transparent)]
     Broken(#[from] Broken),
@@ -305,6 +314,7 @@ impl RunState {
             steps: 0,
             performed: Vec::new(),
             verified: BTreeSet::new(),
+            spent: Spent::default(),
         }
     }
 
@@ -324,7 +334,9 @@ impl RunState {
     /// Applies the next entry, whose `event` the caller has at hand. The caller vouches for the chain.
     pub fn apply(&mut self, entry: &Entry, event: Event) -> Result<(), Illegal> {
         (self.epoch, self.at) = (entry.epoch, entry.at);
+        let books = self.books(&event);
         self.event(event)?;
+        self.book(books)?;
         self.head = entry.head();
         Ok(())
     }
@@ -440,7 +452,7 @@ impl RunState {
                     _ => Err(place.illegal(&event)),
                 }
             }
-            Event::ModelAsked { ref step, attempt, ref model, ref manifest } => {
+            Event::ModelAsked { ref step, attempt, ref model, ref manifest, .. } => {
                 let request = manifest.request;
                 let model = model.clone();
                 let mut place = self.locate(step, &event)?;
@@ -455,7 +467,7 @@ impl RunState {
                 }
                 let open = place.open();
                 (open.attempt, open.not_before, open.model) = (attempt, None, Some(model));
-                open.doing = Doing::Asking { epoch, request };
+                open.doing = Doing::Asking { epoch, request, at };
                 Ok(())
             }
             Event::ModelAnswered { ref step, attempt, ref result, usage, .. } => {
@@ -546,9 +558,22 @@ impl RunState {
                 }
                 Ok(())
             }
+            Event::BudgetRaised { message, unit, limit, .. } => {
+                self.read_message(message, &event)?;
+                self.spent.raise(unit, limit);
+                self.spent.release();
+                Ok(())
+            }
             Event::StepFailed { ref step, ref failure } => {
                 let failure = failure.clone();
-                self.locate(step, &event)?.fail(failure, &event)
+                let mut place = self.locate(step, &event)?;
+                // What an earlier epoch asked will never be answered; the step may fail before it is asked again.
+                if let Some(open) = place.steps.open.as_deref_mut()
+                    && matches!(open.doing, Doing::Asking { epoch: before, .. } if before < epoch)
+                {
+                    open.doing = Doing::Asked;
+                }
+                place.fail(failure, &event)
             }
             Event::FailureAnswered { ref step, ref response } => {
                 let response = response.clone();

@@ -79,12 +79,10 @@ fn settle_here(
     };
     match (&here.kind, answer) {
         (Kind::Reason(reason), Answer::Model { attempt, answer, usage, raw }) => {
-            let waits = open.is_some_and(|open| open.attempt == *attempt && matches!(open.doing, Doing::Asking { .. }));
-            if !waits {
-                return Ok(None);
-            }
+            let waits = |open: &&Open| open.attempt == *attempt && matches!(open.doing, Doing::Asking { .. });
+            let Some(open) = open.filter(waits) else { return Ok(None) };
             let billed = (*usage, raw.as_ref().map(Blob::reference));
-            let record = reason.settle(walk, step, *attempt, frame, answer.clone(), billed)?;
+            let record = reason.settle(walk, step, open, frame, answer.clone(), billed)?;
             Ok(with_raw(record, raw))
         }
         (Kind::Act(act), Answer::Tool { attempt, answer, raw }) => {

@@ -36,7 +36,7 @@ pub fn line(event: &Event) -> String {
         Event::TurnDone { body, output, again } => {
             format!("{body}: gave {}{}", held(output), if *again { "" } else { ", the last turn" })
         }
-        Event::ModelAsked { step, attempt, model, manifest } => {
+        Event::ModelAsked { step, attempt, model, manifest, .. } => {
             format!("{step}: asked model {model}{}, about {} tokens", again(*attempt), manifest.tokens_est)
         }
         Event::ModelAnswered { step, result, .. } => match result {
@@ -135,6 +135,9 @@ pub fn line(event: &Event) -> String {
                 Control::Cancel => "cancel",
             };
             format!("{what} asked by {sender}")
+        }
+        Event::BudgetRaised { unit, limit, by, .. } => {
+            format!("{by} raised the run's budget of {} to {}", unit.word(), unit.show(*limit))
         }
         Event::StepFailed { step, failure: why } => format!("{step}: failed, {}", failure(why)),
         Event::FailureAnswered { step, response } => format!("{step}: {}", answer(response)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernel::{
-    governance::Proposal,
+    governance::{Proposal, budget::Reserved},
     ids::{IdempotencyKey, RunId, StepPath, WorkerId},
     journal::{Blob, Entry, Event, ProbeResult},
     next::Record,
@@ -69,6 +69,7 @@ impl Batch {
             guards: self.guards.len(),
             progress: self.progress,
         };
+        rules::closings(state, &event, &mut self.guards);
         if rules::conditions(&event, at, &mut self.guards) {
             self.conditional.get_or_insert(mark);
         }
@@ -95,6 +96,18 @@ impl Batch {
     /// Condition number `guard`.
     pub(crate) fn condition(&self, guard: usize) -> Option<&Guard> {
         self.guards.get(guard)
+    }
+
+    /// The conditions that come after number `guard`.
+    pub(crate) fn conditions_after(&self, guard: usize) -> &[Guard] {
+        self.guards.get(guard + 1..).unwrap_or_default()
+    }
+
+    /// What an entry of it sets aside for a call of `step`.
+    pub(crate) fn reserved(&self, step: &StepPath) -> Option<Reserved> {
+        let events = self.entries.iter().rev().filter_map(|entry| entry.event().ok());
+        let mut sets = events.filter_map(|event| event.reserves().map(|(at, reserved)| (at.clone(), reserved.clone())));
+        sets.find(|(at, _)| at == step).map(|(_, reserved)| reserved)
     }
 
     /// Drops everything from the first entry on that rests on something which may move; gives what stays.

@@ -20,7 +20,7 @@ use std::{
 use futures_util::FutureExt;
 use kernel::{
     context::ModelRequest,
-    governance::{Permit, charter::Charter},
+    governance::{Permit, budget::Exceeded, charter::Charter},
     ids::{Digest, StepPath},
     journal::{End, Event},
     next::{self, Counted, Facts, NativeCall, Next, Query, Record, Suspend},
@@ -103,6 +103,8 @@ pub(crate) struct Engine {
     charter: Arc<Charter>,
     /// Counters that were looked up for a verdict.
     counters: BTreeMap<Arc<str>, Counted>,
+    /// Steps whose call the store has found no room for, since the last durable entry.
+    refused: BTreeMap<StepPath, Exceeded>,
     key: [u8; 32],
     tenant: Arc<str>,
     blobs: BTreeMap<Digest, Value>,
@@ -138,6 +140,7 @@ impl Engine {
             writer: Writer { run: state.run, epoch, owner: local.id },
             charter: Arc::default(),
             counters: BTreeMap::new(),
+            refused: BTreeMap::new(),
             key,
             tenant,
             inner,
@@ -191,8 +194,9 @@ impl Engine {
             self.load().await?;
         }
         let program = self.program().await?;
-        self.charter = self.charter(false).await?;
         loop {
+            // What this process has seen of the rules meanwhile counts at once.
+            self.charter = self.charter(false).await?;
             self.fold_inbox().await?;
             let quiet = self.decide(&program).await?;
             if let Some(record) = quiet.finish {
@@ -325,6 +329,7 @@ impl Engine {
             in_flight: &self.in_flight,
             charter: &self.charter,
             counters: &self.counters,
+            refused: &self.refused,
             tenant: &self.tenant,
             key: &self.key,
         }
@@ -441,8 +446,8 @@ impl Engine {
         }
         match self.append(&[]).await? {
             Appended::Done { .. } => Ok(true),
-            Appended::Refused { guard, .. } => {
-                self.decide_again(guard).await?;
+            Appended::Refused { guard, current } => {
+                self.decide_again(guard, current).await?;
                 Ok(false)
             }
             Appended::Fenced => Err(Halt::Fenced),
@@ -468,8 +473,8 @@ impl Engine {
         self.record(record, now)?;
         match self.append(&[Guard::Finish { status, failure }]).await? {
             Appended::Done { .. } => Ok(Some(Left::Finished)),
-            Appended::Refused { guard, .. } => {
-                self.decide_again(guard).await?;
+            Appended::Refused { guard, current } => {
+                self.decide_again(guard, current).await?;
                 Ok(None)
             }
             Appended::Fenced => Err(Halt::Fenced),
@@ -493,8 +498,8 @@ impl Engine {
                 }
                 Ok(true)
             }
-            Appended::Refused { guard, .. } if guard < self.batch.conditions() => {
-                self.decide_again(guard).await?;
+            Appended::Refused { guard, current } if guard < self.batch.conditions() => {
+                self.decide_again(guard, current).await?;
                 Ok(false)
             }
             Appended::Refused { current, .. } => {

@@ -67,7 +67,7 @@ pub(crate) fn believe_rejection(record: &mut kernel::next::Record) {
     if let Event::OutcomeUnknown { step, attempt, failure, .. } = &record.event {
         let failure = Failure { kind: FailureKind::ToolRejected, phase: Phase::Answered, ..failure.clone() };
         let (step, attempt, result) = (step.clone(), *attempt, StepResult::Failed(failure));
-        record.event = Event::ActionFinished { step, attempt, result, raw: None, proof: None };
+        record.event = Event::ActionFinished { step, attempt, result, raw: None, spent: None, proof: None };
     }
 }
 

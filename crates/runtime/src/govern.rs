@@ -143,7 +143,7 @@ impl Runtime {
         Ok(generation)
     }
 
-    async fn govern(
+    pub(crate) async fn govern(
         &self,
         change: &Change,
         content: Option<Arc<[u8]>>,

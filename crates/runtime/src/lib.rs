@@ -25,6 +25,7 @@ use kernel::{
 use store::Store;
 
 mod batch;
+pub mod budget;
 mod charter;
 mod clock;
 mod commands;

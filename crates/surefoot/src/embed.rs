@@ -161,10 +161,10 @@ impl Surefoot {
         self.inner.runtime.start(start).await
     }
 
-    /// Puts the project's bundle into the store and makes its policies and people those of today, once.
+    /// Puts the project's bundle into the store and makes its policies, people and budgets those of today, once.
     ///
     /// # Errors
-    /// See [`Runtime::deploy`] and [`Runtime::enact`].
+    /// See [`Runtime::deploy`], [`Runtime::enact`] and [`Runtime::limit`].
     pub async fn deploy(&self) -> Result<(), RunError> {
         let deploy = || async {
             let Inner { runtime, project, sources, .. } = &*self.inner;
@@ -172,6 +172,7 @@ impl Surefoot {
             let asker = Asker { by: "program".into(), auth: "local".into() };
             let people = sources.get(PEOPLE_FILE).map(|text| &**text);
             runtime.enact(&project.file.name, project.policies.as_deref(), people, &asker).await?;
+            runtime.limit(project, &asker).await?;
             Ok(())
         };
         self.inner.deployed.get_or_try_init(deploy).await.copied()

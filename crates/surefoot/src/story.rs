@@ -301,7 +301,7 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::ProbeFinished { .. } => ("·", WAIT),
         Event::LateAnswerReceived { .. } | Event::EffectResolved { .. } => ("✓", WAIT),
         Event::WaitEnded { .. } | Event::SignalReceived { .. } => ("✓", WAIT),
-        Event::ControlReceived { control: Control::Resume, .. } => ("▶", WAIT),
+        Event::ControlReceived { control: Control::Resume, .. } | Event::BudgetRaised { .. } => ("▶", WAIT),
         Event::ControlReceived { .. } => ("■", WAIT),
         Event::FailureAnswered { .. } => ("↻", WAIT),
         Event::ActionJudged { .. } | Event::StepFailed { .. } | Event::BodyDone { .. } => ("✗", BAD),

@@ -11,6 +11,7 @@ mod exceeded;
 mod limits;
 mod price;
 mod read;
+mod reserved;
 mod spent;
 #[cfg(test)]
 mod tests;
@@ -21,10 +22,11 @@ pub(crate) use self::read::{money, price, unknown_workflows, unpriced_models};
 pub use self::{
     exceeded::Exceeded,
     limits::{BadLimits, Limit, Limiting, Limits, Line, Period, RUN, Raise, RunScope, limiting, lines},
-    price::{Closing, Price, Tariff, act, actual, request_bytes, worst_case},
+    price::{Closing, Price, Rate, Tariff, act, actual, request_bytes, worst_case},
+    reserved::Reserved,
     spent::{Misfit, Spent, near},
 };
-use crate::values::{Money, Span};
+use crate::values::{MAX_INT, Money, Span};
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +66,23 @@ impl Unit {
             Unit::Tokens => "tokens",
             Unit::Calls => "calls",
             Unit::Time => "time",
+        }
+    }
+
+    /// An amount as people write it: `0.50 USD` or `0.50`, `2h`, or a whole number of tokens or calls.
+    ///
+    /// # Errors
+    /// One sentence that says what was expected.
+    pub fn read(self, text: &str) -> Result<i64, String> {
+        let count = || text.parse::<i64>().ok().filter(|count| (0..=MAX_INT).contains(count));
+        match self {
+            Unit::Money => Money::of_dollars(text.strip_suffix(" USD").unwrap_or(text))
+                .map(Money::micros)
+                .ok_or_else(|| format!("`{text}` is no amount of money: write US dollars, as in `0.50` or `0.50 USD`")),
+            Unit::Time => text.parse::<Span>().map(Span::micros).map_err(|why| why.to_string()),
+            Unit::Tokens | Unit::Calls => {
+                count().ok_or_else(|| format!("`{text}` is no number of {}: write a whole number", self.word()))
+            }
         }
     }
 

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{people::People, policy::Policies};
+use super::{
+    budget::{Limits, Raise, Rate, Reserved, Unit},
+    people::People,
+    policy::Policies,
+};
 use crate::{
     complaint::Complaints,
     governance::people::PEOPLE_FILE,
@@ -31,6 +35,26 @@ pub enum Change {
         project: Arc<str>,
         /// The text of its `people.yaml`, by its digest; `None`: it has none.
         digest: Option<Digest>,
+    },
+    /// What a project's runs may spend, and what its models cost, is this from now on.
+    Limits {
+        /// The project's name.
+        project: Arc<str>,
+        /// What [`Limits::to_value`] gives.
+        limits: Value,
+        /// By the project's name of the model.
+        models: BTreeMap<Arc<str>, Rate>,
+    },
+    /// The owner changed a limit for one period; see [`Raise`].
+    Raise {
+        /// "day", "tenant:main", "workflow:name".
+        scope: Arc<str>,
+        /// Of what.
+        unit: Unit,
+        /// The start of the period in microseconds; 0: for good.
+        period: i64,
+        /// The new limit, in the unit.
+        limit: i64,
     },
     /// Nothing of this scope begins until it is released.
     Hold {
@@ -71,6 +95,12 @@ pub struct Statutes {
     pub people: Arc<People>,
     /// Which people these are.
     pub people_digest: Option<Digest>,
+    /// What its runs may spend together, raises included.
+    pub limits: Limits,
+    /// What is known of its models' calls.
+    pub models: BTreeMap<Arc<str>, Rate>,
+    /// Which change said so: SHA-256 over its bytes.
+    pub limits_digest: Option<Digest>,
 }
 
 /// What all runs are judged by today.
@@ -80,6 +110,7 @@ pub struct Charter {
     pub generation: u64,
     projects: BTreeMap<Arc<str>, Arc<Statutes>>,
     held: BTreeMap<Arc<str>, Hold>,
+    raises: Vec<Raise>,
 }
 
 /// A change that cannot be followed: nothing may be judged without it.
@@ -131,7 +162,7 @@ impl Change {
     pub fn names(&self) -> Option<Digest> {
         match self {
             Change::Policies { digest, .. } | Change::People { digest, .. } => *digest,
-            Change::Hold { .. } | Change::Release { .. } => None,
+            Change::Limits { .. } | Change::Raise { .. } | Change::Hold { .. } | Change::Release { .. } => None,
         }
     }
 
@@ -148,6 +179,11 @@ impl Charter {
     /// What a project is judged by; nothing of its own, if nobody has said.
     pub fn project(&self, name: &str) -> Arc<Statutes> {
         self.projects.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The projects that somebody has said something about.
+    pub fn projects(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Statutes>)> {
+        self.projects.iter()
     }
 
     /// What is held, by scope.
@@ -206,6 +242,21 @@ impl Charter {
                 let statutes = self.change(project);
                 (statutes.people, statutes.people_digest) = (Arc::new(people), change.names());
             }
+            Change::Limits { project, limits, models } => {
+                let mut limits = Limits::from_value(limits)
+                    .map_err(|why| BadChange::Unreadable { no, detail: why.to_string() })?;
+                self.raises.iter().for_each(|raise| limits.raise(raise.clone()));
+                let statutes = self.change(project);
+                (statutes.limits, statutes.models) = (limits, models.clone());
+                statutes.limits_digest = Some(Digest::of(&[&change.to_bytes()]));
+            }
+            Change::Raise { scope, unit, period, limit } => {
+                let raise = Raise { scope: scope.clone(), unit: *unit, period: *period, limit: *limit };
+                for statutes in self.projects.values_mut() {
+                    Arc::make_mut(statutes).limits.raise(raise.clone());
+                }
+                self.raises.push(raise);
+            }
             Change::Hold { scope, reason } => {
                 let hold = Hold { by: by.clone(), reason: reason.clone(), at };
                 self.held.insert(scope.clone(), hold);
@@ -251,6 +302,9 @@ pub struct Grounds {
     /// The values of counters that the rules read.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub history: Value,
+    /// What was set aside for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Box<Reserved>>,
     /// The business object that it acts on, as the tool file names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<Resource>,

@@ -1,7 +1,7 @@
 //! What an event is about: the questions that readers of a journal ask of every event, answered once.
 
 use super::{ApprovalEnd, BlobRef, BodyResult, Event, Held, ProbeResult, Resolution, StepResult, WorkEnd};
-use crate::{ids::StepPath, recovery::Response};
+use crate::{governance::budget::Reserved, ids::StepPath, recovery::Response};
 
 impl Event {
     /// The step that it is about.
@@ -42,6 +42,7 @@ impl Event {
             | Event::StageDone { .. }
             | Event::SignalReceived { .. }
             | Event::ControlReceived { .. }
+            | Event::BudgetRaised { .. }
             | Event::RunFinished { .. } => None,
         }
     }
@@ -57,6 +58,16 @@ impl Event {
             | Event::ProbeFinished { step, result: ProbeResult::Found(output), .. }
             | Event::WorkEnded { step, end: WorkEnd::Gave { output, .. }, .. }
             | Event::ApprovalEnded { step, end: ApprovalEnd::Gave { output, .. }, .. } => Some((step, Some(output))),
+            _ => None,
+        }
+    }
+
+    /// What it sets aside for the call that it announces.
+    pub fn reserves(&self) -> Option<(&StepPath, &Reserved)> {
+        match self {
+            Event::ModelAsked { step, reserved: Some(reserved), .. }
+            | Event::ActionResent { step, reserved: Some(reserved), .. } => Some((step, reserved)),
+            Event::ActionStarted { step, grounds: Some(grounds), .. } => Some((step, grounds.reserved.as_deref()?)),
             _ => None,
         }
     }
@@ -116,6 +127,7 @@ impl Event {
             | Event::EffectResolved { .. }
             | Event::WaitStarted { .. }
             | Event::ControlReceived { .. }
+            | Event::BudgetRaised { .. }
             | Event::StepFailed { .. }
             | Event::FailureAnswered { .. }
             | Event::RunFinished { .. } => (None, None),

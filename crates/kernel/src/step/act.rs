@@ -80,7 +80,10 @@ impl Act {
             Judged::Deny(verdict, grounds) => {
                 Event::ActionJudged { step, proposal, verdict, grounds: Some(Box::new(grounds)) }
             }
-            Judged::Start(verdict, grounds) => self.start(walk, path, proposal, verdict, grounds),
+            Judged::Start(verdict, grounds) => {
+                let reserved = walk.reserve_act(path, self.declared()).map_err(|why| Stop::Failed(why.into()))?;
+                self.start(walk, path, proposal, verdict, Grounds { reserved, ..grounds })
+            }
             Judged::Ask(verdict, grounds, asked) => {
                 let nth = open.map_or(0, |open| open.asked) + 1;
                 let editor = open.and_then(|open| open.edited.as_ref()).map(|(_, editor)| editor);
@@ -148,7 +151,15 @@ impl Act {
                 match self.leave(walk, open, approving, &asking)? {
                     Leave::Start(verdict, grounds) => {
                         let (id, hash) = (approving.id.clone(), approving.terms.hash);
-                        let grounds = Grounds { approval: Some(Approved { id, hash, by }), ..grounds };
+                        // The yes is kept while there is no room.
+                        let reserved = match walk.reserve_act(path, self.declared()) {
+                            Ok(reserved) => reserved,
+                            Err(why) => {
+                                walk.wait_for_room(approving.terms.expires_at, &why);
+                                return Ok(());
+                            }
+                        };
+                        let grounds = Grounds { approval: Some(Approved { id, hash, by }), reserved, ..grounds };
                         self.start(walk, path, proposal.clone(), verdict, grounds)
                     }
                     Leave::Wait(scope, hold) => {
@@ -290,11 +301,22 @@ impl Act {
     /// The same bytes once more, unless somebody holds them.
     fn resend(&self, walk: &mut Walk<'_>, open: &Open, acting: &Acting, path: &StepPath) {
         match walk.held(&acting.proposal) {
-            None => walk.record(Event::ActionResent {
-                step: path.clone(),
-                attempt: open.attempt + 1,
-                generation: Some(walk.facts.charter.generation),
-            }),
+            None => {
+                // What is open must learn its outcome: what its intent had set aside covers that. A retry of what is closed pays anew.
+                let reserved = match acting.is_open() {
+                    true => None,
+                    false => match walk.reserve_act(path, self.declared()) {
+                        Ok(reserved) => reserved,
+                        Err(why) => return walk.wait_for_room(None, &why),
+                    },
+                };
+                walk.record(Event::ActionResent {
+                    step: path.clone(),
+                    attempt: open.attempt + 1,
+                    generation: Some(walk.facts.charter.generation),
+                    reserved,
+                });
+            }
             Some((scope, hold)) if acting.is_open() => {
                 walk.doubt(None, format!("{RELEASE}{scope}, held by {}: {}", hold.by, hold.reason));
             }
@@ -405,15 +427,16 @@ impl Act {
             return Ok(None);
         }
         let mut blobs = Vec::new();
+        let spent = walk.acted_for(step, self.declared(), acting, answer.as_ref().err());
         let event = match answer.and_then(|value| self.checked(value)) {
             Ok(value) => {
                 let result = StepResult::Done(Held::hold(value, &mut blobs));
-                Event::ActionFinished { step: step.clone(), attempt, result, raw, proof: None }
+                Event::ActionFinished { step: step.clone(), attempt, result, raw, spent, proof: None }
             }
             Err(why) => match self.doubted(open, acting, why) {
                 Doubted::Known(failure) => {
                     let result = StepResult::Failed(failure);
-                    Event::ActionFinished { step: step.clone(), attempt, result, raw, proof: None }
+                    Event::ActionFinished { step: step.clone(), attempt, result, raw, spent, proof: None }
                 }
                 Doubted::Unknown(failure) => outcome_unknown(step, attempt, failure, self.probe_at(acting)),
             },
@@ -507,7 +530,7 @@ fn failure(kind: FailureKind, phase: Phase, detail: String) -> Failure {
 }
 
 fn finished(step: &StepPath, attempt: u32, result: StepResult) -> Event {
-    Event::ActionFinished { step: step.clone(), attempt, result, raw: None, proof: None }
+    Event::ActionFinished { step: step.clone(), attempt, result, raw: None, spent: None, proof: None }
 }
 
 fn outcome_unknown(step: &StepPath, attempt: u32, failure: Failure, probe_at: Option<Timestamp>) -> Event {

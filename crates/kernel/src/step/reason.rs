@@ -6,7 +6,10 @@ use std::sync::Arc;
 use crate::{
     context,
     expr::Condition,
-    governance::labels::{self, Trust},
+    governance::{
+        budget::request_bytes,
+        labels::{self, Trust},
+    },
     ids::StepPath,
     journal::{BlobRef, Event, Held, StepResult, Usage},
     next::{Frame, Next, Record, Stop, Walk},
@@ -49,8 +52,10 @@ impl Reason {
         }
         let attempt = open.map_or(0, |open| open.attempt) + 1;
         let model = open.and_then(|open| open.model.clone()).unwrap_or_else(|| self.model.clone());
-        let (_, manifest) = context::compile(self, walk, path, frame, attempt, &model, repairs(open))?;
-        walk.record(Event::ModelAsked { step: path.clone(), attempt, model, manifest });
+        let (request, manifest) = context::compile(self, walk, path, frame, attempt, &model, repairs(open))?;
+        let reserved = walk.reserve_ask(path, &model, || request_bytes(&request));
+        let reserved = reserved.map_err(|why| Stop::Failed(why.into()))?;
+        walk.record(Event::ModelAsked { step: path.clone(), attempt, model, manifest, reserved });
         Ok(())
     }
 
@@ -61,7 +66,7 @@ impl Reason {
         path: &StepPath,
         frame: &Frame<'_>,
     ) -> Result<(), Stop> {
-        let Doing::Asking { epoch, request } = &open.doing else { return Ok(()) };
+        let Doing::Asking { epoch, request, .. } = &open.doing else { return Ok(()) };
         if walk.in_flight(path) || frame.draining() {
             return Ok(());
         }
@@ -84,12 +89,19 @@ impl Reason {
         &self,
         walk: &Walk<'_>,
         step: &StepPath,
-        attempt: u32,
+        open: &Open,
         frame: &Frame<'_>,
         answer: Result<Value, Failure>,
         billed: (Usage, Option<BlobRef>),
     ) -> Result<Record, Stop> {
-        let (usage, raw) = billed;
+        let ((usage, raw), attempt) = (billed, open.attempt);
+        let spent = match &open.doing {
+            Doing::Asking { at, .. } => {
+                let model = open.model.as_ref().unwrap_or(&self.model);
+                walk.asked_for(step, model, *at, (&usage, answer.as_ref().err()))
+            }
+            _ => None,
+        };
         let mut blobs = Vec::new();
         let result = match answer {
             Err(failure) => StepResult::Failed(failure),
@@ -98,7 +110,7 @@ impl Reason {
                 None => StepResult::Done(Held::hold(value, &mut blobs)),
             },
         };
-        Ok(Record { event: Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw }, blobs })
+        Ok(Record { event: Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent }, blobs })
     }
 
     fn judge(&self, walk: &Walk<'_>, value: &Value, frame: &Frame<'_>) -> Result<Option<Failure>, Stop> {

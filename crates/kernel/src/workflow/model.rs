@@ -6,7 +6,7 @@ use super::project::{ModelDecl, Provider};
 use crate::{
     complaint::Complaints,
     expr::{Names, Template},
-    governance::budget::{self, Tariff},
+    governance::budget::{self, Rate, Tariff},
     types::Type,
     values::Span,
     yaml::{Fields, Node},
@@ -149,6 +149,11 @@ fn max_tokens(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<u32> {
 }
 
 impl ModelDecl {
+    /// What is known of its calls.
+    pub fn rate(&self) -> Rate {
+        Rate { tariff: self.tariff, timeout: self.timeout() }
+    }
+
     /// What a call of it may take at most, for budgets of time. A provider without a timeout of its own counts as one minute.
     pub fn timeout(&self) -> Span {
         match &self.provider {

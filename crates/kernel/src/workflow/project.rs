@@ -9,6 +9,7 @@ use crate::{
     complaint::{Complaint, Complaints, Severity, did_you_mean},
     governance::{
         budget::{self, Limits, Tariff},
+        charter::Change,
         people::People,
         policy::{self, Known, Policies},
     },
@@ -65,6 +66,14 @@ pub struct ProjectFile {
     pub try_run: Option<TryRun>,
     /// What is different where.
     pub profiles: Profiles,
+}
+
+impl ProjectFile {
+    /// What it says of spending, as a change of what all runs are judged by.
+    pub fn limits(&self) -> Change {
+        let models = self.models.iter().map(|(name, model)| (name.clone(), model.rate())).collect();
+        Change::Limits { project: self.name.clone(), limits: self.budgets.to_value(), models }
+    }
 }
 
 /// One model of the project.

@@ -11,6 +11,7 @@ use kernel::{
     governance::{
         Effect,
         approval::{By, Decision, Vote, admit},
+        budget::Exceeded,
         charter::{Change, Charter},
     },
     ids::{Digest, RunId, StepPath},
@@ -147,6 +148,8 @@ pub struct Drive {
     pub die_after: Option<usize>,
     pub charter: Charter,
     pub counters: BTreeMap<Arc<str>, Counted>,
+    /// What the store has found no room for.
+    pub full: BTreeMap<StepPath, Exceeded>,
     /// Why votes were not taken.
     pub refused: Vec<String>,
 }
@@ -186,6 +189,7 @@ impl Drive {
             die_after: None,
             charter: Charter::default(),
             counters: BTreeMap::new(),
+            full: BTreeMap::new(),
             refused: Vec::new(),
         };
         drive.keep(&starting.blobs);
@@ -215,6 +219,7 @@ impl Drive {
             die_after: None,
             charter: self.charter.clone(),
             counters: self.counters.clone(),
+            full: BTreeMap::new(),
             refused: Vec::new(),
         }
     }
@@ -227,6 +232,7 @@ impl Drive {
             in_flight,
             charter: &self.charter,
             counters: &self.counters,
+            refused: &self.full,
             tenant: "main",
             key: &[7; 32],
         }
@@ -370,6 +376,8 @@ impl Drive {
 
     /// Lets time pass, or lets the next message come.
     fn sleep(&mut self, until: Option<Timestamp>) -> bool {
+        // What was decided is durable: the store is asked again.
+        self.full.clear();
         let text = self.outside.messages.get(self.messages).cloned();
         let patient = text.as_ref().is_some_and(|text| text.starts_with("> "));
         if let Some(text) = text.filter(|_| !patient || until.is_none()) {

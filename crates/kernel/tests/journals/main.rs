@@ -6,6 +6,7 @@ mod acts;
 mod approvals;
 mod asks;
 mod blocks;
+mod budgets;
 mod control;
 mod crashes;
 mod doubts;

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use kernel::{
-    governance::charter::Grounds,
+    governance::{
+        budget::{Closing, Line, Unit},
+        charter::Grounds,
+    },
     ids::StepPath,
     journal::{ApprovalEnd, Event},
     recovery::{FailureKind, Phase, Response},
     run::{Acting, Body, Doing, RunState},
     values::Timestamp,
 };
-use store::{ApprovalState, Counted, Guard, OpenApproval, OpenWork};
+use store::{AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, OpenApproval, OpenWork};
 
 use crate::{govern::card_bytes, work::envelope_bytes};
 
@@ -29,13 +32,44 @@ pub(super) fn conditions(event: &Event, at: Timestamp, guards: &mut Vec<Guard>) 
             );
         }
         Event::ActionResent { generation: Some(generation), .. } => guards.push(Guard::GovernanceIs(*generation)),
+        Event::ModelAsked { reserved: Some(reserved), .. } if !reserved.lines.is_empty() => {
+            guards.push(Guard::GovernanceIs(reserved.generation));
+        }
         Event::ActionJudged { grounds: Some(grounds), .. }
         | Event::ApprovalRequested { grounds: Some(grounds), .. } => {
             guards.push(Guard::GovernanceIs(grounds.generation));
         }
         _ => {}
     }
+    if let Some((step, reserved)) = event.reserves().filter(|(_, reserved)| !reserved.lines.is_empty()) {
+        let lines = reserved.lines.iter().map(line).collect();
+        guards.push(Guard::Reserve { step: step.as_str().into(), lines });
+    }
     guards.len() > before
+}
+
+fn line(line: &Line) -> BudgetLine {
+    BudgetLine {
+        scope: line.scope.clone(),
+        unit: line.unit.as_str().into(),
+        period: line.period,
+        limit: line.limit,
+        max: line.max.min(AMOUNT_LIMIT),
+    }
+}
+
+/// What becomes of what was set aside before the event. `state` is as it was before it.
+pub(super) fn closings(state: &RunState, event: &Event, guards: &mut Vec<Guard>) {
+    guards.extend(state.closes(event).into_iter().map(|(step, closing)| {
+        let step: Arc<str> = step.as_str().into();
+        match closing {
+            Closing::Forfeit => Guard::Forfeit { step },
+            Closing::Settle(actual) => {
+                let actual = Unit::ALL.map(|unit| (unit.as_str().into(), actual.get(unit).min(AMOUNT_LIMIT)));
+                Guard::Settle { step, actual: actual.into() }
+            }
+        }
+    }));
 }
 
 fn counting<'g>(step: &'g StepPath, grounds: &'g Grounds, at: Timestamp) -> impl Iterator<Item = Guard> + 'g {

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use kernel::{
-    governance::charter::Charter,
-    ids::Digest,
+    governance::{
+        budget::{Exceeded, Line, Unit},
+        charter::Charter,
+    },
+    ids::{Digest, StepPath},
     journal::BlobRef,
     next::{Counted, Query},
     run::RunState,
@@ -87,6 +90,7 @@ impl Engine {
                     self.inbox_gen = self.inbox_gen.max(inbox_gen);
                     self.inbox_noted = self.inbox_read;
                     self.batch.clear();
+                    self.refused.clear();
                     self.inner.watches.grown(self.writer.run);
                 }
             }
@@ -213,9 +217,13 @@ impl Engine {
 
     /// What the batch's condition number `guard` rested on has moved: everything decided from there on is forgotten, and looked at
     /// with fresh eyes. What was known before stays: it came from outside, or rests on nothing.
-    pub(super) async fn decide_again(&mut self, guard: usize) -> Result<(), Halt> {
+    pub(super) async fn decide_again(&mut self, guard: usize, current: u64) -> Result<(), Halt> {
         match self.batch.condition(guard) {
             Some(Guard::GovernanceIs(_)) => self.charter = self.charter(true).await?,
+            Some(Guard::Reserve { step, .. }) => {
+                let step = StepPath::new(step.clone());
+                self.no_room(guard, step, usize::try_from(current).unwrap_or(usize::MAX)).await?;
+            }
             Some(Guard::CounterIs { .. } | Guard::Consume { .. }) => {}
             other => return Err(Halt::Blocked(format!("the store refuses {other:?}: a bug"))),
         }
@@ -228,6 +236,37 @@ impl Engine {
             self.state.apply(&entry, event)?;
         }
         self.inbox_read = self.inbox_read.max(self.state.inbox_read);
+        Ok(())
+    }
+
+    /// Remembers why the store has set nothing aside for a call of `step`, by the batch's condition number `guard`: its line number
+    /// `place` does not fit. What comes later in the batch and needs as much of the same sum is not asked for again one by one.
+    async fn no_room(&mut self, guard: usize, step: StepPath, place: usize) -> Result<(), Halt> {
+        let reserved = self.batch.reserved(&step);
+        let Some(line) = reserved.and_then(|reserved| reserved.lines.get(place).cloned()) else {
+            return Err(Halt::Blocked(format!("the store refuses what nobody set aside for `{step}`: a bug")));
+        };
+        let inner = self.inner.clone();
+        let rows = self.patiently(|| inner.store.budgets()).await?;
+        let of_scope = || rows.iter().filter(|row| row.scope == line.scope);
+        let frozen = of_scope().find(|row| row.frozen).map(|row| {
+            let unit = Unit::ALL.into_iter().find(|unit| unit.as_str() == &*row.unit).unwrap_or(line.unit);
+            Exceeded::Frozen { scope: line.scope.clone(), unit, overrun: row.overrun }
+        });
+        let row = of_scope().find(|row| *row.unit == *line.unit.as_str() && row.period == line.period);
+        let left = line.limit.saturating_sub(row.map_or(0, |row| row.settled.saturating_add(row.reserved)));
+        // What others have given back since it was refused, or what this batch itself takes, is nothing to tell.
+        let why = |line: &Line| frozen.clone().unwrap_or_else(|| line.full((left < line.max).then_some(left)));
+        self.refused.insert(step, why(&line));
+        for later in self.batch.conditions_after(guard) {
+            let Guard::Reserve { step, lines } = later else { continue };
+            let same = lines.iter().find(|one| {
+                one.scope == line.scope && *one.unit == *line.unit.as_str() && one.period == line.period
+            });
+            if let Some(same) = same.filter(|same| same.max >= line.max) {
+                self.refused.insert(StepPath::new(step.clone()), why(&Line { max: same.max, ..line.clone() }));
+            }
+        }
         Ok(())
     }
 

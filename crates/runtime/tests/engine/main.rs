@@ -1,6 +1,7 @@
 //! The engine in a world that crashes: fixed clock, scripted models, tools that count.
 
 mod acts;
+mod budgets;
 mod crash;
 mod cutting;
 mod embedded;

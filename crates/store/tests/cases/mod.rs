@@ -372,13 +372,13 @@ impl Pen {
     }
 
     pub fn resend_action(&self, step: &str, attempt: u32) -> Append {
-        let event = Event::ActionResent { step: StepPath::new(step), attempt, generation: None };
+        let event = Event::ActionResent { step: StepPath::new(step), attempt, generation: None, reserved: None };
         self.append(&[event], vec![Guard::ActionResent { step: step.into(), attempt }])
     }
 
     pub fn finish_action(&self, step: &str, attempt: u32) -> Append {
         let result = StepResult::Done(Held::Value(Value::Bool(true)));
-        let event = Event::ActionFinished { step: StepPath::new(step), attempt, result, raw: None, proof: None };
+        let event = Event::ActionFinished { step: StepPath::new(step), attempt, result, raw: None, spent: None, proof: None };
         self.append(&[event], vec![Guard::ActionClosed { step: step.into() }])
     }
 }

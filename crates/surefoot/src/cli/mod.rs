@@ -3,6 +3,7 @@
 mod application;
 mod approvals;
 mod bench;
+mod budget;
 mod check;
 mod completions;
 mod crash;
@@ -70,6 +71,7 @@ enum Command {
     Approvals(approvals::Approvals),
     Work(work::Work),
     Effects(effects::Effects),
+    Budget(budget::Budget),
     Hold(hold::Hold),
     Release(hold::Release),
     Evidence(evidence::Evidence),
@@ -124,6 +126,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Approvals(command) => command.run(&scene),
         Command::Work(command) => command.run(&scene),
         Command::Effects(command) => command.run(&scene),
+        Command::Budget(command) => command.run(&scene),
         Command::Hold(command) => command.run(&scene),
         Command::Release(command) => command.run(&scene),
         Command::Evidence(command) => command.run(&scene),

@@ -40,13 +40,14 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
         tokens_est: 10,
     };
     events.extend([
-        Event::ModelAsked { step: "ask".into(), attempt: 1, model: "m".into(), manifest },
+        Event::ModelAsked { step: "ask".into(), attempt: 1, model: "m".into(), manifest, reserved: None },
         Event::ModelAnswered {
             step: "ask".into(),
             attempt: 1,
             result: StepResult::Done(value("said")),
             usage: Usage { input: 3, ..Usage::default() },
             raw: Some(raw.reference()),
+            spent: None,
         },
         Event::StepSkipped { step: "b".into() },
         Event::StageDone { stage: "s".into() },

@@ -54,6 +54,18 @@ pub enum Exceeded {
     },
 }
 
+impl Exceeded {
+    /// Whose limit it is: "day", "tenant:main", "workflow:name" or [`RUN`](super::RUN).
+    pub fn scope(&self) -> &Arc<str> {
+        match self {
+            Exceeded::Uncapped { scope, .. }
+            | Exceeded::Unpriced { scope, .. }
+            | Exceeded::Full { scope, .. }
+            | Exceeded::Frozen { scope, .. } => scope,
+        }
+    }
+}
+
 impl From<Exceeded> for Failure {
     fn from(why: Exceeded) -> Failure {
         Failure::inside(FailureKind::BudgetExceeded, why.to_string())

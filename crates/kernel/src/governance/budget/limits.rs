@@ -209,6 +209,43 @@ impl Limits {
         }
     }
 
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        self.workflow.is_empty() && self.tenant.is_none() && self.day.is_none()
+    }
+
+    /// The scopes that these limits name, with those of `tenants`: "day", "tenant:main", "workflow:name".
+    pub fn scopes<'a>(&self, tenants: impl IntoIterator<Item = &'a str>) -> Vec<Arc<str>> {
+        let tenants = tenants.into_iter().filter(|_| self.tenant.is_some()).map(|name| format!("tenant:{name}").into());
+        let workflows = self.workflow.keys().map(|name| format!("workflow:{name}").into());
+        self.day.iter().map(|_| DAY.into()).chain(tenants).chain(workflows).collect()
+    }
+
+    /// The sums of one scope in the period of `now`, with the limits that hold in it, raises included; `max` is 0. None: the scope
+    /// is not limited.
+    pub fn of_scope(&self, scope: &str, now: Timestamp) -> Vec<Line> {
+        let limit = match scope.split_once(':') {
+            None if scope == DAY => self.day.as_ref(),
+            Some(("tenant", _)) => self.tenant.as_ref(),
+            Some(("workflow", name)) => self.workflow.get(name),
+            _ => None,
+        };
+        limit.map(|limit| self.lines_of(&scope.into(), limit, now, &Amounts::NOTHING)).unwrap_or_default()
+    }
+
+    fn lines_of(&self, scope: &Arc<str>, limit: &Limit, now: Timestamp, max: &Amounts) -> Vec<Line> {
+        let period = limit.per.start(now);
+        let line = |(unit, written)| Line {
+            scope: scope.clone(),
+            unit,
+            per: limit.per,
+            period,
+            limit: self.in_force(scope, unit, period, written),
+            max: max.get(unit),
+        };
+        limit.limited().map(line).collect()
+    }
+
     /// The limits that apply to a run, with the names of their scopes, sorted by these.
     fn applying(&self, run: &RunScope) -> Vec<(Arc<str>, &Limit)> {
         let tenant = self.tenant.as_ref().map(|limit| (format!("tenant:{}", run.tenant).into(), limit));
@@ -239,7 +276,8 @@ pub fn limiting(budget: Option<&Limit>, limits: &Limits, run: &RunScope) -> Limi
 }
 
 /// One sum that must not exceed its limit: settled + reserved + `max` <= `limit`, compared by the store with the append.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Line {
     /// Whose sum: "day", "tenant:main", "workflow:name".
     pub scope: Arc<str>,
@@ -258,26 +296,19 @@ pub struct Line {
 /// The sums of the standing limits that a call of a run adds to, sorted by scope and unit, so that all stores lock them in one
 /// order. Only units that are limited; what is reserved at `now` is settled in the period of `now`.
 pub fn lines(limits: &Limits, run: &RunScope, now: Timestamp, max: &Amounts) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for (scope, limit) in limits.applying(run) {
-        let period = limit.per.start(now);
-        for (unit, written) in limit.limited() {
-            let in_force = limits.in_force(&scope, unit, period, written);
-            let (scope, max) = (scope.clone(), max.get(unit));
-            lines.push(Line { scope, unit, per: limit.per, period, limit: in_force, max });
-        }
-    }
-    lines
+    let applying = limits.applying(run);
+    applying.iter().flat_map(|(scope, limit)| limits.lines_of(scope, limit, now, max)).collect()
 }
 
 impl Line {
-    /// Why a call does not start if the store says that this line does not fit.
-    pub fn full(&self) -> Exceeded {
+    /// Why a call does not start if the store says that this line does not fit; `left`: what is neither settled nor reserved, if
+    /// it is known.
+    pub fn full(&self, left: Option<i64>) -> Exceeded {
         Exceeded::Full {
             scope: self.scope.clone(),
             unit: self.unit,
             wanted: self.max,
-            left: None,
+            left,
             limit: self.limit,
             per: self.per,
         }

@@ -1,6 +1,8 @@
 //! What a call costs: at most, before it; really, after it. Fractions of a micro-dollar are rounded up once, at the end, so
 //! that many small calls are never counted as nothing.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Amounts, Exceeded, Limiting, Unit};
 use crate::{
     context::ModelRequest,
@@ -10,7 +12,8 @@ use crate::{
 };
 
 /// What a model bills: money for a million tokens of each bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Price {
     /// Input that no cache held.
     pub input: Money,
@@ -101,17 +104,36 @@ fn counted(tokens: u64) -> i64 {
 }
 
 /// What is known of the cost of a model's calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Tariff {
     /// Nothing is billed: rules, and scripted or registered models with neither price nor cap. Their tokens do not count either.
     Free,
     /// Tokens count, and money where the price is known.
     Billed {
         /// What a token costs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         price: Option<Price>,
         /// The longest answer in tokens.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         cap: Option<u32>,
     },
+}
+
+/// What is known of a model's calls before one is made. Not in a bundle: today's prices count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// Their cost.
+    pub tariff: Tariff,
+    /// The longest that one may take, in microseconds.
+    pub timeout: Span,
+}
+
+impl Rate {
+    /// Of a model that nobody has said anything about: where its money or tokens are limited, it is not asked.
+    pub const UNKNOWN: Rate =
+        Rate { tariff: Tariff::Billed { price: None, cap: None }, timeout: Span::from_millis(60_000) };
 }
 
 /// What becomes of a reservation.

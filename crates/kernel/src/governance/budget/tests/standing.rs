@@ -76,7 +76,7 @@ fn lines_are_those_of_the_run_and_sorted() {
     .assert_eq(&print(&lines(&limits(), &run(), at("2026-11-25T13:05:00Z"), &max)));
     assert_eq!(lines(&Limits::default(), &run(), at("2026-11-25"), &max), []);
     let lines = lines(&limits(), &run(), at("2026-11-25"), &max);
-    assert_eq!(lines[0].full().to_string(), "`day` has no room for $0.000007 more: its limit is $0.000100 a day");
+    assert_eq!(lines[0].full(None).to_string(), "`day` has no room for $0.000007 more: its limit is $0.000100 a day");
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! The fold of what a run spends: each event says what it sets aside, and what becomes of what was set aside before it.
+
+use super::{Illegal, RunState};
+use crate::{
+    governance::budget::{Amounts, Closing},
+    ids::StepPath,
+    journal::{Event, ProbeResult},
+    recovery::Response,
+};
+
+/// What an event does to what is set aside.
+pub(super) struct Books {
+    closes: Vec<(StepPath, Closing)>,
+    reserves: Option<(StepPath, Amounts)>,
+}
+
+impl RunState {
+    /// What becomes of what is set aside once `event` is there; the state is as it was before it.
+    ///
+    /// An answer settles or forfeits its own. A further sending forfeits what the one before had. What a step, a body or a stage
+    /// leaves behind will not be waited for, and is forfeited.
+    pub fn closes(&self, event: &Event) -> Vec<(StepPath, Closing)> {
+        let reserved = &self.spent.reserved;
+        if reserved.is_empty() {
+            return Vec::new();
+        }
+        let one = |step: &StepPath, closing| {
+            let open = reserved.contains_key(step);
+            if open { vec![(step.clone(), closing)] } else { Vec::new() }
+        };
+        match event {
+            Event::ModelAnswered { step, spent, .. } | Event::ActionFinished { step, spent, .. } => {
+                one(step, spent.map_or(Closing::Forfeit, Closing::Settle))
+            }
+            Event::ModelAsked { step, .. }
+            | Event::ActionResent { step, reserved: Some(_), .. }
+            | Event::ProbeFinished { step, result: ProbeResult::Found(_), .. } => one(step, Closing::Forfeit),
+            Event::StepDone { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::TurnDone { body: step, .. }
+            | Event::BodyDone { body: step, .. } => {
+                let left = reserved.keys().filter(|path| is_at_or_inside(path.as_str(), step.as_str()));
+                left.map(|path| (path.clone(), Closing::Forfeit)).collect()
+            }
+            Event::FailureAnswered { response: Response::Stage { .. }, .. } | Event::RunFinished { .. } => {
+                reserved.keys().map(|path| (path.clone(), Closing::Forfeit)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn books(&self, event: &Event) -> Books {
+        let reserves = event.reserves().map(|(step, reserved)| (step.clone(), reserved.max));
+        Books { closes: self.closes(event), reserves }
+    }
+
+    pub(super) fn book(&mut self, books: Books) -> Result<(), Illegal> {
+        for (step, closing) in books.closes {
+            match closing {
+                Closing::Settle(actual) => drop(self.spent.settle(&step, actual)?),
+                Closing::Forfeit => self.spent.forfeit(&step)?,
+            }
+        }
+        if let Some((step, max)) = books.reserves {
+            self.spent.reserve(step, max)?;
+        }
+        Ok(())
+    }
+}
+
+/// `read[17]/facts` is inside `read` and inside `read[17]`.
+fn is_at_or_inside(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[', '.']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_inside_its_blocks_and_no_others() {
+        for outer in ["read[17]/split~2.left/facts", "read[17]/split~2.left", "read[17]/split~2", "read[17]", "read"] {
+            assert!(is_at_or_inside("read[17]/split~2.left/facts", outer), "{outer}");
+        }
+        for outer in ["rea", "read[1]", "read[17]/split", "read[17]/split~2.lef", "facts"] {
+            assert!(!is_at_or_inside("read[17]/split~2.left/facts", outer), "{outer}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What a call may spend: asked before each model call and each action, and set aside in the event that announces it.
+//!
+//! The run's own budget is compared here. The standing limits concern other runs too: the event names their sums, and the store
+//! compares them in its transaction. What it refused comes back as [`Facts::refused`](crate::next::Facts::refused).
+
+use std::sync::Arc;
+
+use crate::{
+    governance::budget::{self, Amounts, Closing, Exceeded, Limiting, Rate, Reserved, RunScope, act},
+    ids::StepPath,
+    journal::Usage,
+    next::Walk,
+    recovery::{Failure, Phase},
+    run::Acting,
+    tool::Operation,
+    values::{Span, Timestamp},
+};
+
+/// What a run waits for begins so while a call that somebody has said yes to, or that is to be sent again, has no room. The scope
+/// and a colon follow.
+pub const ROOM: &str = "room in the budget of ";
+
+impl Walk<'_> {
+    /// Sets aside what a model call may cost at most. `None`: nothing limits the run.
+    pub(crate) fn reserve_ask(
+        &mut self,
+        path: &StepPath,
+        model: &str,
+        bytes: impl FnOnce() -> u64,
+    ) -> Result<Option<Box<Reserved>>, Exceeded> {
+        self.reserve(path, |walk, limiting| {
+            let rate = walk.rate(model);
+            rate.tariff.reserve(model, bytes(), rate.timeout, limiting)
+        })
+    }
+
+    /// Sets aside what a tool call may cost at most. `None`: nothing limits the run.
+    pub(crate) fn reserve_act(
+        &mut self,
+        path: &StepPath,
+        operation: &Operation,
+    ) -> Result<Option<Box<Reserved>>, Exceeded> {
+        self.reserve(path, |_, _| Ok(act(operation.cost, operation.timeout)))
+    }
+
+    fn reserve(
+        &mut self,
+        path: &StepPath,
+        worst: impl FnOnce(&Self, &Limiting) -> Result<Amounts, Exceeded>,
+    ) -> Result<Option<Box<Reserved>>, Exceeded> {
+        let statutes = self.statutes();
+        let own = self.program.budget.as_ref();
+        if own.is_none() && statutes.limits.is_empty() {
+            return Ok(None);
+        }
+        if let Some(why) = self.facts.refused.get(path) {
+            return Err(why.clone());
+        }
+        let run = RunScope { tenant: self.facts.tenant.into(), workflow: self.program.name.clone() };
+        let limiting = budget::limiting(own, &statutes.limits, &run);
+        if limiting.is_empty() {
+            return Ok(None);
+        }
+        let max = worst(self, &limiting)?;
+        // What this pass announces counts for the rest of it.
+        let spent = self.spent.to_mut();
+        if spent.reserved.contains_key(path) {
+            spent.forfeit(path).expect("it is open: looked at above");
+        }
+        if let Some(limit) = own {
+            spent.fits(limit, &max)?;
+        }
+        spent.reserve(path.clone(), max).expect("nothing is open: closed above");
+        let lines = budget::lines(&statutes.limits, &run, self.facts.now, &max);
+        Ok(Some(Box::new(Reserved { generation: self.facts.charter.generation, max, lines })))
+    }
+
+    /// Waits until a limit is raised, or is empty again in its next period.
+    pub(crate) fn wait_for_room(&mut self, until: Option<Timestamp>, why: &Exceeded) {
+        self.wait(until, || format!("{ROOM}{}: {why}", why.scope()));
+    }
+
+    /// What a model call that was asked `at` has cost of what was set aside. `None`: nothing was, or it is not known.
+    pub(crate) fn asked_for(
+        &self,
+        path: &StepPath,
+        model: &str,
+        at: Timestamp,
+        (usage, failure): (&Usage, Option<&Failure>),
+    ) -> Option<Amounts> {
+        let max = self.state.spent.reserved.get(path)?;
+        match self.rate(model).tariff.close(usage, failure, self.took(at, max)) {
+            Closing::Settle(actual) => Some(actual),
+            Closing::Forfeit => None,
+        }
+    }
+
+    /// What an answered tool call has cost of what was set aside. `None`: nothing was.
+    pub(crate) fn acted_for(
+        &self,
+        path: &StepPath,
+        operation: &Operation,
+        acting: &Acting,
+        failure: Option<&Failure>,
+    ) -> Option<Amounts> {
+        let max = self.state.spent.reserved.get(path)?;
+        let unsent = failure.is_some_and(|why| matches!(why.phase, Phase::NotSent | Phase::Inside));
+        Some(match unsent && acting.doubts == 0 {
+            true => Amounts::NOTHING,
+            false => act(operation.cost, self.took(acting.sent_at, max)),
+        })
+    }
+
+    /// From the event until now, at most what was set aside: what lies beyond is ours and no bill.
+    fn took(&self, at: Timestamp, max: &Amounts) -> Span {
+        let took = self.facts.now.micros().saturating_sub(at.micros());
+        Span::from_micros(took.clamp(0, max.time_us.max(0)))
+    }
+
+    fn rate(&self, model: &str) -> Rate {
+        let statutes: Arc<_> = self.statutes();
+        statutes.models.get(model).copied().unwrap_or(Rate::UNKNOWN)
+    }
+}
