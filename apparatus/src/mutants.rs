@@ -126,6 +126,7 @@ impl Scenario {
                 let settings = kill::Arguments {
                     cycles: arguments.cycles,
                     runs: arguments.runs,
+                    mix: Some("40,30,15,15".parse()?),
                     seed: arguments.seed,
                     mutant: mutant.map(str::to_owned),
                     out: None,

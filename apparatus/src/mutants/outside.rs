@@ -41,7 +41,7 @@ impl Stage {
         let _ = std::fs::remove_dir_all(self.data());
         self.batch += 1;
         self.life = 0;
-        self.oracle = Oracle::new(self.batch, mixed::cases(self.seed, self.batch, self.runs));
+        self.oracle = Oracle::new(self.batch, mixed::cases(self.seed, self.batch, self.runs, None));
         self.data()
     }
 
