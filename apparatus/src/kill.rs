@@ -302,7 +302,8 @@ pub async fn kill(
             let rule = "stuck";
             violations.push(Violation { rule, detail: format!("batch {batch}: {} runs are open", judged.runs_open) });
         } else if !ended.killed && !over && !idle {
-            let detail = format!("batch {batch} life {life}: {}: {}", ended.status, ended.last_words());
+            let last = ended.said.last();
+            let detail = format!("batch {batch} life {life}: {}: {last:?}: {}", ended.status, ended.last_words());
             violations.push(Violation { rule: "died", detail });
         }
         let count = |rules: &[&str]| violations.iter().filter(|found| rules.contains(&found.rule)).count();

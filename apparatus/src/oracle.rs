@@ -353,7 +353,10 @@ fn inbox(seen: &RunSeen, found: &mut Vec<Violation>) {
     }
     let mut recorded = BTreeSet::new();
     for (_, event) in &seen.entries {
-        if let Event::SignalReceived { message, .. } | Event::ControlReceived { message, .. } = event
+        if let Event::SignalReceived { message, .. }
+        | Event::ControlReceived { message, .. }
+        | Event::EffectResolved { message, .. }
+        | Event::LateAnswerReceived { message, .. } = event
             && !recorded.insert(*message)
         {
             find("signal_twice", format!("message {message} stands twice in its journal"));

@@ -337,6 +337,8 @@ async fn all(runtime: Runtime, bundle: Digest, arguments: Arguments) -> Result<u
     }
     operator.abort();
     governor.abort();
+    // What they were saying is said before the last line.
+    let _ = (operator.await, governor.await);
     Ok(waiting)
 }
 
