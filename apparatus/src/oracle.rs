@@ -39,7 +39,7 @@ pub struct Violation {
 }
 
 /// Every rule, with what it means when it is broken.
-pub const RULES: [(&str, &str); 27] = [
+pub const RULES: [(&str, &str); 28] = [
     ("lost_start", "an acknowledged start is not in the database"),
     ("started_twice", "one start key gave two runs"),
     ("lost_signal", "an acknowledged signal is not in its inbox, or was read and is not in the journal"),
@@ -64,6 +64,7 @@ pub const RULES: [(&str, &str); 27] = [
     ("unknown_hidden", "an action whose outcome is unknown is not listed, or one is listed whose outcome is known"),
     ("ended_unknown", "a run is over, and nobody knows what became of one of its actions"),
     ("epoch_kept", "a run changed hands without a new epoch for the reap and one for the claim"),
+    ("final_undone", "a run that was over is not over any more"),
     ("time_back", "an entry is older than the one before"),
     ("wrong_end", "a run is not completed at the end of its batch"),
     ("wrong_result", "a result is not what the input implies"),
@@ -82,6 +83,7 @@ struct Stood {
     head: Head,
     epoch: u64,
     owned: bool,
+    over: bool,
 }
 
 /// What one judgement counted.
@@ -235,7 +237,11 @@ impl Oracle {
     fn journal(&mut self, life: u32, seen: &RunSeen, found: &mut Vec<Violation>) {
         let run = seen.row.run;
         let mut find = |rule, detail: String| found.push(Violation { rule, detail: format!("{run}: {detail}") });
+        let over = seen.row.status.is_final();
         if let Some(before) = self.stood.get(&run) {
+            if before.over && !over {
+                find("final_undone", format!("it was over after an earlier life, and is {}", seen.row.status.as_str()));
+            }
             let still = before.head.seq.checked_sub(1).and_then(|at| seen.entries.get(usize::try_from(at).ok()?));
             if still.is_none_or(|(entry, _)| entry.hash != before.head.hash) {
                 find("lost_entry", format!("entry {} was durable and is gone", before.head.seq));
@@ -248,7 +254,7 @@ impl Oracle {
             }
         }
         let owned = seen.row.owner.is_some();
-        self.stood.insert(run, Stood { head: seen.row.head, epoch: seen.row.epoch, owned });
+        self.stood.insert(run, Stood { head: seen.row.head, epoch: seen.row.epoch, owned, over });
 
         let number = number_of(seen);
         let mut completed = BTreeSet::new();

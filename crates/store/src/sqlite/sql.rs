@@ -83,6 +83,7 @@ pub const READ_SCHEMA: &str = include_str!("../../sql/sqlite/read_schema.sql");
 pub const READ_SYNCHRONOUS: &str = include_str!("../../sql/sqlite/read_synchronous.sql");
 pub const READ_VOTES: &str = include_str!("../../sql/sqlite/read_votes.sql");
 pub const RELEASE_RUNS: &str = include_str!("../../sql/sqlite/release_runs.sql");
+pub const REVIVE_RUNS: &str = include_str!("../../sql/sqlite/revive_runs.sql");
 pub const RESEND_ACTION: &str = include_str!("../../sql/sqlite/resend_action.sql");
 pub const RESERVE_BUDGET: &str = include_str!("../../sql/sqlite/reserve_budget.sql");
 pub const SET_READER: &str = include_str!("../../sql/sqlite/set_reader.sql");
