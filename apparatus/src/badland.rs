@@ -161,7 +161,7 @@ async fn full(program: &Path) -> Result<Place, Trouble> {
     fs::remove_file(&ballast)?;
     let ended = first.await??;
     let snapshot = Snapshot::of_directory(&data, &folder.path().join("copy")).await?;
-    let mut oracle = Oracle::new(1, mixed::cases(1, 1, runs));
+    let mut oracle = Oracle::new(1, mixed::cases(1, 1, runs, None));
     outside.follow()?;
     let lines: Vec<_> = outside.ledger.lines.iter().collect();
     let judged = oracle.judge(1, &ended.said, &snapshot, (&outside.ledger, &lines), ended.over());

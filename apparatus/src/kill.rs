@@ -12,10 +12,11 @@ use serde::Serialize;
 
 use crate::{
     ledger::Mode,
-    ledgerd::Setting,
+    ledgerd::{Chances, Plan, Setting},
     life::{Life, Modes, Outside},
-    mixed,
-    oracle::{Oracle, Snapshot, Violation},
+    mixed::{self, Mix},
+    oracle::{Judgement, Oracle, Snapshot, Violation},
+    resolver,
     victim::{self, Said, Trouble},
 };
 
@@ -28,6 +29,10 @@ pub struct Arguments {
     /// Runs in a batch; when all are over, the next batch begins in a new directory.
     #[arg(long, default_value_t = 40)]
     pub runs: u64,
+    /// Of a hundred actions of the runs of `deeds`: how many are read, idempotent, probed and at most once. Without it there are
+    /// no such runs.
+    #[arg(long)]
+    pub mix: Option<Mix>,
     /// What everything random is derived from, the moments of death included.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -48,6 +53,12 @@ pub struct Arguments {
     pub latest_ms: u64,
 }
 
+/// How old a `probed` effect is before its receiver finds it, in milliseconds: who asks too early is told that it never happened.
+const LAG_MS: u64 = 250;
+
+/// What a dead process had sent has reached the receiver after this.
+const UNDER_WAY: Duration = Duration::from_millis(60);
+
 /// One line a cycle.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cycle {
@@ -65,8 +76,10 @@ pub struct Cycle {
     pub runs_done: usize,
     /// Entries of their journals.
     pub entries: usize,
-    /// Requests for effects beyond the first of their key, in this batch.
+    /// Requests for effects beyond the first of their action, in this batch.
     pub resent: usize,
+    /// Actions of the batch whose outcome is unknown: which, and how often each was sent.
+    pub unknown: Vec<String>,
     /// Acknowledged or durable things that are gone.
     pub lost: usize,
     /// Recorded things that were done again.
@@ -92,8 +105,18 @@ pub struct Summary {
     pub entries: usize,
     /// Lines of the ledger: effects, reads and model calls.
     pub requests: usize,
-    /// Requests for effects beyond the first of their key.
+    /// Requests for effects beyond the first of their action.
     pub resent: usize,
+    /// Actions by class.
+    pub actions: BTreeMap<&'static str, usize>,
+    /// Unknown outcomes that only a person could tell, and of which the person said that it had been performed …
+    pub resolved_performed: usize,
+    /// … or not.
+    pub resolved_not_performed: usize,
+    /// Changes of the rules of today, holds and releases.
+    pub governed: usize,
+    /// Effects of `probed` actions that happened twice because a request was under way for longer than the promise allows.
+    pub residual: Vec<String>,
     /// Starts that were acknowledged.
     pub acked_starts: usize,
     /// Signals that were acknowledged.
@@ -155,6 +178,29 @@ impl Dice {
     }
 }
 
+impl Summary {
+    /// Counts a batch of which nothing more is to come.
+    fn add(&mut self, judged: &Judgement) {
+        self.entries += judged.entries;
+        self.resent += judged.resent;
+        for (class, count) in &judged.actions {
+            *self.actions.entry(class).or_default() += count;
+        }
+        self.residual.extend(judged.residual.iter().cloned());
+    }
+}
+
+/// What the receiver does to actions of the classes that no mode is set for, again and again.
+fn faults(seed: u64) -> Plan {
+    use Mode::{DropAfter, DropBefore, FailAfter, FailBefore, HangAfter, Reject4xx, Slow, Truncated};
+
+    let some = [(DropBefore, 0.05), (DropAfter, 0.06), (FailBefore, 0.05), (FailAfter, 0.05), (Slow, 0.1)];
+    let more = [(Reject4xx, 0.05), (HangAfter, 0.02), (Truncated, 0.03)];
+    let acts: Chances = some.into_iter().chain(more).collect();
+    let probe = some.into_iter().collect();
+    Plan { seed, ms: 60, probed: acts.clone(), at_most_once: acts, probe, ..Plan::default() }
+}
+
 /// Runs the loop; `say` gets every line.
 ///
 /// # Errors
@@ -171,7 +217,13 @@ pub async fn kill(
     let mut oracles: BTreeMap<u64, Oracle> = BTreeMap::new();
     let mut batch = 0;
     let mut open: Option<(u64, PathBuf, u32)> = None;
-    let mut last_counts = (0, 0);
+    let words = folder.path().join("words");
+    let modes = outside.modes();
+    modes.plan(&faults(arguments.seed)).await?;
+    modes.set(&Setting { kind: "book".to_owned(), lag_ms: Some(LAG_MS), ..Setting::default() }).await?;
+    // Whether everything in the batch is over or waits for a person: from then on a person answers before each life.
+    let mut asked = false;
+    let mut last: Option<Judgement> = None;
     loop {
         let finishing = summary.cycles >= arguments.cycles;
         if finishing && open.is_none() {
@@ -180,16 +232,24 @@ pub async fn kill(
         let (batch, data, life) = match open.take() {
             Some((batch, data, life)) => (batch, data, life + 1),
             None => {
-                batch += 1;
-                oracles.insert(batch, Oracle::new(batch, mixed::cases(arguments.seed, batch, arguments.runs)));
+                (batch, asked) = (batch + 1, false);
+                let cases = mixed::cases(arguments.seed, batch, arguments.runs, arguments.mix);
+                oracles.insert(batch, Oracle::new(batch, cases));
                 (batch, folder.path().join(format!("data-{batch}")), 1)
             }
         };
         let after = dice.log_uniform(5.0, arguments.latest_ms.max(6) as f64);
-        let mut some_ms = || i64::try_from(dice.below(401)).unwrap_or_default() - 200;
+        // Together less than a probe's delay: see `LONG_UNDER_WAY_US` of the oracle.
+        let mut some_ms = || i64::try_from(dice.below(201)).unwrap_or_default() - 100;
         let (off_ms, step_ms) = (some_ms(), some_ms() * 2);
         let mut one = Life::of(program, &outside, &data, (batch, life), arguments.runs, arguments.seed);
         one = one.with("--off-ms", off_ms).with("--step-ms", step_ms).with("--step-after-ms", dice.below(500));
+        if let Some(mix) = arguments.mix {
+            one = one.with("--mix", mix).flag("--govern");
+        }
+        if asked {
+            one = one.with("--words", words.display());
+        }
         if let Some(mutant) = &arguments.mutant {
             one = one.variable("SUREFOOT_MUTANT", mutant);
         }
@@ -207,10 +267,18 @@ pub async fn kill(
                 Said::Signalled { .. } => summary.acked_signals += 1,
                 Said::Resumed { status, .. } if status == "paused" => summary.resumed_paused += 1,
                 Said::Resumed { .. } => summary.resumed_quarantined += 1,
+                Said::Resolved { performed: true, .. } => summary.resolved_performed += 1,
+                Said::Resolved { .. } => summary.resolved_not_performed += 1,
+                Said::Governed { .. } => summary.governed += 1,
                 _ => {}
             }
         }
-        let over = ended.over();
+        let (over, idle) = (ended.over(), ended.idle());
+        asked |= idle;
+        if arguments.mix.is_some() {
+            // What the dead process had sent has arrived by then.
+            tokio::time::sleep(UNDER_WAY).await;
+        }
         let copy = folder.path().join("copy");
         let snapshot = Snapshot::of_directory(&data, &copy).await?;
         let by_batch: BTreeMap<u64, Vec<usize>> = outside
@@ -228,13 +296,14 @@ pub async fn kill(
         }
         let lines: Vec<_> = by_batch.get(&batch).into_iter().flatten().map(|at| &outside.ledger.lines[*at]).collect();
         let oracle = oracles.get_mut(&batch).ok_or("every batch has an oracle")?;
-        let judged = oracle.judge(life, &ended.said, &snapshot, (&outside.ledger, &lines), over);
-        violations.extend(judged.violations);
+        let mut judged = oracle.judge(life, &ended.said, &snapshot, (&outside.ledger, &lines), over);
+        violations.append(&mut judged.violations);
         if ended.overdue {
             let rule = "stuck";
             violations.push(Violation { rule, detail: format!("batch {batch}: {} runs are open", judged.runs_open) });
-        } else if !ended.killed && !over {
-            let detail = format!("batch {batch} life {life}: {}: {}", ended.status, ended.last_words());
+        } else if !ended.killed && !over && !idle {
+            let last = ended.said.last();
+            let detail = format!("batch {batch} life {life}: {}: {last:?}: {}", ended.status, ended.last_words());
             violations.push(Violation { rule: "died", detail });
         }
         let count = |rules: &[&str]| violations.iter().filter(|found| rules.contains(&found.rule)).count();
@@ -247,8 +316,9 @@ pub async fn kill(
             runs_done: judged.runs_done,
             entries: judged.entries,
             resent: judged.resent,
+            unknown: judged.unknown.clone(),
             lost: count(&["lost_start", "lost_signal", "lost_entry", "never_lost", "stuck"]),
-            done_again: count(&["completed_twice", "done_again", "asked_again"]),
+            done_again: count(&["completed_twice", "done_again", "asked_again", "sent_again"]),
             duplicates: count(&["applied_twice"]),
             violations,
         };
@@ -258,24 +328,30 @@ pub async fn kill(
         summary.duplicates += cycle.duplicates;
         summary.violations += cycle.violations.len();
         summary.first = summary.first.or(cycle.violations.first().map(|found| found.rule));
-        last_counts = (judged.entries, judged.resent);
         if over {
             summary.batches += 1;
             summary.runs += judged.runs_done as u64;
-            summary.entries += judged.entries;
-            summary.resent += judged.resent;
+            summary.add(&judged);
+            last = None;
             std::fs::remove_dir_all(&data)?;
-        } else if finishing || (arguments.stop_at_first && summary.first.is_some()) {
+        } else if (finishing && !idle) || (arguments.stop_at_first && summary.first.is_some()) {
+            last = Some(judged);
             break;
         } else {
+            if asked {
+                let found = resolver::words(&snapshot, &outside.ledger);
+                let lines: Vec<String> = found.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+                std::fs::write(&words, lines.join("\n"))?;
+            }
+            last = Some(judged);
             open = Some((batch, data, life));
         }
         if arguments.stop_at_first && summary.first.is_some() {
             break;
         }
     }
-    if summary.batches == 0 {
-        (summary.entries, summary.resent) = last_counts;
+    if let Some(judged) = last {
+        summary.add(&judged);
     }
     summary.requests = outside.ledger.lines.len();
     readies.sort_unstable();
@@ -296,6 +372,8 @@ async fn switch(modes: Modes, mut dice: Dice, kind: bool) {
             }
         }
         if kind {
+            // Modes of the kinds are gone with it; all of them were `ok`.
+            let _ = modes.plan(&Plan::default()).await;
             return;
         }
         tokio::time::sleep(Duration::from_millis(60 + dice.below(240))).await;

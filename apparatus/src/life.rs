@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     ledger::{Ledger, Line},
-    ledgerd::Setting,
+    ledgerd::{Plan, Setting},
     oracle::Oracle,
     victim::{Said, Trouble},
 };
@@ -61,7 +61,7 @@ impl Outside {
 
     /// Something that can change its modes while a life goes on.
     pub fn modes(&self) -> Modes {
-        Modes { client: self.client.clone(), url: format!("{}/mode", self.url) }
+        Modes { client: self.client.clone(), url: self.url.clone() }
     }
 
     /// Reads what is new; gives the lines by batch.
@@ -94,7 +94,16 @@ impl Modes {
     /// # Errors
     /// The ledger does not take it.
     pub async fn set(&self, setting: &Setting) -> Result<(), Trouble> {
-        self.client.put(&self.url).json(setting).send().await?.error_for_status()?;
+        self.client.put(format!("{}/mode", self.url)).json(setting).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Draws faults by a plan from now on, in place of all modes that were set before.
+    ///
+    /// # Errors
+    /// The ledger does not take it.
+    pub async fn plan(&self, plan: &Plan) -> Result<(), Trouble> {
+        self.client.put(format!("{}/plan", self.url)).json(plan).send().await?.error_for_status()?;
         Ok(())
     }
 }
@@ -137,6 +146,11 @@ impl Ended {
     /// Whether it says that all runs are over, and left in order.
     pub fn over(&self) -> bool {
         self.status.success() && matches!(self.said.last(), Some(Said::Done { .. }))
+    }
+
+    /// Whether it says that all runs are over or wait for a person, and left in order.
+    pub fn idle(&self) -> bool {
+        self.status.success() && matches!(self.said.last(), Some(Said::Idle { .. }))
     }
 
     /// The last words on its standard error.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use gateway::{Gateway, Provider};
 use kernel::{
+    governance::policy::Policies,
     ids::Digest,
     values::Value,
     workflow::project::{Project, Sources, check},
@@ -13,13 +14,21 @@ use surefoot::reach::{Reach, Surroundings};
 
 use crate::{counted::Counted, ledger::Line};
 
+mod deeds;
+
+pub use deeds::{CLASSES, Deed, Mix};
+
+/// The project's name, under which its policies are enacted.
+pub const NAME: &str = "mixed";
+
 /// The files of `projects/mixed`.
-const FILES: [(&str, &str); 15] = [
+const FILES: [(&str, &str); 18] = [
     ("surefoot.yaml", include_str!("../projects/mixed/surefoot.yaml")),
     ("tools/ledger.yaml", include_str!("../projects/mixed/tools/ledger.yaml")),
     ("schemas/effect.yaml", include_str!("../projects/mixed/schemas/effect.yaml")),
     ("schemas/found.yaml", include_str!("../projects/mixed/schemas/found.yaml")),
     ("schemas/input.yaml", include_str!("../projects/mixed/schemas/input.yaml")),
+    ("schemas/deeds.yaml", include_str!("../projects/mixed/schemas/deeds.yaml")),
     ("schemas/small.yaml", include_str!("../projects/mixed/schemas/small.yaml")),
     ("schemas/facts.yaml", include_str!("../projects/mixed/schemas/facts.yaml")),
     ("schemas/judged.yaml", include_str!("../projects/mixed/schemas/judged.yaml")),
@@ -27,10 +36,15 @@ const FILES: [(&str, &str); 15] = [
     ("prompts/judge.md", include_str!("../projects/mixed/prompts/judge.md")),
     ("cases/answers.yaml", include_str!("../projects/mixed/cases/answers.yaml")),
     ("workflows/mixed.yaml", include_str!("../projects/mixed/workflows/mixed.yaml")),
+    ("workflows/deeds.yaml", include_str!("../projects/mixed/workflows/deeds.yaml")),
     ("workflows/nod.yaml", include_str!("../projects/mixed/workflows/nod.yaml")),
     ("workflows/poison.yaml", include_str!("../projects/mixed/workflows/poison.yaml")),
     ("workflows/pair.yaml", include_str!("../projects/mixed/workflows/pair.yaml")),
+    (RULES, include_str!("../projects/mixed/policies/allow/all.cedar")),
 ];
+
+/// The one file of its policies.
+const RULES: &str = "policies/allow/all.cedar";
 
 /// Length of the text that `large@1` makes: more than a journal takes in place.
 const LARGE: usize = 20_000;
@@ -48,6 +62,19 @@ pub fn project() -> Result<Project, String> {
     let checked = check(&sources());
     let complaints: Vec<_> = checked.complaints.iter().map(ToString::to_string).collect();
     checked.project.ok_or_else(|| complaints.join("\n"))
+}
+
+/// The policies of the project in one of two wordings, which allow the same: who enacts the one after the other changes the rules
+/// of today without changing what they say.
+///
+/// # Errors
+/// See [`project`].
+pub fn policies(second: bool) -> Result<Arc<Policies>, String> {
+    let again = "@id(\"all_again\")\npermit (principal, action, resource);\n";
+    let files = FILES.into_iter().map(|(name, text)| (name, if second && name == RULES { again } else { text }));
+    let checked = check(&files.collect::<Sources>());
+    let complaints: Vec<_> = checked.complaints.iter().map(ToString::to_string).collect();
+    checked.project.and_then(|project| project.policies).ok_or_else(|| complaints.join("\n"))
 }
 
 /// Its tools and models, with `ledger` (a URL) as the world outside.
@@ -114,7 +141,7 @@ pub struct Signal {
     pub copies: u32,
 }
 
-/// One run of `mixed`, as its number implies it.
+/// One run, as its number implies it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
     /// Of the harness.
@@ -123,12 +150,23 @@ pub struct Case {
     pub batch: u64,
     /// Which run of the batch.
     pub number: u64,
+    /// Which actions the runs of `deeds` have; `None`: every run is one of `mixed`.
+    pub mix: Option<Mix>,
 }
 
 impl Case {
     /// Deterministic noise for this case.
     fn noise(&self, what: &str) -> u64 {
         noise(&[&self.seed.to_be_bytes(), &self.batch.to_be_bytes(), &self.number.to_be_bytes(), what.as_bytes()])
+    }
+
+    fn deeds(&self) -> Option<Mix> {
+        self.mix.filter(|_| self.noise("workflow") % 3 != 0)
+    }
+
+    /// Which workflow it is a run of: one of three is `mixed`, if there is a mix.
+    pub fn workflow(&self) -> &'static str {
+        if self.deeds().is_some() { "deeds" } else { "mixed" }
     }
 
     /// The start key.
@@ -170,6 +208,9 @@ impl Case {
 
     /// What the run works on.
     pub fn input(&self) -> serde_json::Value {
+        if let Some(mix) = self.deeds() {
+            return deeds::input(self, mix);
+        }
         json!({
             "batch": self.batch,
             "number": self.number,
@@ -188,6 +229,9 @@ impl Case {
         result: &serde_json::Value,
         applied: &dyn Fn(u64) -> Option<&'a Line>,
     ) -> Result<(), String> {
+        if let Some(mix) = self.deeds() {
+            return deeds::judge((self, mix), result, applied);
+        }
         let value = if self.nods() { json!(self.value()) } else { json!(null) };
         let expected = [
             ("score", json!(self.number * 2 + 1)),
@@ -248,8 +292,8 @@ pub fn noise(parts: &[&[u8]]) -> u64 {
 }
 
 /// The cases of a batch by number.
-pub fn cases(seed: u64, batch: u64, runs: u64) -> BTreeMap<u64, Case> {
-    (0..runs).map(|number| (number, Case { seed, batch, number })).collect()
+pub fn cases(seed: u64, batch: u64, runs: u64, mix: Option<Mix>) -> BTreeMap<u64, Case> {
+    (0..runs).map(|number| (number, Case { seed, batch, number, mix })).collect()
 }
 
 #[cfg(test)]
@@ -265,7 +309,7 @@ mod tests {
 
     #[test]
     fn cases_repeat_and_differ() {
-        let (one, other) = (cases(1, 2, 8), cases(1, 2, 8));
+        let (one, other) = (cases(1, 2, 8, None), cases(1, 2, 8, None));
         assert_eq!(one, other);
         let values: std::collections::BTreeSet<_> = one.values().map(Case::value).collect();
         assert!(values.len() > 4);

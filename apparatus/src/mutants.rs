@@ -10,6 +10,7 @@ use crate::{
     victim::{self, Trouble},
 };
 
+mod asked;
 mod inside;
 mod outside;
 
@@ -51,10 +52,12 @@ pub enum Scenario {
     Starved,
     /// The receiver applies, drops the connection, and rejects the next sending.
     Rejected,
+    /// Two actions of one name must each be approved, and each approval is used up.
+    Asked,
 }
 
 /// Every known mistake of the store and the runtime, and the scenario that must catch it.
-pub const TABLE: [(&str, Scenario); 14] = [
+pub const TABLE: [(&str, Scenario); 19] = [
     ("key_per_attempt", Scenario::Kills),
     ("intent_after_act", Scenario::Stall),
     ("resend_recorded", Scenario::Kills),
@@ -69,6 +72,19 @@ pub const TABLE: [(&str, Scenario); 14] = [
     ("no_epoch_cas", Scenario::Zombie),
     ("no_self_fence", Scenario::Starved),
     ("failed_recorded_though_resent", Scenario::Rejected),
+    ("unsafe_retried", Scenario::Kills),
+    ("probe_at_once", Scenario::Kills),
+    ("terminal_overwritten", Scenario::Kills),
+    ("approval_by_name", Scenario::Asked),
+    ("approval_not_consumed", Scenario::Asked),
+];
+
+/// Known mistakes that no switch makes yet, because what they would break is not built: they are not counted.
+pub const NOT_BUILT: [(&str, &str); 4] = [
+    ("budget_without_reservation", "the engine reserves nothing yet"),
+    ("reservation_released_on_crash", "the engine reserves nothing yet"),
+    ("identity_ordered_cursor", "nothing reads by a number that several writers give out: there is one writer"),
+    ("redirect_not_revalidated", "a switch in the gateway"),
 ];
 
 /// One line: a mistake, or the control of a scenario.
@@ -86,7 +102,7 @@ pub struct Outcome {
 
 impl Scenario {
     /// Every one.
-    pub const ALL: [Scenario; 8] = [
+    pub const ALL: [Scenario; 9] = [
         Scenario::Kills,
         Scenario::Stall,
         Scenario::Syncs,
@@ -95,6 +111,7 @@ impl Scenario {
         Scenario::Zombie,
         Scenario::Starved,
         Scenario::Rejected,
+        Scenario::Asked,
     ];
 
     /// As it is printed.
@@ -108,6 +125,7 @@ impl Scenario {
             Scenario::Zombie => "zombie",
             Scenario::Starved => "starved heartbeat",
             Scenario::Rejected => "rejection after a loss",
+            Scenario::Asked => "two approvals",
         }
     }
 
@@ -126,6 +144,7 @@ impl Scenario {
                 let settings = kill::Arguments {
                     cycles: arguments.cycles,
                     runs: arguments.runs,
+                    mix: Some("40,30,15,15".parse()?),
                     seed: arguments.seed,
                     mutant: mutant.map(str::to_owned),
                     out: None,
@@ -149,6 +168,7 @@ impl Scenario {
             Scenario::Poison => outside::poison(program, arguments.seed, mutant).await,
             Scenario::Rejected => outside::rejected(program, arguments.seed, mutant).await,
             Scenario::Race => inside::race(arguments.seed, mutant).await,
+            Scenario::Asked => asked::asked(mutant).await,
             Scenario::Zombie => inside::zombie(mutant).await,
             Scenario::Starved => inside::starved(mutant).await,
         }
@@ -189,7 +209,12 @@ pub async fn run(arguments: Arguments) -> Result<(), Trouble> {
             caught += u32::from(outcome.caught);
         }
     }
-    victim::say(&serde_json::json!({"summary": {"mutants": played, "caught": caught, "wrong": wrong}}))?;
+    for (mutant, why) in NOT_BUILT {
+        victim::say(&serde_json::json!({"mutant": mutant, "not_built": why}))?;
+    }
+    let not_built = NOT_BUILT.len();
+    let summary = serde_json::json!({"mutants": played, "caught": caught, "not_built": not_built, "wrong": wrong});
+    victim::say(&serde_json::json!({ "summary": summary }))?;
     if wrong.is_empty() { Ok(()) } else { Err(format!("not as it must be: {}", wrong.join(", ")).into()) }
 }
 
@@ -205,6 +230,14 @@ mod tests {
         let table: BTreeSet<_> = TABLE.into_iter().map(|(mutant, _)| mutant).collect();
         assert_eq!(known, table);
         assert!(TABLE.into_iter().all(|(_, scenario)| Scenario::ALL.contains(&scenario)));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn each_action_has_an_approval_of_its_own() {
+        assert_eq!(asked::asked(None).await.unwrap(), None);
+        for mutant in ["approval_by_name", "approval_not_consumed"] {
+            assert!(asked::asked(Some(mutant)).await.unwrap().is_some(), "{mutant}");
+        }
     }
 
     #[tokio::test]

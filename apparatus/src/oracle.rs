@@ -8,10 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{
-    governance::Effect,
-    ids::{Digest, IdempotencyKey, RunId},
-    journal::{Event, Head, Held, StepResult},
-    recovery::{FailureKind, Response},
+    ids::RunId,
+    journal::{Event, Head, Held, ProbeResult, StepResult},
+    recovery::Response,
 };
 use serde::Serialize;
 use store::Status;
@@ -22,10 +21,12 @@ use crate::{
     victim::Said,
 };
 
+mod effects;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
+use effects::{Intent, Sendings};
 pub use snapshot::{RunSeen, Snapshot};
 
 /// A promise that was broken.
@@ -38,7 +39,7 @@ pub struct Violation {
 }
 
 /// Every rule, with what it means when it is broken.
-pub const RULES: [(&str, &str); 24] = [
+pub const RULES: [(&str, &str); 28] = [
     ("lost_start", "an acknowledged start is not in the database"),
     ("started_twice", "one start key gave two runs"),
     ("lost_signal", "an acknowledged signal is not in its inbox, or was read and is not in the journal"),
@@ -56,37 +57,18 @@ pub const RULES: [(&str, &str); 24] = [
     ("no_key", "an effect was asked for without a key"),
     ("more_than_intended", "more requests than the journal has sendings"),
     ("other_bytes", "a request whose bytes are not those of its intent"),
-    ("applied_twice", "one key was applied twice"),
+    ("applied_twice", "one action was performed twice"),
+    ("sent_again", "an action that is sent at most once was sent again, and no person had allowed it"),
     ("done_not_applied", "recorded done, and nobody saw it"),
     ("failed_yet_performed", "recorded failed, yet performed"),
+    ("unknown_hidden", "an action whose outcome is unknown is not listed, or one is listed whose outcome is known"),
+    ("ended_unknown", "a run is over, and nobody knows what became of one of its actions"),
     ("epoch_kept", "a run changed hands without a new epoch for the reap and one for the claim"),
+    ("final_undone", "a run that was over is not over any more"),
     ("time_back", "an entry is older than the one before"),
     ("wrong_end", "a run is not completed at the end of its batch"),
     ("wrong_result", "a result is not what the input implies"),
 ];
-
-/// An action whose intent stands in a journal.
-#[derive(Clone, Debug)]
-struct Intent {
-    run: RunId,
-    step: String,
-    /// SHA-256 over the argument bytes; `None` for a read, whose arguments travel in the path.
-    bytes: Option<Digest>,
-    /// The first life after which it was durable.
-    since: u32,
-    /// The first life after which its outcome was durable.
-    done: Option<u32>,
-    sendings: u32,
-    last: Outcome,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Outcome {
-    Open,
-    Done,
-    Rejected,
-    Failed,
-}
 
 /// A model call whose intent stands in a journal.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +83,7 @@ struct Stood {
     head: Head,
     epoch: u64,
     owned: bool,
+    over: bool,
 }
 
 /// What one judgement counted.
@@ -112,8 +95,15 @@ pub struct Judgement {
     pub runs_done: usize,
     /// Entries of all journals.
     pub entries: usize,
-    /// Requests for effects beyond the first of their key.
+    /// Requests for effects beyond the first of their action.
     pub resent: usize,
+    /// Actions by class.
+    pub actions: BTreeMap<&'static str, usize>,
+    /// Actions whose outcome is unknown: which, and how often it was sent.
+    pub unknown: Vec<String>,
+    /// What the promises leave open: a `probed` action that happened twice, because its request was under way for longer than
+    /// the receiver is given.
+    pub residual: Vec<String>,
     /// What is wrong.
     pub violations: Vec<Violation>,
 }
@@ -129,6 +119,8 @@ pub struct Oracle {
     asks: BTreeMap<(u64, String), Asked>,
     stood: BTreeMap<RunId, Stood>,
     sent: BTreeMap<String, (u32, u32)>,
+    probed: BTreeMap<String, u32>,
+    residual: BTreeSet<String>,
     asked: BTreeMap<(u64, String, u32), u32>,
     found: BTreeSet<Violation>,
 }
@@ -145,6 +137,8 @@ impl Oracle {
             asks: BTreeMap::new(),
             stood: BTreeMap::new(),
             sent: BTreeMap::new(),
+            probed: BTreeMap::new(),
+            residual: BTreeSet::new(),
             asked: BTreeMap::new(),
             found: BTreeSet::new(),
         }
@@ -187,6 +181,7 @@ impl Oracle {
             self.line(line, &mut found);
         }
         self.effects(&mut found);
+        self.unknowns(snapshot, &mut found);
         if over {
             self.ends(snapshot, ledger, &mut found);
         }
@@ -198,6 +193,9 @@ impl Oracle {
             runs_done,
             entries: snapshot.runs.iter().map(|seen| seen.entries.len()).sum(),
             resent: self.sent.values().map(|(sent, _)| (*sent as usize).saturating_sub(1)).sum(),
+            actions: self.by_class(),
+            unknown: snapshot.open.iter().map(effects::told).collect(),
+            residual: self.residual.iter().cloned().collect(),
             violations: found,
         }
     }
@@ -239,7 +237,11 @@ impl Oracle {
     fn journal(&mut self, life: u32, seen: &RunSeen, found: &mut Vec<Violation>) {
         let run = seen.row.run;
         let mut find = |rule, detail: String| found.push(Violation { rule, detail: format!("{run}: {detail}") });
+        let over = seen.row.status.is_final();
         if let Some(before) = self.stood.get(&run) {
+            if before.over && !over {
+                find("final_undone", format!("it was over after an earlier life, and is {}", seen.row.status.as_str()));
+            }
             let still = before.head.seq.checked_sub(1).and_then(|at| seen.entries.get(usize::try_from(at).ok()?));
             if still.is_none_or(|(entry, _)| entry.hash != before.head.hash) {
                 find("lost_entry", format!("entry {} was durable and is gone", before.head.seq));
@@ -252,12 +254,11 @@ impl Oracle {
             }
         }
         let owned = seen.row.owner.is_some();
-        self.stood.insert(run, Stood { head: seen.row.head, epoch: seen.row.epoch, owned });
+        self.stood.insert(run, Stood { head: seen.row.head, epoch: seen.row.epoch, owned, over });
 
         let number = number_of(seen);
         let mut completed = BTreeSet::new();
-        let mut started: BTreeMap<&str, String> = BTreeMap::new();
-        let mut sendings: BTreeMap<String, (u32, Outcome)> = BTreeMap::new();
+        let mut sendings = Sendings::default();
         let mut at = None;
         for (entry, event) in &seen.entries {
             if at > Some(entry.at) {
@@ -274,48 +275,15 @@ impl Oracle {
                 Event::BodyDone { body, .. } | Event::TurnDone { body, .. } => Some(body),
                 Event::ModelAnswered { step, result: StepResult::Done(_), .. }
                 | Event::ActionFinished { step, result: StepResult::Done(_), .. }
+                | Event::ProbeFinished { step, result: ProbeResult::Found(_), .. }
                 | Event::FailureAnswered { step, response: Response::ContinueWith { .. } } => Some(step),
                 _ => None,
             };
             if let Some(step) = done.filter(|step| !completed.insert(step.as_str())) {
                 find("completed_twice", format!("`{step}` at entry {}", entry.seq));
             }
+            sendings.take(entry, event);
             match event {
-                Event::ActionStarted { step, proposal, key, .. } => {
-                    let bytes = match (&proposal.with, proposal.effect) {
-                        (_, Effect::Read) => None,
-                        (Held::Value(value), _) => Some(Digest::of(&[&value.to_jcs()])),
-                        (Held::Blob(blob), _) => Some(blob.digest),
-                    };
-                    let key = IdempotencyKey::as_str(key).to_owned();
-                    started.insert(step.as_str(), key.clone());
-                    sendings.insert(key.clone(), (1, Outcome::Open));
-                    self.intents.entry(key).or_insert_with(|| Intent {
-                        run,
-                        step: step.to_string(),
-                        bytes,
-                        since: life,
-                        done: None,
-                        sendings: 1,
-                        last: Outcome::Open,
-                    });
-                }
-                Event::ActionResent { step, .. } => {
-                    if let Some(sent) = started.get(step.as_str()).and_then(|key| sendings.get_mut(key)) {
-                        *sent = (sent.0 + 1, Outcome::Open);
-                    }
-                }
-                Event::ActionFinished { step, result, .. } => {
-                    if let Some(sent) = started.get(step.as_str()).and_then(|key| sendings.get_mut(key)) {
-                        sent.1 = match result {
-                            StepResult::Done(_) => Outcome::Done,
-                            StepResult::Failed(failure) if failure.kind == FailureKind::ToolRejected => {
-                                Outcome::Rejected
-                            }
-                            StepResult::Failed(_) => Outcome::Failed,
-                        };
-                    }
-                }
                 Event::ModelAsked { step, attempt, .. } => {
                     let asked = self.asks.entry((number, step.to_string())).or_default();
                     asked.since.entry(*attempt).or_insert(life);
@@ -327,14 +295,11 @@ impl Oracle {
                 _ => {}
             }
         }
-        for (key, (sendings, last)) in sendings {
-            if let Some(intent) = self.intents.get_mut(&key) {
-                (intent.sendings, intent.last) = (sendings, last);
-                if last == Outcome::Done {
-                    intent.done.get_or_insert(life);
-                }
-            }
+        let over = seen.entries.last().is_some_and(|(_, event)| matches!(event, Event::RunFinished { .. }));
+        if over {
+            sendings.open().for_each(|step| find("ended_unknown", format!("`{step}`")));
         }
+        sendings.note(run, life, &mut self.intents);
     }
 
     /// Everything that a caller was told is there.
@@ -355,84 +320,12 @@ impl Oracle {
         }
     }
 
-    /// One request that the ledger saw.
-    fn line(&mut self, line: &Line, found: &mut Vec<Violation>) {
-        let Some((_, life)) = line.sender.as_deref().and_then(Oracle::named) else { return };
-        let mut find = |rule, detail: String| {
-            found.push(Violation { rule, detail: format!("batch {} line {}: {detail}", self.batch, line.n) });
-        };
-        if line.is_ask() {
-            let number = line.body["data"]["number"].as_u64().unwrap_or(u64::MAX);
-            let step = line.body["step"].as_str().unwrap_or_default().to_owned();
-            let attempt = line.body["attempt"].as_u64().and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(0);
-            let known = self.asks.get(&(number, step.clone()));
-            if known.and_then(|asked| asked.since.get(&attempt)).is_none_or(|since| *since > life) {
-                find("no_intent", format!("life {life} asked `{step}` of case {number}, sending {attempt}"));
-            }
-            if known.and_then(|asked| asked.done).is_some_and(|done| done < life) {
-                find("asked_again", format!("life {life} asked `{step}` of case {number}, sending {attempt}"));
-            }
-            let count = self.asked.entry((number, step.clone(), attempt)).or_default();
-            *count += 1;
-            if *count > 1 {
-                find(
-                    "more_than_intended",
-                    format!("`{step}` of case {number}, sending {attempt}, was asked {count} times"),
-                );
-            }
-            return;
-        }
-        let Some(key) = &line.key else {
-            return find("no_key", line.path.clone());
-        };
-        let (sent, applied) = self.sent.entry(key.clone()).or_default();
-        *sent += 1;
-        *applied += u32::from(line.applied);
-        if line.applied && *applied > 1 {
-            find("applied_twice", format!("{} with key {key}, for the {applied}th time", line.path));
-        }
-        let Some(intent) = self.intents.get(key) else {
-            return find("no_intent", format!("life {life} sent {} with key {key}, which no journal has", line.path));
-        };
-        let what = format!("life {life} sent `{}` of {}", intent.step, intent.run);
-        if intent.since > life {
-            find("no_intent", format!("{what}, whose intent was not durable when it died"));
-        }
-        if let Some(done) = intent.done.filter(|done| *done < life) {
-            find("done_again", format!("{what}, whose outcome was durable after life {done}"));
-        }
-        if intent.bytes.is_some_and(|bytes| bytes.to_string() != line.body_sha256) {
-            find("other_bytes", format!("{what} with other bytes than its intent has"));
-        }
-    }
-
-    /// What journals say of effects, against what was seen of them.
-    fn effects(&self, found: &mut Vec<Violation>) {
-        for (key, intent) in &self.intents {
-            let (sent, applied) = self.sent.get(key).copied().unwrap_or_default();
-            let mut find = |rule, detail: &str| {
-                found.push(Violation { rule, detail: format!("`{}` of {}: {detail}", intent.step, intent.run) });
-            };
-            if sent > intent.sendings {
-                find("more_than_intended", &format!("{sent} requests, {} sendings in the journal", intent.sendings));
-            }
-            if intent.bytes.is_none() {
-                continue;
-            }
-            match intent.last {
-                Outcome::Done if applied != 1 => find("done_not_applied", &format!("applied {applied} times")),
-                Outcome::Rejected if applied != 0 => find("failed_yet_performed", &format!("applied {applied} times")),
-                _ => {}
-            }
-        }
-    }
-
     /// At the end of a batch: every case has come to what its input implies.
     fn ends(&self, snapshot: &Snapshot, ledger: &Ledger, found: &mut Vec<Violation>) {
         let by_number: BTreeMap<u64, &RunSeen> = snapshot
             .runs
             .iter()
-            .filter(|seen| &*seen.row.workflow == "mixed")
+            .filter(|seen| matches!(&*seen.row.workflow, "mixed" | "deeds"))
             .map(|seen| (number_of(seen), seen))
             .collect();
         for (number, case) in &self.cases {
@@ -466,7 +359,10 @@ fn inbox(seen: &RunSeen, found: &mut Vec<Violation>) {
     }
     let mut recorded = BTreeSet::new();
     for (_, event) in &seen.entries {
-        if let Event::SignalReceived { message, .. } | Event::ControlReceived { message, .. } = event
+        if let Event::SignalReceived { message, .. }
+        | Event::ControlReceived { message, .. }
+        | Event::EffectResolved { message, .. }
+        | Event::LateAnswerReceived { message, .. } = event
             && !recorded.insert(*message)
         {
             find("signal_twice", format!("message {message} stands twice in its journal"));

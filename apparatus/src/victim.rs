@@ -5,7 +5,6 @@
 //! [`Said`], and is written only after the call that it tells of has returned.
 
 use std::{
-    collections::BTreeSet,
     io::{self, Write},
     path::PathBuf,
     sync::Arc,
@@ -20,12 +19,17 @@ use kernel::{
 use runtime::{Clock, RunError, Runtime, Start, SystemClock};
 use serde::{Deserialize, Serialize};
 use store::{
-    Posted, RunQuery, Status, StoreError,
+    Posted, Status, StoreError,
     sqlite::{SqliteOptions, SqliteStore},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::mixed::{self, Case, When};
+use crate::{
+    kill::Dice,
+    mixed::{self, Case, Mix, When},
+};
+
+mod people;
 
 /// Anything that ends an instrument with one line.
 pub type Trouble = Box<dyn std::error::Error + Send + Sync>;
@@ -61,6 +65,15 @@ pub struct Arguments {
     /// When that happens, in milliseconds after the process began.
     #[arg(long, default_value_t = 0)]
     pub step_after_ms: u64,
+    /// Which actions the runs of the workflow `deeds` have; without it there are none of them.
+    #[arg(long)]
+    pub mix: Option<Mix>,
+    /// Change the rules of today and hold tools now and then, while the runs go on.
+    #[arg(long)]
+    pub govern: bool,
+    /// What a person found out about unknown outcomes: one JSON object a line. It is told before any run goes on.
+    #[arg(long)]
+    pub words: Option<PathBuf>,
     /// One run more, which ends every process that drives it; it is over when it is quarantined.
     #[arg(long)]
     pub poison: bool,
@@ -123,6 +136,31 @@ pub enum Said {
         /// What it waited for.
         waits_for: String,
     },
+    /// A person said what became of an action.
+    Resolved {
+        /// Its run.
+        run: RunId,
+        /// Its step.
+        step: String,
+        /// Whether it had been performed.
+        performed: bool,
+    },
+    /// The rules of today were changed, a tool was held or released.
+    Governed {
+        /// What.
+        what: String,
+        /// Which change it is.
+        generation: u64,
+    },
+    /// A run goes on when a person has said what became of an action, and not before.
+    Waits {
+        /// Which case.
+        number: u64,
+        /// Its run.
+        run: RunId,
+        /// For what.
+        waits_for: String,
+    },
     /// A run is over.
     Finished {
         /// Which case.
@@ -131,6 +169,11 @@ pub enum Said {
         run: RunId,
         /// How.
         end: String,
+    },
+    /// All runs are over or wait for a person, and the worker has left.
+    Idle {
+        /// How many wait.
+        waiting: u64,
     },
     /// All runs are over, and the worker has left.
     Done {
@@ -208,6 +251,7 @@ pub async fn embed(store: Arc<SqliteStore>, arguments: &Arguments) -> Result<(Ru
         .clock(Arc::new(clock))
         .build();
     patiently(0, || runtime.deploy(&project.bundle)).await?;
+    people::enact(&runtime, false).await?;
     Ok((runtime, project.bundle.digest))
 }
 
@@ -220,26 +264,34 @@ pub async fn run(arguments: Arguments) -> Result<(), Trouble> {
     let settings = store.settings().await?;
     say(&Said::Ready { journal_mode: settings.journal_mode, synchronous: settings.synchronous })?;
     let (runtime, bundle) = embed(store.clone(), &arguments).await?;
+    if let Some(words) = &arguments.words {
+        people::tell(&runtime, words).await?;
+    }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut worker = tokio::spawn(runtime.worker().run(stopped));
     let all = all(runtime, bundle, arguments);
-    tokio::select! {
-        done = all => done?,
+    let waiting = tokio::select! {
+        waiting = all => waiting?,
         ended = &mut worker => {
             ended??;
             return Err("the worker has left without being asked to".into());
         }
-    }
+    };
     drop(stop);
     worker.await??;
-    say(&Said::Done { commits: store.commits() })?;
+    match waiting {
+        0 => say(&Said::Done { commits: store.commits() })?,
+        waiting => say(&Said::Idle { waiting })?,
+    }
     Ok(())
 }
 
-/// Every run of the batch, `at_once` at a time, and the operator.
-async fn all(runtime: Runtime, bundle: Digest, arguments: Arguments) -> Result<(), Trouble> {
-    let Arguments { runs, seed, batch, at_once, poison, .. } = arguments;
-    let operator = tokio::spawn(operate(runtime.clone()));
+/// Every run of the batch, `at_once` at a time, and the operator. Gives how many wait for a person.
+async fn all(runtime: Runtime, bundle: Digest, arguments: Arguments) -> Result<u64, Trouble> {
+    let Arguments { runs, seed, batch, at_once, poison, mix, govern, off_ms, .. } = arguments;
+    let dice = Dice::new(seed ^ batch ^ off_ms.unsigned_abs());
+    let mut governor = tokio::spawn(people::govern(runtime.clone(), govern, dice));
+    let operator = tokio::spawn(people::operate(runtime.clone()));
     let poisoned = match poison {
         true => {
             let input = Value::map([("number", Value::Int(0))]);
@@ -257,7 +309,7 @@ async fn all(runtime: Runtime, bundle: Digest, arguments: Arguments) -> Result<(
     };
     let places = Arc::new(Semaphore::new(at_once.max(1)));
     let mut tasks = JoinSet::new();
-    for case in mixed::cases(seed, batch, runs).into_values() {
+    for case in mixed::cases(seed, batch, runs, mix).into_values() {
         let place = places.clone().acquire_owned().await?;
         let runtime = runtime.clone();
         tasks.spawn(async move {
@@ -266,8 +318,15 @@ async fn all(runtime: Runtime, bundle: Digest, arguments: Arguments) -> Result<(
             done
         });
     }
-    while let Some(done) = tasks.join_next().await {
-        done??;
+    let mut waiting = 0;
+    loop {
+        tokio::select! {
+            done = tasks.join_next() => match done {
+                Some(over) => waiting += u64::from(!over??),
+                None => break,
+            },
+            failed = &mut governor => failed??,
+        }
     }
     if let Some(run) = poisoned {
         until(|| async {
@@ -277,19 +336,22 @@ async fn all(runtime: Runtime, bundle: Digest, arguments: Arguments) -> Result<(
         .await?;
     }
     operator.abort();
-    Ok(())
+    governor.abort();
+    // What they were saying is said before the last line.
+    let _ = (operator.await, governor.await);
+    Ok(waiting)
 }
 
-/// One run from its start to its end.
-async fn one(runtime: &Runtime, bundle: Digest, case: &Case) -> Result<(), Trouble> {
+/// One run from its start to its end. `false`: it waits for a person before that.
+async fn one(runtime: &Runtime, bundle: Digest, case: &Case) -> Result<bool, Trouble> {
     let number = case.number;
     let start = Start {
         bundle,
-        workflow: "mixed".into(),
+        workflow: case.workflow().into(),
         input: Value::from_json(&serde_json::to_vec(&case.input())?)?,
         key: Some(case.key().into()),
         tenant: None,
-        starter: kernel::next::Starter::default(),
+        starter: kernel::next::Starter { project: mixed::NAME.into(), by: None },
     };
     let from_us = now_us();
     let started = patiently(number, || runtime.start(start.clone())).await?;
@@ -330,38 +392,18 @@ async fn one(runtime: &Runtime, bundle: Digest, case: &Case) -> Result<(), Troub
             Ok(())
         });
     }
-    let ended = patiently(number, || runtime.finished(run)).await?;
+    let ended = tokio::select! {
+        ended = patiently(number, || runtime.finished(run)) => ended?,
+        waits_for = people::asked(runtime, run) => {
+            say(&Said::Waits { number, run, waits_for: waits_for?.to_string() })?;
+            return Ok(false);
+        }
+    };
     while let Some(sent) = signals.join_next().await {
         sent??;
     }
     say(&Said::Finished { number, run, end: format!("{:?}", ended.end).to_lowercase() })?;
-    Ok(())
-}
-
-/// Resumes what a person would have to resume.
-async fn operate(runtime: Runtime) -> Result<(), Trouble> {
-    let store = runtime.store().clone();
-    // What quarantine holds is left alone until it was seen twice: a poisoned run must not come back at once.
-    let mut seen = BTreeSet::new();
-    loop {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let status = vec![Status::Paused, Status::Quarantined];
-        let parked = store.runs(RunQuery { status, limit: 1_000, ..RunQuery::default() }).await?;
-        for row in parked {
-            let asked = row.wake_at.is_some() || row.inbox_gen > row.inbox_read;
-            if &*row.workflow == "poison" || asked || !seen.insert((row.run, row.inbox_gen)) {
-                continue;
-            }
-            match patiently(u64::MAX, || runtime.resume(row.run, "operator")).await {
-                Ok(_) => {
-                    let (status, waits_for) = (row.status.as_str().to_owned(), row.waits_for.unwrap_or_default());
-                    say(&Said::Resumed { run: row.run, status, waits_for: waits_for.to_string() })?;
-                }
-                Err(RunError::Over { .. }) => {}
-                Err(why) => return Err(why.into()),
-            }
-        }
-    }
+    Ok(true)
 }
 
 /// Calls again while the disk is full; every other failure is final.

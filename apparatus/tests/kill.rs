@@ -8,6 +8,7 @@ fn short(mutant: Option<&str>) -> Arguments {
     Arguments {
         cycles: 6,
         runs: 6,
+        mix: Some("40,30,15,15".parse().unwrap()),
         seed: 7,
         mutant: mutant.map(str::to_owned),
         out: None,

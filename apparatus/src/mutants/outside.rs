@@ -12,7 +12,7 @@ use crate::{
     life::{Ended, Life, Outside},
     mixed,
     oracle::{Judgement, Oracle, Snapshot},
-    syscalls,
+    resolver, syscalls,
     victim::{Said, Trouble},
 };
 
@@ -41,7 +41,7 @@ impl Stage {
         let _ = std::fs::remove_dir_all(self.data());
         self.batch += 1;
         self.life = 0;
-        self.oracle = Oracle::new(self.batch, mixed::cases(self.seed, self.batch, self.runs));
+        self.oracle = Oracle::new(self.batch, mixed::cases(self.seed, self.batch, self.runs, None));
         self.data()
     }
 
@@ -68,6 +68,18 @@ impl Stage {
         let lines: Vec<&Line> =
             self.outside.ledger.lines.iter().filter(|line| line.sender.as_deref() == Some(&*of)).collect();
         Ok(self.oracle.judge(self.life, &ended.said, &snapshot, (&self.outside.ledger, &lines), ended.over()))
+    }
+}
+
+impl Stage {
+    /// What a person finds out about the unknown outcomes that the last life left, in a file.
+    async fn words(&self) -> Result<PathBuf, Trouble> {
+        let snapshot = Snapshot::of_directory(&self.data(), &self.folder.path().join("copy")).await?;
+        let found = resolver::words(&snapshot, &self.outside.ledger);
+        let lines: Vec<String> = found.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+        let file = self.scratch("words");
+        std::fs::write(&file, lines.join("\n"))?;
+        Ok(file)
     }
 }
 
@@ -179,8 +191,13 @@ pub(super) async fn rejected(program: &Path, seed: u64, mutant: Option<&str>) ->
     modes.set(&set(Mode::Ok)).await?;
     let ended = life.await??;
     let judged = stage.judge(&ended).await?;
-    let resumed = ended.said.iter().any(|said| matches!(said, Said::Resumed { .. }));
-    Ok(first(&judged)
-        .or((!ended.over()).then(|| format!("died: {}", ended.last_words())))
-        .or((!resumed).then(|| "nobody was asked about an unknown outcome".to_owned())))
+    if let Some(found) =
+        first(&judged).or((!ended.idle()).then(|| "nobody is asked about an unknown outcome".to_owned()))
+    {
+        return Ok(Some(found));
+    }
+    let words = stage.words().await?;
+    let ended = stage.life().with("--words", words.display()).live().await?;
+    let judged = stage.judge(&ended).await?;
+    Ok(first(&judged).or((!ended.over()).then(|| format!("died: {}", ended.last_words()))))
 }

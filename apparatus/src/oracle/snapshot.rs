@@ -7,7 +7,7 @@ use kernel::{
     journal::{Entry, Event, Held},
 };
 use store::{
-    Finding, Message, RunQuery, RunRow, Store, StoreError,
+    Finding, Message, OpenActionRow, RunQuery, RunRow, Store, StoreError,
     sqlite::{SqliteOptions, SqliteStore},
 };
 
@@ -29,6 +29,8 @@ pub struct RunSeen {
 pub struct Snapshot {
     /// In the order of their starts.
     pub runs: Vec<RunSeen>,
+    /// Actions whose outcome is unknown, as the store lists them.
+    pub open: Vec<OpenActionRow>,
     /// Empty: all is well.
     pub findings: Vec<Finding>,
 }
@@ -67,7 +69,7 @@ impl Snapshot {
         // What cannot be opened or read any more is the finding.
         Ok(read.unwrap_or_else(|why| {
             let detail = crate::victim::whole(&why);
-            Snapshot { runs: Vec::new(), findings: vec![Finding { rule: "pages", run: None, detail }] }
+            Snapshot { findings: vec![Finding { rule: "pages", run: None, detail }], ..Snapshot::default() }
         }))
     }
 
@@ -97,7 +99,8 @@ impl Snapshot {
             };
             runs.push(RunSeen { row, entries, inbox, result });
         }
-        Ok(Snapshot { runs, findings })
+        let open = store.open_actions(true).await?;
+        Ok(Snapshot { runs, open, findings })
     }
 }
 

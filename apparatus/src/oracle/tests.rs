@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use kernel::{
-    governance::{Proposal, Verdict},
-    ids::{StepPath, WorkerId},
+    governance::{Effect, Proposal, Verdict},
+    ids::{Digest, IdempotencyKey, StepPath, WorkerId},
     journal::{BodyResult, Entry, Usage},
-    recovery::{Failure, Phase},
+    recovery::{Failure, FailureKind, Phase},
     values::{Timestamp, Value},
 };
 use store::{Finding, Message, RunRow};
 
 use super::*;
 use crate::ledger::Mode;
+
+mod classes;
 
 const RUN: [u8; 16] = [7; 16];
 
@@ -145,13 +147,13 @@ struct Play {
 
 impl Play {
     fn life(mut self, said: &[Said], runs: Vec<RunSeen>, lines: &[Line]) -> Play {
-        let snapshot = Snapshot { runs, findings: Vec::new() };
+        let snapshot = Snapshot { runs, ..Snapshot::default() };
         self.judge(said, &snapshot, lines, false);
         self
     }
 
     fn judge(&mut self, said: &[Said], snapshot: &Snapshot, lines: &[Line], over: bool) {
-        let case = Case { seed: 1, batch: 1, number: 4 };
+        let case = Case { seed: 1, batch: 1, number: 4, mix: None };
         let oracle = self.oracle.get_or_insert_with(|| Oracle::new(1, BTreeMap::from([(4, case)])));
         self.life += 1;
         let ledger = Ledger { lines: lines.to_vec() };
@@ -264,7 +266,7 @@ fn what_is_recorded_is_not_done_again() {
     let mut play = Play::default().life(&[], vec![seen(std::slice::from_ref(&asked))], &[]);
     let mut later = seen(&[asked]);
     (later.row.epoch, later.row.owner) = (3, None);
-    play.judge(&[], &Snapshot { runs: vec![later], findings: Vec::new() }, &[ask(1, 2, "m")], false);
+    play.judge(&[], &Snapshot { runs: vec![later], ..Snapshot::default() }, &[ask(1, 2, "m")], false);
     assert!(play.broken.contains(&"asked_again"), "{:?}", play.broken);
 }
 
@@ -307,7 +309,7 @@ fn time_does_not_go_back() {
 fn findings_and_settings_count() {
     let finding = Finding { rule: "chain", run: Some(run()), detail: "broken".to_owned() };
     let mut play = Play::default();
-    play.judge(&[], &Snapshot { runs: vec![seen(&[])], findings: vec![finding] }, &[], false);
+    play.judge(&[], &Snapshot { runs: vec![seen(&[])], findings: vec![finding], ..Snapshot::default() }, &[], false);
     assert_eq!(play.broken, ["check"]);
     let ready = |synchronous| Said::Ready { journal_mode: "wal".to_owned(), synchronous };
     assert_eq!(one(&[ready(2)], seen(&[]), &[]), [""; 0]);
@@ -318,7 +320,7 @@ fn findings_and_settings_count() {
 fn a_batch_ends_as_its_inputs_imply() {
     let end = |run: Vec<RunSeen>| {
         let mut play = Play::default();
-        play.judge(&[], &Snapshot { runs: run, findings: Vec::new() }, &[], true);
+        play.judge(&[], &Snapshot { runs: run, ..Snapshot::default() }, &[], true);
         play.broken
     };
     assert_eq!(end(Vec::new()), ["wrong_end"]);

@@ -7,7 +7,7 @@ use kernel::{
     ids::{IdempotencyKey, RunId, StepPath, WorkerId},
     journal::{Blob, Entry, Event, ProbeResult},
     next::Record,
-    run::{Illegal, RunState},
+    run::{Illegal, RunState, Sending},
     values::Timestamp,
 };
 use store::{Append, Expect, Guard, OpenAction};
@@ -199,6 +199,9 @@ fn action_guards(state: &RunState, event: &Event, at: Timestamp, guards: &mut Ve
         }
         Event::OutcomeUnknown { step, attempt, .. } => {
             guards.extend(reopened(step, *attempt));
+            // After a probe that found nothing the row says so already.
+            let absent = state.acting(step).is_some_and(|acting| acting.standing == Sending::Absent);
+            guards.extend((!absent).then(|| Guard::ActionUnknown { step: name(step) }));
         }
         Event::ActionFinished { step, .. } | Event::ProbeFinished { step, result: ProbeResult::Found(_), .. } => {
             guards.push(Guard::ActionClosed { step: name(step) });

@@ -279,6 +279,12 @@ impl Engine {
     }
 
     fn record(&mut self, record: Record, now: Timestamp) -> Result<(), Halt> {
+        #[cfg(feature = "faults")]
+        let record = {
+            let mut record = record;
+            fault::instead(&self.inner.mutants, &self.state, &mut record);
+            record
+        };
         let salt = clock::bytes(&*self.inner.random);
         self.batch.add(&mut self.state, self.writer.epoch, record, now, salt)?;
         #[cfg(feature = "faults")]

@@ -21,9 +21,17 @@ pub(crate) const TIMER_BACKWARD: &str = "timer_backward";
 pub(crate) const FORGET_PENDING_ON_SUSPEND: &str = "forget_pending_on_suspend";
 /// A rejection is recorded as a failure although an earlier sending may have arrived.
 pub(crate) const FAILED_RECORDED_THOUGH_RESENT: &str = "failed_recorded_though_resent";
+/// An action that is sent at most once is believed not to have been sent when its answer is lost, and is tried again.
+pub(crate) const UNSAFE_RETRIED: &str = "unsafe_retried";
+/// A probe asks at once, and not after the receiver had its time.
+pub(crate) const PROBE_AT_ONCE: &str = "probe_at_once";
+/// Who approved one action has approved all of its name.
+pub(crate) const APPROVAL_BY_NAME: &str = "approval_by_name";
+/// An action begins without using up its approval.
+pub(crate) const APPROVAL_NOT_CONSUMED: &str = "approval_not_consumed";
 
 /// Every mistake that this crate can make on purpose, beside those of the store.
-pub const MUTANTS: [&str; 8] = [
+pub const MUTANTS: [&str; 12] = [
     INTENT_AFTER_ACT,
     KEY_PER_ATTEMPT,
     NO_SELF_FENCE,
@@ -32,6 +40,10 @@ pub const MUTANTS: [&str; 8] = [
     TIMER_BACKWARD,
     FORGET_PENDING_ON_SUSPEND,
     FAILED_RECORDED_THOUGH_RESENT,
+    UNSAFE_RETRIED,
+    PROBE_AT_ONCE,
+    APPROVAL_BY_NAME,
+    APPROVAL_NOT_CONSUMED,
 ];
 
 /// The mistakes switched on in one runtime: by its builder, or for the whole process by `SUREFOOT_MUTANT`.
@@ -53,6 +65,64 @@ impl Mutants {
     #[inline(always)]
     pub(crate) fn make(&self, _mutant: &str) -> bool {
         false
+    }
+}
+
+/// What an engine with these mistakes records instead.
+#[cfg(feature = "faults")]
+pub(crate) fn instead(mutants: &Mutants, state: &kernel::run::RunState, record: &mut kernel::next::Record) {
+    use kernel::{
+        governance::Effect,
+        journal::{Event, StepResult},
+        recovery::{Failure, FailureKind, Phase},
+    };
+
+    if mutants.make(UNSAFE_RETRIED)
+        && let Event::OutcomeUnknown { step, attempt, failure, .. } = &record.event
+        && state.acting(step).is_some_and(|acting| acting.proposal.effect == Effect::AtMostOnce)
+    {
+        let why = Failure { kind: FailureKind::ToolTimeout, phase: Phase::NotSent, ..failure.clone() };
+        let (step, attempt, result) = (step.clone(), *attempt, StepResult::Failed(why));
+        record.event = Event::ActionFinished { step, attempt, result, raw: None };
+    }
+    if mutants.make(PROBE_AT_ONCE)
+        && let Event::OutcomeUnknown { probe_at: Some(at), .. } = &mut record.event
+    {
+        *at = state.at;
+    }
+    if mutants.make(APPROVAL_BY_NAME) {
+        approve_by_name(state.run, &mut record.event);
+    }
+}
+
+/// Lets an action begin without asking if one of its name was approved in this run.
+#[cfg(feature = "faults")]
+fn approve_by_name(run: kernel::ids::RunId, event: &mut kernel::journal::Event) {
+    use std::sync::{Mutex, PoisonError};
+
+    use kernel::{governance::Verdict, ids::IdempotencyKey, journal::Event};
+
+    static APPROVED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+    let mut approved = APPROVED.lock().unwrap_or_else(PoisonError::into_inner);
+    match event {
+        Event::ActionStarted { proposal, grounds: Some(grounds), .. } if grounds.approval.is_some() => {
+            approved.insert(format!("{run} {}.{}", proposal.tool, proposal.operation));
+        }
+        Event::ApprovalRequested { step, proposal: Some(proposal), verdict: Some(verdict), grounds, .. }
+            if approved.contains(&format!("{run} {}.{}", proposal.tool, proposal.operation)) =>
+        {
+            let Verdict::Ask { rule, policy, by } = verdict.clone() else { return };
+            *event = Event::ActionStarted {
+                step: step.clone(),
+                attempt: 1,
+                proposal: proposal.clone(),
+                verdict: Verdict::Allow { rule, policy, by },
+                key: IdempotencyKey::derive(run, step, 0),
+                grounds: grounds.clone(),
+            };
+        }
+        _ => {}
     }
 }
 

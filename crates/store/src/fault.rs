@@ -10,13 +10,14 @@
 pub const POINTS: [&str; 4] = ["after_begin", "before_commit", "after_commit_before_reply", "before_checkpoint"];
 
 /// The mutants of the store.
-pub const MUTANTS: [&str; 6] = [
+pub const MUTANTS: [&str; 7] = [
     "ack_before_commit",
     "sync_normal",
     "no_epoch_cas",
     "reap_without_epoch",
     "suspend_without_inbox_gen",
     "no_strike",
+    "terminal_overwritten",
 ];
 
 /// Mutants of the store that its own suite must catch: from outside they look like a decision.

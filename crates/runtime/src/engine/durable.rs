@@ -66,7 +66,10 @@ impl Engine {
         let noted = (self.inbox_read > self.inbox_noted).then_some(self.inbox_read);
         let (mut pause, mut failed) = (RETRY.0, false);
         loop {
-            let append = self.batch.append(self.writer, self.durable, noted, lease, self.now());
+            let mut append = self.batch.append(self.writer, self.durable, noted, lease, self.now());
+            if self.inner.mutants.make(crate::fault::APPROVAL_NOT_CONSUMED) {
+                append.guards.retain(|guard| !matches!(guard, Guard::Consume { .. }));
+            }
             let appended = match self.inner.store.append(append).await {
                 // A try that seemed to fail may have moved the head itself.
                 Ok(Appended::Fenced) if failed => self.came_through(lease).await?.unwrap_or(Appended::Fenced),

@@ -219,6 +219,9 @@ fn bury(db: &Db<'_>, worker: [u8; 16], died: bool, now: Timestamp) -> Result<u64
             ":worker": worker,
         },
     )?;
+    if died && db.mutants.on("terminal_overwritten") {
+        db.execute(sql::REVIVE_RUNS, named_params! { ":now_us": now.micros() })?;
+    }
     Ok(released as u64)
 }
 

@@ -104,6 +104,7 @@ pub const READ_SYNCHRONOUS: &str = include_str!("../../sql/sqlite/read_synchrono
 pub const READ_VOTES: &str = include_str!("../../sql/sqlite/read_votes.sql");
 pub const RELEASE_RUNS: &str = include_str!("../../sql/sqlite/release_runs.sql");
 pub const RELEASE_WORK: &str = include_str!("../../sql/sqlite/release_work.sql");
+pub const REVIVE_RUNS: &str = include_str!("../../sql/sqlite/revive_runs.sql");
 pub const RESEND_ACTION: &str = include_str!("../../sql/sqlite/resend_action.sql");
 pub const RESERVE_BUDGET: &str = include_str!("../../sql/sqlite/reserve_budget.sql");
 pub const RESERVED_BY_FINAL_RUNS: &str = include_str!("../../sql/sqlite/reserved_by_final_runs.sql");
