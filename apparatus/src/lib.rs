@@ -11,6 +11,7 @@ pub mod mixed;
 pub mod mockllm;
 pub mod mutants;
 pub mod oracle;
+pub mod retail;
 pub mod smtp;
 pub mod syscalls;
 pub mod victim;
