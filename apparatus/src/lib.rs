@@ -2,6 +2,7 @@
 
 pub mod badland;
 pub mod counted;
+pub mod injections;
 pub mod kill;
 pub mod ledger;
 pub mod ledgerd;

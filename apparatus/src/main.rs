@@ -32,6 +32,8 @@ enum Instrument {
     Badland(apparatus::badland::Arguments),
     /// Play recorded sequences of a shop's customer service through the governed path.
     Retail(apparatus::retail::Arguments),
+    /// Let a model that obeys every injection loose on a project that labels what comes in.
+    Injections(apparatus::injections::Arguments),
 }
 
 #[tokio::main]
@@ -46,6 +48,7 @@ async fn main() -> ExitCode {
         Instrument::Syscalls(arguments) => apparatus::syscalls::run(arguments).await,
         Instrument::Badland(arguments) => apparatus::badland::run(arguments).await,
         Instrument::Retail(arguments) => apparatus::retail::run(arguments).await,
+        Instrument::Injections(arguments) => apparatus::injections::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
