@@ -2,6 +2,7 @@
 
 pub mod badland;
 pub mod counted;
+pub mod injections;
 pub mod kill;
 pub mod ledger;
 pub mod ledgerd;
@@ -12,6 +13,7 @@ pub mod mockllm;
 pub mod mutants;
 pub mod oracle;
 pub mod resolver;
+pub mod retail;
 pub mod smtp;
 pub mod syscalls;
 pub mod victim;

@@ -30,6 +30,10 @@ enum Instrument {
     Syscalls(apparatus::syscalls::Arguments),
     /// Start it where it cannot work: a full disk, a read-only folder, a directory that is taken.
     Badland(apparatus::badland::Arguments),
+    /// Play recorded sequences of a shop's customer service through the governed path.
+    Retail(apparatus::retail::Arguments),
+    /// Let a model that obeys every injection loose on a project that labels what comes in.
+    Injections(apparatus::injections::Arguments),
 }
 
 #[tokio::main]
@@ -43,6 +47,8 @@ async fn main() -> ExitCode {
         Instrument::Mutants(arguments) => apparatus::mutants::run(arguments).await,
         Instrument::Syscalls(arguments) => apparatus::syscalls::run(arguments).await,
         Instrument::Badland(arguments) => apparatus::badland::run(arguments).await,
+        Instrument::Retail(arguments) => apparatus::retail::run(arguments).await,
+        Instrument::Injections(arguments) => apparatus::injections::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -83,7 +83,7 @@ pub(crate) fn instead(mutants: &Mutants, state: &kernel::run::RunState, record: 
     {
         let why = Failure { kind: FailureKind::ToolTimeout, phase: Phase::NotSent, ..failure.clone() };
         let (step, attempt, result) = (step.clone(), *attempt, StepResult::Failed(why));
-        record.event = Event::ActionFinished { step, attempt, result, raw: None };
+        record.event = Event::ActionFinished { step, attempt, result, raw: None, proof: None, spent: None };
     }
     if mutants.make(PROBE_AT_ONCE)
         && let Event::OutcomeUnknown { probe_at: Some(at), .. } = &mut record.event

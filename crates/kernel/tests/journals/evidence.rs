@@ -230,7 +230,7 @@ fn an_outcome_that_nobody_saw_is_found() {
         }
     });
     // Sent again after a crash, as if it were a read.
-    let again = Event::ActionResent { step: "pay".into(), attempt: 2, generation: None };
+    let again = Event::ActionResent { step: "pay".into(), attempt: 2, generation: None, reserved: None };
     let mut first = true;
     found += &forged(&drive, |events| {
         events[2].1 = Event::ActionFinished {
@@ -244,6 +244,7 @@ fn an_outcome_that_nobody_saw_is_found() {
             }),
             raw: None,
             proof: None,
+            spent: None,
         };
         let retry = kernel::recovery::Response::Retry { at: kernel::values::Timestamp::from_micros(events[2].0) };
         events[3].1 = Event::FailureAnswered { step: "pay".into(), response: retry };
