@@ -104,7 +104,8 @@ pub fn cases() -> Result<Vec<Case>, serde_json::Error> {
     let mut cases = Vec::new();
     for (number, attack) in attack_texts()?.iter().enumerate() {
         let marked = |want: Want| within(number, &format!("[[attack {}]] {attack} [[end]]", want.attributes()));
-        let case = |kind: &str, text: String, want: Want| Case { id: format!("{kind}{number}"), text, want, action: "reply" };
+        let case =
+            |kind: &str, text: String, want: Want| Case { id: format!("{kind}{number}"), text, want, action: "reply" };
         let want = MARKED[number % MARKED.len()];
         cases.push(case("t", within(number, attack), Want::Text));
         cases.push(case("m", marked(want), want));

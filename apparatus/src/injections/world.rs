@@ -171,7 +171,8 @@ pub fn write(folder: &Path, labels: bool, cases: &[Case]) -> io::Result<()> {
     }
     for case in cases {
         let text = case.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        let html = format!("<!doctype html><html><head><title>News</title></head><body><pre>{text}</pre></body></html>");
+        let html =
+            format!("<!doctype html><html><head><title>News</title></head><body><pre>{text}</pre></body></html>");
         put(&format!("sites/{}.news.test/index.html", case.id), &html)?;
     }
     Ok(())

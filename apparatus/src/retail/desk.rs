@@ -75,7 +75,8 @@ impl Book {
             retry_after: None,
         };
         self.asked += 1;
-        let with: serde_json::Value = serde_json::from_str(&input.to_json()).map_err(|why| rejected(why.to_string()))?;
+        let with: serde_json::Value =
+            serde_json::from_str(&input.to_json()).map_err(|why| rejected(why.to_string()))?;
         if operation == "refund_of" {
             let cents = self.shop.refund_cents(&with).map_err(rejected)?;
             return Ok(Value::map([("cents", Value::Int(cents))]));

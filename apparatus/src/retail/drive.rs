@@ -232,7 +232,10 @@ fn compare(task: &Task, ended: &Ended, book: &Book, way: Way, played: &mut Playe
         wrong.push(format!("{} processes died, not {deaths}: one for each call, answered or not", played.deaths));
     }
     if (played.asked, played.refused) != (asked, asked) {
-        wrong.push(format!("a manager was asked {} times and the requester refused {} times, not {asked}", played.asked, played.refused));
+        wrong.push(format!(
+            "a manager was asked {} times and the requester refused {} times, not {asked}",
+            played.asked, played.refused
+        ));
     }
     played.effects = done.len() as u64;
     played.calls = book.asked;

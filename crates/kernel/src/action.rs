@@ -31,6 +31,9 @@ pub const RELEASE: &str = "the release of ";
 /// The default rule on information that leaves.
 const OUTWARD: &str = "private-untrusted-outward";
 
+/// Counters by name as rules read them, and what the action adds to each.
+type History = (BTreeMap<Arc<str>, i64>, Vec<Counting>);
+
 /// What a step proposes, before anybody has said anything about it.
 pub(crate) struct Asking<'a> {
     pub path: &'a StepPath,
@@ -143,7 +146,7 @@ impl Asking<'_> {
     }
 
     /// The operation's counters as they stand, and what this action adds.
-    fn history(&self, walk: &Walk<'_>) -> Result<(BTreeMap<Arc<str>, i64>, Vec<Counting>), Stop> {
+    fn history(&self, walk: &Walk<'_>) -> Result<History, Stop> {
         let (mut history, mut counted, mut missing) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (name, counter) in &self.operation().counts {
             let of = |template: &crate::expr::Template| {

@@ -5,9 +5,10 @@
 
 mod acting;
 mod approving;
-mod working;
+mod bodies;
 mod proving;
 mod spending;
+mod working;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +19,8 @@ pub(crate) use self::proving::in_doubt;
 pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,
-    working::{Answered, Working},
     proving::Performed,
+    working::{Answered, Working},
 };
 use crate::{
     governance::budget::{Misfit, Spent},
@@ -862,48 +863,5 @@ impl Body {
     /// Whether an action in it is sent and not answered.
     pub fn is_acting(&self) -> bool {
         self.steps.open.as_deref().is_some_and(|open| open.doing.is_acting())
-    }
-}
-
-impl Bodies {
-    /// The number of a body: an item's or turn's index, a branch's place.
-    pub fn index(&self, key: FrameKey<'_>) -> Option<u32> {
-        let index = match key {
-            FrameKey::Index(index) => Some(index),
-            FrameKey::Branch(name) => {
-                let place = self.branches.iter().position(|branch| **branch == *name)?;
-                u32::try_from(place).ok()
-            }
-        };
-        index.filter(|index| *index < self.count)
-    }
-
-    /// The body of `key`, begun if it was not; `None` if it is over or there is none.
-    fn enter(&mut self, key: FrameKey<'_>) -> Option<&mut Body> {
-        let index = self.index(key)?;
-        if self.results[index as usize].is_some() {
-            return None;
-        }
-        Some(self.open.entry(index).or_default())
-    }
-
-    /// Closes a body; `None` if that cannot be.
-    fn finish(&mut self, key: FrameKey<'_>, result: BodyResult) -> Option<()> {
-        let index = self.index(key)?;
-        if self.results[index as usize].is_some() {
-            return None;
-        }
-        match &result {
-            BodyResult::Gave(_) => self.gave += 1,
-            BodyResult::Failed(failure) if self.failed.is_none() => self.failed = Some(failure.clone()),
-            BodyResult::Failed(_) | BodyResult::Dropped => {}
-        }
-        self.open.remove(&index);
-        self.results[index as usize] = Some(result);
-        self.over += 1;
-        while self.results.get(self.first as usize).is_some_and(Option::is_some) {
-            self.first += 1;
-        }
-        Some(())
     }
 }

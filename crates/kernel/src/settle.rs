@@ -42,6 +42,7 @@ pub enum Answer {
 }
 
 /// What to do with an answer.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and taken apart at once")]
 #[derive(Debug)]
 pub enum Settled {
     /// Append this.

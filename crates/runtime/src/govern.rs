@@ -338,7 +338,9 @@ impl Runtime {
             head = kernel::journal::verify(run, head, &entries).map_err(|why| broken(why.to_string()))?;
             for entry in &entries {
                 match entry.event().map_err(|why| broken(why.to_string()))? {
-                    Event::RunStarted { project, bundle, workflow, .. } => started = Some((project, (bundle, workflow))),
+                    Event::RunStarted { project, bundle, workflow, .. } => {
+                        started = Some((project, (bundle, workflow)))
+                    }
                     Event::ApprovalRequested { approval, terms, card, .. } if approval == row.id => {
                         found = Some((card, terms));
                     }

@@ -508,6 +508,7 @@ impl Act {
 }
 
 /// What follows from a yes.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and taken apart at once")]
 enum Leave {
     /// The action.
     Start(Verdict, Grounds),

@@ -249,7 +249,11 @@ fn reachable(at: &crate::yaml::Node, of: &[Arc<str>], quorum: u32, form: bool, r
     let members: BTreeSet<&Arc<str>> = of.iter().flat_map(|group| people.members(group)).map(|(id, _)| id).collect();
     if (members.len() as u64) < u64::from(quorum) && of.iter().all(|group| people.group(group).is_some()) {
         let message = format!("`quorum` wants {quorum} people, and {} of them are there", members.len());
-        reading.complaints.push(at.complaint("W121", message).hint(format!("in {}: {}", of.join(", "), listed(&members))));
+        reading.complaints.push(at.complaint("W121", message).hint(format!(
+            "in {}: {}",
+            of.join(", "),
+            listed(&members)
+        )));
     }
 }
 

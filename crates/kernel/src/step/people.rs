@@ -27,7 +27,7 @@ pub(crate) fn approval_id(walk: &Walk<'_>, path: &StepPath, nth: u32) -> Arc<str
 
 /// Names work for people, in the same way.
 pub(crate) fn work_id(walk: &Walk<'_>, path: &StepPath, nth: u32) -> Arc<str> {
-    id(walk, path, nth, b"surefoot/work/v1\0", "wrk")
+    id(walk, path, nth, b"surefoot/item/v1\0", "wrk")
 }
 
 fn id(walk: &Walk<'_>, path: &StepPath, nth: u32, domain: &[u8], prefix: &str) -> Arc<str> {
@@ -108,11 +108,7 @@ pub(crate) fn group(node: &Node, reading: &mut Reading<'_>) -> Option<Arc<str>> 
 }
 
 /// A map of names to values, each with expressions in it.
-pub(crate) fn named_values(
-    key: &str,
-    fields: &Fields<'_>,
-    reading: &mut Reading<'_>,
-) -> Option<Option<Template>> {
+pub(crate) fn named_values(key: &str, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<Option<Template>> {
     let Some(node) = fields.get(key) else { return Some(None) };
     node.map(&mut reading.complaints)?;
     reading.template(node).map(|(template, _)| Some(template))

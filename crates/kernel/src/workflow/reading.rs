@@ -477,14 +477,8 @@ impl<'a> Reading<'a> {
 }
 
 /// Failure kinds of later versions.
-const LATER_KINDS: [&str; 6] = [
-    "unknown_tool",
-    "approval_rejected",
-    "approval_expired",
-    "tool_changed",
-    "deadline_exceeded",
-    "input_invalid",
-];
+const LATER_KINDS: [&str; 6] =
+    ["unknown_tool", "approval_rejected", "approval_expired", "tool_changed", "deadline_exceeded", "input_invalid"];
 
 /// Where bytes of a text stand, for files that are no YAML.
 pub(crate) fn place(text: &str, offset: usize, len: usize) -> Place {

@@ -79,7 +79,9 @@ fn check(outside: &str, expected: Expect) -> Drive {
 
 #[test]
 fn what_a_person_answers_is_the_value() {
-    let drive = check(r#"> work sue {"reached": true}"#, expect![[r#"
+    let drive = check(
+        r#"> work sue {"reached": true}"#,
+        expect![[r#"
         1   run started: call
         2   notes: asked model small, about 12 tokens
         3   notes: answered {"said":"wants a call"}
@@ -90,7 +92,8 @@ fn what_a_person_answers_is_the_value() {
         8   after: time is up
         9   stage only done
         10  run completed {"reached":true}
-    "#]]);
+    "#]],
+    );
     let card = drive.events.iter().find_map(|event| match event {
         Event::WorkOpened { card: Held::Value(card), .. } => Some(card.clone()),
         _ => None,
@@ -99,13 +102,16 @@ fn what_a_person_answers_is_the_value() {
     // What the input's schema vouches for, and what the workflow says itself, are facts; what came from outside and what a model
     // made of it are claims.
     expect![[r#"{"notes":{"from":["input.text","notes.said"],"labels":["generated","untrusted"],"standing":"claim"},"number":{"from":[],"labels":[],"standing":"fact"},"phone":{"from":[],"labels":[],"standing":"fact"},"text":{"from":["input.text"],"labels":["untrusted"],"standing":"claim"}}"#]].assert_eq(&card.get("evidence").unwrap().to_json());
-    expect![[r#"{"notes":"wants a call","number":7,"phone":"555","text":"call me⟨U+202E⟩ now"}"#]].assert_eq(&card.get("artifact").unwrap().to_json());
+    expect![[r#"{"notes":"wants a call","number":7,"phone":"555","text":"call me⟨U+202E⟩ now"}"#]]
+        .assert_eq(&card.get("artifact").unwrap().to_json());
     assert_eq!(card.get("task").and_then(Value::as_str), Some("Call 555 back"));
 }
 
 #[test]
 fn a_second_answer_is_on_record_and_changes_nothing() {
-    check("> work sue {\"reached\": true}\n> work tom {\"reached\": false}", expect![[r#"
+    check(
+        "> work sue {\"reached\": true}\n> work tom {\"reached\": false}",
+        expect![[r#"
         1   run started: call
         2   notes: asked model small, about 12 tokens
         3   notes: answered {"said":"wants a call"}
@@ -117,12 +123,15 @@ fn a_second_answer_is_on_record_and_changes_nothing() {
         9   after: time is up
         10  stage only done
         11  run completed {"reached":true}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn time_that_runs_out_is_a_failure_and_a_late_answer_changes_nothing() {
-    check("> > work sue {\"reached\": true}", expect![[r#"
+    check(
+        "> > work sue {\"reached\": true}",
+        expect![[r#"
         1   run started: call
         2   notes: asked model small, about 12 tokens
         3   notes: answered {"said":"wants a call"}
@@ -133,7 +142,8 @@ fn time_that_runs_out_is_a_failure_and_a_late_answer_changes_nothing() {
         8   after: time is up
         9   stage only done
         10  run completed {"reached":false}
-    "#]]);
+    "#]],
+    );
     let mut drive = hand("");
     drive.die_after = Some(4);
     drive.run();
@@ -160,7 +170,8 @@ fn time_that_runs_out_is_a_failure_and_a_late_answer_changes_nothing() {
         9   after: time is up
         10  stage only done
         11  run completed {"reached":false}
-    "#]].assert_eq(&printed(after.run()));
+    "#]]
+    .assert_eq(&printed(after.run()));
 }
 
 const HAND_IN: &str = r#"{"step": "back", "work": "WORK", "output": {"reached": true}, "auth": "local",
@@ -168,7 +179,9 @@ const HAND_IN: &str = r#"{"step": "back", "work": "WORK", "output": {"reached": 
 
 #[test]
 fn an_answer_against_the_contract_never_becomes_the_value() {
-    check(r#"> work sue {"reached": "perhaps"}"#, expect![[r#"
+    check(
+        r#"> work sue {"reached": "perhaps"}"#,
+        expect![[r#"
         1   run started: call
         2   notes: asked model small, about 12 tokens
         3   notes: answered {"said":"wants a call"}
@@ -177,12 +190,15 @@ fn an_answer_against_the_contract_never_becomes_the_value() {
         6   back: contract_violated: the answer of sue does not fit the contract: `/reached`: "perhaps" is not true or false
         7   back: no recovery left
         8   run failed, contract_violated: the answer of sue does not fit the contract: `/reached`: "perhaps" is not true or false
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_message_that_is_no_answer_is_none() {
-    for body in ["{}", "null", r#"{"step": "back"}"#, &HAND_IN.replace("AT", "yesterday"), &HAND_IN.replace("\"0000", "\"00")] {
+    for body in
+        ["{}", "null", r#"{"step": "back"}"#, &HAND_IN.replace("AT", "yesterday"), &HAND_IN.replace("\"0000", "\"00")]
+    {
         let body = Value::from_json(body.as_bytes()).unwrap();
         assert!(kernel::next::receive(1, "answer", "", body, "sue").is_none());
     }
@@ -190,7 +206,9 @@ fn a_message_that_is_no_answer_is_none() {
 
 #[test]
 fn a_paused_run_leaves_the_answer_for_later_and_a_cancelled_one_ends() {
-    check("> pause\n> work sue {\"reached\": true}\n> resume", expect![[r#"
+    check(
+        "> pause\n> work sue {\"reached\": true}\n> resume",
+        expect![[r#"
         1   run started: call
         2   notes: asked model small, about 12 tokens
         3   notes: answered {"said":"wants a call"}
@@ -203,15 +221,19 @@ fn a_paused_run_leaves_the_answer_for_later_and_a_cancelled_one_ends() {
         10  after: time is up
         11  stage only done
         12  run completed {"reached":true}
-    "#]]);
-    check("> cancel", expect![[r#"
+    "#]],
+    );
+    check(
+        "> cancel",
+        expect![[r#"
         1   run started: call
         2   notes: asked model small, about 12 tokens
         3   notes: answered {"said":"wants a call"}
         4   back: handed to desk until 2026-11-27T17:00:00.000Z
         5   cancel asked by ann
         6   run cancelled
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

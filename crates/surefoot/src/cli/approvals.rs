@@ -184,7 +184,8 @@ impl DecideArgs {
             Word::Reject => Decision::Reject { reason: self.reason.clone().unwrap_or_default() },
             Word::Edit => Decision::Edit { with: edit(self.with.as_deref())? },
             Word::Answer => {
-                let text = self.with.as_deref().ok_or_else(|| CliError::usage("an answer says what").hint("--with JSON"))?;
+                let text =
+                    self.with.as_deref().ok_or_else(|| CliError::usage("an answer says what").hint("--with JSON"))?;
                 Decision::Answer { value: work::answer(text)? }
             }
         };
