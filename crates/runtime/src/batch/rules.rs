@@ -125,11 +125,10 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
             due_at: *due_at,
         })),
         Event::WorkEnded { work, .. } => guards.push(Guard::WorkClosed { work: work.clone() }),
-        // Nobody needs to be asked any more for a body that is not needed.
-        Event::BodyDone { body, .. } => {
-            if let Some(open) = state.body_at(body) {
-                dropped(open, guards);
-            }
+        // For a body that is not needed nobody needs to be asked any more.
+        Event::BodyDone { body, .. } => state.body_at(body).into_iter().for_each(|body| dropped(body, guards)),
+        Event::StepDone { step, .. } | Event::StepFailed { step, .. } => {
+            state.open_at(step).into_iter().for_each(|open| left(&open.doing, guards));
         }
         // What was counted for an action that was certainly not performed is taken back once nothing tries it again.
         Event::FailureAnswered { step, response } => {
@@ -147,10 +146,9 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
     }
 }
 
-/// Closes what people were asked for in a body that ends with steps in progress.
-fn dropped(body: &Body, guards: &mut Vec<Guard>) {
-    let Some(open) = body.steps.open.as_deref() else { return };
-    match &open.doing {
+/// Closes what people were asked for by a step that ends with it.
+fn left(doing: &Doing, guards: &mut Vec<Guard>) {
+    match doing {
         Doing::Approving(approving) => {
             let (approval, state) = (approving.id.clone(), ApprovalState::Cancelled);
             guards.push(Guard::ApprovalClosed { approval, state });
@@ -160,6 +158,10 @@ fn dropped(body: &Body, guards: &mut Vec<Guard>) {
         Doing::Turns(turns) => dropped(&turns.body, guards),
         _ => {}
     }
+}
+
+fn dropped(body: &Body, guards: &mut Vec<Guard>) {
+    body.steps.open.iter().for_each(|open| left(&open.doing, guards));
 }
 
 fn undone<'g>(step: &'g StepPath, acting: &'g Acting) -> impl Iterator<Item = Guard> + 'g {

@@ -7,6 +7,7 @@ mod cutting;
 mod embedded;
 #[cfg(feature = "faults")]
 mod mutants;
+mod people;
 mod pure;
 mod waits;
 mod world;

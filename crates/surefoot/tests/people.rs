@@ -1,0 +1,121 @@
+//! Questions to people and work for them, on the command line.
+
+mod common;
+
+use common::{Place, stable};
+use expect_test::expect;
+
+const CONTENT: [(&str, &str); 6] = [
+    ("surefoot.yaml", "project: demo\n"),
+    (
+        "workflows/call.yaml",
+        "workflow: call
+input: schemas/input.yaml
+result: { value: { call: =call.reached, ask: =ask.answer.window } }
+stages:
+  - stage: only
+    steps:
+      - step: call
+        handoff:
+          to: { person: desk }
+          task: Call {{ input.phone }} back
+          with: { phone: =input.phone, text: =input.text }
+          contract: schemas/called.yaml
+          timeout: 2d
+      - step: ask
+        approve:
+          ask: Write to {{ input.phone }} as well?
+          of: [ desk, leads ]
+          expires: 4h
+          evidence: { text: =input.text }
+          form: schemas/window.yaml
+",
+    ),
+    (
+        "schemas/input.yaml",
+        "type: object\nrequired: [phone, text]\nproperties: { phone: { type: string, x-labels: [trusted] }, text: { type: string } }\n",
+    ),
+    ("schemas/called.yaml", "type: object\nrequired: [reached]\nproperties: { reached: { type: boolean } }\n"),
+    ("schemas/window.yaml", "type: object\nrequired: [window]\nproperties: { window: { enum: [night, day] } }\n"),
+    (
+        "people.yaml",
+        "groups: { desk: {}, leads: {} }
+people:
+  sue: { name: Sue, groups: [desk] }
+  tom: { name: Tom, groups: [desk] }
+  ann: { name: Ann, groups: [leads] }
+",
+    ),
+];
+
+fn begun() -> Place {
+    let place = Place::new();
+    for (file, text) in CONTENT {
+        place.write(&format!("demo/{file}"), text);
+    }
+    place.write("input.json", r#"{"phone": "555", "text": "call me\u202e now"}"#);
+    let said = place.call(&["run", "demo", "--input", "@input.json", "--as", "tom"]);
+    assert!(said.out.contains("handed to desk"), "{}{}", said.out, said.err);
+    place
+}
+
+fn shown(place: &Place, args: &[&str]) -> String {
+    let said = place.call(args);
+    stable(&format!("{}{}--- {}\n", said.out, said.err, said.code))
+}
+
+fn json(place: &Place, args: &[&str]) -> serde_json::Value {
+    let said = place.ok(args);
+    serde_json::from_str(said.lines().next().unwrap()).unwrap_or_else(|why| panic!("{why}: {said}"))
+}
+
+#[test]
+fn work_is_listed_shown_taken_passed_on_and_done_and_the_run_goes_on() {
+    let place = begun();
+    let work = json(&place, &["work", "ls", "demo", "--json"])["work"].as_str().unwrap().to_owned();
+    let end = &work[work.len() - 6..];
+    expect![[r#""#]].assert_eq(&shown(&place, &["work", "ls", "demo"]));
+    expect![[r#""#]].assert_eq(&shown(&place, &["work", "show", end, "demo"]));
+    expect![[r#""#]].assert_eq(&shown(&place, &["work", "claim", end, "demo", "--as", "ann"]));
+    expect![[r#""#]].assert_eq(&shown(&place, &["work", "claim", end, "demo", "--as", "sue"]));
+    expect![[r#""#]].assert_eq(&shown(&place, &["work", "reassign", end, "demo", "--to", "tom", "--as", "sue"]));
+    let answer = |with: &str, by: &str| shown(&place, &["work", "answer", end, "demo", "--with", with, "--as", by, "--no-run"]);
+    expect![[r#""#]].assert_eq(&answer(r#"{"reached": true}"#, "sue"));
+    expect![[r#""#]].assert_eq(&answer(r#"{"reached": 1}"#, "tom"));
+    expect![[r#""#]].assert_eq(&answer("reached", "tom"));
+    expect![[r#""#]].assert_eq(&answer(r#"{"reached": true}"#, "tom"));
+    let card = json(&place, &["work", "show", end, "demo", "--json"]);
+    assert_eq!(card["card"]["evidence"]["text"]["standing"], "claim");
+    assert_eq!(card["card"]["evidence"]["phone"]["standing"], "fact");
+    assert_eq!((&card["claimed_by"], &card["group"]), (&"tom".into(), &"desk".into()));
+    // Said again, and this time the run goes on, to its question.
+    let said = place.call(&["work", "answer", end, "demo", "--with", r#"{"reached": true}"#, "--as", "tom"]);
+    assert!(said.out.contains("as before") && said.out.contains("call: done by tom"), "{}{}", said.out, said.err);
+    expect![[r#""#]].assert_eq(&shown(&place, &["work", "ls", "demo"]));
+
+    let ask = json(&place, &["approvals", "ls", "demo", "--json"])["approval"].as_str().unwrap().to_owned();
+    expect![[r#""#]].assert_eq(&shown(&place, &["approvals", "show", &ask, "demo"]));
+    let decide = |word: &str, more: &[&str]| {
+        let mut args = vec!["approvals", "decide", &ask, word, "demo", "--as", "ann"];
+        args.extend(more);
+        place.call(&args)
+    };
+    let said = decide("answer", &[]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    let said = decide("answer", &["--with", r#"{"window": "noon"}"#]);
+    assert!(said.code == 4 && said.err.contains("the answer does not fit the form"), "{} {}", said.code, said.err);
+    let said = decide("answer", &["--with", r#"{"window": "night"}"#]);
+    assert!(said.code == 0 && said.out.contains(r#"run completed {"ask":"night","call":true}"#), "{}{}", said.out, said.err);
+    let run = json(&place, &["runs", "ls", "demo", "--json"])["run"].as_str().unwrap().to_owned();
+    let why = place.ok(&["runs", "why", &run, "call", "demo"]);
+    assert!(why.contains("known by local") && why.contains("handed to desk"), "{why}");
+}
+
+#[test]
+fn work_that_nobody_knows_is_not_found() {
+    let place = begun();
+    let said = place.call(&["work", "answer", "wrk_none", "demo", "--with", "{}", "--as", "sue"]);
+    assert!(said.err.contains("there is no work `wrk_none`"), "{}", said.err);
+    let other = place.call(&["work", "ls", "demo", "--group", "leads"]);
+    assert_eq!(other.out, "no work waits for people\n");
+}
