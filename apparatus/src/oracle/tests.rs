@@ -56,17 +56,24 @@ fn meant(name: &str) -> Event {
 
 fn done(name: &str) -> Event {
     let result = StepResult::Done(Held::Value(Value::Int(1)));
-    Event::ActionFinished { step: step(name), attempt: 1, result, raw: None, proof: None }
+    Event::ActionFinished { step: step(name), attempt: 1, result, raw: None, proof: None, spent: None }
 }
 
 fn failed(name: &str, kind: FailureKind) -> Event {
     let failure = Failure { kind, phase: Phase::Answered, detail: "no".to_owned(), retry_after: None };
-    Event::ActionFinished { step: step(name), attempt: 1, result: StepResult::Failed(failure), raw: None, proof: None }
+    Event::ActionFinished {
+        step: step(name),
+        attempt: 1,
+        result: StepResult::Failed(failure),
+        raw: None,
+        proof: None,
+        spent: None,
+    }
 }
 
 fn answered(name: &str) -> Event {
     let result = StepResult::Done(Held::Value(Value::Int(1)));
-    Event::ModelAnswered { step: step(name), attempt: 1, result, usage: Usage::default(), raw: None, proof: None }
+    Event::ModelAnswered { step: step(name), attempt: 1, result, usage: Usage::default(), raw: None, spent: None }
 }
 
 /// A run with these events after its start, all of one epoch, a microsecond apart.
@@ -262,6 +269,7 @@ fn what_is_recorded_is_not_done_again() {
         result: StepResult::Done(Held::Value(Value::Null)),
         usage: Usage::default(),
         raw: None,
+        spent: None,
     };
     let mut play = Play::default().life(&[], vec![seen(std::slice::from_ref(&asked))], &[]);
     let mut later = seen(&[asked]);

@@ -79,7 +79,8 @@ fn work_is_listed_shown_taken_passed_on_and_done_and_the_run_goes_on() {
     expect![[r#""#]].assert_eq(&shown(&place, &["work", "claim", end, "demo", "--as", "ann"]));
     expect![[r#""#]].assert_eq(&shown(&place, &["work", "claim", end, "demo", "--as", "sue"]));
     expect![[r#""#]].assert_eq(&shown(&place, &["work", "reassign", end, "demo", "--to", "tom", "--as", "sue"]));
-    let answer = |with: &str, by: &str| shown(&place, &["work", "answer", end, "demo", "--with", with, "--as", by, "--no-run"]);
+    let answer =
+        |with: &str, by: &str| shown(&place, &["work", "answer", end, "demo", "--with", with, "--as", by, "--no-run"]);
     expect![[r#""#]].assert_eq(&answer(r#"{"reached": true}"#, "sue"));
     expect![[r#""#]].assert_eq(&answer(r#"{"reached": 1}"#, "tom"));
     expect![[r#""#]].assert_eq(&answer("reached", "tom"));
@@ -105,7 +106,12 @@ fn work_is_listed_shown_taken_passed_on_and_done_and_the_run_goes_on() {
     let said = decide("answer", &["--with", r#"{"window": "noon"}"#]);
     assert!(said.code == 4 && said.err.contains("the answer does not fit the form"), "{} {}", said.code, said.err);
     let said = decide("answer", &["--with", r#"{"window": "night"}"#]);
-    assert!(said.code == 0 && said.out.contains(r#"run completed {"ask":"night","call":true}"#), "{}{}", said.out, said.err);
+    assert!(
+        said.code == 0 && said.out.contains(r#"run completed {"ask":"night","call":true}"#),
+        "{}{}",
+        said.out,
+        said.err
+    );
     let run = json(&place, &["runs", "ls", "demo", "--json"])["run"].as_str().unwrap().to_owned();
     let why = place.ok(&["runs", "why", &run, "call", "demo"]);
     assert!(why.contains("known by local") && why.contains("handed to desk"), "{why}");

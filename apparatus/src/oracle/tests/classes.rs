@@ -16,7 +16,7 @@ fn started(class: Effect) -> Event {
 }
 
 fn resent(attempt: u32) -> Event {
-    Event::ActionResent { step: step("a"), attempt, generation: None }
+    Event::ActionResent { step: step("a"), attempt, generation: None, reserved: None }
 }
 
 fn unknown(attempt: u32) -> Event {
