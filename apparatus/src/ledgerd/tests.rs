@@ -9,6 +9,12 @@ use crate::ledger::Line;
 
 mod faults;
 
+/// An object with its keys in order; any other text as it is.
+fn sorted(text: &str) -> String {
+    let object = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text);
+    object.map_or_else(|_| text.to_owned(), |object| json!(object).to_string())
+}
+
 struct World {
     client: Client,
     url: String,
@@ -65,7 +71,7 @@ impl World {
             Ok(response) => {
                 let status = response.status().as_u16();
                 match response.text().await {
-                    Ok(text) => format!("{status} {text}"),
+                    Ok(text) => format!("{status} {}", sorted(&text)),
                     Err(_) => format!("{status} cut off"),
                 }
             }
