@@ -13,7 +13,7 @@
 //! | `PUT /next` | a [`Once`]: a mode for the next requests of a kind |
 //! | `PUT /plan` | a [`Plan`]: faults drawn for each request by its class |
 //!
-//! Every request of the first five rows is recorded and durable before its answer leaves; those of the last four are not, and
+//! Every request of the first six rows is recorded and durable before its answer leaves; those of the last four are not, and
 //! neither is a request that is none: an unknown path or class, a probe without a reference.
 //!
 //! What a request meets is decided in this order: the limit of requests in a window (`--limit`), what was set for the next one,

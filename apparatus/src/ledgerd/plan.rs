@@ -73,7 +73,7 @@ pub struct Plan {
     pub seed: u64,
     /// For `slow`, in milliseconds.
     pub ms: u64,
-    /// For `retry_after`, in seconds.
+    /// For `retry_after`, in seconds; 0 if absent, which is at once.
     pub seconds: u64,
     /// For effects that say they are none, and for `GET /read/…`.
     pub read: Chances,

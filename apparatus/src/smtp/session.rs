@@ -170,24 +170,27 @@ impl Session {
         self.say("354 end with a dot on a line of its own").await?;
         let (mut too_large, mut begins) = (false, true);
         loop {
-            let left = if too_large { LARGEST } else { (LARGEST + 3).saturating_sub(draft.bytes.len()) };
-            let Some(line) = self.line(left).await? else {
-                // Nothing of it is kept, but it is heard to its end. What follows is the rest of a line.
+            // There is always room for the dot.
+            let Some(line) = self.line(LARGEST.saturating_sub(draft.bytes.len()) + 3).await? else {
+                // What follows is the rest of a line.
                 (too_large, begins) = (true, false);
-                draft.bytes = Vec::new();
                 continue;
             };
             match line.as_slice() {
                 // Whoever goes away before the dot has sent no mail.
                 b"" => return Ok(Then::Close),
                 b".\r\n" if begins => break,
-                _ if too_large => {}
-                [b'.', stuffed @ ..] => draft.bytes.extend_from_slice(stuffed),
+                [b'.', stuffed @ ..] if begins => draft.bytes.extend_from_slice(stuffed),
                 line => draft.bytes.extend_from_slice(line),
             }
             begins = true;
+            too_large |= draft.bytes.len() > LARGEST;
+            if too_large {
+                // Nothing of it is kept, but it is heard to its end.
+                draft.bytes = Vec::new();
+            }
         }
-        if too_large || draft.bytes.len() > LARGEST {
+        if too_large {
             self.say(&format!("552 a mail has at most {LARGEST} bytes")).await?;
             return Ok(Then::GoOn);
         }
@@ -210,10 +213,11 @@ impl Session {
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
             let left = most.saturating_sub(line.len());
-            if left == 0 {
+            // A CRLF is not cut in two.
+            if left == 0 && line.last() != Some(&b'\r') {
                 return Ok(None);
             }
-            let read = (&mut self.reader).take(left as u64).read_until(b'\n', &mut line).await?;
+            let read = (&mut self.reader).take(left.max(1) as u64).read_until(b'\n', &mut line).await?;
             if read == 0 {
                 return Ok(Some(Vec::new()));
             }
