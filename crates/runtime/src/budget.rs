@@ -101,8 +101,17 @@ impl Runtime {
         for line in self.limits_of_today(rows.iter().map(|row| &*row.scope)).await? {
             let key = (line.scope.clone(), line.unit, line.period);
             let Line { scope, unit, per, period, limit, .. } = line;
-            let fresh =
-                Standing { scope, unit, per: Some(per), period, limit, settled: 0, reserved: 0, overrun: 0, frozen: false };
+            let fresh = Standing {
+                scope,
+                unit,
+                per: Some(per),
+                period,
+                limit,
+                settled: 0,
+                reserved: 0,
+                overrun: 0,
+                frozen: false,
+            };
             let standing = all.entry(key).or_insert(fresh);
             standing.limit = standing.limit.max(limit);
         }

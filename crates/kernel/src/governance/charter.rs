@@ -243,8 +243,8 @@ impl Charter {
                 (statutes.people, statutes.people_digest) = (Arc::new(people), change.names());
             }
             Change::Limits { project, limits, models } => {
-                let mut limits = Limits::from_value(limits)
-                    .map_err(|why| BadChange::Unreadable { no, detail: why.to_string() })?;
+                let mut limits =
+                    Limits::from_value(limits).map_err(|why| BadChange::Unreadable { no, detail: why.to_string() })?;
                 self.raises.iter().for_each(|raise| limits.raise(raise.clone()));
                 let statutes = self.change(project);
                 (statutes.limits, statutes.models) = (limits, models.clone());

@@ -102,7 +102,8 @@ fn steps(budget: &str, models: &[&str]) -> String {
 #[test]
 fn a_run_without_limits_writes_nothing_about_them() {
     let drive = driven(&priced("", &steps("", &["priced"])), "");
-    let text = String::from_utf8(drive.entries.iter().flat_map(|entry| entry.body.as_deref().unwrap()).copied().collect());
+    let text =
+        String::from_utf8(drive.entries.iter().flat_map(|entry| entry.body.as_deref().unwrap()).copied().collect());
     let text = text.unwrap();
     assert!(!text.contains("reserved") && !text.contains("spent"), "{text}");
     assert!(drive.state.end.is_some());
@@ -336,7 +337,8 @@ fn a_yes_is_kept_while_there_is_no_room() {
     let pay = PAY.replace("workflow: w\n", "workflow: w\n        budget: { calls: 0 }\n");
     let raise = "> raise - {\"unit\":\"calls\",\"limit\":1,\"auth\":\"local\"}";
     let drive = driven(&priced("", &format!("{pay}{asks}")), &format!("> vote ann approve\n{raise}"));
-    let lines: Vec<String> = drive.outline().lines().map(|line| line.split(" (apr_").next().unwrap().to_owned()).collect();
+    let lines: Vec<String> =
+        drive.outline().lines().map(|line| line.split(" (apr_").next().unwrap().to_owned()).collect();
     expect![[r#"
         1   run started: w
         2   pay: asks boss by look to approve bank.pay {}

@@ -260,9 +260,9 @@ impl Engine {
         self.refused.insert(step, why(&line));
         for later in self.batch.conditions_after(guard) {
             let Guard::Reserve { step, lines } = later else { continue };
-            let same = lines.iter().find(|one| {
-                one.scope == line.scope && *one.unit == *line.unit.as_str() && one.period == line.period
-            });
+            let same = lines
+                .iter()
+                .find(|one| one.scope == line.scope && *one.unit == *line.unit.as_str() && one.period == line.period);
             if let Some(same) = same.filter(|same| same.max >= line.max) {
                 self.refused.insert(StepPath::new(step.clone()), why(&Line { max: same.max, ..line.clone() }));
             }

@@ -98,7 +98,10 @@ async fn two_hundred_calls_at_once_where_there_is_room_for_ten_are_ten_calls() {
     assert_eq!((world.outside.asked("ask").len(), sum(&life).await), (10, (10, 10, 0, 0)));
     world.check_store().await.unwrap();
     let told = world.outline(*runs.last().unwrap()).await;
-    assert!(told.contains("budget_exceeded: `day` has no room for 1 call more: 0 calls of 10 calls a day is left"), "{told}");
+    assert!(
+        told.contains("budget_exceeded: `day` has no room for 1 call more: 0 calls of 10 calls a day is left"),
+        "{told}"
+    );
 
     // The owner raises it, and resumes.
     let raised = life.runtime.raise("day", Unit::Calls, 12, &boss()).await.unwrap();
@@ -190,7 +193,8 @@ async fn a_retry_waits_for_room_and_a_raise_wakes_it() {
     let starter = kernel::next::Starter { project: "test".into(), by: None };
     let run = life.start(Start { starter, ..world.start("{}") }).await.run;
     let row = world.driven(run).await;
-    let waits = "room in the budget of tenant:main: `tenant:main` has no room for 1 call more: 0 calls of 1 call is left";
+    let waits =
+        "room in the budget of tenant:main: `tenant:main` has no room for 1 call more: 0 calls of 1 call is left";
     assert_eq!((row.status, row.waits_for.as_deref()), (Status::Waiting, Some(waits)));
     life.runtime.raise("tenant:main", Unit::Calls, 2, &boss()).await.unwrap();
     assert_eq!(world.driven(run).await.status, Status::Completed);
@@ -205,9 +209,8 @@ async fn a_run_is_raised_by_its_id_and_what_cannot_be_raised_is_told() {
     let run = start(&world, &life, 1).await[0];
     assert_eq!(rest(&world, &[run]).await, (0, 1));
     let name = format!("run:{run}");
-    let refused = async |scope: &str, unit, limit| {
-        life.runtime.raise(scope, unit, limit, &boss()).await.unwrap_err().to_string()
-    };
+    let refused =
+        async |scope: &str, unit, limit| life.runtime.raise(scope, unit, limit, &boss()).await.unwrap_err().to_string();
     assert_eq!(refused(&name, Unit::Money, 5).await, "the workflow `ask` limits no money of its runs");
     assert_eq!(
         refused(&name, Unit::Calls, 0).await,

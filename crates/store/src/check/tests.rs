@@ -98,7 +98,8 @@ fn a_cut_tail_a_second_end_and_a_false_status_are_found() {
 
 #[test]
 fn an_open_action_without_a_row_and_a_row_without_an_action_are_found() {
-    let entries = sealed(&[Event::ActionResent { step: StepPath::new("pay"), attempt: 2, generation: None, reserved: None }]);
+    let entries =
+        sealed(&[Event::ActionResent { step: StepPath::new("pay"), attempt: 2, generation: None, reserved: None }]);
     assert_eq!(found(&row(&entries), &entries), ["open_action: `pay` is sent again and was never started"]);
 
     let entries = sealed(&[done("a")]);

@@ -134,7 +134,11 @@ fn tell(scene: &Scene, one: &Standing) {
         _ => paint(GOOD, "room"),
     };
     let limit = format!("{}{per}", amount(one.limit));
-    scene.out.line(format!("{mark} {} {} of {limit}", paint(STRONG, format!("{} {}", one.scope, unit.word())), amount(one.settled)));
+    scene.out.line(format!(
+        "{mark} {} {} of {limit}",
+        paint(STRONG, format!("{} {}", one.scope, unit.word())),
+        amount(one.settled)
+    ));
     if one.reserved > 0 {
         scene.out.line(paint(FAINT, format!("    {} set aside for calls under way", amount(one.reserved))));
     }
@@ -166,7 +170,9 @@ impl Raise {
                 Raised::Scope { generation, per } => (Some(generation), Some(per.as_str())),
                 Raised::Run { .. } => (None, None),
             };
-            scene.out.object(&json!({ "kind": "raised", "scope": scope, "unit": unit.as_str(), "limit": limit, "per": per,
+            scene
+                .out
+                .object(&json!({ "kind": "raised", "scope": scope, "unit": unit.as_str(), "limit": limit, "per": per,
                 "by": self.by, "generation": generation, "paused": short, "resumed": self.resume }));
             return Ok(Exit::Ok);
         }
@@ -180,7 +186,10 @@ impl Raise {
             ([], _) => {}
             (_, true) => {
                 let typed = self.place.typed();
-                scene.out.line(format!("{} {runs}; without a worker they go on with `surefoot run{typed} --resume`", paint(GOOD, "resumed")));
+                scene.out.line(format!(
+                    "{} {runs}; without a worker they go on with `surefoot run{typed} --resume`",
+                    paint(GOOD, "resumed")
+                ));
             }
             (short, false) => {
                 scene.out.line(format!("{} {runs} for lack of room there; resume with", paint(WAIT, "paused:")));

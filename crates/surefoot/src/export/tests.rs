@@ -47,6 +47,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
             result: StepResult::Done(value("said")),
             usage: Usage { input: 3, ..Usage::default() },
             raw: Some(raw.reference()),
+            spent: None,
         },
         Event::StepSkipped { step: "b".into() },
         Event::StageDone { stage: "s".into() },
