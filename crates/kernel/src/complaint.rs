@@ -250,7 +250,11 @@ pub const WORKFLOW: &[Known] = &[
         "model without a price",
         "Where a limit of money applies, a model whose price is not known is refused. Rules, and scripted and registered models without a price, cost nothing.",
     ),
-    ("W110", "a proof only reads", "`by` of a `verify` names an operation whose effect is `read`: proving changes nothing outside."),
+    (
+        "W110",
+        "a proof only reads",
+        "`by` of a `verify` names an operation whose effect is `read`: proving changes nothing outside.",
+    ),
     (
         "W111",
         "no such step to prove",
@@ -261,7 +265,11 @@ pub const WORKFLOW: &[Known] = &[
         "can never be done",
         "`done_when` names an operation that no step of the workflow performs: no run could complete, or none could fail to.",
     ),
-    ("W113", "a demand is one fact", "Each item of `done_when` says exactly one of `performed`, `not_performed`, `verified` and `holds`."),
+    (
+        "W113",
+        "a demand is one fact",
+        "Each item of `done_when` says exactly one of `performed`, `not_performed`, `verified` and `holds`.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

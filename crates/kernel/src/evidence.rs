@@ -357,10 +357,8 @@ impl Ledger {
                     Resolution::NotPerformed => Status::ResolvedNotPerformed,
                     Resolution::GivenUp => Status::GivenUp,
                 };
-                (act.changed, act.resolved_by) = (
-                    at,
-                    Some(Resolved { entry: seq, by: by.clone(), auth: auth.clone(), reason: reason.clone() }),
-                );
+                (act.changed, act.resolved_by) =
+                    (at, Some(Resolved { entry: seq, by: by.clone(), auth: auth.clone(), reason: reason.clone() }));
             }
             _ => {}
         }
@@ -432,7 +430,9 @@ impl Ledger {
 impl Act {
     /// `tool.operation`, or what is done instead.
     pub fn name(&self) -> String {
-        self.called.as_ref().map_or_else(|| "ask people".into(), |called| format!("{}.{}", called.tool, called.operation))
+        self.called
+            .as_ref()
+            .map_or_else(|| "ask people".into(), |called| format!("{}.{}", called.tool, called.operation))
     }
 
     /// Whether its outcome is open although it was sent and may have changed something.

@@ -104,7 +104,8 @@ impl Audit {
                 }
             }
             Event::ApprovalEscalated { approval, terms, .. } => {
-                let before = self.ledger.approvals.get(approval).and_then(|place| self.ledger.acts[*place].approval.as_ref());
+                let before =
+                    self.ledger.approvals.get(approval).and_then(|place| self.ledger.acts[*place].approval.as_ref());
                 match before {
                     Some(before) if before.terms.hash != terms.hash => {
                         Err("the escalation asks about another action".to_owned())
@@ -155,7 +156,8 @@ impl Audit {
             ));
         }
         let votes: Vec<_> = approval.votes.iter().map(|(_, vote)| vote.clone()).collect();
-        let strange = |terms: &Terms| votes.iter().find(|vote| vote.shown != terms.shown).map(|vote| vote.by.to_string());
+        let strange =
+            |terms: &Terms| votes.iter().find(|vote| vote.shown != terms.shown).map(|vote| vote.by.to_string());
         match standing(&approval.terms, &votes, at) {
             Standing::Approved { by } if by == approved.by => Ok(()),
             Standing::Approved { by } => Err(format!(
@@ -170,7 +172,8 @@ impl Audit {
                 Err(format!("`{by}` had decided otherwise on {}", approved.id))
             }
             Standing::Pending { .. } => {
-                let seen = strange(&approval.terms).map(|who| format!("; {who} was shown another card")).unwrap_or_default();
+                let seen =
+                    strange(&approval.terms).map(|who| format!("; {who} was shown another card")).unwrap_or_default();
                 Err(format!(
                     "the approval {} asks {}, and the votes before the start ({}) are no yes of people who may decide{seen}",
                     approved.id,
@@ -195,7 +198,9 @@ impl Audit {
         let Some(act) = self.latest(event) else { return Ok(()) };
         let word = self.words.get(&act.entries.first().copied().unwrap_or_default());
         match (act.status, result) {
-            (Status::Intended | Status::Failed, StepResult::Failed(_)) | (Status::Intended, StepResult::Done(_)) => Ok(()),
+            (Status::Intended | Status::Failed, StepResult::Failed(_)) | (Status::Intended, StepResult::Done(_)) => {
+                Ok(())
+            }
             (Status::Unknown | Status::ResolvedPerformed, _) if word == Some(&Word::Performed) => Ok(()),
             (Status::ResolvedNotPerformed | Status::GivenUp, StepResult::Failed(_)) => Ok(()),
             // A late answer speaks of a sending that may have been followed by others.

@@ -74,7 +74,8 @@ impl RunState {
     pub fn evidence_of(&self, step: &str, path: &StepPath) -> Vec<u64> {
         let seen = |one: &Performed| {
             let around = one.step.as_str().rsplit_once('/').map_or("", |(frame, _)| frame);
-            let within = around.is_empty() || path.as_str().strip_prefix(around).is_some_and(|rest| rest.starts_with('/'));
+            let within =
+                around.is_empty() || path.as_str().strip_prefix(around).is_some_and(|rest| rest.starts_with('/'));
             one.certain && one.step.name() == step && within
         };
         self.performed.iter().filter(|one| seen(one)).map(|one| one.entry).collect()

@@ -133,9 +133,10 @@ impl Verify {
 
     fn unsupported(&self, proof: &Proof, phase: Phase) -> Failure {
         let what = self.proves.as_ref().map_or_else(String::new, |step| format!("`{step}` is not proven: "));
-        let of = self.read.as_ref().map_or_else(String::new, |read| {
-            format!(" of the answer of `{}.{}`", read.tool.name, read.operation)
-        });
+        let of = self
+            .read
+            .as_ref()
+            .map_or_else(String::new, |read| format!(" of the answer of `{}.{}`", read.tool.name, read.operation));
         let detail = format!("{what}`{}` does not hold{of}", proof.holds);
         Failure { kind: FailureKind::UnsupportedClaim, phase, detail, retry_after: None }
     }
@@ -173,12 +174,8 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Ve
             let (read, answer) = act::call(node, fields.get("with"), reading)?;
             let effect = read.declared().effect;
             if effect != Effect::Read {
-                let message = format!(
-                    "`{}.{}` is `{}`, and a proof only reads",
-                    read.tool.name,
-                    read.operation,
-                    effect.as_str()
-                );
+                let message =
+                    format!("`{}.{}` is `{}`, and a proof only reads", read.tool.name, read.operation, effect.as_str());
                 reading.complaints.push(node.complaint("W110", message));
                 return None;
             }

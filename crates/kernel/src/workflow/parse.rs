@@ -15,8 +15,19 @@ use crate::{
     yaml::{Fields, Node},
 };
 
-const KNOWN: &[&str] =
-    &["workflow", "title", "input", "result", "about", "acts_for", "budget", "context", "stages", "on_failure", "done_when"];
+const KNOWN: &[&str] = &[
+    "workflow",
+    "title",
+    "input",
+    "result",
+    "about",
+    "acts_for",
+    "budget",
+    "context",
+    "stages",
+    "on_failure",
+    "done_when",
+];
 const LATER: [&str; 7] = ["on", "flow", "cache", "schedule", "deadline", "queue", "priority"];
 
 /// Reads a workflow. `None` if there were errors that leave no program.

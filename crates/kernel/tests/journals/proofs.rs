@@ -46,7 +46,10 @@ fn journal(project: &str, outside: &str) -> Drive {
 #[test]
 fn a_read_proves_what_a_step_did_and_the_value_names_the_evidence() {
     check(
-        &project("[ { performed: bank.pay, resource: =input.account }, { verified: proof }, { holds: pay.id == 7 } ]", READ),
+        &project(
+            "[ { performed: bank.pay, resource: =input.account }, { verified: proof }, { holds: pay.id == 7 } ]",
+            READ,
+        ),
         INPUT,
         "pay: {\"id\": 7}\nproof: {\"state\": \"paid\"}",
         expect![[r#"

@@ -75,8 +75,9 @@ impl Show {
     async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let found = self.one.read().await?;
         let mut audit = Audit::new(found.row.run);
-        let unverified =
-            |what: String| CliError::new(Exit::Unverified, format!("the journal of {} does not hold: {what}", found.row.run));
+        let unverified = |what: String| {
+            CliError::new(Exit::Unverified, format!("the journal of {} does not hold: {what}", found.row.run))
+        };
         for entry in &found.entries {
             let event = entry.event().map_err(|broken| unverified(broken.to_string()))?;
             audit.add(entry.seq, entry.at, &event).map_err(|finding| unverified(finding.to_string()))?;
@@ -86,7 +87,8 @@ impl Show {
         for act in &ledger.acts {
             if scene.out.json {
                 let hashes: Vec<_> = act.entries.iter().map(|seq| json!({ "seq": seq, "hash": hash(*seq) })).collect();
-                let mut object = json!({ "kind": "act", "act": act, "actor": ledger.actor, "uncertain": evidence::uncertain(act) });
+                let mut object =
+                    json!({ "kind": "act", "act": act, "actor": ledger.actor, "uncertain": evidence::uncertain(act) });
                 object["act"]["entries"] = hashes.into();
                 scene.out.object(&object);
                 continue;
