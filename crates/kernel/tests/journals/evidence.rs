@@ -42,7 +42,7 @@ fn an_approved_act_says_who_allowed_it_who_approved_and_what_proves_it() {
             asked      desk, until 2026-11-20T04:00:00.000Z (apr_1b2817164ca3965e)
                        sue approved at 2026-11-20T00:00:00.000Z, entry 3
             approved   by sue, action e839bcc97f18
-            sent       1 times under sf_5993e4d8915c746ced09ffbd824b2df2d170110d
+            sent       once under sf_5993e4d8915c746ced09ffbd824b2df2d170110d
             gave       sha256:69d1fbd2080d, known outside as 41
             entries    2
                        3
@@ -88,7 +88,7 @@ fn a_denied_act_and_one_that_was_changed_into_another() {
             what       at_most_once, arguments sha256:d5733be1c039
             allowed    by bank.pay, policies c4d7a51a4575, generation 2
                        bank.pay (policies/allow/bank.cedar:1)
-            sent       1 times under sf_5993e4d8915c746ced09ffbd824b2df2d170110d
+            sent       once under sf_5993e4d8915c746ced09ffbd824b2df2d170110d
             gave       sha256:4062edaf750f
             entries    5
                        6
@@ -108,7 +108,7 @@ fn a_person_s_word_is_told_as_such() {
             what       at_most_once, arguments sha256:0b35f22128c4
             allowed    by bank.pay, policies c4d7a51a4575, generation 2
                        bank.pay (policies/allow/bank.cedar:1)
-            sent       1 times under sf_5993e4d8915c746ced09ffbd824b2df2d170110d
+            sent       once under sf_5993e4d8915c746ced09ffbd824b2df2d170110d
             gave       sha256:44136fa355b3, known outside as T-9
             resolved   by ann (local): on the statement, entry 4
             entries    2
@@ -193,11 +193,11 @@ fn an_approval_that_nobody_gave_is_found() {
     let found: Vec<String> = found.lines().map(|line| line.replace(&drive_approval(&drive), "apr_…")).collect();
     expect![[r#"
         nothing found
-        entry 3: the approval apr_… lacks votes of people who may decide: 0 of 1 counted
-        entry 4: the approval apr_… lacks votes of people who may decide: 1 of 1 counted
-        entry 4: the approval apr_… lacks votes of people who may decide: 1 of 1 counted
-        entry 4: the approval apr_… lacks votes of people who may decide: 1 of 1 counted; `sue` was shown another card
-        entry 4: the approval apr_… lacks votes of people who may decide: 1 of 1 counted
+        entry 3: the approval apr_… asks desk, and the votes before the start (0) are no yes of people who may decide
+        entry 4: the approval apr_… asks desk, and the votes before the start (1) are no yes of people who may decide
+        entry 4: the approval apr_… asks desk, and the votes before the start (1) are no yes of people who may decide
+        entry 4: the approval apr_… asks desk, and the votes before the start (1) are no yes of people who may decide; `sue` was shown another card
+        entry 4: the approval apr_… asks desk, and the votes before the start (1) are no yes of people who may decide
         entry 4: the approval apr_… had run out
         entry 4: the approval apr_… was asked for another action
         entry 4: the approval apr_… was given by sue, and the action names eva
