@@ -59,6 +59,9 @@ def check(lines, noted=None):
 
 if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8", newline="\n") as file:
-        wrong = check(file.read().split("\n")[:-1], *sys.argv[2:3])
+        try:
+            wrong = check(file.read().split("\n")[:-1], *sys.argv[2:3])
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+            wrong = f"a line is not what stands there in an export: {error!r}"
     print(wrong or "ok")
     sys.exit(6 if wrong else 0)

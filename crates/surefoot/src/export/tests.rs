@@ -271,3 +271,78 @@ fn an_event_that_cannot_follow_is_found_though_the_chain_holds() {
     let error = verify(out.as_slice(), None).unwrap_err().to_string();
     assert!(error.starts_with("line 5, entry 4: "), "{error}");
 }
+
+/// A journal of one read, sent under the key of `keyed`.
+fn read_under(keyed: &str) -> String {
+    use kernel::{
+        governance::{Effect, Proposal, Verdict},
+        ids::IdempotencyKey,
+    };
+    let bundle = Digest::of(&[b"bundle"]);
+    let started = Event::RunStarted {
+        bundle,
+        workflow: "w".into(),
+        stages: vec!["s".into()],
+        input: Held::Value(Value::Null),
+        about: Value::Null,
+        project: "".into(),
+        by: None,
+        acts_for: None,
+    };
+    let proposal =
+        Proposal { tool: "box".into(), operation: "find".into(), effect: Effect::Read, with: Held::Value(Value::Null) };
+    let verdict = Verdict::Allow { rule: "built-in".into(), policy: bundle, by: Vec::new() };
+    let key = IdempotencyKey::derive(run(), &keyed.into(), 0);
+    let sent = Event::ActionStarted { step: "look".into(), attempt: 1, proposal, verdict, key, grounds: None };
+    let mut out = Vec::new();
+    write(&mut out, run(), &seal(run(), &[started, sent]), |_| Ok::<_, ExportError>(None)).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn an_action_that_cannot_have_been_is_found_in_a_chain_that_holds() {
+    let acts = verify(read_under("look").as_bytes(), None).unwrap().acts;
+    assert_eq!(acts, 1);
+    let found = verify(read_under("other").as_bytes(), None).unwrap_err().to_string();
+    assert!(
+        found.starts_with("line 3, entry 2: the key sf_") && found.ends_with("is not that of `look` in this run"),
+        "{found}"
+    );
+}
+
+#[test]
+fn the_reader_in_python_finds_the_same() {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verify.py");
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("run.ndjson");
+    let says = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let said = std::process::Command::new("python3").arg(&script).arg(&file).output();
+        said.ok().map(|said| (said.status.code(), String::from_utf8_lossy(&said.stdout).trim().to_owned()))
+    };
+    let (whole, _) = exported();
+    let Some(said) = says(&whole) else {
+        println!("there is no python3 here: not compared");
+        return;
+    };
+    assert_eq!(said, (Some(0), "ok".to_owned()));
+    let lines: Vec<&str> = whole.lines().collect();
+    let without = |gone: usize| {
+        let left = lines.iter().enumerate().filter(|(place, _)| *place != gone).map(|(_, line)| format!("{line}\n"));
+        left.collect::<String>()
+    };
+    let mut changed = vec![
+        whole.replace("value 3", "value 4"),
+        whole.replace("0303030303", "0303030304"),
+        whole.replace("\"epoch\":2", "\"epoch\":3"),
+        whole.replace(r#""at_us":1790000000000005"#, r#""at_us":1790000000000006"#),
+        whole.replace("fffe0102", "fffe0103"),
+    ];
+    changed.extend((1..lines.len()).map(without));
+    for text in changed {
+        assert_ne!(text, whole);
+        let ours = verify(text.as_bytes(), None).is_err();
+        let (code, said) = says(&text).unwrap();
+        assert!(ours && code == Some(6), "{code:?} {said}");
+    }
+}
