@@ -103,7 +103,7 @@ async fn every_mode_does_what_it_says() {
     let world = World::new().await;
     let good = |n| format!(r#"200 {{"applied":true,"id":{n},"kind":"refund"}}"#);
     let told = |status| format!(r#"{status} {{"error":"as told"}}"#);
-    let spent = r#"429 {"error":{"code":"insufficient_quota","message":"the spend limit is reached"}}"#;
+    let spent = r#"429 {"error":{"message":"the spend limit is reached","code":"insufficient_quota"}}"#;
     let table = [
         ("ok", good(1), true),
         ("reject_4xx", told(422), false),

@@ -237,15 +237,19 @@ async fn a_panic_stops_one_run_and_says_so() {
     world.until("the call", |outside| outside.asked("box.put").len() == 1).await;
     cutting.panics.store(true, Ordering::SeqCst);
     world.outside.release("box.put");
-    // The answer that it had at hand is kept, and wakes it: it goes on from there, and nothing is sent again.
-    assert_eq!(life.runtime.finished(run).await.unwrap().result, Some(json(r#"{"text": "a"}"#)));
+    let row = world.settled(run).await;
+    assert_eq!(row.status, Status::Blocked);
+    assert_eq!(row.waits_for.as_deref(), Some("its engine panicked: the process log says where"));
+    // The answer that it had at hand is kept for the next worker; others go on meanwhile.
     assert_eq!(world.store.late_results(run).await.unwrap().len(), 1);
-    assert_eq!(world.outside.asked("box.put").len(), 1);
     let mut other = world.start(r#"{"text": "b"}"#);
     other.key = None;
     let other = life.start(other).await.run;
     assert_eq!(life.runtime.finished(other).await.unwrap().end, kernel::journal::End::Completed);
     life.leave().await;
+    let life = world.boot().await;
+    assert_eq!(life.runtime.finished(run).await.unwrap().result, Some(json(r#"{"text": "a"}"#)));
+    assert_eq!(world.outside.asked("box.put").len(), 1, "nothing was sent again");
 }
 
 #[tokio::test]
