@@ -15,6 +15,7 @@ pub mod resolver;
 pub mod smtp;
 pub mod syscalls;
 pub mod victim;
+pub mod windows;
 mod wire;
 pub mod http {
     //! The client that speaks to the apparatus.
