@@ -161,7 +161,7 @@ impl Case {
     }
 
     fn deeds(&self) -> Option<Mix> {
-        self.mix.filter(|_| self.noise("workflow") % 3 != 0)
+        self.mix.filter(|_| !self.noise("workflow").is_multiple_of(3))
     }
 
     /// Which workflow it is a run of: one of three is `mixed`, if there is a mix.

@@ -38,7 +38,10 @@ pub(super) async fn govern(runtime: Runtime, go_on: bool, mut dice: Dice) -> Res
         let generation = patiently(u64::MAX, || runtime.release(scope, "the other process is gone", &asker)).await?;
         say(&Said::Governed { what: format!("released {scope}"), generation })?;
     }
-    while go_on {
+    if !go_on {
+        return std::future::pending().await;
+    }
+    loop {
         tokio::time::sleep(Duration::from_millis(40 + dice.below(260))).await;
         if dice.below(2) == 0 {
             let second = dice.below(2) == 0;
@@ -54,7 +57,6 @@ pub(super) async fn govern(runtime: Runtime, go_on: bool, mut dice: Dice) -> Res
         let generation = patiently(u64::MAX, || runtime.release(scope, "over", &asker)).await?;
         say(&Said::Governed { what: format!("released {scope}"), generation })?;
     }
-    std::future::pending().await
 }
 
 /// Tells the runs what was found out, once each. What is no longer unknown, or was sent again since, is left alone.

@@ -134,7 +134,8 @@ async fn an_answer_before_its_commit_is_caught() {
 
 #[tokio::test]
 async fn the_random_walk_catches_what_changes_replies() {
-    let replies = ["no_epoch_cas", "reap_without_epoch", "suspend_without_inbox_gen", "no_strike"];
+    let replies =
+        ["no_epoch_cas", "reap_without_epoch", "suspend_without_inbox_gen", "no_strike", "terminal_overwritten"];
     for mutant in replies.into_iter().chain(SUITE_MUTANTS) {
         let caught = tokio::spawn(async move {
             for seed in 0..24 {
@@ -155,6 +156,7 @@ fn every_mutant_has_its_test() {
         "reap_without_epoch",
         "suspend_without_inbox_gen",
         "no_strike",
+        "terminal_overwritten",
     ];
     assert_eq!(MUTANTS, tested);
     let tested = ["governance_unchecked", "reserve_above_limit", "consume_twice", "vote_on_stale_card"];
