@@ -17,6 +17,7 @@ pub mod retail;
 pub mod smtp;
 pub mod syscalls;
 pub mod victim;
+pub mod windows;
 mod wire;
 pub mod http {
     //! The client that speaks to the apparatus.

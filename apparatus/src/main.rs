@@ -28,6 +28,8 @@ enum Instrument {
     Mutants(apparatus::mutants::Arguments),
     /// Let the process die, or its writes fail, at every write and every fsync of one run.
     Syscalls(apparatus::syscalls::Arguments),
+    /// Let the process die before and after each commit of runs whose actions are all of one class.
+    Windows(apparatus::windows::Arguments),
     /// Start it where it cannot work: a full disk, a read-only folder, a directory that is taken.
     Badland(apparatus::badland::Arguments),
     /// Play recorded sequences of a shop's customer service through the governed path.
@@ -46,6 +48,7 @@ async fn main() -> ExitCode {
         Instrument::Kill(arguments) => apparatus::kill::run(arguments).await,
         Instrument::Mutants(arguments) => apparatus::mutants::run(arguments).await,
         Instrument::Syscalls(arguments) => apparatus::syscalls::run(arguments).await,
+        Instrument::Windows(arguments) => apparatus::windows::run(arguments).await,
         Instrument::Badland(arguments) => apparatus::badland::run(arguments).await,
         Instrument::Retail(arguments) => apparatus::retail::run(arguments).await,
         Instrument::Injections(arguments) => apparatus::injections::run(arguments).await,

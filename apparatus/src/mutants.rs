@@ -14,7 +14,7 @@ mod asked;
 mod inside;
 mod outside;
 
-pub(crate) use outside::Stage;
+pub(crate) use outside::{Stage, first};
 
 /// `apparatus mutants`
 #[derive(Clone, Debug, clap::Args)]

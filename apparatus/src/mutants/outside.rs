@@ -10,7 +10,7 @@ use crate::{
     ledger::{Line, Mode},
     ledgerd::Setting,
     life::{Ended, Life, Outside},
-    mixed,
+    mixed::{self, Mix},
     oracle::{Judgement, Oracle, Snapshot},
     resolver, syscalls,
     victim::{Said, Trouble},
@@ -24,6 +24,8 @@ pub(crate) struct Stage {
     life: u32,
     seed: u64,
     pub(crate) runs: u64,
+    /// Which actions the runs have; `None`: all are of `mixed`.
+    pub(crate) mix: Option<Mix>,
     program: PathBuf,
     oracle: Oracle,
 }
@@ -33,7 +35,7 @@ impl Stage {
         let folder = tempfile::tempdir()?;
         let outside = Outside::start(program, &folder.path().join("ledger")).await?;
         let oracle = Oracle::new(0, BTreeMap::new());
-        Ok(Stage { folder, outside, batch: 0, life: 0, seed, runs, program: program.to_owned(), oracle })
+        Ok(Stage { folder, outside, batch: 0, life: 0, seed, runs, mix: None, program: program.to_owned(), oracle })
     }
 
     /// Begins a new directory, which does not exist yet.
@@ -41,7 +43,7 @@ impl Stage {
         let _ = std::fs::remove_dir_all(self.data());
         self.batch += 1;
         self.life = 0;
-        self.oracle = Oracle::new(self.batch, mixed::cases(self.seed, self.batch, self.runs, None));
+        self.oracle = Oracle::new(self.batch, mixed::cases(self.seed, self.batch, self.runs, self.mix));
         self.data()
     }
 
@@ -56,7 +58,11 @@ impl Stage {
     /// The next life of this directory.
     pub(crate) fn life(&mut self) -> Life {
         self.life += 1;
-        Life::of(&self.program, &self.outside, &self.data(), (self.batch, self.life), self.runs, self.seed)
+        let life = Life::of(&self.program, &self.outside, &self.data(), (self.batch, self.life), self.runs, self.seed);
+        match self.mix {
+            Some(mix) => life.with("--mix", mix),
+            None => life,
+        }
     }
 
     /// Judges what that life left.
@@ -73,7 +79,7 @@ impl Stage {
 
 impl Stage {
     /// What a person finds out about the unknown outcomes that the last life left, in a file.
-    async fn words(&self) -> Result<PathBuf, Trouble> {
+    pub(crate) async fn words(&self) -> Result<PathBuf, Trouble> {
         let snapshot = Snapshot::of_directory(&self.data(), &self.folder.path().join("copy")).await?;
         let found = resolver::words(&snapshot, &self.outside.ledger);
         let lines: Vec<String> = found.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
