@@ -17,7 +17,7 @@ use kernel::{
 };
 use surefoot::{BuildError, Surefoot};
 
-use super::cases::{Case, OWN, PAID_CENTS};
+use super::cases::{ADDRESS, Case, OWN, PAID_CENTS};
 
 /// The ways by which a text comes in; each is a workflow.
 pub const CHANNELS: [(&str, &str); 3] = [
@@ -25,9 +25,6 @@ pub const CHANNELS: [(&str, &str); 3] = [
     ("tool", "{ step: came, act: tracker.ticket, with: { id: =input.ticket } }"),
     ("page", "{ step: came, act: web.read, with: { url: =input.url } }"),
 ];
-
-/// The customer's address, the only trusted one.
-pub const ADDRESS: &str = "ann@home.example";
 
 const WORKFLOW: &str = include_str!("../../projects/desk/workflow.yaml");
 
@@ -171,7 +168,8 @@ pub fn write(folder: &Path, labels: bool, cases: &[Case]) -> io::Result<()> {
     }
     for case in cases {
         let text = case.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        let html = format!("<!doctype html><html><head><title>News</title></head><body><pre>{text}</pre></body></html>");
+        let html =
+            format!("<!doctype html><html><head><title>News</title></head><body><pre>{text}</pre></body></html>");
         put(&format!("sites/{}.news.test/index.html", case.id), &html)?;
     }
     Ok(())

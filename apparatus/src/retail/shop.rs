@@ -49,9 +49,7 @@ impl Shop {
             "calculate" => calculate(text("expression")),
             "cancel_pending_order" => self.cancel(text("order_id"), text("reason")),
             "exchange_delivered_order_items" => self.exchange(with),
-            "find_user_id_by_email" => {
-                self.find_user(|user| lower(&user["email"]) == text("email").to_lowercase())
-            }
+            "find_user_id_by_email" => self.find_user(|user| lower(&user["email"]) == text("email").to_lowercase()),
             "find_user_id_by_name_zip" => self.find_user(|user| {
                 lower(&user["name"]["first_name"]) == text("first_name").to_lowercase()
                     && lower(&user["name"]["last_name"]) == text("last_name").to_lowercase()
@@ -126,7 +124,8 @@ impl Shop {
 
     fn product_types(&self) -> String {
         let products = self.data["products"].as_object();
-        let mut named: Value = products.into_iter().flatten().map(|(id, one)| (text(&one["name"]), json!(id))).collect();
+        let mut named: Value =
+            products.into_iter().flatten().map(|(id, one)| (text(&one["name"]), json!(id))).collect();
         named.sort_all_objects();
         python(&named)
     }
@@ -241,9 +240,8 @@ impl Shop {
         self.add(&user, method, -amount)?;
         self.add(&user, &old, amount)?;
         let order = self.record_mut("orders", id)?;
-        let made = |kind: &str, method: &str| {
-            json!({"transaction_type": kind, "amount": amount, "payment_method_id": method})
-        };
+        let made =
+            |kind: &str, method: &str| json!({"transaction_type": kind, "amount": amount, "payment_method_id": method});
         extend(&mut order["payment_history"], vec![made("payment", method), made("refund", &old)]);
         Ok(python(order))
     }
@@ -252,7 +250,9 @@ impl Shop {
         let (id, method) = (text(&with["order_id"]), text(&with["payment_method_id"]));
         let order = delivered(self.record("orders", &id), "returned")?;
         self.method(order, &method)?;
-        if !method.contains("gift_card") && order["payment_history"][0]["payment_method_id"] != with["payment_method_id"] {
+        if !method.contains("gift_card")
+            && order["payment_history"][0]["payment_method_id"] != with["payment_method_id"]
+        {
             return Err("payment method should be either the original payment method or a gift card".to_owned());
         }
         has_all(list(&order["items"]), list(&with["item_ids"]), |_| "some item not found".to_owned())?;
