@@ -17,7 +17,7 @@ use kernel::{
 };
 use surefoot::{BuildError, Surefoot};
 
-use super::cases::{Case, OWN, PAID_CENTS};
+use super::cases::{ADDRESS, Case, OWN, PAID_CENTS};
 
 /// The ways by which a text comes in; each is a workflow.
 pub const CHANNELS: [(&str, &str); 3] = [
@@ -25,9 +25,6 @@ pub const CHANNELS: [(&str, &str); 3] = [
     ("tool", "{ step: came, act: tracker.ticket, with: { id: =input.ticket } }"),
     ("page", "{ step: came, act: web.read, with: { url: =input.url } }"),
 ];
-
-/// The customer's address, the only trusted one.
-pub const ADDRESS: &str = "ann@home.example";
 
 const WORKFLOW: &str = include_str!("../../projects/desk/workflow.yaml");
 

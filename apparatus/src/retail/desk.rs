@@ -1,7 +1,7 @@
 //! The shop as a tool: it honours keys, counts what was asked and what was done, and may be one that processes do not survive.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,7 +20,7 @@ use super::shop::{CHANGES, REFUNDS, Shop};
 #[derive(Default)]
 pub struct Desk {
     book: Mutex<Book>,
-    /// Whether the first call under each key acts and is never answered, and each life of the process gets one answer at most.
+    /// Whether every other call acts and is never answered, and each life of the process gets one answer at most.
     deadly: bool,
     hung: Notify,
 }
@@ -36,15 +36,15 @@ pub struct Book {
     pub done: Vec<String>,
     /// What was answered under which key.
     answers: BTreeMap<String, String>,
-    /// The keys of calls that were not answered.
-    left: BTreeSet<String>,
+    /// Whether the last call was not answered.
+    left: bool,
     /// Whether this life of the process got its answer.
     answered: bool,
 }
 
 impl Desk {
-    /// A desk that answers everything; or a deadly one: the first call under a key acts and is never answered, and who got an answer
-    /// gets no other one in the same life.
+    /// A desk that answers everything; or a deadly one: a call acts and is never answered, the one that repeats it is, and who got an
+    /// answer gets no other one in the same life.
     pub fn new(deadly: bool) -> Arc<Desk> {
         Arc::new(Desk { deadly, ..Desk::default() })
     }
@@ -114,11 +114,16 @@ impl NativeTool for Counter {
         };
         let Some(answer) = answer else { return std::future::pending().await };
         if desk.deadly {
-            if desk.book().left.insert(key.to_string()) {
+            let left = {
+                let mut book = desk.book();
+                book.left = !book.left;
+                book.answered = !book.left;
+                book.left
+            };
+            if left {
                 desk.hung.notify_one();
                 return std::future::pending().await;
             }
-            desk.book().answered = true;
         }
         answer
     }

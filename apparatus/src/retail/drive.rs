@@ -71,10 +71,11 @@ struct Life {
 }
 
 impl Life {
-    fn begin(store: &Arc<dyn Store>, desk: &Arc<Desk>) -> Life {
+    fn begin(store: &Arc<dyn Store>, desk: &Arc<Desk>, mutant: Option<&str>) -> Life {
         desk.next_life();
         let gateway = Gateway::new().with_tool("retail", Native::new(Counter(desk.clone())));
-        let runtime = Runtime::builder(store.clone()).gateway(gateway).build();
+        let builder = Runtime::builder(store.clone()).gateway(gateway);
+        let runtime = mutant.into_iter().fold(builder, runtime::Builder::mutant).build();
         let worker = tokio::spawn(runtime.worker().run(std::future::pending::<()>()));
         Life { runtime, worker }
     }
@@ -93,12 +94,12 @@ impl Life {
 ///
 /// # Errors
 /// The project cannot be made, or the store fails. What the run does wrong is no error: it stands in [`Played::wrong`].
-pub async fn play(task: &Task, way: Way) -> Result<Played, Trouble> {
+pub async fn play(task: &Task, way: Way, mutant: Option<&str>) -> Result<Played, Trouble> {
     let (sources, project) = project(task, way == Way::Asked)?;
     let desk = Desk::new(way == Way::Killed);
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let mut played = Played::default();
-    let mut life = Life::begin(&store, &desk);
+    let mut life = Life::begin(&store, &desk, mutant);
     let run = start(&life.runtime, &sources, &project).await?;
     let ended = loop {
         match live(&life, run, &desk, way, &mut played).await? {
@@ -106,7 +107,7 @@ pub async fn play(task: &Task, way: Way) -> Result<Played, Trouble> {
             None => {
                 played.deaths += 1;
                 life.die().await?;
-                life = Life::begin(&store, &desk);
+                life = Life::begin(&store, &desk, mutant);
             }
         }
     };
