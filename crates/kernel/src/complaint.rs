@@ -250,7 +250,11 @@ pub const WORKFLOW: &[Known] = &[
         "model without a price",
         "Where a limit of money applies, a model whose price is not known is refused. Rules, and scripted and registered models without a price, cost nothing.",
     ),
-    ("W120", "a form of several people", "One person fills in a form; `quorum` wants more than one yes, and no two answers are one."),
+    (
+        "W120",
+        "a form of several people",
+        "One person fills in a form; `quorum` wants more than one yes, and no two answers are one.",
+    ),
     ("W121", "too few people", "`quorum` wants more people than the groups of `of` have: nobody could ever say yes."),
 ];
 

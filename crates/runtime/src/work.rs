@@ -68,7 +68,12 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`Runtime::claim_work`]; also if somebody else has it who is at hand, or `to` may not do it.
-    pub async fn reassign_work(&self, work: &Arc<str>, to: Option<&Arc<str>>, asker: &Asker) -> Result<WorkRow, RunError> {
+    pub async fn reassign_work(
+        &self,
+        work: &Arc<str>,
+        to: Option<&Arc<str>>,
+        asker: &Asker,
+    ) -> Result<WorkRow, RunError> {
         let (row, handed) = self.find_work(work).await?;
         let people = self.at_hand(&row, &handed, &asker.by).await?;
         let now = self.inner.clock.now();
@@ -114,6 +119,7 @@ impl Runtime {
             ("work", Value::Text(row.id.clone())),
             ("output", output.clone()),
             ("auth", Value::Text(asker.auth.clone())),
+            ("groups", Value::list(people.groups_at(&asker.by, now).into_iter().map(Value::Text))),
             ("directory", Value::from(people.digest().to_string())),
             ("at", Value::from(now.to_string())),
         ]);

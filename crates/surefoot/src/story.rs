@@ -14,7 +14,7 @@ use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
     ids::{RunId, StepPath},
-    journal::{ApprovalEnd, BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, WorkEnd, Usage},
+    journal::{ApprovalEnd, BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, Usage, WorkEnd},
     run::RunState,
     values::Timestamp,
 };

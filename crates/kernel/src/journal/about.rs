@@ -78,9 +78,8 @@ impl Event {
                 ..
             }
             | Event::RunFinished { result: Some(held), .. } => (Some(held), None),
-            Event::WorkAnswered { output: held, .. } | Event::WorkEnded { end: WorkEnd::Gave { output: held, .. }, .. } => {
-                (Some(held), None)
-            }
+            Event::WorkAnswered { output: held, .. }
+            | Event::WorkEnded { end: WorkEnd::Gave { output: held, .. }, .. } => (Some(held), None),
             Event::ApprovalEscalated { card, .. } | Event::WorkOpened { card, .. } => (Some(card), None),
             Event::ApprovalRequested { proposal, card, .. } => {
                 let held = proposal.iter().map(|proposal| &proposal.with).chain([card]);

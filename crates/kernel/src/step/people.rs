@@ -108,11 +108,7 @@ pub(crate) fn group(node: &Node, reading: &mut Reading<'_>) -> Option<Arc<str>> 
 }
 
 /// A map of names to values, each with expressions in it.
-pub(crate) fn named_values(
-    key: &str,
-    fields: &Fields<'_>,
-    reading: &mut Reading<'_>,
-) -> Option<Option<Template>> {
+pub(crate) fn named_values(key: &str, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<Option<Template>> {
     let Some(node) = fields.get(key) else { return Some(None) };
     node.map(&mut reading.complaints)?;
     reading.template(node).map(|(template, _)| Some(template))

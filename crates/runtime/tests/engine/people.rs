@@ -110,7 +110,8 @@ async fn work_waits_without_a_worker_until_a_person_answers() {
         4   call: done by sue {"reached":true}
         5   stage only done
         6   run completed {"reached":true}
-    "#]].assert_eq(&outline(&world, run).await);
+    "#]]
+    .assert_eq(&outline(&world, run).await);
     // The same answer again is the same answer; another one is too late.
     let again = life.runtime.answer_work(&row.id, json(r#"{"reached": true}"#), &asker("sue")).await.unwrap();
     assert_eq!(again, WorkDone { run, new: false });
@@ -147,7 +148,8 @@ async fn only_people_of_the_group_who_are_here_may_and_one_at_a_time() {
     assert_eq!(only(runtime).await.claimed_by, None);
     // Who has it and leaves the group has it no longer.
     runtime.claim_work(id, &asker("sue")).await.unwrap();
-    enact(runtime, &PEOPLE.replace("sue: { name: Sue, groups: [ desk ] }", "sue: { name: Sue, groups: [ leads ] }")).await;
+    enact(runtime, &PEOPLE.replace("sue: { name: Sue, groups: [ desk ] }", "sue: { name: Sue, groups: [ leads ] }"))
+        .await;
     runtime.claim_work(id, &asker("tom")).await.unwrap();
     assert_eq!(only(runtime).await.claimed_by.as_deref(), Some("tom"));
     let said = why(runtime.answer_work(&"wrk_none".into(), answer, &asker("tom")).await);
@@ -176,7 +178,8 @@ async fn what_is_not_answered_in_time_fails_and_a_late_answer_is_told_so() {
         3   call: no_answer: nobody of desk answered in time
         4   call: no recovery left
         5   run failed, no_answer: nobody of desk answered in time
-    "#]].assert_eq(&outline(&world, run).await);
+    "#]]
+    .assert_eq(&outline(&world, run).await);
     let said = why(life.runtime.answer_work(&row.id, json(r#"{"reached": true}"#), &asker("sue")).await);
     assert_eq!(said, "this work is done, or not needed any more");
 }
@@ -247,6 +250,7 @@ async fn a_question_is_answered_through_the_same_votes_as_an_action() {
     let answer = |text: &str| Decision::Answer { value: json(text) };
     let said = why(decide("tom", Decision::Approve).await);
     assert_eq!(said, "`tom` asked for this action, and who asks does not decide");
+    assert_eq!(why(decide("sue", Decision::Approve).await), "this question wants an answer, not a bare yes");
     let said = why(decide("sue", answer(r#"{"window": "noon"}"#)).await);
     assert!(said.starts_with("the answer does not fit the form: "), "{said}");
     assert_eq!(world.row(run).await.inbox_gen, 0);
@@ -259,7 +263,8 @@ async fn a_question_is_answered_through_the_same_votes_as_an_action() {
         4   when: decided {"answer":{"window":"night"},"approved":true,"by":["sue"]}
         5   stage only done
         6   run completed {"answer":{"window":"night"},"approved":true,"by":["sue"]}
-    "#]].assert_eq(&outline(&world, run).await);
+    "#]]
+    .assert_eq(&outline(&world, run).await);
     let rows = life.runtime.approvals(ApprovalQuery { all_states: true, ..ApprovalQuery::default() }).await.unwrap();
     assert_eq!(rows[0].state, ApprovalState::Approved);
     world.check_store().await.unwrap();

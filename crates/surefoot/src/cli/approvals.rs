@@ -139,7 +139,12 @@ impl Ls {
             };
             scene.out.line(format!("{} {state} {}", paint(STRONG, &row.id), plain(&says)));
             let left = row.expires_at.map(|at| format!(", {}", time_left(at, now))).unwrap_or_default();
-            scene.out.line(format!("    for {}{left}, asked by {}, run {}", row.groups.join(" or "), who(row), row.run));
+            scene.out.line(format!(
+                "    for {}{left}, asked by {}, run {}",
+                row.groups.join(" or "),
+                who(row),
+                row.run
+            ));
         }
         Ok(Exit::Ok)
     }
@@ -162,7 +167,7 @@ impl Show {
             let place = self.place.typed();
             let (command, shown) = (format!("{call} approvals decide {}", row.id), row.shown);
             let words = match (asked.terms.answerable, asked.terms.editable.is_empty()) {
-                (true, _) => "approve|reject|answer",
+                (true, _) => "reject|answer",
                 (false, true) => "approve|reject",
                 (false, false) => "approve|reject|edit",
             };
@@ -179,14 +184,16 @@ impl DecideArgs {
             Word::Reject => Decision::Reject { reason: self.reason.clone().unwrap_or_default() },
             Word::Edit => Decision::Edit { with: edit(self.with.as_deref())? },
             Word::Answer => {
-                let text = self.with.as_deref().ok_or_else(|| CliError::usage("an answer says what").hint("--with JSON"))?;
+                let text =
+                    self.with.as_deref().ok_or_else(|| CliError::usage("an answer says what").hint("--with JSON"))?;
                 Decision::Answer { value: work::answer(text)? }
             }
         };
         let shown = match &self.shown {
             None => None,
             Some(text) => Some(text.parse::<Digest>().map_err(|_| {
-                CliError::usage(format!("`{text}` is no hash of a card")).hint("64 hexadecimal digits, as `approvals show` prints")
+                CliError::usage(format!("`{text}` is no hash of a card"))
+                    .hint("64 hexadecimal digits, as `approvals show` prints")
             })?),
         };
         let store: Arc<SqliteStore> = self.place.open()?;
@@ -313,7 +320,10 @@ fn tell(scene: &Scene, row: &ApprovalRow, asked: &Asked) {
     out.line(format!("  by      {}, run {} at `{}`", who(row), row.run, row.step));
     let state = row.state.as_str();
     let votes = count(row.votes.len() as u64, "vote");
-    out.line(format!("  state   {}, {votes}", if state == "rejected" { paint(BAD, state).to_string() } else { state.to_owned() }));
+    out.line(format!(
+        "  state   {}, {votes}",
+        if state == "rejected" { paint(BAD, state).to_string() } else { state.to_owned() }
+    ));
     for vote in &row.votes {
         out.line(format!("          {} {} at {}", vote.by, vote.decision, vote.at));
     }
