@@ -27,7 +27,7 @@ pub(crate) fn approval_id(walk: &Walk<'_>, path: &StepPath, nth: u32) -> Arc<str
 
 /// Names work for people, in the same way.
 pub(crate) fn work_id(walk: &Walk<'_>, path: &StepPath, nth: u32) -> Arc<str> {
-    id(walk, path, nth, b"surefoot/work/v1\0", "wrk")
+    id(walk, path, nth, b"surefoot/handoff/v1\0", "wrk")
 }
 
 fn id(walk: &Walk<'_>, path: &StepPath, nth: u32, domain: &[u8], prefix: &str) -> Arc<str> {
