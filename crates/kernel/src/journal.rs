@@ -5,7 +5,7 @@
 
 mod about;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -348,7 +348,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due_at: Option<Timestamp>,
     },
-    /// A person did the work. Only the first answer that came in time ends it.
+    /// A person did the work. Only the first answer that came in time, from somebody of the group, ends it.
     WorkAnswered {
         /// Number of the message in the run's inbox, from 1.
         message: u64,
@@ -362,7 +362,9 @@ pub enum Event {
         by: Arc<str>,
         /// How we know who it is: `local`, an account, a key.
         auth: Arc<str>,
-        /// The directory in which this person could answer.
+        /// For which groups this person could work then.
+        groups: BTreeSet<Arc<str>>,
+        /// The directory that says so.
         directory: Digest,
         /// When.
         at: Timestamp,

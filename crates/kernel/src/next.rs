@@ -834,7 +834,7 @@ fn vote(message: u64, body: &Value) -> Option<Record> {
     Some(Record::of(event))
 }
 
-/// What a person did: `{step, work, output, auth, directory, at}`.
+/// What a person did: `{step, work, output, auth, groups, directory, at}`.
 fn answer(message: u64, body: &Value, sender: &str) -> Option<Record> {
     let mut blobs = Vec::new();
     let text = |key: &str| body.get(key)?.as_str();
@@ -845,6 +845,7 @@ fn answer(message: u64, body: &Value, sender: &str) -> Option<Record> {
         output: Held::hold(body.get("output")?.clone(), &mut blobs),
         by: sender.into(),
         auth: text("auth")?.into(),
+        groups: serde_json::from_slice(&body.get("groups")?.to_jcs()).ok()?,
         directory: text("directory")?.parse().ok()?,
         at: Timestamp::parse(text("at")?)?,
     };

@@ -206,13 +206,21 @@ impl Runtime {
             approval::Vote::cast(by, decide.decision, decide.shown.unwrap_or(row.shown), &asker.auth, &people, now);
         vote.reason = decide.reason;
         approval::admit(&terms, &[], &vote, &people, now).map_err(|why| not_taken(why.to_string()))?;
-        if let Decision::Answer { value } = &vote.decision {
+        let answer = match &vote.decision {
+            Decision::Approve if terms.answerable => Some(&Value::Null),
+            Decision::Answer { value } => Some(value),
+            _ => None,
+        };
+        if let Some(answer) = answer {
             let program = self.program(row.run, &program).await?;
             let fits = match program.step(StepPath::new(&*row.step).name()).map(|step| &step.kind) {
-                Some(Kind::Approve(approve)) => approve.fits(value),
+                Some(Kind::Approve(approve)) => approve.fits(answer),
                 _ => Ok(()),
             };
-            fits.map_err(|why| not_taken(format!("the answer does not fit the form: {why}")))?;
+            fits.map_err(|why| match &vote.decision {
+                Decision::Approve => not_taken("this question wants an answer, not a bare yes".to_owned()),
+                _ => not_taken(format!("the answer does not fit the form: {why}")),
+            })?;
         }
         let word = match &vote.decision {
             Decision::Approve => "approve",

@@ -119,6 +119,7 @@ impl Runtime {
             ("work", Value::Text(row.id.clone())),
             ("output", output.clone()),
             ("auth", Value::Text(asker.auth.clone())),
+            ("groups", Value::list(people.groups_at(&asker.by, now).into_iter().map(Value::Text))),
             ("directory", Value::from(people.digest().to_string())),
             ("at", Value::from(now.to_string())),
         ]);

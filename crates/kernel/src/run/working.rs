@@ -42,11 +42,12 @@ impl RunState {
                 place.open().asked += 1;
                 Ok(())
             }
-            Event::WorkAnswered { message, ref step, ref work, ref output, ref by, at, .. } => {
+            Event::WorkAnswered { message, ref step, ref work, ref output, ref by, ref groups, at, .. } => {
                 self.read_message(message, &event)?;
-                // A second answer, or one that comes too late, is on record and changes nothing.
+                // A second answer, one that comes too late or of somebody else is on record and changes nothing.
                 if let Some(working) = self.working_mut(step, work)
                     && working.answer.is_none()
+                    && groups.contains(&working.queue)
                     && working.due_at.is_none_or(|due| at < due)
                 {
                     working.answer = Some(Answered { output: output.clone(), by: by.clone() });

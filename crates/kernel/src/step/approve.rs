@@ -12,7 +12,7 @@ use crate::{
         policy::{self, OnExpiry, Severity},
     },
     ids::{Digest, StepPath},
-    journal::{ApprovalEnd, Event, Held},
+    journal::{ApprovalEnd, Blob, Event, Held},
     next::{Frame, Record, Stop, Walk},
     recovery::{Failure, FailureKind},
     run::{Doing, Open},
@@ -113,24 +113,12 @@ impl Approve {
             Standing::Approved { .. } => {
                 let about = hash(walk, path, open.asked, &self.question(walk, frame)?, &self.shown(walk, frame)?);
                 match consume(terms, &approving.votes, about, walk.facts.now) {
-                    Ok(consent) => {
-                        let by = consent.by().to_vec();
-                        ApprovalEnd::Gave { output: Held::hold(self.value(&by, Value::Null), &mut blobs), by }
-                    }
+                    // A bare yes is the answer `null`.
+                    Ok(consent) => self.gave(consent.by(), Value::Null, &mut blobs),
                     Err(_) => ApprovalEnd::Superseded,
                 }
             }
-            Standing::Answered { value, by } => match self.fits(&value) {
-                Ok(()) => {
-                    let by = vec![by];
-                    ApprovalEnd::Gave { output: Held::hold(self.value(&by, value), &mut blobs), by }
-                }
-                Err(why) => {
-                    let detail = format!("the answer of {by} does not fit the form: {why}");
-                    let failure = Failure::inside(FailureKind::ContractViolated, detail);
-                    ApprovalEnd::Failed { failure, by: Some(by) }
-                }
-            },
+            Standing::Answered { value, by } => self.gave(&[by], value, &mut blobs),
             // A question has nothing that could be changed: it is asked again.
             Standing::Edited { .. } => ApprovalEnd::Superseded,
             Standing::Rejected { by, reason } => people::rejected(by, &reason),
@@ -149,13 +137,23 @@ impl Approve {
         Ok(())
     }
 
-    /// Whether an answer may be given here, and this one.
+    fn gave(&self, by: &[Arc<str>], answer: Value, blobs: &mut Vec<Blob>) -> ApprovalEnd {
+        let Err(why) = self.fits(&answer) else {
+            return ApprovalEnd::Gave { output: Held::hold(self.value(by, answer), blobs), by: by.to_vec() };
+        };
+        let detail = format!("the answer of {} does not fit the form: {why}", by.join(", "));
+        let failure = Failure::inside(FailureKind::ContractViolated, detail);
+        ApprovalEnd::Failed { failure, by: by.first().cloned() }
+    }
+
+    /// Whether this may be answered here. A bare yes is the answer `null`.
     ///
     /// # Errors
     /// Why not, in words for the person who answers.
     pub fn fits(&self, answer: &Value) -> Result<(), String> {
         match &self.form {
             Some(form) => form.validate(answer).map_err(|complaints| complaints.join("; ")),
+            None if answer.is_null() => Ok(()),
             None => Err("it is a question of yes and no".to_owned()),
         }
     }
@@ -217,7 +215,7 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Ap
         reachable(at, &of, quorum, form.is_some(), reading);
     }
     let ty = [("approved", Type::Bool), ("by", Type::list(Type::TEXT))];
-    let answer = form.as_ref().map(|form| ("answer", form.ty().clone().maybe()));
+    let answer = form.as_ref().map(|form| ("answer", form.ty().clone()));
     let ty = Type::object(ty.into_iter().chain(answer));
     Some((Approve { ask: ask?, of, quorum, expires, on_expiry: on_expiry?, no_self, evidence: evidence?, form }, ty))
 }

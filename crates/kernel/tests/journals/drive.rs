@@ -439,12 +439,14 @@ impl Drive {
             _ => None,
         });
         let Some((step, work)) = opened else { panic!("nothing was handed over\n{}", self.outline()) };
-        let directory = self.charter.project("test").people.digest();
+        let people = &self.charter.project("test").people;
+        let (groups, directory) = (people.groups_at(by, self.now), people.digest());
         let body = Value::map([
             ("step", Value::from(step.as_str())),
             ("work", Value::Text(work)),
             ("output", Value::from_json(output.as_bytes()).expect("JSON")),
             ("auth", "local".into()),
+            ("groups", Value::list(groups.into_iter().map(Value::Text))),
             ("directory", Value::from(directory.to_string())),
             ("at", Value::from(self.now.to_string())),
         ]);

@@ -250,6 +250,7 @@ async fn a_question_is_answered_through_the_same_votes_as_an_action() {
     let answer = |text: &str| Decision::Answer { value: json(text) };
     let said = why(decide("tom", Decision::Approve).await);
     assert_eq!(said, "`tom` asked for this action, and who asks does not decide");
+    assert_eq!(why(decide("sue", Decision::Approve).await), "this question wants an answer, not a bare yes");
     let said = why(decide("sue", answer(r#"{"window": "noon"}"#)).await);
     assert!(said.starts_with("the answer does not fit the form: "), "{said}");
     assert_eq!(world.row(run).await.inbox_gen, 0);

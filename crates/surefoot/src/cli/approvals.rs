@@ -167,7 +167,7 @@ impl Show {
             let place = self.place.typed();
             let (command, shown) = (format!("{call} approvals decide {}", row.id), row.shown);
             let words = match (asked.terms.answerable, asked.terms.editable.is_empty()) {
-                (true, _) => "approve|reject|answer",
+                (true, _) => "reject|answer",
                 (false, true) => "approve|reject",
                 (false, false) => "approve|reject|edit",
             };
