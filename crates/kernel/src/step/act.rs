@@ -147,7 +147,7 @@ impl Act {
                 match self.leave(walk, open, approving, &asking)? {
                     Leave::Start(verdict, grounds) => {
                         let (id, hash) = (approving.id.clone(), approving.terms.hash);
-                        let grounds = Grounds { approval: Some(Approved { id, hash, by }), ..grounds };
+                        let grounds = Grounds { approval: Some(Approved { id, hash, by }), ..*grounds };
                         self.start(walk, path, proposal.clone(), verdict, grounds)
                     }
                     Leave::Wait(scope, hold) => {
@@ -194,7 +194,7 @@ impl Act {
             return Ok(Leave::Anew);
         }
         Ok(match asking.judge(walk)? {
-            Judged::Start(verdict, grounds) => Leave::Start(verdict, grounds),
+            Judged::Start(verdict, grounds) => Leave::Start(verdict, Box::new(grounds)),
             Judged::Held(scope, hold) => Leave::Wait(scope, hold),
             Judged::Deny(..) => Leave::Anew,
             Judged::Ask(verdict, grounds, asked) => {
@@ -210,7 +210,7 @@ impl Act {
                 let enough = approval::standing(&today, &approving.votes, walk.facts.now);
                 match (enough, verdict) {
                     (Standing::Approved { .. }, Verdict::Ask { rule, policy, by }) => {
-                        Leave::Start(Verdict::Allow { rule, policy, by }, grounds)
+                        Leave::Start(Verdict::Allow { rule, policy, by }, Box::new(grounds))
                     }
                     _ => Leave::Anew,
                 }
@@ -507,7 +507,7 @@ impl Act {
 /// What follows from a yes.
 enum Leave {
     /// The action.
-    Start(Verdict, Grounds),
+    Start(Verdict, Box<Grounds>),
     /// Nothing, until a hold is lifted.
     Wait(Arc<str>, Hold),
     /// What was decided does not fit any more.
