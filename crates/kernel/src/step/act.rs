@@ -159,7 +159,7 @@ impl Act {
                                 return Ok(());
                             }
                         };
-                        let grounds = Grounds { approval: Some(Approved { id, hash, by }), reserved, ..grounds };
+                        let grounds = Grounds { approval: Some(Approved { id, hash, by }), reserved, ..*grounds };
                         self.start(walk, path, proposal.clone(), verdict, grounds)
                     }
                     Leave::Wait(scope, hold) => {
@@ -201,7 +201,7 @@ impl Act {
             return Ok(Leave::Anew);
         }
         Ok(match asking.judge(walk)? {
-            Judged::Start(verdict, grounds) => Leave::Start(verdict, grounds),
+            Judged::Start(verdict, grounds) => Leave::Start(verdict, Box::new(grounds)),
             Judged::Held(scope, hold) => Leave::Wait(scope, hold),
             Judged::Deny(..) => Leave::Anew,
             Judged::Ask(verdict, grounds, asked) => {
@@ -217,7 +217,7 @@ impl Act {
                 let enough = approval::standing(&today, &approving.votes, walk.facts.now);
                 match (enough, verdict) {
                     (Standing::Approved { .. }, Verdict::Ask { rule, policy, by }) => {
-                        Leave::Start(Verdict::Allow { rule, policy, by }, grounds)
+                        Leave::Start(Verdict::Allow { rule, policy, by }, Box::new(grounds))
                     }
                     _ => Leave::Anew,
                 }
@@ -508,10 +508,9 @@ impl Act {
 }
 
 /// What follows from a yes.
-#[expect(clippy::large_enum_variant, reason = "one at a time, and taken apart at once")]
 enum Leave {
     /// The action.
-    Start(Verdict, Grounds),
+    Start(Verdict, Box<Grounds>),
     /// Nothing, until a hold is lifted.
     Wait(Arc<str>, Hold),
     /// What was decided does not fit any more.
