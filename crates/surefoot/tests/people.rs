@@ -54,14 +54,21 @@ fn begun() -> Place {
         place.write(&format!("demo/{file}"), text);
     }
     place.write("input.json", r#"{"phone": "555", "text": "call me\u202e now"}"#);
-    let said = place.call(&["run", "demo", "--input", "@input.json", "--as", "tom"]);
+    let said = place.call(&["run", "demo", "--input", "input.json", "--as", "tom"]);
     assert!(said.out.contains("handed to desk"), "{}{}", said.out, said.err);
     place
 }
 
+/// What is printed, without ids of work and approvals.
 fn shown(place: &Place, args: &[&str]) -> String {
     let said = place.call(args);
-    stable(&format!("{}{}--- {}\n", said.out, said.err, said.code))
+    let text = stable(&format!("{}{}--- {}\n", said.out, said.err, said.code));
+    let words = text.split_inclusive(' ').map(|word| match word.trim_end() {
+        id if id.starts_with("wrk_") && id != "wrk_none" => word.replace(id, "WORK"),
+        id if id.starts_with("apr_") => word.replace(id, "APPROVAL"),
+        _ => word.to_owned(),
+    });
+    words.collect()
 }
 
 fn json(place: &Place, args: &[&str]) -> serde_json::Value {
@@ -74,17 +81,63 @@ fn work_is_listed_shown_taken_passed_on_and_done_and_the_run_goes_on() {
     let place = begun();
     let work = json(&place, &["work", "ls", "demo", "--json"])["work"].as_str().unwrap().to_owned();
     let end = &work[work.len() - 6..];
-    expect![[r#""#]].assert_eq(&shown(&place, &["work", "ls", "demo"]));
-    expect![[r#""#]].assert_eq(&shown(&place, &["work", "show", end, "demo"]));
-    expect![[r#""#]].assert_eq(&shown(&place, &["work", "claim", end, "demo", "--as", "ann"]));
-    expect![[r#""#]].assert_eq(&shown(&place, &["work", "claim", end, "demo", "--as", "sue"]));
-    expect![[r#""#]].assert_eq(&shown(&place, &["work", "reassign", end, "demo", "--to", "tom", "--as", "sue"]));
+    expect![[r#"
+        WORK open Call 555 back
+            for desk, until <time>, run <run 1> at `call`
+        --- 0
+    "#]]
+    .assert_eq(&shown(&place, &["work", "ls", "demo"]));
+    expect![[r#"
+        Call 555 back
+          fact    phone = "555"
+          claim   text = "call me⟨U+202E⟩ now"  (from input.text)
+          answer  {"properties":{"reached":{"type":"boolean"}},"required":["reached"],"type":"object"}
+          for     desk, until <time>
+          by      run <run 1> at `call`
+          state   open
+        answer it: surefoot work answer WORK demo --with JSON --as PERSON
+        --- 0
+    "#]]
+    .assert_eq(&shown(&place, &["work", "show", end, "demo"]));
+    expect![[r#"
+        error: `ann` is not in the group `desk`, whose work this is
+        --- 9
+    "#]]
+    .assert_eq(&shown(&place, &["work", "claim", end, "demo", "--as", "ann"]));
+    expect![[r#"
+        claimed WORK is for sue now
+        --- 0
+    "#]]
+    .assert_eq(&shown(&place, &["work", "claim", end, "demo", "--as", "sue"]));
+    expect![[r#"
+        reassigned WORK is for tom now
+        --- 0
+    "#]]
+    .assert_eq(&shown(&place, &["work", "reassign", end, "demo", "--to", "tom", "--as", "sue"]));
     let answer =
         |with: &str, by: &str| shown(&place, &["work", "answer", end, "demo", "--with", with, "--as", by, "--no-run"]);
-    expect![[r#""#]].assert_eq(&answer(r#"{"reached": true}"#, "sue"));
-    expect![[r#""#]].assert_eq(&answer(r#"{"reached": 1}"#, "tom"));
-    expect![[r#""#]].assert_eq(&answer("reached", "tom"));
-    expect![[r#""#]].assert_eq(&answer(r#"{"reached": true}"#, "tom"));
+    expect![[r#"
+        error: `tom` has taken this work: nobody else does it
+        --- 9
+    "#]]
+    .assert_eq(&answer(r#"{"reached": true}"#, "sue"));
+    expect![[r#"
+        error: the answer does not keep the contract: `/reached`: 1 is not true or false
+        --- 9
+    "#]]
+    .assert_eq(&answer(r#"{"reached": 1}"#, "tom"));
+    expect![[r#"
+        error: the answer is no JSON
+          because: expected value at line 1 column 1
+          try: --with '{"done": true}', or --with @FILE
+        --- 2
+    "#]]
+    .assert_eq(&answer("reached", "tom"));
+    expect![[r#"
+        recorded WORK by tom
+        --- 0
+    "#]]
+    .assert_eq(&answer(r#"{"reached": true}"#, "tom"));
     let card = json(&place, &["work", "show", end, "demo", "--json"]);
     assert_eq!(card["card"]["evidence"]["text"]["standing"], "claim");
     assert_eq!(card["card"]["evidence"]["phone"]["standing"], "fact");
@@ -92,10 +145,26 @@ fn work_is_listed_shown_taken_passed_on_and_done_and_the_run_goes_on() {
     // Said again, and this time the run goes on, to its question.
     let said = place.call(&["work", "answer", end, "demo", "--with", r#"{"reached": true}"#, "--as", "tom"]);
     assert!(said.out.contains("as before") && said.out.contains("call: done by tom"), "{}{}", said.out, said.err);
-    expect![[r#""#]].assert_eq(&shown(&place, &["work", "ls", "demo"]));
+    expect![[r#"
+        no work waits for people
+        --- 0
+    "#]]
+    .assert_eq(&shown(&place, &["work", "ls", "demo"]));
 
     let ask = json(&place, &["approvals", "ls", "demo", "--json"])["approval"].as_str().unwrap().to_owned();
-    expect![[r#""#]].assert_eq(&shown(&place, &["approvals", "show", &ask, "demo"]));
+    expect![[r#"
+        Write to 555 as well?
+          form    {"properties":{"window":{"enum":["night","day"]}},"required":["window"],"type":"object"}
+          claim   text = "call me⟨U+202E⟩ now"  (from input.text)
+          yes     the run goes on; `ask` gives who said yes
+          no      the step `ask` fails with approval_rejected
+          asks    desk or leads, until <time>
+          by      tom, run <run 1> at `ask`
+          state   pending, 0 votes
+        decide it: surefoot approvals decide APPROVAL reject|answer demo --as PERSON --shown <digest 1>
+        --- 0
+    "#]]
+    .assert_eq(&shown(&place, &["approvals", "show", &ask, "demo"]));
     let decide = |word: &str, more: &[&str]| {
         let mut args = vec!["approvals", "decide", &ask, word, "demo", "--as", "ann"];
         args.extend(more);
@@ -104,7 +173,7 @@ fn work_is_listed_shown_taken_passed_on_and_done_and_the_run_goes_on() {
     let said = decide("answer", &[]);
     assert_eq!(said.code, 2, "{}", said.err);
     let said = decide("answer", &["--with", r#"{"window": "noon"}"#]);
-    assert!(said.code == 4 && said.err.contains("the answer does not fit the form"), "{} {}", said.code, said.err);
+    assert!(said.code == 9 && said.err.contains("the answer does not fit the form"), "{} {}", said.code, said.err);
     let said = decide("answer", &["--with", r#"{"window": "night"}"#]);
     assert!(
         said.code == 0 && said.out.contains(r#"run completed {"ask":"night","call":true}"#),

@@ -213,13 +213,13 @@ fn a_form_is_answered_and_the_answer_is_judged() {
         &form,
         "> vote sue approve",
         expect![[r#"
-        1   run started: release
-        2   release: asks desk to approve
-        3   release: sue approved
-        4   release: decided {"answer":null,"approved":true,"by":["sue"]}
-        5   stage only done
-        6   run completed {"answer":null,"approved":true,"by":["sue"]}
-    "#]],
+            1   run started: release
+            2   release: asks desk to approve
+            3   release: sue approved
+            4   release: contract_violated: the answer of sue does not fit the form: the value: null is not an object
+            5   release: no recovery left
+            6   run failed, contract_violated: the answer of sue does not fit the form: the value: null is not an object
+        "#]],
     );
 }
 

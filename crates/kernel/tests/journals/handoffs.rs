@@ -110,20 +110,20 @@ fn what_a_person_answers_is_the_value() {
 #[test]
 fn a_second_answer_is_on_record_and_changes_nothing() {
     check(
-        "> work sue {\"reached\": true}\n> work tom {\"reached\": false}",
+        "> work sue {\"reached\": true}\n> work sue {\"reached\": false}",
         expect![[r#"
-        1   run started: call
-        2   notes: asked model small, about 12 tokens
-        3   notes: answered {"said":"wants a call"}
-        4   back: handed to desk until 2026-11-27T17:00:00.000Z
-        5   back: sue answered {"reached":true}
-        6   back: done by sue {"reached":true}
-        7   after: waits for signal more until 2026-11-23T00:00:00.000Z
-        8   back: tom answered {"reached":false}
-        9   after: time is up
-        10  stage only done
-        11  run completed {"reached":true}
-    "#]],
+            1   run started: call
+            2   notes: asked model small, about 12 tokens
+            3   notes: answered {"said":"wants a call"}
+            4   back: handed to desk until 2026-11-27T17:00:00.000Z
+            5   back: sue answered {"reached":true}
+            6   back: done by sue {"reached":true}
+            7   after: waits for signal more until 2026-11-23T00:00:00.000Z
+            8   back: sue answered {"reached":false}
+            9   after: time is up
+            10  stage only done
+            11  run completed {"reached":true}
+        "#]],
     );
 }
 
@@ -150,12 +150,11 @@ fn time_that_runs_out_is_a_failure_and_a_late_answer_changes_nothing() {
     let mut after = drive.resumed(&drive.entries);
     // The time is over, nobody has noticed it yet, and the answer comes first.
     after.now = after.now + kernel::values::Span::from_millis(30 * 24 * 3_600_000);
-    let answer = HAND_IN;
     let opened = after.events.iter().find_map(|event| match event {
         Event::WorkOpened { work, .. } => Some(work.to_string()),
         _ => None,
     });
-    let body = answer.replace("WORK", &opened.unwrap()).replace("AT", &after.now.to_string());
+    let body = HAND_IN.replace("WORK", &opened.unwrap()).replace("AT", &after.now.to_string());
     let body = Value::from_json(body.as_bytes()).unwrap();
     after.push(kernel::next::receive(1, "answer", "", body, "sue").unwrap());
     expect![[r#"
@@ -174,7 +173,7 @@ fn time_that_runs_out_is_a_failure_and_a_late_answer_changes_nothing() {
     .assert_eq(&printed(after.run()));
 }
 
-const HAND_IN: &str = r#"{"step": "back", "work": "WORK", "output": {"reached": true}, "auth": "local",
+const HAND_IN: &str = r#"{"step": "back", "work": "WORK", "output": {"reached": true}, "auth": "local", "groups": ["desk"],
     "directory": "0000000000000000000000000000000000000000000000000000000000000000", "at": "AT"}"#;
 
 #[test]
@@ -190,6 +189,26 @@ fn an_answer_against_the_contract_never_becomes_the_value() {
         6   back: contract_violated: the answer of sue does not fit the contract: `/reached`: "perhaps" is not true or false
         7   back: no recovery left
         8   run failed, contract_violated: the answer of sue does not fit the contract: `/reached`: "perhaps" is not true or false
+    "#]],
+    );
+}
+
+#[test]
+fn an_answer_of_somebody_else_changes_nothing() {
+    check(
+        "> work tom {\"reached\": false}\n> work sue {\"reached\": true}",
+        expect![[r#"
+        1   run started: call
+        2   notes: asked model small, about 12 tokens
+        3   notes: answered {"said":"wants a call"}
+        4   back: handed to desk until 2026-11-27T17:00:00.000Z
+        5   back: tom answered {"reached":false}
+        6   back: sue answered {"reached":true}
+        7   back: done by sue {"reached":true}
+        8   after: waits for signal more until 2026-11-23T00:00:00.000Z
+        9   after: time is up
+        10  stage only done
+        11  run completed {"reached":true}
     "#]],
     );
 }
