@@ -40,6 +40,8 @@ pub struct Book {
     left: bool,
     /// Whether this life of the process got its answer.
     answered: bool,
+    /// How many processes there were before this one.
+    life: u64,
 }
 
 impl Desk {
@@ -49,9 +51,12 @@ impl Desk {
         Arc::new(Desk { deadly, ..Desk::default() })
     }
 
-    /// The process that asks is a new one.
-    pub fn next_life(&self) {
-        self.book().answered = false;
+    /// The way to the desk of a new process: the ones before it are dead, and what is left of their tasks asks in vain.
+    pub fn counter(self: &Arc<Self>) -> Counter {
+        let mut book = self.book();
+        book.answered = false;
+        book.life += 1;
+        Counter { desk: self.clone(), life: book.life }
     }
 
     /// What it did so far.
@@ -100,17 +105,21 @@ impl Book {
     }
 }
 
-/// The desk as a runtime calls it.
-pub struct Counter(pub Arc<Desk>);
+/// The desk as one runtime calls it.
+pub struct Counter {
+    desk: Arc<Desk>,
+    life: u64,
+}
 
 #[async_trait]
 impl NativeTool for Counter {
     async fn call(&self, operation: &str, input: Value, key: &IdempotencyKey) -> Result<Value, Failure> {
-        let Counter(desk) = self;
+        let Counter { desk, life } = self;
         let answer = {
             let mut book = desk.book();
             // Whoever got its answer in this life is about to die: it must not get on before.
-            if desk.deadly && book.answered { None } else { Some(book.perform(operation, &input, key.as_str())) }
+            let dead = book.life != *life || (desk.deadly && book.answered);
+            if dead { None } else { Some(book.perform(operation, &input, key.as_str())) }
         };
         let Some(answer) = answer else { return std::future::pending().await };
         if desk.deadly {

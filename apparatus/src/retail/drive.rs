@@ -19,7 +19,7 @@ use store::{Store, memory::MemoryStore};
 use tokio::task::JoinHandle;
 
 use super::{
-    desk::{Book, Counter, Desk},
+    desk::{Book, Desk},
     project::{Call, FREE_CENTS, Task, project},
     shop::{CHANGES, REFUNDS, Shop},
 };
@@ -72,8 +72,7 @@ struct Life {
 
 impl Life {
     fn begin(store: &Arc<dyn Store>, desk: &Arc<Desk>, mutant: Option<&str>) -> Life {
-        desk.next_life();
-        let gateway = Gateway::new().with_tool("retail", Native::new(Counter(desk.clone())));
+        let gateway = Gateway::new().with_tool("retail", Native::new(desk.counter()));
         let builder = Runtime::builder(store.clone()).gateway(gateway);
         let runtime = mutant.into_iter().fold(builder, runtime::Builder::mutant).build();
         let worker = tokio::spawn(runtime.worker().run(std::future::pending::<()>()));
@@ -101,12 +100,15 @@ pub async fn play(task: &Task, way: Way, mutant: Option<&str>) -> Result<Played,
     let mut played = Played::default();
     let mut life = Life::begin(&store, &desk, mutant);
     let run = start(&life.runtime, &sources, &project).await?;
+    let mut before = 0;
     let ended = loop {
-        match live(&life, run, &desk, way, &mut played).await? {
+        match live(&life, run, before, &desk, way, &mut played).await? {
             Some(ended) => break ended,
             None => {
                 played.deaths += 1;
                 life.die().await?;
+                // Before the next process begins: what it appends counts as its own.
+                before = store.run(run).await?.ok_or("the run is gone")?.head.seq;
                 life = Life::begin(&store, &desk, mutant);
             }
         }
@@ -139,10 +141,15 @@ async fn start(runtime: &Runtime, sources: &Sources, project: &Project) -> Resul
     Ok(runtime.start(start).await?.run)
 }
 
-/// One life; gives the end of the run, or nothing where the process is to die.
-async fn live(life: &Life, run: RunId, desk: &Desk, way: Way, played: &mut Played) -> Result<Option<Ended>, Trouble> {
-    let row = life.runtime.store().run(run).await?.ok_or("the run is gone")?;
-    let before = row.head.seq;
+/// One life, which found entries up to `before`; gives the end of the run, or nothing where the process is to die.
+async fn live(
+    life: &Life,
+    run: RunId,
+    before: u64,
+    desk: &Desk,
+    way: Way,
+    played: &mut Played,
+) -> Result<Option<Ended>, Trouble> {
     let mut entries = life.runtime.entries(run);
     loop {
         let next = tokio::select! {
