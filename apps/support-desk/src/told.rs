@@ -3,14 +3,18 @@
 use serde_json::Value;
 use surefoot::cli::Told;
 
-use crate::words::money;
+use crate::{mailroom::Mailroom, words::money};
 
 /// The lines about a run; none if it has no result.
-pub fn lines(told: &Told<'_>) -> Vec<String> {
+pub fn lines(told: &Told<'_>, mailroom: &Mailroom) -> Vec<String> {
     let Some(result) = told.result.and_then(|result| serde_json::from_slice::<Value>(&result.to_jcs()).ok()) else {
         return Vec::new();
     };
     let mut lines = outcome(&result);
+    lines.extend(letters(&result).into_iter().map(|(to, id)| match mailroom.file(id) {
+        Some(file) => format!("mail      to {to}: {}", file.display()),
+        None => format!("mail      to {to}: accepted as {id}"),
+    }));
     lines.push(match told.seen.billed {
         0 => {
             "money     $0.00: no model billed a token; put a language model in surefoot.yaml, and nothing else changes"
@@ -24,6 +28,17 @@ pub fn lines(told: &Told<'_>) -> Vec<String> {
     ));
     lines.push(format!("          {call} runs show {run}{place}"));
     lines
+}
+
+/// Whom a letter went to, and its id: the reply, and the letter to the team lead.
+fn letters(result: &Value) -> Vec<(String, &str)> {
+    let (reply, lead) = (&result["reply"], &result["lead"]);
+    let to = match reply["recipient_count"].as_i64() {
+        Some(1) | None => "the writer".to_owned(),
+        Some(many) => format!("{many} recipients"),
+    };
+    let letters = [(to, &reply["message_id"]), ("the team lead".to_owned(), &lead["message_id"])];
+    letters.into_iter().filter_map(|(to, id)| Some((to, id.as_str()?))).collect()
 }
 
 /// The outcome: what was decided and why, what moved, what is to go out.
@@ -50,6 +65,9 @@ pub fn outcome(result: &Value) -> Vec<String> {
     if let (Some(payment), Some(cents)) = (refund["payment_id"].as_str(), refund["amount_cents"].as_i64()) {
         lines.push(format!("refunded  {} of {payment}", money(cents, refund["currency"].as_str().unwrap_or(""))));
     }
+    if let Some(article) = result["article"]["id"].as_str() {
+        lines.push(format!("article   {article}, version {}", result["article"]["version"]));
+    }
     let reply = &result["reply"];
     lines.push(format!(
         "reply     {} for {} ({})",
@@ -57,6 +75,9 @@ pub fn outcome(result: &Value) -> Vec<String> {
         reply["recipient_count"],
         text(&reply["template"])
     ));
+    if let Some(why) = reply["why"].as_str() {
+        lines.push(format!("          not sent: {why}"));
+    }
     let body = text(&reply["body"]);
     lines.extend(body.lines().filter(|line| !line.is_empty()).map(|line| format!("          | {line}")));
     lines.into_iter().map(|line| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()).collect()

@@ -1,4 +1,4 @@
--- A mail that is to go out: one a run and template. More than one recipient is held until somebody has looked.
+-- A draft: one a run and template. More than one recipient is held until somebody has looked.
 INSERT INTO outbound (thread, run, template, recipients, recipient_count, subject, body, state)
 VALUES (:thread, :run, :template, :recipients, json_array_length(:recipients), :subject, :body,
         CASE WHEN json_array_length(:recipients) > 1 THEN 'held' ELSE 'draft' END)
