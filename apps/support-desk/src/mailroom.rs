@@ -41,11 +41,63 @@ impl Mailroom {
         Some(format!("smtp://{address}"))
     }
 
-    /// The file of a letter that was accepted, by this process or by an earlier one.
-    pub fn file(&self, message_id: &str) -> Option<PathBuf> {
-        let file = self.folder.join(format!("{}.eml", name(message_id)));
-        file.is_file().then_some(file)
+    /// What it has accepted, now or in an earlier process.
+    pub fn kept(&self) -> Kept {
+        Kept { folder: self.folder.clone() }
     }
+}
+
+/// Letters that a mail server has accepted, as files: one folder, or a Maildir.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    folder: PathBuf,
+}
+
+impl Kept {
+    /// Those of a folder, which need not be there yet.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Kept {
+        Kept { folder: folder.into() }
+    }
+
+    /// The file of the letter with this `Message-ID`.
+    pub fn file(&self, id: &str) -> Option<PathBuf> {
+        let ours = self.folder.join(format!("{}.eml", name(id)));
+        // A server of somebody else names its files as it likes.
+        let folders = ["", "new", "cur"].map(|within| self.folder.join(within));
+        let others = folders
+            .into_iter()
+            .filter_map(|folder| fs::read_dir(folder).ok())
+            .flatten()
+            .flatten()
+            .map(|one| one.path());
+        std::iter::once(ours)
+            .chain(others)
+            .find(|file| head(file).is_some_and(|head| header(&head, "message-id") == Some(id)))
+    }
+
+    /// Whom the letter with this `Message-ID` is addressed to; none if it is not there.
+    pub fn to(&self, id: &str) -> Option<Vec<String>> {
+        let head = head(&self.file(id)?)?;
+        Some(header(&head, "to")?.split(',').map(|one| one.trim().to_owned()).collect())
+    }
+}
+
+/// The head of a letter in a file, each field on one line.
+fn head(file: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    fs::File::open(file).ok()?.take(MOST_LINE).read_to_end(&mut text).ok()?;
+    Some(unfolded(&text))
+}
+
+fn unfolded(letter: &[u8]) -> String {
+    let text = String::from_utf8_lossy(letter).replace("\r\n", "\n");
+    let head = text.split("\n\n").next().unwrap_or_default();
+    head.replace("\n ", " ").replace("\n\t", " ")
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
 fn listen(folder: PathBuf) -> io::Result<SocketAddr> {
@@ -149,7 +201,8 @@ fn keep(folder: &Path, letter: &[u8]) -> io::Result<String> {
     let mut file = fs::File::create(&part)?;
     file.write_all(letter)?;
     file.sync_all()?;
-    let id = message_id(letter).map_or_else(|| format!("{}-{number}", process::id()), |id| name(&id));
+    let head = unfolded(letter);
+    let id = header(&head, "message-id").map_or_else(|| format!("{}-{number}", process::id()), name);
     let names = std::iter::once(format!("{id}.eml")).chain((2..).map(|again| format!("{id}-{again}.eml")));
     for name in names {
         match fs::hard_link(&part, folder.join(&name)) {
@@ -159,13 +212,6 @@ fn keep(folder: &Path, letter: &[u8]) -> io::Result<String> {
         }
     }
     unreachable!("the names do not end")
-}
-
-fn message_id(letter: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(letter);
-    let head = text.lines().take_while(|line| !line.is_empty());
-    let mut values = head.filter_map(|line| line.split_once(':'));
-    values.find(|(name, _)| name.eq_ignore_ascii_case("message-id")).map(|(_, value)| value.trim().to_owned())
 }
 
 /// `<key@host>` as the plain name of a file.
@@ -191,7 +237,7 @@ mod tests {
             .join(" ")
     }
 
-    fn kept(folder: &Path) -> Vec<String> {
+    fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> =
             fs::read_dir(folder).unwrap().map(|one| one.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -206,11 +252,23 @@ mod tests {
         let said = format!("{HEAD}Message-ID: <../k1@x>\nSubject: s\n\n..\n.a\n.\nQUIT\n");
         assert_eq!(answers(folder.path(), &said), "220 250 250 250 250 354 250 221");
         assert_eq!(answers(folder.path(), &said), "220 250 250 250 250 354 250 221");
-        assert_eq!(kept(folder.path()), ["___k1-2.eml", "___k1.eml"]);
+        assert_eq!(names(folder.path()), ["___k1-2.eml", "___k1.eml"]);
         let text = fs::read_to_string(folder.path().join("___k1.eml")).unwrap();
         assert!(text.ends_with("\r\n\r\n.\r\na\r\n"), "{text:?}");
-        let room = Mailroom::new(folder.path());
-        assert!(room.file("<../k1@x>").is_some() && room.file("<k2@x>").is_none());
+        let kept = Mailroom::new(folder.path()).kept();
+        assert!(kept.file("<../k1@x>").is_some() && kept.file("<k2@x>").is_none());
+    }
+
+    #[test]
+    fn a_letter_is_found_under_any_name_and_only_by_its_head() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("cur")).unwrap();
+        let letter = "Message-Id: <k1@x>\nTo: a@x.example,\n b@x.example\nSubject: s\n\nMessage-ID: <k2@x>\n";
+        fs::write(folder.path().join("cur/17.host:2,S"), letter).unwrap();
+        let kept = Kept::in_folder(folder.path());
+        assert_eq!(kept.to("<k1@x>"), Some(vec!["a@x.example".to_owned(), "b@x.example".to_owned()]));
+        assert_eq!(kept.to("<k2@x>"), None);
+        assert_eq!(Kept::in_folder("nowhere").to("<k1@x>"), None);
     }
 
     #[test]
@@ -220,6 +278,6 @@ mod tests {
             "HELO us\nRCPT TO:<b@x.example>\nMAIL FROM:<a@x.example>\nRCPT TO:<b@nowhere.INVALID>\nDATA\nWHAT\n";
         assert_eq!(answers(folder.path(), refused), "220 250 503 250 550 503 500");
         assert_eq!(answers(folder.path(), &format!("{HEAD}Subject: s\n\nhalf")), "220 250 250 250 250 354");
-        assert!(kept(folder.path()).is_empty());
+        assert!(names(folder.path()).is_empty());
     }
 }

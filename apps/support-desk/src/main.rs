@@ -7,7 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use support_desk::{fit, mailroom::Mailroom, measure, natives, seed, told};
+use support_desk::{
+    fit,
+    mailroom::{Kept, Mailroom},
+    measure, natives, seed, told,
+};
 use surefoot::cli::Application;
 
 fn main() -> ExitCode {
@@ -30,14 +34,15 @@ fn main() -> ExitCode {
             match made {
                 Some(error) => done(Err(error)),
                 None => {
-                    let mailroom = Arc::new(Mailroom::new(data(&args).join("mail")));
-                    let (demo, room) = (is_demo(&args, system("SUREFOOT_PROFILE")), mailroom.clone());
+                    let mailroom = Mailroom::new(data(&args).join("mail"));
+                    let ours = system("SMTP_URL").is_none() && is_demo(&args, system("SUREFOOT_PROFILE"));
+                    let kept = if ours { Some(mailroom.kept()) } else { system("MAIL_FOLDER").map(Kept::in_folder) };
                     // Where nobody names a mail server, the demonstration is one itself.
-                    let environment = move |name: &str| match system(name) {
-                        None if demo && name == "SMTP_URL" => room.url(),
-                        given => given,
+                    let environment = move |name: &str| match name {
+                        "SMTP_URL" if ours => mailroom.url(),
+                        name => system(name),
                     };
-                    application(mailroom).main(args, Arc::new(environment))
+                    application(kept).main(args, Arc::new(environment))
                 }
             }
         }
@@ -45,13 +50,14 @@ fn main() -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(70))
 }
 
-fn application(mailroom: Arc<Mailroom>) -> Application {
+fn application(kept: Option<Kept>) -> Application {
+    let looked = kept.clone();
     Application::new("support-desk")
         .called("cargo run -p support-desk --")
         .project(project())
-        .with(natives::register)
+        .with(move |builder| natives::register(builder, looked.clone()))
         .start_key(|workflow, input| (workflow == "support-email").then(|| natives::start_key(input)).flatten())
-        .tell(move |told| told::lines(told, &mailroom))
+        .tell(move |told| told::lines(told, kept.as_ref()))
 }
 
 /// The project's folder that stands among the arguments, or ours.

@@ -1,18 +1,28 @@
-//! The pure functions that the workflow's `native:` steps name.
+//! The pure functions that the workflow's `native:` steps name, and the tool that looks into the mail server's folder.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
-use surefoot::{Builder, Value};
+use surefoot::{Builder, Call, Value};
 
 use crate::{
     assess::{Asked, Payment, assess},
     mail::{intake, recipients},
+    mailroom::Kept,
     words::{packet, reply},
 };
 
-/// Registers them all.
-pub fn register(builder: Builder) -> Builder {
+/// Registers them all. `kept`: what the mail server has accepted, if that can be looked at.
+pub fn register(builder: Builder, kept: Option<Kept>) -> Builder {
     builder
+        .tool("outbox", move |call: Call| {
+            let to = kept.as_ref().map(|kept| {
+                let id = call.input.get("message_id").and_then(Value::as_str);
+                id.and_then(|id| kept.to(id)).unwrap_or_default()
+            });
+            let readable = to.is_some();
+            let to = Value::list(to.unwrap_or_default().into_iter().map(Value::text));
+            async move { Ok(Value::map([("readable", readable.into()), ("to", to)])) }
+        })
         .native("intake@1", pure(|email| Ok(intake(email))))
         .native("assess@1", pure(|with: Assess| Ok(assess(&with.asked, &with.payments, with.verified))))
         .native("packet@1", pure(|case| Ok(packet(&case))))

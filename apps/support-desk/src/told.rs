@@ -3,15 +3,15 @@
 use serde_json::Value;
 use surefoot::cli::Told;
 
-use crate::{mailroom::Mailroom, words::money};
+use crate::{mailroom::Kept, words::money};
 
 /// The lines about a run; none if it has no result.
-pub fn lines(told: &Told<'_>, mailroom: &Mailroom) -> Vec<String> {
+pub fn lines(told: &Told<'_>, kept: Option<&Kept>) -> Vec<String> {
     let Some(result) = told.result.and_then(|result| serde_json::from_slice::<Value>(&result.to_jcs()).ok()) else {
         return Vec::new();
     };
     let mut lines = outcome(&result);
-    lines.extend(letters(&result).into_iter().map(|(to, id)| match mailroom.file(id) {
+    lines.extend(letters(&result).into_iter().map(|(to, id)| match kept.and_then(|kept| kept.file(id)) {
         Some(file) => format!("mail      to {to}: {}", file.display()),
         None => format!("mail      to {to}: accepted as {id}"),
     }));

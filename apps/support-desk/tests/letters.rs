@@ -217,6 +217,30 @@ fn a_mail_server_that_the_operator_names_gets_the_letters() {
 }
 
 #[test]
+fn a_mail_server_that_says_yes_and_keeps_nothing_is_found_out() {
+    let (place, kept, shown) = (place(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = place.path().join("seed/complaint.json");
+    let url = Mailroom::new(kept.path()).url().unwrap();
+    let run = |folder: &Path, args: &[&str]| {
+        let mut command = program();
+        command.env("SMTP_URL", &url).env("MAIL_FOLDER", folder).args(args).arg(place.path());
+        command.assert()
+    };
+    run(shown.path(), &["run", "--input", file.to_str().unwrap()]).code(8);
+    let approval = waiting(place.path()).pop().unwrap();
+    run(shown.path(), &["approvals", "decide", &approval, "approve", "--as", "sam"]).success();
+    let result = run_file(place.path(), &file, &[])["result"].clone();
+    assert_eq!((&result["queue"], fs::read_dir(kept.path()).unwrap().count()), (&json!("complaints"), 2), "{result}");
+    assert_eq!(text(place.path(), "SELECT kind FROM case_note ORDER BY id DESC"), "lead_not_told");
+    // The same letter, in the folder that is looked into.
+    let again = changed(place.path(), "complaint", &json!({ "message_id": "again" }));
+    run(kept.path(), &["run", "--input", again.to_str().unwrap()]).code(8);
+    let approval = waiting(place.path()).pop().unwrap();
+    run(kept.path(), &["approvals", "decide", &approval, "approve", "--as", "sam"]).success();
+    assert_eq!(run_file(place.path(), &again, &[])["result"]["queue"], "team-lead");
+}
+
+#[test]
 fn a_process_that_dies_with_a_letter_on_its_way_sends_no_second_one() {
     let place = place();
     let file = place.path().join("seed/technical.json");

@@ -180,7 +180,7 @@ fn every_rule_is_shown_to_decide_and_to_let_alone_and_every_action_has_a_case_th
     }
     let cases = fs::read_to_string(place.path().join("policies/cases/desk.yaml")).unwrap();
     let denied: Vec<&str> = cases.split("  - case:").filter(|case| case.contains("expect: deny")).collect();
-    for tool in ["billing", "desk", "kb", "letters"] {
+    for tool in ["billing", "desk", "kb", "letters", "outbox"] {
         let file = fs::read_to_string(place.path().join(format!("tools/{tool}.yaml"))).unwrap();
         let operations = file.split("operations:\n").nth(1).unwrap().lines();
         let names = operations

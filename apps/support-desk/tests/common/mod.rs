@@ -45,7 +45,7 @@ pub fn place() -> tempfile::TempDir {
 
 pub fn program() -> Command {
     let mut command = Command::cargo_bin("support-desk").unwrap();
-    for name in ["SUREFOOT_PROFILE", "SMTP_URL"] {
+    for name in ["SUREFOOT_PROFILE", "SMTP_URL", "MAIL_FOLDER"] {
         command.env_remove(name);
     }
     command
