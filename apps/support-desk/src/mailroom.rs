@@ -70,9 +70,10 @@ impl Kept {
             .flatten()
             .flatten()
             .map(|one| one.path());
-        std::iter::once(ours)
-            .chain(others)
-            .find(|file| head(file).is_some_and(|head| header(&head, "message-id") == Some(id)))
+        let mut files = std::iter::once(ours).chain(others);
+        // A part is a letter that nobody has acknowledged.
+        let whole = |file: &Path| file.extension().is_none_or(|ending| ending != "part");
+        files.find(|file| whole(file) && head(file).is_some_and(|head| header(&head, "message-id") == Some(id)))
     }
 
     /// Whom the letter with this `Message-ID` is addressed to; none if it is not there.
@@ -268,6 +269,8 @@ mod tests {
         let kept = Kept::in_folder(folder.path());
         assert_eq!(kept.to("<k1@x>"), Some(vec!["a@x.example".to_owned(), "b@x.example".to_owned()]));
         assert_eq!(kept.to("<k2@x>"), None);
+        fs::write(folder.path().join("9-1.part"), "Message-ID: <k3@x>\nTo: a@x.example\n\n").unwrap();
+        assert_eq!(kept.to("<k3@x>"), None);
         assert_eq!(Kept::in_folder("nowhere").to("<k1@x>"), None);
     }
 

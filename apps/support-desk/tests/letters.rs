@@ -100,8 +100,10 @@ fn one_is_written_to_without_leave_two_with_one_reader_and_51_with_two() {
         (letters(place.path()).len(), number(place.path(), "SELECT count(*) FROM outbound WHERE state = 'held'")),
         (1, 1)
     );
+    assert_eq!(text(place.path(), "SELECT status FROM thread WHERE id = 'copies-1'"), "waiting_approval");
     assert_eq!(decide(place.path(), &approval, "approve", "mia").0, 9);
     assert_eq!(decide(place.path(), &approval, "approve", "sam").0, 0);
+    assert_eq!(text(place.path(), "SELECT status FROM thread WHERE id = 'copies-1'"), "waiting_customer");
     let two = run_file(place.path(), &file, &[])["result"].clone();
     assert_eq!((&two["reply"]["state"], &two["reply"]["recipient_count"]), (&json!("sent"), &json!(2)), "{two}");
 

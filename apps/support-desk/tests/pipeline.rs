@@ -59,6 +59,9 @@ fn a_large_refund_waits_for_a_manager_who_did_not_ask_for_it() {
         "{refund}"
     );
     assert!(act(place.path(), "letters.send").contains("sent       once"));
+    let file = place.path().join("run.ndjson").display().to_string();
+    assert_eq!(call(place.path(), &["runs", "export", "last", "--out", &file]).0, 0);
+    program().args(["evidence", "verify", &file]).assert().success();
 }
 
 #[test]
