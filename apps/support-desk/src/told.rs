@@ -11,9 +11,16 @@ pub fn lines(told: &Told<'_>, kept: Option<&Kept>) -> Vec<String> {
         return Vec::new();
     };
     let mut lines = outcome(&result);
-    lines.extend(letters(&result).into_iter().map(|(to, id)| match kept.and_then(|kept| kept.file(id)) {
-        Some(file) => format!("mail      to {to}: {}", file.display()),
-        None => format!("mail      to {to}: accepted as {id}"),
+    lines.extend([&result["reply"], &result["lead"]].into_iter().filter_map(|letter| {
+        let id = letter["message_id"].as_str()?;
+        let found = kept.and_then(|kept| Some((kept.to(id)?, kept.file(id)?)));
+        Some(match found {
+            Some((to, file)) => match to.as_slice() {
+                [one] => format!("mail      to {one}: {}", file.display()),
+                many => format!("mail      to {} recipients: {}", many.len(), file.display()),
+            },
+            None => format!("mail      accepted by the mail server as {id}"),
+        })
     }));
     lines.push(match told.seen.billed {
         0 => {
@@ -28,17 +35,6 @@ pub fn lines(told: &Told<'_>, kept: Option<&Kept>) -> Vec<String> {
     ));
     lines.push(format!("          {call} runs show {run}{place}"));
     lines
-}
-
-/// Whom a letter went to, and its id: the reply, and the letter to the team lead.
-fn letters(result: &Value) -> Vec<(String, &str)> {
-    let (reply, lead) = (&result["reply"], &result["lead"]);
-    let to = match reply["recipient_count"].as_i64() {
-        Some(1) | None => "the writer".to_owned(),
-        Some(many) => format!("{many} recipients"),
-    };
-    let letters = [(to, &reply["message_id"]), ("the team lead".to_owned(), &lead["message_id"])];
-    letters.into_iter().filter_map(|(to, id)| Some((to, id.as_str()?))).collect()
 }
 
 /// The outcome: what was decided and why, what moved, what is to go out.

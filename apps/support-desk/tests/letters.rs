@@ -29,10 +29,10 @@ fn who_is_angry_is_told_at_once_and_the_team_lead_is_written_to_with_leave_and_p
     assert!(code == 9 && said_no.contains("`mia` asked for this action"), "{code} {said_no}");
     let (code, told) = decide(place.path(), &approval, "approve", "sam");
     assert!(
-        code == 0 && told.contains("mail      to the team lead: ") && told.contains("queue team-lead"),
+        code == 0 && told.contains("mail      to team-lead@northlake.example: ") && told.contains("queue team-lead"),
         "{code} {told}"
     );
-    let file = told.lines().find_map(|line| line.strip_prefix("mail      to the team lead: ")).unwrap();
+    let file = told.lines().find_map(|line| line.strip_prefix("mail      to team-lead@northlake.example: ")).unwrap();
     let letter = fs::read_to_string(file).unwrap();
     for part in
         ["Kwame Quillon (verified)", "anger 0.98", "Payments on record: PAY-2", "message msg-7004@mail.example", "/3"]
@@ -214,7 +214,7 @@ fn a_mail_server_that_the_operator_names_gets_the_letters() {
     let mut command = program();
     command.env("SMTP_URL", url).args(["run", "--profile", "none", "--input"]).arg(file).arg(place.path());
     let told = String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap();
-    assert!(told.contains("mail      to the writer: accepted as <sf_"), "{told}");
+    assert!(told.contains("mail      accepted by the mail server as <sf_"), "{told}");
     assert!(fs::read_dir(other.path()).unwrap().count() == 1 && letters(place.path()).is_empty());
 }
 
@@ -260,4 +260,22 @@ fn a_process_that_dies_with_a_letter_on_its_way_sends_no_second_one() {
         call(place.path(), &[&["effects", "resolve", "last", "posted[0]/letter", "performed"], &seen[..]].concat());
     assert!(code == 0 && told.contains("answered, queue technical"), "{code} {told}");
     assert_eq!((letters(place.path()).len(), number(place.path(), "SELECT count(*) FROM letter")), (1, 1));
+}
+
+#[test]
+fn letters_that_are_held_wait_and_go_out_once_they_are_released() {
+    let place = place();
+    // A project is known here once something ran.
+    run_changed(place.path(), "technical", &json!({}));
+    assert_eq!(
+        call(place.path(), &["hold", "--scope", "tool:letters", "--as", "ines", "--reason", "a wrong word"]).0,
+        0
+    );
+    let file = place.path().join("seed/refund-30.json").display().to_string();
+    let (code, told) = call(place.path(), &["run", "--input", &file]);
+    assert!(code == 8 && told.contains("held by ines: a wrong word"), "{code} {told}");
+    assert_eq!((letters(place.path()).len(), number(place.path(), "SELECT count(*) FROM refund")), (1, 1));
+    assert_eq!(call(place.path(), &["release", "--scope", "tool:letters", "--as", "ines"]).0, 0);
+    assert_eq!(call(place.path(), &["run", "--resume"]).0, 0);
+    assert_eq!((letters(place.path()).len(), number(place.path(), "SELECT count(*) FROM refund")), (2, 1));
 }

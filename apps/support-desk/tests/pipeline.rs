@@ -166,7 +166,13 @@ fn one_cent_changed_in_the_database_is_refused() {
 #[test]
 fn the_project_is_in_order() {
     let place = place();
-    program().arg("check").arg(place.path()).assert().success();
+    let (code, told) = call(place.path(), &["check"]);
+    assert!(code == 0 && told.starts_with("ok ") && !told.contains("warning"), "{code} {told}");
+    // A reply carries nothing that the writer wrote, except an address that the records know.
+    let (_, told) = call(place.path(), &["check", "--labels"]);
+    let letter = told.split("  letter  letters.send  outward\n").nth(1).unwrap().split("  sent  ").next().unwrap();
+    let untrusted: Vec<&str> = letter.lines().map(str::trim).filter(|line| line.starts_with("untrusted")).collect();
+    assert_eq!(untrusted, ["untrusted  from `input` unless `whom.to` is in `addresses.known`"], "{letter}");
     program().args(["fmt", "--check"]).arg(place.path()).assert().success();
 }
 
