@@ -130,11 +130,15 @@ fn time(chance: &mut Chance) -> String {
 /// Makes `desk.db` of the project in `folder` with the desk that `number` draws, unless there is one; says whether it was made.
 ///
 /// # Errors
-/// The file cannot be made, or the database refuses a row.
+/// The file cannot be made, the database refuses a row, or the log of a `desk.db` that is gone is left: it would be read into the new one.
 pub fn load(folder: &Path, number: u64) -> Result<bool, String> {
     let file = folder.join("desk.db");
     if file.exists() {
         return Ok(false);
+    }
+    let log = folder.join("desk.db-wal");
+    if log.exists() && !file.exists() {
+        return Err(format!("{} is left of a desk.db that is gone: remove it and desk.db-shm", log.display()));
     }
     // A desk is there whole or not at all, also if two programs make one at once.
     let new = folder.join(format!("desk.db.{}", std::process::id()));
@@ -211,6 +215,10 @@ mod tests {
         assert_eq!(count("SELECT count(*) FROM customer"), 24);
         assert_eq!(count("SELECT count(*) FROM payment WHERE refunded_cents <> 5"), 0);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        std::fs::remove_file(folder.path().join("desk.db")).unwrap();
+        std::fs::write(folder.path().join("desk.db-wal"), "old").unwrap();
+        let left = load(folder.path(), NUMBER).unwrap_err();
+        assert!(left.contains("desk.db-wal is left of a desk.db that is gone"), "{left}");
         let wrong = load(&folder.path().join("nowhere"), NUMBER).unwrap_err();
         assert!(wrong.contains("nowhere") && wrong.contains("cannot be made"), "{wrong}");
     }
