@@ -1,7 +1,8 @@
 //! A support desk: the second application of Surefoot. An e-mail goes in; it is answered, refunded, or handed to a person.
 //!
 //! The workflow is `workflows/support-email.yaml`; here are the pure functions that its `native:` steps name ([`natives`]), what the
-//! classifier is learnt from and measured on ([`banking`], [`learn`], [`fit`], [`measure`]), and the desk of the demonstration ([`seed`]).
+//! classifier is learnt from and measured on ([`banking`], [`learn`], [`fit`], [`measure`]), and the desk and the mail server of the
+//! demonstration ([`seed`], [`mailroom`]).
 
 pub mod assess;
 pub mod banking;
@@ -9,6 +10,7 @@ pub mod chance;
 pub mod fit;
 pub mod learn;
 pub mod mail;
+pub mod mailroom;
 pub mod measure;
 pub mod natives;
 pub mod seed;

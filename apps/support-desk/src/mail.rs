@@ -1,6 +1,7 @@
 //! An e-mail as the desk works on it.
 
 use serde::{Deserialize, Serialize};
+use surefoot::rules::words::words_of;
 
 /// What the mail server hands over, as far as it is read here.
 #[derive(Debug, Deserialize)]
@@ -8,7 +9,6 @@ pub struct Email {
     message_id: String,
     #[serde(default)]
     thread_id: Option<String>,
-    from: String,
     #[serde(default)]
     cc: Vec<String>,
     subject: String,
@@ -20,28 +20,63 @@ pub struct Email {
 pub struct Mail {
     /// The thread that it belongs to: its own, if it answers none.
     pub thread: String,
-    /// Who would get a reply to all: the sender first, nobody twice.
-    pub recipients: Vec<String>,
+    /// Who else got it, in lower case, nobody twice.
+    pub cc: Vec<String>,
     /// With card numbers masked.
     pub subject: String,
     /// With card numbers masked.
     pub body: String,
+    /// The words of subject and body in lower case, each between spaces: how articles are looked up.
+    pub words: String,
 }
 
 /// Takes an e-mail in.
 pub fn intake(email: Email) -> Mail {
-    let mut recipients: Vec<String> = Vec::new();
-    for address in std::iter::once(&email.from).chain(&email.cc) {
-        if !recipients.iter().any(|known| known.eq_ignore_ascii_case(address.trim())) {
-            recipients.push(address.trim().to_owned());
-        }
-    }
+    let (subject, body) = (masked(&email.subject), masked(&email.body));
+    let words = words_of(&format!("{subject} {body}")).join(" ");
     Mail {
         thread: email.thread_id.unwrap_or(email.message_id),
-        recipients,
-        subject: masked(&email.subject),
-        body: masked(&email.body),
+        cc: plain(email.cc),
+        subject,
+        body,
+        words: format!(" {words} "),
     }
+}
+
+/// Addresses in lower case, nobody twice.
+fn plain(addresses: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut plain: Vec<String> = Vec::new();
+    for address in addresses {
+        let address = address.trim().to_lowercase();
+        if !plain.contains(&address) {
+            plain.push(address);
+        }
+    }
+    plain
+}
+
+/// What a reply's recipients are made of.
+#[derive(Debug, Deserialize)]
+pub struct Writer {
+    /// The address in the records; none of somebody who is not known.
+    email: Option<String>,
+    cc: Vec<String>,
+    /// Whether those in copy get the reply as well.
+    all: bool,
+}
+
+/// Whom a reply goes to.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Recipients {
+    /// The address in the records first, nobody twice; empty if there is none.
+    pub to: Vec<String>,
+}
+
+/// Chooses them: whatever a message says of its sender, a reply goes to the address in the records.
+pub fn recipients(writer: Writer) -> Recipients {
+    let Some(email) = writer.email else { return Recipients { to: Vec::new() } };
+    let others = if writer.all { writer.cc } else { Vec::new() };
+    Recipients { to: plain(std::iter::once(email).chain(others)) }
 }
 
 /// The text with card numbers masked, all but their last four digits: 13 to 19 digits, in groups or not, whose check digit is right.
@@ -108,16 +143,26 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_to_all_names_nobody_twice() {
+    fn a_reply_goes_to_the_address_in_the_records_and_names_nobody_twice() {
+        let to = |email: Option<&str>, all| {
+            let cc = ["b@x.test", "A@x.test ", "B@x.test"].map(str::to_owned).to_vec();
+            recipients(Writer { email: email.map(str::to_owned), cc, all }).to.join(" ")
+        };
+        assert_eq!(to(Some("a@x.test"), true), "a@x.test b@x.test");
+        assert_eq!(to(Some("a@x.test"), false), "a@x.test");
+        assert_eq!(to(None, true), "");
+    }
+
+    #[test]
+    fn what_was_written_is_taken_in_as_words() {
         let email = Email {
             message_id: "m1".into(),
             thread_id: None,
-            from: "a@x.test".into(),
-            cc: vec!["b@x.test".into(), "A@x.test ".into(), "b@x.test".into()],
-            subject: String::new(),
-            body: String::new(),
+            cc: vec![" B@x.test".into()],
+            subject: "Card: 4111 1111 1111 1111".into(),
+            body: "It doesn\u{2019}t WORK.".into(),
         };
         let mail = intake(email);
-        assert_eq!((mail.thread.as_str(), mail.recipients), ("m1", vec!["a@x.test".to_owned(), "b@x.test".to_owned()]));
+        assert_eq!((&*mail.thread, &*mail.words, &*mail.cc[0]), ("m1", " card card 1111 it doesn't work ", "b@x.test"));
     }
 }

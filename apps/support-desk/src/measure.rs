@@ -27,6 +27,9 @@ struct Asked {
     wrong: bool,
 }
 
+/// How many intents are named for which it does worst.
+const WORST: usize = 5;
+
 /// What came of one category, or of all.
 #[derive(Clone, Copy, Debug, Default)]
 struct Figures {
@@ -94,12 +97,15 @@ fn measure(asked: &Asked, project: &Path) -> Result<(), String> {
     let sources = surefoot::project::read(project, false).map_err(|error| error.to_string())?;
     let (rules, alarm) = (rules(&sources, fit::FILE)?, rules(&sources, "rules/alarm.yaml")?);
     let mut figures: BTreeMap<String, Figures> = BTreeMap::new();
+    let mut intents: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     let (mut wrong, mut alarms) = (Vec::new(), 0_u64);
     for one in test.iter().step_by(asked.every) {
         let answer = ask(&rules, &one.text)?;
         let category = answer.get("category").and_then(Value::as_str).unwrap_or_default().to_owned();
         let sure = number(answer.get("confidence")) >= asked.sure;
         let right = category == one.category;
+        let intent = intents.entry(&one.intent).or_default();
+        *intent = (intent.0 + 1, intent.1 + u64::from(right));
         let figure = figures.entry(one.category.clone()).or_default();
         figure.messages += 1;
         figure.right += u64::from(right);
@@ -118,6 +124,9 @@ fn measure(asked: &Asked, project: &Path) -> Result<(), String> {
         sure_right: sum.sure_right + one.sure_right,
         given: sum.given + one.given,
     });
+    let mut worst: Vec<(&str, (u64, u64))> = intents.into_iter().collect();
+    worst.sort_by(|(a, (all, right)), (b, (others, good))| (right * others, a).cmp(&(good * all, b)));
+    worst.truncate(WORST);
     let lines = figures.iter().map(|(name, figure)| (&**name, *figure)).chain([("all", total)]);
     if asked.json {
         for (name, one) in lines {
@@ -126,6 +135,9 @@ fn measure(asked: &Asked, project: &Path) -> Result<(), String> {
                 "accuracy_of_sure": ratio(one.sure_right, one.sure), "precision_of_sure": ratio(one.sure_right, one.given),
                 "answered": one.sure, "answered_right": one.sure_right })
             .to_string());
+        }
+        for (intent, (messages, right)) in worst {
+            say(&json!({ "intent": intent, "messages": messages, "accuracy": ratio(right, messages) }).to_string());
         }
         say(&json!({ "alarms": alarms, "messages": total.messages }).to_string());
     } else {
@@ -149,6 +161,9 @@ fn measure(asked: &Asked, project: &Path) -> Result<(), String> {
             total.messages - total.sure,
             total.messages
         ));
+        for (intent, (messages, right)) in worst {
+            say(&format!("worst: {intent}, {right} of {messages} right"));
+        }
         say(&format!("alarm: {alarms} of {} messages would be handed over before any model", total.messages));
     }
     if asked.wrong {

@@ -1,23 +1,35 @@
-//! The pure functions that the workflow's `native:` steps name.
+//! The pure functions that the workflow's `native:` steps name, and the tool that looks into the mail server's folder.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
-use surefoot::{Builder, Value};
+use surefoot::{Builder, Call, Value};
 
 use crate::{
     assess::{Asked, Payment, assess},
-    mail::intake,
+    mail::{intake, recipients},
+    mailroom::Kept,
     words::{packet, reply},
 };
 
-/// Registers them all.
-pub fn register(builder: Builder) -> Builder {
+/// Registers them all. `kept`: what the mail server has accepted, if that can be looked at.
+pub fn register(builder: Builder, kept: Option<Kept>) -> Builder {
     builder
+        .tool("outbox", move |call: Call| {
+            let to = kept.as_ref().map(|kept| {
+                let id = call.input.get("message_id").and_then(Value::as_str);
+                id.and_then(|id| kept.to(id)).unwrap_or_default()
+            });
+            let readable = to.is_some();
+            let to = Value::list(to.unwrap_or_default().into_iter().map(Value::text));
+            async move { Ok(Value::map([("readable", readable.into()), ("to", to)])) }
+        })
         .native("intake@1", pure(|email| Ok(intake(email))))
         .native("assess@1", pure(|with: Assess| Ok(assess(&with.asked, &with.payments, with.verified))))
         .native("packet@1", pure(|case| Ok(packet(&case))))
         .native("reply@1", pure(reply))
-        .native("outcome@1", pure(|with: Outcome| with.outcome()))
+        .native("recipients@1", pure(|writer| Ok(recipients(writer))))
+        .native("posted@1", pure(|with: Posted| Ok(with.post())))
+        .native("outcome@1", pure(|with: Outcome| Ok(with.outcome())))
 }
 
 /// A message is answered once.
@@ -43,6 +55,53 @@ struct Assess {
     verified: bool,
 }
 
+/// What became of the one letter: nothing if nobody was to get it.
+#[derive(Deserialize)]
+struct Posted {
+    posted: Option<Vec<Settled>>,
+}
+
+#[derive(Deserialize)]
+struct Settled {
+    value: Option<Accepted>,
+    failure: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Accepted {
+    message_id: String,
+    accepted: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Post {
+    sent: bool,
+    message_id: String,
+    accepted: Vec<String>,
+    /// Empty if it was sent.
+    why: String,
+}
+
+impl Posted {
+    fn post(self) -> Post {
+        let nobody = "the records have no address of who wrote".to_owned();
+        let not = |why| Post { sent: false, message_id: String::new(), accepted: Vec::new(), why };
+        match self.posted.into_iter().flatten().next() {
+            Some(Settled { value: Some(Accepted { message_id, accepted }), .. }) => {
+                Post { sent: true, message_id, accepted, why: String::new() }
+            }
+            Some(Settled { failure, .. }) => not(failure.map_or_else(String::new, |failure| match failure {
+                serde_json::Value::String(text) => text,
+                other => {
+                    let part = |name: &str| other[name].as_str().unwrap_or_default().to_owned();
+                    format!("{}: {}", part("kind"), part("detail"))
+                }
+            })),
+            None => not(nobody),
+        }
+    }
+}
+
 /// What the stages left behind: of those that did not run, nothing.
 #[derive(Deserialize)]
 struct Outcome {
@@ -50,17 +109,19 @@ struct Outcome {
     anger: f64,
     classification: Option<serde_json::Value>,
     refund: Option<serde_json::Value>,
+    article: Option<serde_json::Value>,
+    /// In the order of the stages.
     escalated: Vec<Option<serde_json::Value>>,
-    words: Vec<Option<serde_json::Value>>,
-    replies: Vec<Option<serde_json::Value>>,
+    words: serde_json::Value,
+    draft: serde_json::Value,
+    post: Post,
+    lead: Option<Accepted>,
 }
 
 impl Outcome {
-    fn outcome(self) -> Result<serde_json::Value, String> {
-        let escalated = self.escalated.into_iter().flatten().next();
-        let reply = self.replies.into_iter().flatten().next().ok_or("no stage has answered")?;
-        let words = self.words.into_iter().flatten().next().ok_or("no stage has found words")?;
-        let classification = self.classification.unwrap_or_default();
+    fn outcome(self) -> serde_json::Value {
+        let escalated = self.escalated.into_iter().flatten().next_back();
+        let (classification, words) = (self.classification.unwrap_or_default(), self.words);
         let status = match (&escalated, &self.refund) {
             (Some(_), _) => "escalated",
             (None, Some(_)) => "refunded",
@@ -70,7 +131,8 @@ impl Outcome {
         let refund = self.refund.map(|one| {
             json!({ "payment_id": one["payment_id"], "amount_cents": one["amount_cents"], "currency": one["currency"] })
         });
-        Ok(json!({
+        let post = self.post;
+        json!({
             "thread": self.thread,
             "status": status,
             "queue": queue,
@@ -78,8 +140,14 @@ impl Outcome {
             "confidence": classification["confidence"],
             "anger": self.anger,
             "refund": refund,
-            "reply": { "id": reply["id"], "template": words["template"], "state": reply["state"],
-                       "recipient_count": reply["recipient_count"], "body": words["body"] },
-        }))
+            "article": self.article.map(|one| json!({ "id": one["id"], "version": one["version"] })),
+            "reply": {
+                "id": self.draft["id"], "template": words["template"], "body": words["body"],
+                "state": if post.sent { json!("sent") } else { self.draft["state"].clone() },
+                "recipient_count": self.draft["recipient_count"],
+                "message_id": post.sent.then_some(&post.message_id), "why": (!post.sent).then_some(&post.why),
+            },
+            "lead": self.lead.map(|lead| json!({ "to": lead.accepted, "message_id": lead.message_id })),
+        })
     }
 }

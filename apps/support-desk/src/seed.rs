@@ -7,7 +7,10 @@ use rusqlite::{Connection, params};
 use crate::chance::Chance;
 
 /// The tables, as the first run would make them.
-const TABLES: &str = include_str!("../sql/migrations/001_desk.sql");
+const TABLES: &str =
+    concat!(include_str!("../sql/migrations/001_desk.sql"), include_str!("../sql/migrations/002_letters.sql"));
+/// The knowledge base.
+const ARTICLES: &str = include_str!("../kb.json");
 /// The number that the demonstration is drawn by.
 pub const NUMBER: u64 = 2026;
 /// How many customers there are.
@@ -58,6 +61,8 @@ pub struct Customer {
     pub email: String,
     /// `standard`, `plus` or `business`.
     pub tier: &'static str,
+    /// Whom they have named to us: branches of a company.
+    pub contacts: Vec<String>,
     /// What they paid, each for an order of its own.
     pub payments: Vec<Paid>,
 }
@@ -106,6 +111,10 @@ pub fn draw(number: u64) -> Vec<Customer> {
             name: format!("{given} {family}"),
             email: format!("{}.{}@mail.example", given.to_lowercase(), family.to_lowercase()),
             tier: if at == 0 { "business" } else { chance.pick(&TIERS) },
+            // The sixth is a company with branches.
+            contacts: (1..=if at == 5 { 63 } else { 0 })
+                .map(|branch| format!("branch-{branch:02}@{}.example", family.to_lowercase()))
+                .collect(),
             payments,
         });
     }
@@ -121,11 +130,15 @@ fn time(chance: &mut Chance) -> String {
 /// Makes `desk.db` of the project in `folder` with the desk that `number` draws, unless there is one; says whether it was made.
 ///
 /// # Errors
-/// The file cannot be made, or the database refuses a row.
+/// The file cannot be made, the database refuses a row, or the log of a `desk.db` that is gone is left: it would be read into the new one.
 pub fn load(folder: &Path, number: u64) -> Result<bool, String> {
     let file = folder.join("desk.db");
     if file.exists() {
         return Ok(false);
+    }
+    let log = folder.join("desk.db-wal");
+    if log.exists() && !file.exists() {
+        return Err(format!("{} is left of a desk.db that is gone: remove it and desk.db-shm", log.display()));
     }
     // A desk is there whole or not at all, also if two programs make one at once.
     let new = folder.join(format!("desk.db.{}", std::process::id()));
@@ -149,6 +162,9 @@ fn fill(file: &Path, number: u64) -> Result<(), rusqlite::Error> {
             "INSERT INTO customer (id, name, email, tier, since) VALUES (?1, ?2, ?3, ?4, '2025-01-01T00:00:00Z')",
             params![one.id, one.name, one.email, one.tier],
         )?;
+        for contact in &one.contacts {
+            rows.execute("INSERT INTO contact (customer_id, email) VALUES (?1, ?2)", params![one.id, contact])?;
+        }
         for paid in &one.payments {
             let order = paid.id.replace("PAY", "ORD");
             rows.execute(
@@ -162,6 +178,13 @@ fn fill(file: &Path, number: u64) -> Result<(), rusqlite::Error> {
             )?;
         }
     }
+    // The list is read by the database itself: a text that is none is its error.
+    rows.execute(
+        "INSERT INTO kb_article (id, version, category, title, text, fits, reviewed_at)
+         SELECT value ->> 'id', value ->> 'version', value ->> 'category', value ->> 'title', value ->> 'text', value -> 'fits',
+                value ->> 'reviewed_at' FROM json_each(?1)",
+        [ARTICLES],
+    )?;
     rows.commit()?;
     desk.close().map_err(|(_, error)| error)
 }
@@ -192,6 +215,10 @@ mod tests {
         assert_eq!(count("SELECT count(*) FROM customer"), 24);
         assert_eq!(count("SELECT count(*) FROM payment WHERE refunded_cents <> 5"), 0);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        std::fs::remove_file(folder.path().join("desk.db")).unwrap();
+        std::fs::write(folder.path().join("desk.db-wal"), "old").unwrap();
+        let left = load(folder.path(), NUMBER).unwrap_err();
+        assert!(left.contains("desk.db-wal is left of a desk.db that is gone"), "{left}");
         let wrong = load(&folder.path().join("nowhere"), NUMBER).unwrap_err();
         assert!(wrong.contains("nowhere") && wrong.contains("cannot be made"), "{wrong}");
     }

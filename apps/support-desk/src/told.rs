@@ -3,14 +3,25 @@
 use serde_json::Value;
 use surefoot::cli::Told;
 
-use crate::words::money;
+use crate::{mailroom::Kept, words::money};
 
 /// The lines about a run; none if it has no result.
-pub fn lines(told: &Told<'_>) -> Vec<String> {
+pub fn lines(told: &Told<'_>, kept: Option<&Kept>) -> Vec<String> {
     let Some(result) = told.result.and_then(|result| serde_json::from_slice::<Value>(&result.to_jcs()).ok()) else {
         return Vec::new();
     };
     let mut lines = outcome(&result);
+    lines.extend([&result["reply"], &result["lead"]].into_iter().filter_map(|letter| {
+        let id = letter["message_id"].as_str()?;
+        let found = kept.and_then(|kept| Some((kept.to(id)?, kept.file(id)?)));
+        Some(match found {
+            Some((to, file)) => match to.as_slice() {
+                [one] => format!("mail      to {one}: {}", file.display()),
+                many => format!("mail      to {} recipients: {}", many.len(), file.display()),
+            },
+            None => format!("mail      accepted by the mail server as {id}"),
+        })
+    }));
     lines.push(match told.seen.billed {
         0 => {
             "money     $0.00: no model billed a token; put a language model in surefoot.yaml, and nothing else changes"
@@ -50,6 +61,9 @@ pub fn outcome(result: &Value) -> Vec<String> {
     if let (Some(payment), Some(cents)) = (refund["payment_id"].as_str(), refund["amount_cents"].as_i64()) {
         lines.push(format!("refunded  {} of {payment}", money(cents, refund["currency"].as_str().unwrap_or(""))));
     }
+    if let Some(article) = result["article"]["id"].as_str() {
+        lines.push(format!("article   {article}, version {}", result["article"]["version"]));
+    }
     let reply = &result["reply"];
     lines.push(format!(
         "reply     {} for {} ({})",
@@ -57,6 +71,9 @@ pub fn outcome(result: &Value) -> Vec<String> {
         reply["recipient_count"],
         text(&reply["template"])
     ));
+    if let Some(why) = reply["why"].as_str() {
+        lines.push(format!("          not sent: {why}"));
+    }
     let body = text(&reply["body"]);
     lines.extend(body.lines().filter(|line| !line.is_empty()).map(|line| format!("          | {line}")));
     lines.into_iter().map(|line| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()).collect()

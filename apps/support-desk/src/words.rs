@@ -14,13 +14,24 @@ pub struct Refunded {
     currency: String,
 }
 
-/// What a reply is about.
+/// An article of the knowledge base.
+#[derive(Debug, Deserialize)]
+pub struct Article {
+    id: String,
+    version: i64,
+    title: String,
+    text: String,
+}
+
+/// What a reply is about. Nothing of it is what the writer wrote: a reply goes out unread.
 #[derive(Debug, Deserialize)]
 pub struct About {
     kind: String,
     name: Option<String>,
-    subject: String,
     refunded: Option<Refunded>,
+    article: Option<Article>,
+    /// What a person at the desk finds the case by.
+    reference: String,
 }
 
 /// A mail that is to go out.
@@ -28,7 +39,7 @@ pub struct About {
 pub struct Reply {
     /// Which wording.
     pub template: String,
-    /// `Re:` and the subject.
+    /// One line.
     pub subject: String,
     /// The text.
     pub body: String,
@@ -40,6 +51,13 @@ pub struct Reply {
 /// There is no wording for the kind.
 pub fn reply(about: About) -> Result<Reply, String> {
     let text = match (&*about.kind, &about.refunded) {
+        ("article", _) => {
+            let article = about.article.as_ref().ok_or("a reply of the kind `article` has no article")?;
+            format!(
+                "this may answer your question:\n\n{}\n{}\n\n(article {}, version {}) If it does not, please answer this message.",
+                article.title, article.text, article.id, article.version
+            )
+        }
         ("refunded", Some(refunded)) => format!(
             "we have given back {} for payment {}. Banks need up to five working days to show it.",
             money(refunded.amount_cents, &refunded.currency),
@@ -58,11 +76,9 @@ pub fn reply(about: About) -> Result<Reply, String> {
         (kind, _) => return Err(format!("there are no words for a reply of the kind `{kind}`")),
     };
     let greeting = about.name.map_or_else(|| "Hello,".to_owned(), |name| format!("Dear {name},"));
-    let subject = match about.subject.get(..3) {
-        Some(re) if re.eq_ignore_ascii_case("re:") => about.subject,
-        _ => format!("Re: {}", about.subject),
-    };
-    Ok(Reply { template: about.kind, subject, body: format!("{greeting}\n\n{text}\n\nNorthlake Support") })
+    let subject = "Your message to Northlake Support".to_owned();
+    let body = format!("{greeting}\n\n{text}\n\nNorthlake Support\nReference: {}", about.reference);
+    Ok(Reply { template: about.kind, subject, body })
 }
 
 /// `62000` and `USD` as `620.00 USD`.
@@ -175,7 +191,7 @@ mod tests {
     use super::*;
 
     fn about(kind: &str, refunded: Option<Refunded>) -> About {
-        About { kind: kind.into(), name: None, subject: "RE: hello".into(), refunded }
+        About { kind: kind.into(), name: None, refunded, article: None, reference: "run_x".into() }
     }
 
     #[test]
@@ -183,7 +199,7 @@ mod tests {
         let refunded = Refunded { payment_id: "PAY-1".into(), amount_cents: 3005, currency: "USD".into() };
         let one = reply(about("refunded", Some(refunded))).unwrap();
         assert!(one.body.contains("given back 30.05 USD for payment PAY-1"), "{}", one.body);
-        assert_eq!(one.subject, "RE: hello");
+        assert!(one.body.ends_with("\nReference: run_x"), "{}", one.body);
         assert_eq!(
             reply(about("refunded", None)).unwrap_err(),
             "there are no words for a reply of the kind `refunded`"
@@ -192,6 +208,14 @@ mod tests {
             let body = reply(about(kind, None)).unwrap().body;
             assert!(!body.contains(|c: char| c.is_ascii_digit()), "{body}");
         }
+    }
+
+    #[test]
+    fn an_article_is_cited_with_its_version() {
+        let article = Article { id: "KB-1".into(), version: 2, title: "Title".into(), text: "Text.".into() };
+        let body = reply(About { article: Some(article), ..about("article", None) }).unwrap().body;
+        assert!(body.contains("Title\nText.\n\n(article KB-1, version 2)"), "{body}");
+        assert!(reply(about("article", None)).unwrap_err().contains("has no article"));
     }
 
     #[test]
