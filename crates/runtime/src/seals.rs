@@ -16,7 +16,7 @@ use kernel::{
     values::{Span, Value},
 };
 use store::{RunQuery, SYSTEM, Seal, Sealed, Status};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::{Inner, RunError, Runtime, clock, govern::Asker, worker::Local};
 
@@ -43,6 +43,8 @@ pub(crate) struct Sealing {
     entries: AtomicU64,
     /// There are enough of them.
     enough: Notify,
+    /// One at a time reads the last line and writes the next.
+    turn: Mutex<()>,
 }
 
 impl Sealing {
@@ -235,12 +237,10 @@ async fn standing(inner: &Inner) -> Result<Standing, RunError> {
     let line = match outside(anchors, Anchors::last).await? {
         Last::Line(line) if line.instance == instance => line,
         other => {
-            // Nothing was sealed: whatever is driven here has done nothing yet that could be done again, or is older than seals.
-            let one = RunQuery { limit: 1, ..RunQuery::default() };
-            let empty = store.runs(one).await.map_err(failed)?.is_empty();
             return Ok(match other {
                 Last::Nothing if seal.is_none() => Standing::New,
-                _ if seal.is_none() && empty => Standing::New,
+                // New data in the place of others have done nothing yet that could be done again.
+                _ if seal.is_none() && untouched(inner).await? => Standing::New,
                 Last::Nothing => Standing::Differs(Differs::Alone),
                 Last::Copied(_) => Standing::Differs(Differs::Copied),
                 Last::Line(line) => Standing::Differs(Differs::Foreign { instance: line.instance }),
@@ -260,9 +260,25 @@ async fn standing(inner: &Inner) -> Result<Standing, RunError> {
     Ok(Standing::Fits)
 }
 
+/// Whether no run was ever driven here.
+async fn untouched(inner: &Inner) -> Result<bool, RunError> {
+    let mut query = RunQuery { limit: PAGE, ..RunQuery::default() };
+    loop {
+        let page = inner.store.runs(query.clone()).await.map_err(|why| RunError::store("list the runs", why))?;
+        if page.iter().any(|row| row.epoch > 0) {
+            return Ok(false);
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE as usize => query.before = Some(last.run),
+            _ => return Ok(true),
+        }
+    }
+}
+
 /// Refuses data that must not be driven, and writes down outside what a death kept from being written.
 pub(crate) async fn admit(inner: &Inner) -> Result<(), RunError> {
     let Some(anchors) = &inner.sealing.anchors else { return Ok(()) };
+    let _turn = inner.sealing.turn.lock().await;
     let file = anchors.path().display().to_string();
     let failed = |why| RunError::store("read the seals", why);
     let (why, way) = match standing(inner).await? {
@@ -323,10 +339,7 @@ async fn catch_up(inner: &Inner) -> Result<(), RunError> {
 }
 
 async fn write(anchors: &Arc<Anchors>, seals: Vec<Seal>, instance: Arc<str>) -> Result<(), RunError> {
-    outside(anchors, move |anchors| {
-        anchors.append(|file| seals.iter().map(|seal| Anchor::of(seal, &instance, file)).collect())
-    })
-    .await
+    outside(anchors, move |anchors| anchors.keep(&seals, &instance)).await
 }
 
 /// Seals what has moved, or with `always` that nothing has. `None`: nothing to seal.
@@ -334,6 +347,7 @@ pub(crate) async fn seal(inner: &Inner, always: bool) -> Result<Option<Seal>, Ru
     if inner.sealing.anchors.is_none() {
         return Ok(None);
     }
+    let _turn = inner.sealing.turn.lock().await;
     let failed = |why| RunError::store("seal the journals", why);
     let store = &inner.store;
     let last = store.last_seal().await.map_err(failed)?;

@@ -465,6 +465,7 @@ pub(crate) fn new_run(
 async fn beat(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
     let lease = inner.config.lease;
     let pause = Span::from_micros((lease.micros() / 6).max(1));
+    sweep(&inner).await;
     loop {
         inner.clock.sleep(pause).await;
         let sent = inner.clock.monotonic();

@@ -172,6 +172,15 @@ impl Anchors {
         Ok(if same { Last::Line(Box::new(anchor)) } else { Last::Copied(Box::new(anchor)) })
     }
 
+    /// Adds the lines of these seals: for whoever keeps them in another file as well.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep(&self, seals: &[Seal], instance: &str) -> io::Result<()> {
+        let instance = instance.into();
+        self.append(|file| seals.iter().map(|seal| Anchor::of(seal, &instance, file)).collect())
+    }
+
     /// Adds lines and makes them durable. `made` is told what the file is.
     pub(crate) fn append(&self, made: impl FnOnce(&Arc<str>) -> Vec<Anchor>) -> io::Result<()> {
         let new = !self.path.exists();
@@ -334,8 +343,7 @@ mod tests {
     }
 
     fn write(anchors: &Anchors, seals: &[Seal]) {
-        let lines = |file: &Arc<str>| seals.iter().map(|seal| Anchor::of(seal, &"i".into(), file)).collect();
-        anchors.append(lines).unwrap();
+        anchors.keep(seals, "i").unwrap();
     }
 
     fn number(last: Last) -> Option<u64> {
