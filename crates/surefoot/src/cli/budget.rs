@@ -156,7 +156,7 @@ impl Show {
                 scene.out.object(&json!({ "kind": "forfeited", "at": at.to_string(), "runs": runs }));
             } else {
                 let (mark, runs) = (paint(BAD, "alarm"), count(*runs, "run"));
-                scene.out.line(format!("{mark} {runs} that were over had something set aside: forfeited at {at}"));
+                scene.out.line(format!("{mark} {runs} had something set aside after the end: forfeited at {at}"));
             }
         }
         if shown.is_empty() && !scene.out.json {

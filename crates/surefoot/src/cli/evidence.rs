@@ -194,8 +194,9 @@ impl Verify {
         }
         let entries = count(verified.entries, "entry").replace("entrys", "entries");
         let blobs = count(verified.blobs, "blob");
-        let (good, workflow) = (paint(GOOD, "ok"), &verified.workflow);
-        scene.out.line(format!("{good} {} ({workflow}): {entries}, {blobs}, {end}", verified.run));
+        let good = paint(GOOD, "ok");
+        let workflow = if erased.is_some() { String::new() } else { format!(" ({})", verified.workflow) };
+        scene.out.line(format!("{good} {}{workflow}: {entries}, {blobs}, {end}", verified.run));
         scene.out.line(format!("head {}", verified.head.hash));
         if let Some(erased) = erased {
             let (by, at, reason) = (&erased.by, erased.at, plain(&erased.reason));
