@@ -617,7 +617,7 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// About forty-five verbs; each is needed by `runtime` today. Replies come after COMMIT.
+/// About fifty verbs; each is needed by `runtime` today. Replies come after COMMIT.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Starts a run: its row, its first entry and its start key, all of it or nothing.

@@ -386,7 +386,7 @@ impl Store for SqliteStore {
     }
 
     async fn dirty_heads(&self, limit: u32) -> Result<DirtyHeads, StoreError> {
-        self.readers().dirty_heads(limit)
+        self.read_long(move |readers| readers.dirty_heads(limit)).await
     }
 
     async fn add_seal(&self, seal: Seal) -> Result<Sealed, StoreError> {

@@ -194,11 +194,22 @@ impl Anchors {
         }
         file.write_all(&bytes)?;
         file.sync_all()?;
-        if new && let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            File::open(parent)?.sync_all()?;
-        }
-        Ok(())
+        if new { named(&self.path) } else { Ok(()) }
     }
+}
+
+/// Makes the name of a new file durable.
+#[cfg(unix)]
+fn named(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+#[cfg(not(unix))]
+fn named(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Takes away the beginning of a line that was cut off while it was written.
