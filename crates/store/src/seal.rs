@@ -65,7 +65,7 @@ pub fn path(leaves: &[Digest], place: usize) -> Vec<Digest> {
     way
 }
 
-/// The root of a tree with so many leaves in which `leaf` stands at `place`; `None`: no such way leads up.
+/// The root of a tree with so many leaves in which `leaf` stands at `place`; `None`: there is no such way up.
 pub fn root_by(leaf: Digest, place: u64, leaves: u64, path: &[Digest]) -> Option<Digest> {
     match (leaves, path.split_last()) {
         (0, _) => None,
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_leaf_leads_to_the_root_and_no_other_does() {
+    fn every_leaf_gives_the_root_by_its_way_and_no_other_does() {
         for count in 0..40_u8 {
             let leaves: Vec<Digest> = (0..count).map(|number| Digest::of(&[&[number]])).collect();
             let top = root(&leaves);

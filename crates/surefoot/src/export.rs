@@ -493,7 +493,7 @@ impl Seals<'_> {
         let entry = self.hash(seq).unwrap_or(Digest::ZERO);
         let leaf = SealedHead { head: Head { seq, hash: entry }, closed }.leaf(self.run);
         if root_by(leaf, place, leaves, path) != Some(root) {
-            return Err(format!("entry {seq} does not lead to the root of seal {seal}"));
+            return Err(format!("entry {seq} does not give the root of seal {seal}"));
         }
         if seal_hash(prev, seal, at_us, upto, (leaves, root)) != hash {
             return Err(format!("seal {seal} does not give its hash"));

@@ -219,7 +219,7 @@ fn what_is_wrong_with_seals_is_named() {
     assert_eq!(found(&none), "line 23: seal 2 in line 2 of the anchors holds this run, and the file does not have it");
     assert_eq!(
         found(&text.replace("\"closed\":true", "\"closed\":false")),
-        "line 24: entry 18 does not lead to the root of seal 3"
+        "line 24: entry 18 does not give the root of seal 3"
     );
     assert_eq!(found(&text.replace("\"upto\":20", "\"upto\":21")), "line 23: seal 2 does not give its hash");
     let restored = anchors(&all()[..1]);
