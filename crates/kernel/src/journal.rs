@@ -469,6 +469,9 @@ pub enum Control {
     Resume,
     /// Start nothing more; end when what is open has answered.
     Cancel,
+    /// The data were put back to an earlier state or copied: start nothing more until resumed, and send nothing again that may have
+    /// been performed meanwhile.
+    Review,
 }
 
 /// How a run ended.

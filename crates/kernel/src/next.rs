@@ -754,6 +754,7 @@ pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -
         "pause" => Control::Pause,
         "resume" => Control::Resume,
         "cancel" => Control::Cancel,
+        "review" => Control::Review,
         "late" => return late(number, &body),
         "resolve" => return resolve(number, &body, sender),
         "vote" => return vote(number, &body),

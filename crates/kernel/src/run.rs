@@ -67,6 +67,8 @@ pub struct RunState {
     pub inbox_read: u64,
     /// A person or a declared recovery paused the run.
     pub paused: bool,
+    /// What was sent in this epoch or before is for a person: the data were put back or copied since.
+    pub reviewed: Option<u64>,
     /// A person asked the run to end.
     pub cancelling: bool,
     /// A step failed for good outside of bodies: the run will fail.
@@ -308,6 +310,7 @@ impl RunState {
             mailbox: Vec::new(),
             inbox_read: 0,
             paused: false,
+            reviewed: None,
             cancelling: false,
             failed: None,
             end: None,
@@ -556,6 +559,7 @@ impl RunState {
                     Control::Pause => self.paused = true,
                     Control::Resume => self.paused = false,
                     Control::Cancel => self.cancelling = true,
+                    Control::Review => (self.paused, self.reviewed) = (true, Some(epoch)),
                 }
                 Ok(())
             }

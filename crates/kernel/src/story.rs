@@ -133,6 +133,7 @@ pub fn line(event: &Event) -> String {
                 Control::Pause => "pause",
                 Control::Resume => "resume",
                 Control::Cancel => "cancel",
+                Control::Review => "review of what was sent",
             };
             format!("{what} asked by {sender}")
         }

@@ -1,7 +1,8 @@
 //! How fast the engine drives runs, through the public verbs: started and finished after COMMIT, chain verified at the end.
 //!
 //! `cargo run --release -p runtime --example pace -- [seconds] [directory]` prints one JSON line for each figure. Without a
-//! directory it measures on the store in memory: then the figures are the engine's own.
+//! directory it measures on the store in memory: then the figures are the engine's own. In a directory the journals are sealed as well,
+//! unless a third argument names the figures and a fourth one says `unsealed`.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
@@ -14,7 +15,7 @@ use kernel::{
     values::{Span, Value},
     workflow::project::{self, Project, Sources},
 };
-use runtime::{Clock as _, Config, Runtime, Start, SystemClock};
+use runtime::{Clock as _, Config, Runtime, Start, SystemClock, seals::Anchors};
 use store::{
     RunQuery, Status, Store,
     memory::MemoryStore,
@@ -30,7 +31,8 @@ fn main() -> Result<(), Failed> {
     let mut args = std::env::args().skip(1);
     let seconds: f64 = args.next().map_or(Ok(3.0), |text| text.parse())?;
     let dir = args.next();
-    let only = args.next();
+    let only = args.next().filter(|only| only != "all");
+    let sealed = args.next().is_none_or(|word| word != "unsealed");
     let time = Duration::from_secs_f64(seconds);
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     tokio.block_on(async {
@@ -38,7 +40,7 @@ fn main() -> Result<(), Failed> {
             if only.as_deref().is_some_and(|only| only != figure) {
                 continue;
             }
-            let house = House::new(figure, dir.as_deref()).await?;
+            let house = House::new(figure, dir.as_deref(), sealed).await?;
             let line = match figure {
                 "pure-10" | "each-step" => house.many(time, 10).await?,
                 "pure-100" => house.many(time, 100).await?,
@@ -65,7 +67,7 @@ struct House {
 }
 
 impl House {
-    async fn new(figure: &str, dir: Option<&str>) -> Result<House, Failed> {
+    async fn new(figure: &str, dir: Option<&str>, sealed: bool) -> Result<House, Failed> {
         let dir = dir.map(|dir| std::path::Path::new(dir).join(format!("pace-{}-{figure}", std::process::id())));
         let store: Arc<dyn Store> = match &dir {
             None => Arc::new(MemoryStore::new()),
@@ -73,7 +75,11 @@ impl House {
         };
         let gateway = Gateway::new().with_tool("box", Native::new(|call: Call| async move { Ok(call.input) }));
         let config = Config { commit_every_step: figure == "each-step", ..Config::default() };
-        let runtime = Runtime::builder(store.clone()).gateway(gateway).config(config).build();
+        let mut builder = Runtime::builder(store.clone()).gateway(gateway).config(config);
+        if let Some(dir) = dir.as_deref().filter(|_| sealed) {
+            builder = builder.anchors(Anchors::beside(dir));
+        }
+        let runtime = builder.build();
         let project = project(figure)?;
         runtime.deploy(&project.bundle).await?;
         let (stop, stopped) = oneshot::channel();

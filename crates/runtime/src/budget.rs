@@ -170,6 +170,33 @@ impl Runtime {
         Ok(Raised::Scope { generation, per: line.per })
     }
 
+    /// A person has looked at what a scope was billed beyond what was set aside for it: calls are reserved in it again, and runs that wait
+    /// for room there are woken.
+    ///
+    /// # Errors
+    /// [`RunError::NotTaken`] with one sentence if it is not frozen; the store fails.
+    pub async fn unfreeze(&self, scope: &str, reason: &str, asker: &Asker) -> Result<u64, RunError> {
+        let rows = self.inner.store.budgets().await.map_err(|why| RunError::store("read the budgets", why))?;
+        let mut frozen: Vec<&str> = rows.iter().filter(|row| row.frozen).map(|row| &*row.scope).collect();
+        frozen.dedup();
+        if !frozen.contains(&scope) {
+            let others = if frozen.is_empty() { "nothing is".to_owned() } else { frozen.join(", ") };
+            return Err(RunError::NotTaken { why: format!("`{scope}` is not frozen; frozen: {others}") });
+        }
+        let change = store::Change {
+            at: self.inner.clock.now(),
+            by: asker.by.clone(),
+            auth: asker.auth.clone(),
+            body: Change::Unfreeze { scope: scope.into(), reason: reason.into() }.to_bytes(),
+            expect: None,
+            wake: Some(format!("{ROOM}{scope}:").into()),
+        };
+        let thawed = self.inner.store.unfreeze(scope.into(), change).await;
+        thawed.map_err(|why| RunError::store("unfreeze the scope", why))?;
+        self.look_at_due();
+        Ok(self.charter().await?.generation)
+    }
+
     /// The paused runs that wait for a person because a call had no room in `scope` (as [`Runtime::raise`] names it), newest first.
     ///
     /// # Errors

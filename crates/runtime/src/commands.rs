@@ -138,6 +138,23 @@ pub enum RunError {
         /// Which.
         id: Arc<str>,
     },
+    /// The data are older than what was written down outside, or a copy: driving them would do again what they do not know of.
+    #[error("{why}")]
+    PutBack {
+        /// What does not fit, with both sides.
+        why: String,
+        /// What a person may do.
+        way: &'static str,
+    },
+    /// The anchor file cannot be read or written.
+    #[error("cannot use the anchor file {path}")]
+    Anchors {
+        /// Where it is.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// What a person asked for is not done, for one reason.
     #[error("{why}")]
     NotTaken {
@@ -186,6 +203,10 @@ impl RunError {
             }
             RunError::Store { source: StoreError::Locked { .. }, .. } => {
                 "another Surefoot process works in this directory: stop it, or choose another directory".to_owned()
+            }
+            RunError::PutBack { way, .. } => (*way).to_owned(),
+            RunError::Anchors { .. } => {
+                "name another file with SUREFOOT_ANCHORS, outside the data directory".to_owned()
             }
             RunError::NoWork { .. } => "list what waits with `surefoot work ls`".to_owned(),
             RunError::NoApproval { .. } => "list what waits with `surefoot approvals ls`".to_owned(),

@@ -15,7 +15,10 @@ use kernel::{
     step::Kind,
     values::Value,
 };
-use store::{ActionState, ApprovalQuery, ApprovalRow, ApprovalState, Governed, Message, OpenActionRow, Posted, Voted};
+use store::{
+    ActionState, ApprovalQuery, ApprovalRow, ApprovalState, Erased, Governed, Message, OpenActionRow, Posted, Status,
+    Voted,
+};
 
 use crate::{RunError, Runtime, charter::NoCharter, engine};
 
@@ -322,6 +325,32 @@ impl Runtime {
             Outcome::GivenUp => body.push(("resolution", Value::from("given_up"))),
         }
         self.post(run, "resolve", "".into(), &Value::map(body), None, asker.by.clone(), true).await
+    }
+
+    /// Erases what a run held: bodies and salts of its journal, blobs, messages, cards, its keys. Its chain still verifies, and who erased
+    /// it and why is written down first: a crash in between leaves the word without the deed, and the same call again does it.
+    ///
+    /// # Errors
+    /// [`RunError::NotTaken`] while the run is not over; there is no such run, or the store fails.
+    pub async fn erase(&self, run: RunId, reason: &str, asker: &Asker) -> Result<u64, RunError> {
+        let (store, now) = (&self.inner.store, self.inner.clock.now());
+        let row = store.run(run).await.map_err(|why| RunError::store("read the run", why))?;
+        let row = row.ok_or(RunError::NoRun { run })?;
+        let open = |status: Status| RunError::NotTaken {
+            why: format!(
+                "run {run} is {}: what it holds is what it goes on from; it is erased once it is over",
+                status.as_str()
+            ),
+        };
+        if !row.status.is_final() {
+            return Err(open(row.status));
+        }
+        let change = Change::Erase { run, reason: reason.into() };
+        let generation = self.govern(&change, None, None, asker).await?;
+        match store.erase(run, now).await.map_err(|why| RunError::store("erase the run", why))? {
+            Erased::Done => Ok(generation),
+            Erased::NotOver { status } => Err(open(status)),
+        }
     }
 
     pub(crate) fn wake(&self, run: RunId) {

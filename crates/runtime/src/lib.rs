@@ -35,6 +35,7 @@ pub mod govern;
 mod late;
 mod perform;
 mod programs;
+pub mod seals;
 pub mod testing;
 mod watch;
 pub mod work;
@@ -62,6 +63,10 @@ pub struct Config {
     pub commit_every_step: bool,
     /// At a shutdown, calls that are open have so long to answer.
     pub grace: Span,
+    /// What moved is sealed so often, where there is an anchor file.
+    pub seal_every: Span,
+    /// And earlier, after so many entries.
+    pub seal_records: u64,
 }
 
 impl Default for Config {
@@ -72,6 +77,8 @@ impl Default for Config {
             most_runs: 1_024,
             commit_every_step: false,
             grace: Span::from_millis(10_000),
+            seal_every: Span::from_millis(60_000),
+            seal_records: 1_000,
         }
     }
 }
@@ -96,6 +103,7 @@ pub(crate) struct Inner {
     tenant: Arc<str>,
     mutants: fault::Mutants,
     local: Mutex<Option<Arc<worker::Local>>>,
+    sealing: seals::Sealing,
 }
 
 impl Inner {
@@ -134,6 +142,7 @@ impl Runtime {
                 tenant: "main".into(),
                 mutants: fault::Mutants::default(),
                 local: Mutex::new(None),
+                sealing: seals::Sealing::default(),
             },
         }
     }
@@ -194,6 +203,13 @@ impl Builder {
     #[must_use]
     pub fn config(mut self, config: Config) -> Builder {
         self.inner.config = config;
+        self
+    }
+
+    /// Seals journals, and writes each seal down there as well. Data that are not what stands there are not driven.
+    #[must_use]
+    pub fn anchors(mut self, anchors: seals::Anchors) -> Builder {
+        self.inner.sealing.anchors = Some(Arc::new(anchors));
         self
     }
 

@@ -3,7 +3,7 @@
 //! A run that is parked has no engine, no timer and no memory here: one sleep until the earliest due time serves them all.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     future::Future,
     pin::Pin,
     sync::{
@@ -14,21 +14,24 @@ use std::{
 };
 
 use kernel::{
+    governance::charter::Change,
     ids::{RunId, WorkerId},
     next::Starting,
     run::RunState,
     values::{Span, Timestamp},
 };
-use store::{Beat, Claimed, NewRun, Started, StoreError};
+use store::{Beat, Claimed, NewRun, Reservation, Started, StoreError};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinSet,
 };
 
 use crate::{
-    Inner, RunError,
+    Inner, RunError, Runtime,
     clock::{self, duration},
     engine::{Engine, Left},
+    govern::Asker,
+    seals,
 };
 
 /// A worker looks at least this often for runs that other processes made due.
@@ -291,8 +294,11 @@ impl Worker {
     /// Dropping the future is a crash, as far as the store can tell: nothing is left in order, and nothing is lost.
     ///
     /// # Errors
-    /// The store cannot be joined or has ended.
+    /// The data were put back or are a copy ([`RunError::PutBack`]); the store cannot be joined or has ended.
     pub async fn run<S: Future>(self, shutdown: S) -> Result<(), RunError> {
+        seals::admit(&self.inner).await?;
+        // Whatever is done from here on, an older copy of these data is known as one.
+        seals::seal(&self.inner, true).await?;
         let shutdown = async {
             shutdown.await;
         };
@@ -328,6 +334,7 @@ impl Worker {
         let mut tending = JoinSet::new();
         tending.spawn(beat(inner.clone(), local.clone()));
         tending.spawn(claim(inner.clone(), local.clone()));
+        tending.spawn(seals::tend(inner.clone(), local.clone()));
 
         let mut pile = Vec::new();
         let mut grace = None;
@@ -395,6 +402,9 @@ impl Worker {
             local.until(|local| local.live().is_empty()).await;
         }
         tending.shutdown().await;
+        if let Boot::Shutdown = boot {
+            seals::close(inner).await;
+        }
         // A worker that was declared dead has nothing to release; one that feared it has.
         let left = inner.store.leave(id, inner.clock.now()).await;
         if let (Boot::Shutdown, Err(why)) = (&boot, left) {
@@ -455,6 +465,7 @@ pub(crate) fn new_run(
 async fn beat(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
     let lease = inner.config.lease;
     let pause = Span::from_micros((lease.micros() / 6).max(1));
+    sweep(&inner).await;
     loop {
         inner.clock.sleep(pause).await;
         let sent = inner.clock.monotonic();
@@ -487,6 +498,30 @@ async fn beat(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
             }
             Err(why) => tracing::warn!(%why, "cannot look for dead workers"),
         }
+        sweep(&inner).await;
+    }
+}
+
+/// Forfeits what runs have set aside that are over or gone. There are none unless something is damaged: each is an alarm, and is written
+/// down.
+async fn sweep(inner: &Arc<Inner>) {
+    let orphans = match inner.store.orphans().await {
+        Ok(orphans) if orphans.is_empty() => return,
+        Ok(orphans) => orphans,
+        Err(why) => return tracing::warn!(%why, "cannot look for sums that nobody will settle"),
+    };
+    let runs = orphans.iter().map(|row| row.run).collect::<BTreeSet<RunId>>().len() as u64;
+    for Reservation { run, step, line: (scope, unit, _), amount } in &orphans {
+        tracing::warn!(%run, %step, %scope, %unit, amount, "set aside by a run that is over: it counts as spent");
+    }
+    // Written down first: it is never done in silence.
+    let asker = Asker { by: "worker".into(), auth: "program".into() };
+    let said = (Runtime { inner: inner.clone() }).govern(&Change::Forfeit { runs }, None, None, &asker).await;
+    if let Err(why) = said {
+        return tracing::warn!(%why, "what is to be forfeited cannot be written down");
+    }
+    if let Err(why) = inner.store.sweep().await {
+        tracing::warn!(%why, "sums that nobody will settle cannot be forfeited");
     }
 }
 

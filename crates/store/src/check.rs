@@ -14,7 +14,7 @@ use kernel::{
 
 use crate::{Finding, Message, OpenAction, RunRow, rules};
 
-pub use governed::{approval, budgets, governance, orphan, seals};
+pub use governed::{approval, budgets, governance, orphan, sealed, sealed_heads, seals};
 
 /// Findings of one run beyond these are only counted.
 const FINDING_LIMIT: usize = 20;

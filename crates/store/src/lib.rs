@@ -15,7 +15,7 @@ pub mod fault;
 mod governance;
 pub mod memory;
 pub mod rules;
-mod seal;
+pub mod seal;
 pub mod sqlite;
 mod work;
 
@@ -31,7 +31,7 @@ use kernel::{
 pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApproval, Vote, VoteRow, Voted};
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use governance::{Change, GovernanceEntry, Governed};
-pub use seal::{DirtyHeads, Seal, Sealed};
+pub use seal::{DirtyHeads, SYSTEM, Seal, Sealed, SealedHead};
 pub use work::{OpenWork, OutMessage, OutRow, Taken, WorkClaimed, WorkQuery, WorkRow};
 
 /// Deaths of its worker after which a run is quarantined, unless a step completed in between.
@@ -617,7 +617,7 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// About forty-five verbs; each is needed by `runtime` today. Replies come after COMMIT.
+/// About fifty verbs; each is needed by `runtime` today. Replies come after COMMIT.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Starts a run: its row, its first entry and its start key, all of it or nothing.
@@ -767,17 +767,23 @@ pub trait Store: Send + Sync + 'static {
     /// Nobody gets anything from a rate limit before `until`; an earlier time than one that was said changes nothing.
     async fn push_back(&self, bucket: Arc<str>, until: Timestamp) -> Result<(), StoreError>;
 
-    /// A person has looked at the overruns of a scope: it is reserved in again. False: it was not frozen.
-    async fn unfreeze(&self, scope: Arc<str>) -> Result<bool, StoreError>;
+    /// A person has looked at the overruns of a scope: it is reserved in again, and `change` says so, both or neither. False: it was not
+    /// frozen, and nothing was written.
+    async fn unfreeze(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError>;
 
-    /// Forfeits what runs have set aside that are over; gives how many runs. There are none unless something is damaged.
+    /// What runs have set aside that are over, or gone. There is nothing unless something is damaged.
+    async fn orphans(&self) -> Result<Vec<Reservation>, StoreError>;
+
+    /// Forfeits what [`Store::orphans`] lists; gives how many runs.
     async fn sweep(&self) -> Result<u64, StoreError>;
 
-    /// Erases what a run held: bodies and salts of its journal, blobs, bodies of messages, late answers, cards, its key. Digests
-    /// and hashes stay, so that its chain still verifies. What has not left yet never leaves. A crash before the return leaves either; the same call again is safe.
+    /// Erases what a run held: bodies and salts of its journal, blobs, bodies of messages, late answers, cards, its business keys, its
+    /// start key, its own key. Salted and keyed digests stay, so that its chain still verifies; those over a value alone go as well,
+    /// because a short value is found by trying. What has not left yet never leaves. A crash before the return leaves either; the same call again is safe.
     async fn erase(&self, run: RunId, now: Timestamp) -> Result<Erased, StoreError>;
 
-    /// Heads that moved since the last seal. At most `limit` appends are looked at: until `upto` stays, there are more.
+    /// Heads that moved since the last seal, and that of the log of changes, if there is one. At most `limit` appends are looked at:
+    /// until `upto` stays, there are more.
     async fn dirty_heads(&self, limit: u32) -> Result<DirtyHeads, StoreError>;
 
     /// Keeps a seal that follows the last one.
@@ -789,8 +795,14 @@ pub trait Store: Send + Sync + 'static {
     /// The newest seal.
     async fn last_seal(&self) -> Result<Option<Seal>, StoreError>;
 
+    /// Seals after number `after`, in order, at most `limit`.
+    async fn seals(&self, after: u64, limit: u32) -> Result<Vec<Seal>, StoreError>;
+
     /// Which deployment this is: 32 hexadecimal digits, the same for a copy of the data.
     async fn instance_id(&self) -> Result<Arc<str>, StoreError>;
+
+    /// From now on it is this one. A crash before the return leaves either; the same call again is safe.
+    async fn adopt(&self, instance: Arc<str>) -> Result<(), StoreError>;
 
     /// Reads everything and compares: chains, heads, blobs, open actions, inbox numbers, sums, approvals. Empty: all is well.
     async fn check(&self) -> Result<Vec<Finding>, StoreError>;

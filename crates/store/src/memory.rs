@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use kernel::{
     ids::{Digest, RunId, WorkerId},
-    journal::{Blob, Entry},
+    journal::{Blob, Entry, Head},
     values::{Span, Timestamp},
 };
 
@@ -18,8 +18,8 @@ use self::governed::{Draft, Governed as State, Open};
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, CounterNow,
     CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun,
-    OpenActionRow, OutRow, Posted, RunQuery, RunRow, STRIKES, Seal, Sealed, Started, Status, Store, StoreError, Taken,
-    Vote, VoteRow, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OpenActionRow, OutRow, Posted, Reservation, RunQuery, RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started,
+    Status, Store, StoreError, Taken, Vote, VoteRow, Voted, WorkClaimed, WorkQuery, WorkRow,
     check::{self, RunCheck},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
@@ -44,6 +44,8 @@ struct Inner {
     /// When each rate limit would be unused again, and the time before which nobody gets anything.
     rates: BTreeMap<Arc<str>, (Timestamp, Timestamp)>,
     seals: Vec<Seal>,
+    /// Which deployment it was adopted as.
+    instance: Option<Arc<str>>,
 }
 
 /// Tenant, workflow, key.
@@ -82,6 +84,25 @@ impl MemoryStore {
 impl Inner {
     fn alive(&self, worker: WorkerId) -> bool {
         self.workers.get(&worker).is_some_and(|worker| !worker.dead)
+    }
+
+    fn govern(&mut self, change: &Change) -> Result<Governed, StoreError> {
+        let current = self.governed.generation();
+        if change.expect.is_some_and(|expect| expect != current) {
+            return Ok(Governed::Moved { current });
+        }
+        let before = self.governed.log.last().map_or(Digest::ZERO, |last| last.hash);
+        self.governed.log.push(GovernanceEntry::seal(current, before, change));
+        for kept in self.runs.values_mut().filter(|kept| kept.row.status == Status::Waiting) {
+            let wakes = |wake: &Arc<str>| kept.row.waits_for.as_ref().is_some_and(|name| name.starts_with(&**wake));
+            if change.wake.as_ref().is_some_and(wakes) {
+                let mut row = kept.row.clone();
+                row.wake_at = Some(row.wake_at.map_or(change.at, |at| at.min(change.at)));
+                row.updated_at = change.at;
+                kept.set(row)?;
+            }
+        }
+        Ok(Governed::Done { generation: current + 1 })
     }
 
     fn kept(&mut self, run: RunId) -> Result<&mut Kept, StoreError> {
@@ -457,23 +478,7 @@ impl Store for MemoryStore {
     }
 
     async fn govern(&self, change: Change) -> Result<Governed, StoreError> {
-        let mut inner = self.lock();
-        let current = inner.governed.generation();
-        if change.expect.is_some_and(|expect| expect != current) {
-            return Ok(Governed::Moved { current });
-        }
-        let before = inner.governed.log.last().map_or(Digest::ZERO, |last| last.hash);
-        inner.governed.log.push(GovernanceEntry::seal(current, before, &change));
-        for kept in inner.runs.values_mut().filter(|kept| kept.row.status == Status::Waiting) {
-            let wakes = |wake: &Arc<str>| kept.row.waits_for.as_ref().is_some_and(|name| name.starts_with(&**wake));
-            if change.wake.as_ref().is_some_and(wakes) {
-                let mut row = kept.row.clone();
-                row.wake_at = Some(row.wake_at.map_or(change.at, |at| at.min(change.at)));
-                row.updated_at = change.at;
-                kept.set(row)?;
-            }
-        }
-        Ok(Governed::Done { generation: current + 1 })
+        self.lock().govern(&change)
     }
 
     async fn governance(&self, after: u64) -> Result<Vec<GovernanceEntry>, StoreError> {
@@ -623,10 +628,20 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn unfreeze(&self, scope: Arc<str>) -> Result<bool, StoreError> {
+    async fn unfreeze(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
         let mut inner = self.lock();
         let frozen = inner.governed.budgets.values_mut().filter(|row| row.scope == scope && row.frozen);
-        Ok(frozen.map(|row| row.frozen = false).count() > 0)
+        let thawed = frozen.map(|row| row.frozen = false).count() > 0;
+        if thawed {
+            inner.govern(&change)?;
+        }
+        Ok(thawed)
+    }
+
+    async fn orphans(&self) -> Result<Vec<Reservation>, StoreError> {
+        let inner = self.lock();
+        let over = |row: &Reservation| inner.runs.get(&row.run).is_none_or(|kept| kept.row.status.is_final());
+        Ok(inner.governed.reserved().into_iter().filter(over).collect())
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
@@ -645,17 +660,22 @@ impl Store for MemoryStore {
         if !kept.row.status.is_final() {
             return Ok(Erased::NotOver { status: kept.row.status });
         }
-        kept.key = None;
+        (kept.key, kept.input) = (None, Digest::ZERO);
+        kept.row.about.clear();
         kept.entries.iter_mut().for_each(|entry| (entry.body, entry.salt) = (None, [0; 16]));
-        kept.blobs.values_mut().for_each(|bytes| *bytes = None);
+        kept.blobs.clear();
         kept.inbox.iter_mut().for_each(|message| message.body = [].into());
         kept.late.values_mut().for_each(|late| late.outcome = [].into());
         let governed = &mut inner.governed;
-        governed.approvals.values_mut().filter(|row| row.run == run).for_each(|row| row.card = None);
+        for row in governed.approvals.values_mut().filter(|row| row.run == run) {
+            (row.card, row.shown) = (None, Digest::ZERO);
+            row.votes.iter_mut().for_each(|vote| vote.shown = Digest::ZERO);
+        }
         governed.work.values_mut().filter(|row| row.run == run).for_each(|row| row.card = None);
         for out in governed.outbox.values_mut().filter(|out| out.row.run == run) {
             (out.row.message.body, out.next_at) = ([].into(), None);
         }
+        inner.start_keys.retain(|_, of| *of != run);
         Ok(Erased::Done)
     }
 
@@ -665,8 +685,11 @@ impl Store for MemoryStore {
         let mut dirty = DirtyHeads { upto: from, heads: BTreeMap::new() };
         for run in inner.appends.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)).take(limit as usize) {
             dirty.upto += 1;
-            dirty.heads.extend(inner.runs.get(run).map(|kept| (*run, kept.row.head)));
+            let sealed = |kept: &Kept| (*run, SealedHead { head: kept.row.head, closed: kept.row.status.is_final() });
+            dirty.heads.extend(inner.runs.get(run).map(sealed));
         }
+        let log = inner.governed.log.last().map(|entry| Head { seq: entry.no, hash: entry.hash });
+        dirty.heads.extend(log.map(|head| (RunId::from_bytes(SYSTEM), SealedHead { head, closed: false })));
         Ok(dirty)
     }
 
@@ -685,9 +708,19 @@ impl Store for MemoryStore {
         Ok(self.lock().seals.last().cloned())
     }
 
+    async fn seals(&self, after: u64, limit: u32) -> Result<Vec<Seal>, StoreError> {
+        let later = |seal: &&Seal| seal.no > after;
+        Ok(self.lock().seals.iter().filter(later).take(limit as usize).cloned().collect())
+    }
+
     async fn instance_id(&self) -> Result<Arc<str>, StoreError> {
         // Nothing outlives it, and so there is nothing to tell apart.
-        Ok("0".repeat(32).into())
+        Ok(self.lock().instance.clone().unwrap_or_else(|| "0".repeat(32).into()))
+    }
+
+    async fn adopt(&self, instance: Arc<str>) -> Result<(), StoreError> {
+        self.lock().instance = Some(instance);
+        Ok(())
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
@@ -714,6 +747,15 @@ impl Store for MemoryStore {
         let orphans = reserved.chain(pending).chain(work).filter(|(run, _, _)| over(*run));
         findings.extend(orphans.map(|(run, what, id)| check::orphan(run, what, &id)));
         findings.extend(check::seals(&inner.seals));
+        for (chain, no, sealed) in check::sealed_heads(&inner.seals) {
+            let place = usize::try_from(sealed.head.seq).unwrap_or(usize::MAX).wrapping_sub(1);
+            let found = if chain.bytes() == SYSTEM {
+                inner.governed.log.get(place).map(|entry| entry.hash)
+            } else {
+                inner.runs.get(&chain).and_then(|kept| kept.entries.get(place)).map(|entry| entry.hash)
+            };
+            findings.extend(check::sealed(chain, no, sealed, found));
+        }
         Ok(findings)
     }
 }

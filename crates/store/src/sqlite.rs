@@ -39,7 +39,7 @@ use kernel::{
 };
 
 use self::{
-    aside::{ClaimWork, OutboxNext, PushBack, ReleaseWork, Sweep, Take, Unfreeze},
+    aside::{Adopt, ClaimWork, OutboxNext, PushBack, ReleaseWork, Sweep, Take, Unfreeze},
     dispatch::{AskSettings, Claim, Join, Leave, Post, Pulse, PutBundle, Reap},
     erase::Erase,
     read::Readers,
@@ -48,7 +48,8 @@ use self::{
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutRow, Posted,
-    RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed,
+    WorkQuery, WorkRow,
     fault::{Mutants, Points},
 };
 
@@ -368,8 +369,12 @@ impl Store for SqliteStore {
         self.write(PushBack { bucket, until }).await
     }
 
-    async fn unfreeze(&self, scope: Arc<str>) -> Result<bool, StoreError> {
-        self.write(Unfreeze(scope)).await
+    async fn unfreeze(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
+        self.write(Unfreeze { scope, change }).await
+    }
+
+    async fn orphans(&self) -> Result<Vec<Reservation>, StoreError> {
+        self.readers().orphans()
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
@@ -381,7 +386,7 @@ impl Store for SqliteStore {
     }
 
     async fn dirty_heads(&self, limit: u32) -> Result<DirtyHeads, StoreError> {
-        self.readers().dirty_heads(limit)
+        self.read_long(move |readers| readers.dirty_heads(limit)).await
     }
 
     async fn add_seal(&self, seal: Seal) -> Result<Sealed, StoreError> {
@@ -392,8 +397,16 @@ impl Store for SqliteStore {
         self.readers().last_seal()
     }
 
+    async fn seals(&self, after: u64, limit: u32) -> Result<Vec<Seal>, StoreError> {
+        self.readers().seals(after, limit)
+    }
+
     async fn instance_id(&self) -> Result<Arc<str>, StoreError> {
         self.readers().instance_id()
+    }
+
+    async fn adopt(&self, instance: Arc<str>) -> Result<(), StoreError> {
+        self.write(Adopt(instance)).await
     }
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {

@@ -10,7 +10,7 @@ use std::{
 
 use cases::{Bed, Pen, at, blob_step, run_id, step_done, worker};
 use kernel::{
-    ids::RunId,
+    ids::{Digest, RunId},
     journal::{Blob, Entry},
 };
 use store::{
@@ -122,8 +122,20 @@ async fn what_was_erased_stands_in_no_file() {
     let store = Arc::new(open(keep.path()).unwrap());
     let bed = Bed::over(store.clone());
     let own = bed.join(1, 0).await;
-    let (mut pen, mut other) = (bed.owned(1, own, 1).await, bed.owned(2, own, 1).await);
-    let secrets = ["in a step", "in a blob", "in a message", "in a card"];
+    let mut pens = Vec::new();
+    let mut guessed = Vec::new();
+    for number in [1, 2] {
+        let mut new = bed.new_run(number, Some(own), 1).await;
+        let (run, head) = (new.run, new.first.head());
+        new.about.insert("mail".into(), format!("kept by {run} in a business key"));
+        new.start_key = Some(format!("kept by {run} in a start key").into());
+        new.input = Digest::of(&[format!("input of {run}").as_bytes()]);
+        guessed.push(new.input);
+        assert_eq!(store.start(new).await.unwrap(), store::Started::Created);
+        pens.push(Pen { run, epoch: 1, owner: own, head, now: at(1) });
+    }
+    let [mut pen, mut other] = pens.try_into().unwrap_or_else(|_| unreachable!());
+    let secrets = ["in a step", "in a blob", "in a message", "in a card", "in a business key", "in a start key"];
     for pen in [&mut pen, &mut other] {
         let run = pen.run;
         let say = move |secret: &str| format!("kept by {run} {secret}").into_bytes();
@@ -133,14 +145,31 @@ async fn what_was_erased_stands_in_no_file() {
         }
         let blob = Blob::new([say("in a blob"), vec![7; 9000]].concat());
         let card = say("in a card").into();
-        let ask = Guard::ApprovalOpen(store::OpenApproval { card, ..cases::approval::ask(&pen.run.to_string()) });
+        let shown = Digest::of(&[&say("in a card")]);
+        guessed.extend([shown, blob.digest]);
+        let id = pen.run.to_string();
+        let ask = Guard::ApprovalOpen(store::OpenApproval { card, shown, ..cases::approval::ask(&id) });
         let mut append = pen.append(&[blob_step("b", &blob)], vec![ask]);
         append.blobs.push(blob);
         bed.write(append, pen).await;
         let message = store::Message { body: say("in a message").into(), ..cases::message("m", "signal", 2) };
         store.post(pen.run, message, false).await.unwrap();
+        let vote = store::Vote { shown, ..cases::approval::vote(&id, "bob", "approve", 4) };
+        let body = kernel::values::Value::Null.to_jcs().into();
+        let message = store::Message { body, ..vote.message.clone() };
+        assert!(matches!(store.vote(store::Vote { message, ..vote }).await.unwrap(), store::Voted::New { .. }));
         bed.write(pen.finish(Status::Completed), pen).await;
     }
+    // Whoever tries values until the digest fits must find no digest over a value alone.
+    let digests = |which: usize| -> usize {
+        let bytes = fs::read(keep.path().join("surefoot.db")).unwrap();
+        let log = fs::read(keep.path().join("surefoot.db-wal")).unwrap_or_default();
+        let of_run = [guessed[which], guessed[2 + 2 * which], guessed[3 + 2 * which]];
+        let in_file = |digest: &Digest| {
+            [&bytes, &log].iter().any(|bytes| bytes.windows(32).any(|window| window == digest.bytes()))
+        };
+        of_run.iter().filter(|digest| in_file(digest)).count()
+    };
     let stands = |run: RunId, secret: &str| -> Vec<(&str, usize)> {
         let wanted = format!("kept by {run} {secret}");
         let places = |name: &'static str| {
@@ -151,7 +180,9 @@ async fn what_was_erased_stands_in_no_file() {
         ["surefoot.db", "surefoot.db-wal"].into_iter().flat_map(places).collect()
     };
     assert!(secrets.iter().all(|secret| !stands(pen.run, secret).is_empty()));
+    assert_eq!((digests(0), digests(1)), (3, 3));
     assert_eq!(store.erase(pen.run, at(9)).await.unwrap(), store::Erased::Done);
+    assert_eq!((digests(0), digests(1)), (0, 3));
     for secret in secrets {
         assert_eq!(stands(pen.run, secret), [], "{secret}");
         assert!(!stands(other.run, secret).is_empty(), "{secret}");

@@ -12,10 +12,10 @@ use kernel::{
     governance::people::PEOPLE_FILE,
     ids::RunId,
     next::Starter,
-    values::Value,
+    values::{Span, Value},
     workflow::project::{self as kernel_project, Project, Sources},
 };
-use runtime::{Config, Ended, Posted, RunError, Runtime, Start, StartedRun, govern::Asker};
+use runtime::{Config, Ended, Posted, RunError, Runtime, Start, StartedRun, govern::Asker, seals::Anchors};
 use store::{
     Status, Store, StoreError,
     memory::MemoryStore,
@@ -47,6 +47,16 @@ pub enum BuildError {
     /// A tool or model cannot be set up.
     #[error(transparent)]
     Reach(#[from] ReachError),
+    /// A variable of the environment says what it cannot.
+    #[error("{name} is `{text}`: {wanted}")]
+    Setting {
+        /// Which variable.
+        name: &'static str,
+        /// What it says.
+        text: String,
+        /// What it could say.
+        wanted: &'static str,
+    },
     /// The data directory cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,6 +89,7 @@ pub struct Builder {
     around: Surroundings,
     natives: Vec<(Arc<str>, Native)>,
     config: Config,
+    anchors: Option<Anchors>,
     wrap: Wrap,
 }
 
@@ -93,6 +104,7 @@ impl Surefoot {
             around: Surroundings::new(Arc::new(|_: &str| None)),
             natives: Vec::new(),
             config: Config::default(),
+            anchors: None,
             wrap: Box::new(|reach| reach),
         }
     }
@@ -164,10 +176,11 @@ impl Surefoot {
     /// Puts the project's bundle into the store and makes its policies, people and budgets those of today, once.
     ///
     /// # Errors
-    /// See [`Runtime::deploy`], [`Runtime::enact`] and [`Runtime::limit`].
+    /// See [`Runtime::admit`], [`Runtime::deploy`], [`Runtime::enact`] and [`Runtime::limit`].
     pub async fn deploy(&self) -> Result<(), RunError> {
         let deploy = || async {
             let Inner { runtime, project, sources, .. } = &*self.inner;
+            runtime.admit().await?;
             runtime.deploy(&project.bundle).await?;
             let asker = Asker { by: "program".into(), auth: "local".into() };
             let people = sources.get(PEOPLE_FILE).map(|text| &**text);
@@ -306,6 +319,13 @@ impl Builder {
         self
     }
 
+    /// Seals journals, and writes each seal down in this file as well: `SUREFOOT_ANCHORS`, else one beside the data directory, if
+    /// there is one. Keep it out of the data directory: a directory that was put back or copied is known by it.
+    pub fn anchors(mut self, anchors: Anchors) -> Builder {
+        self.anchors = Some(anchors);
+        self
+    }
+
     /// Puts something between the engine and what it reaches: for harnesses.
     pub(crate) fn wrap(mut self, wrap: impl FnOnce(Reach) -> Reach + 'static) -> Builder {
         self.wrap = Box::new(wrap);
@@ -324,12 +344,21 @@ impl Builder {
         debug_assert!(complaints.iter().all(|complaint| complaint.severity == Severity::Warning));
         let reach = (self.wrap)(Reach::new(&sources, &project, &self.around)?);
         let sites = reach.sites.clone();
+        let config = settings(self.config, &self.around.environment)?;
+        let mut anchors = self.anchors;
         let store: Arc<dyn Store> = match (self.store, self.data_dir) {
             (Some(store), _) => store,
-            (None, Some(dir)) => Arc::new(SqliteStore::open(&dir, SqliteOptions::default())?),
+            (None, Some(dir)) => {
+                let store = SqliteStore::open(&dir, SqliteOptions::default())?;
+                anchors.get_or_insert_with(|| anchors_of(&dir, &self.around.environment));
+                Arc::new(store)
+            }
             (None, None) => Arc::new(MemoryStore::new()),
         };
-        let mut builder = Runtime::builder(store).gateway(reach.gateway()).config(self.config);
+        let mut builder = Runtime::builder(store).gateway(reach.gateway()).config(config);
+        if let Some(anchors) = anchors {
+            builder = builder.anchors(anchors);
+        }
         for (name, function) in self.natives {
             builder = builder.native(name, move |value| function(value));
         }
@@ -337,4 +366,24 @@ impl Builder {
         let inner = Inner { runtime, project, sources, complaints, sites, deployed: OnceCell::new() };
         Ok(Surefoot { inner: Arc::new(inner) })
     }
+}
+
+/// The anchor file of a data directory: the one that the environment names, or the one beside it.
+pub(crate) fn anchors_of(dir: &Path, environment: &Lookup) -> Anchors {
+    environment("SUREFOOT_ANCHORS").map_or_else(|| Anchors::beside(dir), Anchors::at)
+}
+
+/// What the environment says of sealing.
+fn settings(mut config: Config, environment: &Lookup) -> Result<Config, BuildError> {
+    if let Some(text) = environment("SUREFOOT_SEAL_EVERY") {
+        let every = text.parse::<Span>().ok().filter(|every| every.micros() >= 1_000_000);
+        let wanted = "write a length of time from 1s on, as in `60s`";
+        config.seal_every = every.ok_or(BuildError::Setting { name: "SUREFOOT_SEAL_EVERY", text, wanted })?;
+    }
+    if let Some(text) = environment("SUREFOOT_SEAL_RECORDS") {
+        let records = text.parse::<u64>().ok().filter(|records| *records > 0);
+        let wanted = "write a number from 1 on, as in `1000`";
+        config.seal_records = records.ok_or(BuildError::Setting { name: "SUREFOOT_SEAL_RECORDS", text, wanted })?;
+    }
+    Ok(config)
 }

@@ -49,6 +49,8 @@ exits! {
     Unfinished = 8, "unfinished", "the run is not over: it waits for a person, a signal or a time far away";
     /// A person may not do this, or not now.
     Refused = 9, "refused", "what was asked for is not done: this person may not, or not now";
+    /// The data are older than their anchors, or a copy.
+    PutBack = 10, "put_back", "the data were put back to an earlier state, or are a copy: nothing is driven before a person has decided";
     /// A bug of ours.
     Internal = 70, "internal", "a bug in Surefoot: please report it";
     /// The disk.

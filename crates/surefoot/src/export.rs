@@ -5,11 +5,14 @@
 //! {"seq":1,"epoch":0,"at_us":1790000000000000,"salt":"…","digest":"…","hash":"…","body":"{\"about\":…}"}
 //! …
 //! {"blob":"…","bytes":20311,"text":"…"}
+//! {"seal":3,"at_us":…,"upto":90,"leaves":5,"root":"…","prev":"…","hash":"…","place":2,"seq":31,"closed":true,"path":["…",…]}
+//! {"erased":2,"at_us":…,"by":"ann","auth":"local","body":"{\"change\":\"erase\",…}","prev":"…","hash":"…"}
 //! ```
 //!
 //! A body is the stored bytes, as a JSON text: nothing is formatted again in order to check a hash. Blobs follow the entries in the
-//! order in which the journal first names them; one that is no text stands under `hex`. Every line is in the one form that
-//! [`verify`] itself would write, so two files that say the same are the same bytes.
+//! order in which the journal first names them; one that is no text stands under `hex`. Then come the seals that hold this journal, each
+//! with the way from its head to the root, and the word of who erased the run, if somebody has: its entries have no bodies then. Every
+//! line is in the one form that [`verify`] itself would write, so two files that say the same are the same bytes.
 
 use std::{
     collections::HashSet,
@@ -19,15 +22,21 @@ use std::{
 
 use kernel::{
     evidence::Audit,
+    governance::charter::Change,
     ids::{Digest, RunId},
     journal::{BlobRef, End, Entry, Event, Head},
     run::RunState,
     values::Timestamp,
 };
+use runtime::seals::{Anchor, What};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use store::{
+    GovernanceEntry, Seal, SealedHead,
+    seal::{path, root_by, seal_hash},
+};
 
-/// Version of the export format; a reader refuses a larger one.
-pub const FORMAT: u32 = 1;
+/// Version of the export format; a reader refuses a larger one. The first had neither seals nor erased runs.
+pub const FORMAT: u32 = 2;
 
 /// The longest line that is read.
 const MOST_LINE: u64 = 256 << 20;
@@ -45,6 +54,9 @@ struct Header {
     workflow: Arc<str>,
     bundle: Digest,
     head: Head,
+    /// How many seals follow; none in the first format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seals: Option<u64>,
 }
 
 /// One line an entry.
@@ -70,6 +82,57 @@ struct BlobLine {
     text: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hex: Option<String>,
+}
+
+/// One line a seal that holds this journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealLine {
+    seal: u64,
+    at_us: Timestamp,
+    upto: u64,
+    leaves: u64,
+    root: Digest,
+    prev: Digest,
+    hash: Digest,
+    place: u64,
+    seq: u64,
+    closed: bool,
+    path: Vec<Digest>,
+}
+
+/// Who erased the run, as the log of changes has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ErasedLine {
+    erased: u64,
+    at_us: Timestamp,
+    by: Arc<str>,
+    auth: Arc<str>,
+    body: String,
+    prev: Digest,
+    hash: Digest,
+}
+
+/// What an export is made of, beside blobs.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents<'c> {
+    /// Whose it is.
+    pub run: RunId,
+    /// Its journal, whole.
+    pub entries: &'c [Entry],
+    /// The seals that hold it, in order.
+    pub seals: &'c [Seal],
+    /// The change that erased it, and the hash of the change before.
+    pub erased: Option<(&'c GovernanceEntry, Digest)>,
+}
+
+/// The last change of a log that erased this run, and the hash of the change before.
+pub fn erasure(run: RunId, log: &[GovernanceEntry]) -> Option<(&GovernanceEntry, Digest)> {
+    let erases = |entry: &GovernanceEntry| matches!(Change::read(entry.no, &entry.body), Ok(Change::Erase { run: of, .. }) if of == run);
+    let place = log.iter().rposition(erases)?;
+    let prev = place.checked_sub(1).and_then(|before| log.get(before)).map_or(Digest::ZERO, |before| before.hash);
+    Some((log.get(place)?, prev))
 }
 
 /// Why a run cannot be exported.
@@ -98,23 +161,29 @@ pub enum ExportError {
     Write(#[from] io::Error),
 }
 
-/// Writes the entries of a run and then the blobs that they name, which `blob` brings. Gives the head that the file ends with.
+/// Writes the entries of a run, the blobs that they name, which `blob` brings, and its seals. Gives the head that the file ends with.
 ///
 /// # Errors
 /// [`ExportError`]; what was written until then is no export.
 pub fn write<E: From<ExportError>>(
     out: &mut impl Write,
-    run: RunId,
-    entries: &[Entry],
+    contents: &Contents<'_>,
     mut blob: impl FnMut(Digest) -> Result<Option<Arc<[u8]>>, E>,
 ) -> Result<Head, E> {
-    let first = entries.first().and_then(|entry| entry.event().ok());
-    let (Some(Event::RunStarted { bundle, workflow, .. }), Some(last)) = (first, entries.last()) else {
+    let Contents { run, entries, seals, erased } = *contents;
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
         return Err(ExportError::NoStart { run }.into());
     };
     let head = last.head();
-    let header = Header { surefoot: KIND.to_owned(), format: FORMAT, run, workflow, bundle, head };
-    put(out, &header)?;
+    let (workflow, bundle) = match (first.event(), first.body.is_none()) {
+        (Ok(Event::RunStarted { workflow, bundle, .. }), _) => (workflow, bundle),
+        // What nothing in the file can prove is not said.
+        (_, true) => ("".into(), Digest::ZERO),
+        _ => return Err(ExportError::NoStart { run }.into()),
+    };
+    let holding: Vec<SealLine> = seals.iter().filter_map(|seal| seal_line(seal, run)).collect();
+    let seals = Some(holding.len() as u64);
+    put(out, &Header { surefoot: KIND.to_owned(), format: FORMAT, run, workflow, bundle, head, seals })?;
     let mut names = Names::default();
     for entry in entries {
         let body = match &entry.body {
@@ -138,8 +207,37 @@ pub fn write<E: From<ExportError>>(
         };
         put(out, &BlobLine { blob: reference.digest, bytes: bytes.len() as u64, text: line.0, hex: line.1 })?;
     }
+    for line in &holding {
+        put(out, line)?;
+    }
+    if let Some((entry, prev)) = erased.filter(|_| entries.iter().any(|entry| entry.body.is_none())) {
+        let body = std::str::from_utf8(&entry.body).map_err(|_| ExportError::Body { seq: entry.no })?.to_owned();
+        let GovernanceEntry { no, at, hash, .. } = *entry;
+        let (by, auth) = (entry.by.clone(), entry.auth.clone());
+        put(out, &ErasedLine { erased: no, at_us: at, by, auth, body, prev, hash })?;
+    }
     out.flush().map_err(ExportError::from)?;
     Ok(head)
+}
+
+/// A seal as far as it concerns one journal; `None`: it does not hold it.
+fn seal_line(seal: &Seal, run: RunId) -> Option<SealLine> {
+    let sealed = seal.heads.get(&run)?;
+    let place = seal.heads.keys().position(|chain| *chain == run)?;
+    let leaves = seal.leaves();
+    Some(SealLine {
+        seal: seal.no,
+        at_us: seal.at,
+        upto: seal.upto,
+        leaves: leaves.len() as u64,
+        root: seal.root(),
+        prev: seal.prev,
+        hash: seal.hash,
+        place: place as u64,
+        seq: sealed.head.seq,
+        closed: sealed.closed,
+        path: path(&leaves, place),
+    })
 }
 
 fn put(out: &mut impl Write, line: &impl Serialize) -> Result<(), ExportError> {
@@ -176,8 +274,39 @@ pub struct Verified {
     pub blobs: u64,
     /// The last entry.
     pub head: Head,
-    /// How the run ended; `None`: it had not when the file was made.
+    /// How the run ended; `None`: it had not when the file was made, or its last entry was erased.
     pub end: Option<End>,
+    /// How many seals hold it.
+    pub seals: u64,
+    /// Up to which entry.
+    pub sealed: u64,
+    /// How many of its seals are newer, or older, than the anchors that were given.
+    pub unanchored: u64,
+    /// Who erased what it held.
+    pub erased: Option<Erasure>,
+}
+
+/// Who erased what a run held, by the log of changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Erasure {
+    /// How many entries have no body.
+    pub entries: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: Arc<str>,
+    /// Why.
+    pub reason: Arc<str>,
+}
+
+/// What somebody has kept beside the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kept<'k> {
+    /// The head that was noted when the file was made, or read in the database: with it, a tail that was cut or made anew is found as
+    /// well.
+    pub noted: Option<Digest>,
+    /// The seals of an anchor file, as [`runtime::seals::read`] gives them: every head of this run that was sealed must be there.
+    pub anchors: Option<&'k [(u64, Anchor)]>,
 }
 
 /// What is wrong with a file: the first thing that was found.
@@ -211,14 +340,12 @@ pub enum VerifyError {
 
 /// Reads an export and checks everything that can be checked without a database: the form of each line, the order of the entries,
 /// digests, salts and hashes, the header against the first and the last entry, that each event may follow the ones before it, what
-/// [`Audit`] checks of actions and approvals, and that exactly the blobs are there which the entries name.
-///
-/// `noted` is the head that someone wrote down when the file was made, or read in the database: with it, a tail that was cut or made
-/// anew is found as well.
+/// [`Audit`] checks of actions and approvals, that exactly the blobs are there which the entries name, and that its seals hold it. Of a
+/// run that was erased, all that is checked which needs no bodies.
 ///
 /// # Errors
 /// [`VerifyError::Broken`] with the first line that is wrong.
-pub fn verify(file: impl BufRead, noted: Option<Digest>) -> Result<Verified, VerifyError> {
+pub fn verify(file: impl BufRead, kept: &Kept<'_>) -> Result<Verified, VerifyError> {
     let mut lines = Lines { file, number: 0 };
     let first = lines.next()?.ok_or(Broken { line: 1, entry: None, what: "the file is empty".to_owned() })?;
     newer(&first)?;
@@ -226,14 +353,39 @@ pub fn verify(file: impl BufRead, noted: Option<Digest>) -> Result<Verified, Ver
     if header.surefoot != KIND || header.format == 0 {
         return Err(lines.broken(None, "this is no export of a run").into());
     }
+    if (header.format > 1) != header.seals.is_some() {
+        return Err(lines
+            .broken(None, "the header says how many seals follow from format 2 on, and only there")
+            .into());
+    }
+    let (mut told, mut hashes, mut erased) = (true, Vec::new(), 0);
+    let (mut head, mut epoch) = (Head::START, 0);
     let mut state = RunState::new(header.run);
     let mut names = Names::default();
     let mut audit = Audit::new(header.run);
-    while state.head.seq < header.head.seq {
-        let seq = state.head.seq + 1;
+    while head.seq < header.head.seq {
+        let seq = head.seq + 1;
         let missing = || format!("the header promises {} entries, and entry {seq} is missing", header.head.seq);
         let Some(line) = lines.next()? else { return Err(lines.ended(Some(seq), missing()).into()) };
         let entry = lines.entry(&line, seq)?;
+        hashes.push(entry.hash);
+        if entry.body.is_none() {
+            if header.format == 1 || entry.salt != [0; 16] {
+                return Err(lines.broken(Some(seq), "the body was taken away, and not by an erasure").into());
+            }
+            (erased, told) = (erased + 1, false);
+        }
+        // What an erased entry told is not known, and so nothing that follows can be folded.
+        if !told {
+            let broken = |broken: kernel::journal::Broken| lines.broken(Some(seq), broken.to_string());
+            entry.verify(header.run, head).map_err(broken)?;
+            if entry.epoch < epoch {
+                return Err(broken(kernel::journal::Broken::Epoch { seq, epoch: entry.epoch, before: epoch }).into());
+            }
+            (head, epoch) = (entry.head(), entry.epoch);
+            continue;
+        }
+        (head, epoch) = (entry.head(), entry.epoch);
         state.fold([&entry]).map_err(|illegal| lines.broken(Some(seq), illegal.to_string()))?;
         let event = entry.event().map_err(|broken| lines.broken(Some(seq), broken.to_string()))?;
         if let Event::RunStarted { bundle, workflow, .. } = &event
@@ -248,12 +400,19 @@ pub fn verify(file: impl BufRead, noted: Option<Digest>) -> Result<Verified, Ver
         audit.add(seq, entry.at, &event).map_err(|found| lines.broken(Some(seq), found.what))?;
         names.of(&event);
     }
-    if state.start.is_none() {
+    if head.seq == 0 {
         return Err(lines.broken(None, "the header promises no entries").into());
     }
-    if state.head != header.head {
-        let what = format!("the entries end with hash {}, the header says {}", state.head.hash, header.head.hash);
-        return Err(lines.broken(Some(state.head.seq), what).into());
+    if head != header.head {
+        let what = format!("the entries end with hash {}, the header says {}", head.hash, header.head.hash);
+        return Err(lines.broken(Some(head.seq), what).into());
+    }
+    if erased > 0 && (erased != head.seq || !header.workflow.is_empty() || header.bundle != Digest::ZERO) {
+        let what = format!(
+            "{erased} of {} entries have no body: a run is erased as a whole, and its header says no more",
+            head.seq
+        );
+        return Err(lines.broken(None, what).into());
     }
     let blobs = names.list.len() as u64;
     for reference in names.list {
@@ -262,25 +421,164 @@ pub fn verify(file: impl BufRead, noted: Option<Digest>) -> Result<Verified, Ver
         };
         lines.blob(&line, reference)?;
     }
+    let mut seals =
+        Seals { run: header.run, hashes: &hashes, over: told.then_some(state.end.is_some()), lines: Vec::new() };
+    for _ in 0..header.seals.unwrap_or(0) {
+        let Some(line) = lines.next()? else { return Err(lines.ended(None, "a seal is missing".to_owned()).into()) };
+        let read: SealLine = lines.read(&line, None)?;
+        seals.add(lines.number, read).map_err(|what| lines.broken(None, what))?;
+    }
+    let erased = match erased {
+        0 => None,
+        entries => {
+            let missing = "the bodies are erased, and nobody says who did it";
+            let Some(line) = lines.next()? else { return Err(lines.ended(None, missing.to_owned()).into()) };
+            let line = lines.read(&line, None)?;
+            Some(erased_by(header.run, entries, &line).map_err(|what| lines.broken(None, what))?)
+        }
+    };
     if lines.next()?.is_some() {
         return Err(lines.broken(None, "the export is over, and this line is too many").into());
     }
-    if let Some(noted) = noted
-        && noted != state.head.hash
+    if let Some(noted) = kept.noted
+        && noted != head.hash
     {
-        let what = format!("the last entry has hash {}, and {noted} was noted", state.head.hash);
-        return Err(Broken { line: state.head.seq + 1, entry: Some(state.head.seq), what }.into());
+        let what = format!("the last entry has hash {}, and {noted} was noted", head.hash);
+        return Err(Broken { line: head.seq + 1, entry: Some(head.seq), what }.into());
     }
+    let unanchored = kept.anchors.map_or(Ok(0), |anchors| seals.compare(anchors, lines.number))?;
     Ok(Verified {
         run: header.run,
         workflow: header.workflow,
         bundle: header.bundle,
-        entries: state.head.seq,
+        entries: head.seq,
         acts: audit.ledger().acts.len() as u64,
         blobs,
-        head: state.head,
+        head,
         end: state.end.map(|ended| ended.end),
+        seals: seals.lines.len() as u64,
+        sealed: seals.lines.last().map_or(0, |(_, line)| line.seq),
+        unanchored,
+        erased,
     })
+}
+
+/// The seals of a file.
+struct Seals<'s> {
+    run: RunId,
+    /// Of all entries, in order.
+    hashes: &'s [Digest],
+    /// Whether the run is over; `None`: its last entry was erased.
+    over: Option<bool>,
+    /// With the number of their lines.
+    lines: Vec<(u64, SealLine)>,
+}
+
+impl Seals<'_> {
+    /// The next line: it is over this journal and itself, and comes after the ones before.
+    fn add(&mut self, number: u64, line: SealLine) -> Result<(), String> {
+        let SealLine { seal, at_us, upto, leaves, root, prev, hash, place, seq, closed, ref path } = line;
+        if let Some((_, before)) = self.lines.last() {
+            if seal <= before.seal || seq < before.seq {
+                return Err(format!("seal {seal} stands after seal {}", before.seal));
+            }
+            if before.closed {
+                return Err(format!("seal {} says that the run is over, and seal {seal} follows", before.seal));
+            }
+            if seal == before.seal + 1 && prev != before.hash {
+                return Err(format!("seal {seal} does not follow seal {}", before.seal));
+            }
+        }
+        self.holds(&format!("seal {seal}"), seq, None, closed)?;
+        let entry = self.hash(seq).unwrap_or(Digest::ZERO);
+        let leaf = SealedHead { head: Head { seq, hash: entry }, closed }.leaf(self.run);
+        if root_by(leaf, place, leaves, path) != Some(root) {
+            return Err(format!("entry {seq} does not give the root of seal {seal}"));
+        }
+        if seal_hash(prev, seal, at_us, upto, (leaves, root)) != hash {
+            return Err(format!("seal {seal} does not give its hash"));
+        }
+        self.lines.push((number, line));
+        Ok(())
+    }
+
+    fn hash(&self, seq: u64) -> Option<Digest> {
+        self.hashes.get(usize::try_from(seq.checked_sub(1)?).ok()?).copied()
+    }
+
+    /// Whether a head that was sealed is one of this journal.
+    fn holds(&self, by: &str, seq: u64, hash: Option<Digest>, closed: bool) -> Result<(), String> {
+        let count = self.hashes.len() as u64;
+        let Some(found) = self.hash(seq) else {
+            return Err(format!("{by} holds entry {seq}, and the file ends with entry {count}: its tail was cut"));
+        };
+        if hash.is_some_and(|hash| hash != found) {
+            return Err(format!("{by} holds another entry {seq} than the file: it was changed"));
+        }
+        if closed && (seq != count || self.over == Some(false)) {
+            return Err(format!("{by} says that the run was over with entry {seq}"));
+        }
+        Ok(())
+    }
+
+    /// Compares with what was written down outside: every head of this run that was sealed is here, and every seal here is one of those.
+    /// Gives how many are newer or older.
+    fn compare(&self, anchors: &[(u64, Anchor)], end: u64) -> Result<u64, Broken> {
+        let broken = |line: u64, what: String| Broken { line, entry: None, what };
+        let (mut newer, numbers) = (0, anchors.iter().map(|(_, anchor)| anchor.no));
+        let (oldest, newest) = (numbers.clone().min().unwrap_or(u64::MAX), numbers.max().unwrap_or(0));
+        for (number, line) in &self.lines {
+            let of_number = || anchors.iter().filter(|(_, anchor)| anchor.no == line.seal);
+            if of_number().any(|(_, anchor)| anchor.hash == line.hash) {
+                continue;
+            }
+            match of_number().next_back() {
+                Some((at, _)) => {
+                    return Err(broken(
+                        *number,
+                        format!("seal {} is another than in line {at} of the anchors", line.seal),
+                    ));
+                }
+                // Somebody kept a part of the anchors, or an adopted copy began its own.
+                None if line.seal > newest || line.seal < oldest => newer += 1,
+                None => return Err(broken(*number, format!("seal {} is not among the anchors", line.seal))),
+            }
+        }
+        for (at, anchor) in anchors {
+            let What::Sealed { heads, .. } = &anchor.what else { continue };
+            for head in heads.iter().filter(|head| head.chain == self.run) {
+                let by = format!("seal {} in line {at} of the anchors", anchor.no);
+                self.holds(&by, head.seq, Some(head.hash), head.closed).map_err(|what| broken(end, what))?;
+                if !self.lines.iter().any(|(_, line)| line.hash == anchor.hash) {
+                    return Err(broken(end, format!("{by} holds this run, and the file does not have it")));
+                }
+            }
+        }
+        Ok(newer)
+    }
+}
+
+/// Whether a line says who erased the run, and is what the log of changes holds.
+fn erased_by(run: RunId, entries: u64, line: &ErasedLine) -> Result<Erasure, String> {
+    let what = |detail: String| format!("this is not what the log says of an erasure: {detail}");
+    let change = Change::read(line.erased, line.body.as_bytes()).map_err(|why| what(why.to_string()))?;
+    let reason = match change {
+        Change::Erase { run: of, reason } if of == run => reason,
+        _ => return Err(what("it is about something else".to_owned())),
+    };
+    let said = store::Change {
+        at: line.at_us,
+        by: line.by.clone(),
+        auth: line.auth.clone(),
+        body: line.body.as_bytes().into(),
+        expect: None,
+        wake: None,
+    };
+    let before = line.erased.checked_sub(1).ok_or_else(|| what("its number is 0".to_owned()))?;
+    if GovernanceEntry::seal(before, line.prev, &said).hash != line.hash {
+        return Err(what("it does not give its hash".to_owned()));
+    }
+    Ok(Erasure { entries, at: line.at_us, by: line.by.clone(), reason })
 }
 
 /// A newer format may have other fields: it is not called broken.

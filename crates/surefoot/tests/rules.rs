@@ -130,7 +130,7 @@ fn a_model_of_rules_answers_without_network_or_key() {
     let run = place.newest();
     let export = place.ok(&["runs", "export", &run, "demo"]);
     let json = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
-    let bodies = export.lines().skip(1).map(|line| json(json(line)["body"].as_str().unwrap()));
+    let bodies = export.lines().filter_map(|line| json(line)["body"].as_str().map(json));
     let answered: Vec<Value> = bodies.filter(|body| body["event"] == "model_answered").collect();
     let [facts, brief] = answered.as_slice() else { panic!("{export}") };
     let quote = "Today 1,250 people\nwork for us in Österreich.";

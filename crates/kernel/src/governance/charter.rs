@@ -13,7 +13,7 @@ use super::{
 use crate::{
     complaint::Complaints,
     governance::people::PEOPLE_FILE,
-    ids::Digest,
+    ids::{Digest, RunId},
     values::{Timestamp, Value},
     workflow::project::Sources,
 };
@@ -71,6 +71,43 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "str::is_empty")]
         reason: Arc<str>,
     },
+    /// A person has looked at what a scope was billed beyond what was set aside: it is reserved in again.
+    Unfreeze {
+        /// "day", "tenant:main", "workflow:name".
+        scope: Arc<str>,
+        /// Why, in a person's words.
+        reason: Arc<str>,
+    },
+    /// What a run held is erased: bodies, salts, blobs, messages, its key. Recorded before it is done.
+    Erase {
+        /// Which run.
+        run: RunId,
+        /// Why, in a person's words.
+        reason: Arc<str>,
+    },
+    /// The data were put back to an earlier state, and a person goes on with that.
+    Restore {
+        /// The last seal that stands there.
+        seal: u64,
+        /// The last seal that was written down outside.
+        anchor: u64,
+        /// Why, in a person's words.
+        reason: Arc<str>,
+    },
+    /// The data are a copy, or were moved: a deployment of its own from now on.
+    Adopt {
+        /// What it was.
+        from: Arc<str>,
+        /// What it is now.
+        to: Arc<str>,
+        /// Why, in a person's words.
+        reason: Arc<str>,
+    },
+    /// Runs that were over still had something set aside: it counts as spent. Something is damaged, or was changed by hand.
+    Forfeit {
+        /// How many runs.
+        runs: u64,
+    },
 }
 
 /// What stopped a scope.
@@ -111,6 +148,7 @@ pub struct Charter {
     projects: BTreeMap<Arc<str>, Arc<Statutes>>,
     held: BTreeMap<Arc<str>, Hold>,
     raises: Vec<Raise>,
+    forfeits: Vec<(Timestamp, u64)>,
 }
 
 /// A change that cannot be followed: nothing may be judged without it.
@@ -162,7 +200,7 @@ impl Change {
     pub fn names(&self) -> Option<Digest> {
         match self {
             Change::Policies { digest, .. } | Change::People { digest, .. } => *digest,
-            Change::Limits { .. } | Change::Raise { .. } | Change::Hold { .. } | Change::Release { .. } => None,
+            _ => None,
         }
     }
 
@@ -189,6 +227,11 @@ impl Charter {
     /// What is held, by scope.
     pub fn held(&self) -> &BTreeMap<Arc<str>, Hold> {
         &self.held
+    }
+
+    /// When runs that were over still had something set aside, and how many: each is an alarm.
+    pub fn forfeits(&self) -> &[(Timestamp, u64)] {
+        &self.forfeits
     }
 
     /// The first of these scopes that is held.
@@ -264,6 +307,9 @@ impl Charter {
             Change::Release { scope, .. } => {
                 self.held.remove(scope);
             }
+            Change::Forfeit { runs } => self.forfeits.push((at, *runs)),
+            // Recorded, and judged by nothing.
+            Change::Unfreeze { .. } | Change::Erase { .. } | Change::Restore { .. } | Change::Adopt { .. } => {}
         }
         self.generation = no;
         Ok(())

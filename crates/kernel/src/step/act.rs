@@ -259,6 +259,19 @@ impl Act {
                     key,
                 )));
             }
+            // What the state of today does not know may have happened since: neither a second sending nor a probe decides over it.
+            Sending::Open if walk.state.reviewed.is_some_and(|epoch| acting.epoch <= epoch) => {
+                if acting.proposal.effect != Effect::Read {
+                    let detail = format!(
+                        "`{}` was sent before the data were put back or copied: what became of it stands outside",
+                        self.called()
+                    );
+                    let why = failure(FailureKind::UnknownOutcome, Phase::MaybeSent, detail);
+                    walk.record(outcome_unknown(path, open.attempt, why, None));
+                } else if !frame.draining() || walk.state.cancelling {
+                    self.resend(walk, open, acting, path);
+                }
+            }
             // An open intent of an earlier epoch must learn its outcome even while the run is stopping.
             Sending::Open if self.may_repeat(walk, acting) => self.resend(walk, open, acting, path),
             Sending::Open => {

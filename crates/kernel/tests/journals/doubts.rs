@@ -1,6 +1,7 @@
 //! What becomes of an action whose outcome is uncertain, by its effect class.
 
 use expect_test::expect;
+use kernel::{next, values::Value};
 
 use crate::drive::{Drive, Outside, check};
 
@@ -179,6 +180,60 @@ fn after_a_crash_an_at_most_once_action_waits_for_a_person_who_may_let_it_be_sen
         7   stage only done
         8   run completed null
     "#]].assert_eq(&next.outline());
+}
+
+#[test]
+fn after_data_were_put_back_nothing_that_may_have_been_performed_is_sent_or_probed_by_itself() {
+    let mut told = std::collections::BTreeSet::new();
+    for effect in [PROBED, ONCE, "effect: idempotent"] {
+        let mut drive = Drive::governed(&project(effect), "", HELLO, Outside::default());
+        drive.die_after = Some(2);
+        drive.run();
+        let mut next = drive.resumed(&drive.entries);
+        next.outside = Outside::new(
+            r#"
+            send: {"id": 1}
+            > resume
+            > resolve - {"step": "send", "resolution": "performed", "output": {"id": 1}, "reason": "seen", "auth": "local"}
+            "#,
+        );
+        let review = next::receive(1, "review", "", Value::Null, "ann").unwrap();
+        next.push(review);
+        next.run();
+        assert!(next.calls.is_empty(), "{effect}: {:?}", next.calls);
+        told.insert(next.outline());
+    }
+    assert_eq!(told.len(), 1, "by whatever class");
+    expect![[r#"
+        1   run started: send
+        2   send: started box.put {"text":"hello"}
+        3   review of what was sent asked by ann
+        4   send: outcome unknown, unknown_outcome: `box.put` was sent before the data were put back or copied: what became of it stands outside; a person must resolve it
+        5   resume asked by ann
+        6   send: ann says that it was performed: seen
+        7   send: finished {"id":1}
+        8   stage only done
+        9   run completed null
+    "#]].assert_eq(&told.pop_first().unwrap_or_default());
+    // A read does no harm: it is asked again, once somebody lets the run go on.
+    let mut drive = Drive::governed(&project("effect: read"), "", HELLO, Outside::default());
+    drive.die_after = Some(2);
+    drive.run();
+    let mut next = drive.resumed(&drive.entries);
+    next.outside = Outside::new("send: {\"id\": 1}\n> resume");
+    next.push(next::receive(1, "review", "", Value::Null, "ann").unwrap());
+    next.run();
+    expect![[r#"
+        1   run started: send
+        2   send: started box.put {"text":"hello"}
+        3   review of what was sent asked by ann
+        4   resume asked by ann
+        5   send: sent again, attempt 2
+        6   send: finished {"id":1}
+        7   stage only done
+        8   run completed null
+    "#]]
+    .assert_eq(&next.outline());
 }
 
 #[test]

@@ -89,6 +89,8 @@ impl Engine {
                 Appended::Fenced => return Err(Halt::Fenced),
                 Appended::Refused { .. } => {}
                 Appended::Done { inbox_gen } => {
+                    let entries = self.state.head.seq.saturating_sub(self.durable);
+                    self.inner.sealing.count(entries, self.inner.config.seal_records);
                     self.durable = self.state.head.seq;
                     self.inbox_gen = self.inbox_gen.max(inbox_gen);
                     self.inbox_noted = self.inbox_read;

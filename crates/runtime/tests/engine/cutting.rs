@@ -14,8 +14,8 @@ use kernel::{
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow, OutRow,
-    Posted, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed, WorkQuery,
-    WorkRow,
+    Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed,
+    WorkQuery, WorkRow,
 };
 use tokio::sync::Notify;
 
@@ -316,9 +316,14 @@ impl Store for Cutting {
         self.inner.push_back(bucket, until).await
     }
 
-    async fn unfreeze(&self, scope: Arc<str>) -> Result<bool, StoreError> {
+    async fn unfreeze(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
         self.gate().await;
-        self.inner.unfreeze(scope).await
+        self.inner.unfreeze(scope, change).await
+    }
+
+    async fn orphans(&self) -> Result<Vec<Reservation>, StoreError> {
+        self.gate().await;
+        self.inner.orphans().await
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
@@ -344,6 +349,16 @@ impl Store for Cutting {
     async fn last_seal(&self) -> Result<Option<Seal>, StoreError> {
         self.gate().await;
         self.inner.last_seal().await
+    }
+
+    async fn seals(&self, after: u64, limit: u32) -> Result<Vec<Seal>, StoreError> {
+        self.gate().await;
+        self.inner.seals(after, limit).await
+    }
+
+    async fn adopt(&self, instance: Arc<str>) -> Result<(), StoreError> {
+        self.gate().await;
+        self.inner.adopt(instance).await
     }
 
     async fn instance_id(&self) -> Result<Arc<str>, StoreError> {

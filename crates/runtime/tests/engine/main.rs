@@ -9,5 +9,6 @@ mod embedded;
 mod mutants;
 mod people;
 mod pure;
+mod seals;
 mod waits;
 mod world;

@@ -21,6 +21,7 @@ use kernel::{
 };
 use runtime::{
     Config, Runtime, Start, StartedRun,
+    seals::Anchors,
     testing::{TestClock, TestRandom},
 };
 use store::{RunRow, Status, Store, memory::MemoryStore};
@@ -135,6 +136,7 @@ pub struct World {
     pub outside: Arc<Outside>,
     pub config: Config,
     pub mutant: Option<&'static str>,
+    pub anchors: Option<Anchors>,
 }
 
 /// `--- path` lines and the text of each file; indented as it stands in the test.
@@ -170,6 +172,7 @@ impl World {
             outside,
             config: Config::default(),
             mutant: None,
+            anchors: None,
         }
     }
 
@@ -187,7 +190,6 @@ impl World {
             });
             gateway = gateway.with_tool(tool.clone(), native);
         }
-        #[allow(unused_mut)]
         let mut builder = Runtime::builder(store)
             .gateway(gateway)
             .native("double@1", |value| Ok(Value::list([value.clone(), value])))
@@ -199,6 +201,9 @@ impl World {
             .clock(self.clock.clone())
             .random(self.random.clone())
             .config(self.config.clone());
+        if let Some(anchors) = &self.anchors {
+            builder = builder.anchors(anchors.clone());
+        }
         #[cfg(feature = "faults")]
         if let Some(mutant) = self.mutant {
             builder = builder.mutant(mutant);

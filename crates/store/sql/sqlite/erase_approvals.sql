@@ -1,2 +1,2 @@
--- Approvals of a run keep their hashes and votes.
-UPDATE approval SET card = NULL WHERE run = :run;
+-- Approvals of a run keep their keyed hashes and who decided; what was shown can be guessed by its hash.
+UPDATE approval SET card = NULL, shown = zeroblob(32) WHERE run = :run;

@@ -1,2 +1,2 @@
--- All seals, in order.
-SELECT no, at_us, upto, prev, hash, heads, key_id, signature FROM seal ORDER BY no;
+-- Seals after a number, in order.
+SELECT no, at_us, upto, prev, hash, heads, key_id, signature FROM seal WHERE no > :after ORDER BY no LIMIT :limit;

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use kernel::ids::{Digest, RunId};
+use kernel::{
+    ids::{Digest, RunId},
+    journal::Head,
+};
 
-use crate::{ApprovalRow, ApprovalState, BudgetRow, Finding, GovernanceEntry, Reservation, Seal, rules};
+use crate::{
+    ApprovalRow, ApprovalState, BudgetRow, Finding, GovernanceEntry, Reservation, SYSTEM, Seal, SealedHead, rules,
+};
 
 /// The log of changes to what runs are judged by, whole and in order.
 pub fn governance(log: &[GovernanceEntry]) -> Option<Finding> {
@@ -74,6 +79,29 @@ pub fn seals(seals: &[Seal]) -> Option<Finding> {
         prev = seal.hash;
     }
     None
+}
+
+/// The last that seals say of each chain: which, in which seal, and how it stood.
+pub fn sealed_heads(seals: &[Seal]) -> Vec<(RunId, u64, SealedHead)> {
+    let mut last: BTreeMap<RunId, (u64, SealedHead)> = BTreeMap::new();
+    for seal in seals {
+        last.extend(seal.heads.iter().map(|(chain, sealed)| (*chain, (seal.no, *sealed))));
+    }
+    last.into_iter().map(|(chain, (no, sealed))| (chain, no, sealed)).collect()
+}
+
+/// What was sealed must still be there: `found` is the hash of the entry with that number now.
+pub fn sealed(chain: RunId, no: u64, sealed: SealedHead, found: Option<Digest>) -> Option<Finding> {
+    let Head { seq, hash } = sealed.head;
+    let now = match found {
+        Some(found) if found == hash => return None,
+        Some(found) => format!("it has hash {found} now"),
+        None => "it is not there any more".to_owned(),
+    };
+    let run = (chain.bytes() != SYSTEM).then_some(chain);
+    let of = if run.is_some() { "" } else { " of the log of changes" };
+    let detail = format!("seal {no} holds entry {seq}{of} with hash {hash}, and {now}");
+    Some(Finding { rule: "seal", run, detail })
 }
 
 /// Something that is still open although its run is over. `what`: "reservation", "approval", "work".
@@ -157,6 +185,21 @@ mod tests {
         let later = Seal { upto: 5, ..second.clone() };
         assert!(details(seals(&[first, later]))[0].starts_with("seal: cannot add_seal: seal 2 has hash "));
         assert_eq!(details(seals(&[second])), ["seal: seal 2 stands where 1 belongs"]);
+    }
+
+    #[test]
+    fn what_was_sealed_and_is_gone_or_another_is_found() {
+        let head = |seq| SealedHead { head: Head { seq, hash: Digest::of(&[b"x"]) }, closed: true };
+        let (run, at) = (RunId::from_bytes([7; 16]), Timestamp::from_micros(1));
+        let first = Seal::after(None, DirtyHeads { upto: 1, heads: [(run, head(2))].into() }, at);
+        let second = Seal::after(Some(&first), DirtyHeads { upto: 2, heads: [(run, head(3))].into() }, at);
+        assert_eq!(sealed_heads(&[first, second]), [(run, 2, head(3))]);
+        assert_eq!(sealed(run, 2, head(3), Some(Digest::of(&[b"x"]))), None);
+        let gone = details(sealed(run, 2, head(3), None));
+        assert!(gone[0].starts_with("seal: seal 2 holds entry 3 with hash 2d7"), "{gone:?}");
+        assert!(gone[0].ends_with("and it is not there any more"), "{gone:?}");
+        let other = sealed(RunId::from_bytes(SYSTEM), 2, head(3), Some(Digest::ZERO)).unwrap();
+        assert!(other.run.is_none() && other.detail.contains("of the log of changes"), "{other:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     guards, sql,
     writer::{Db, Failure, Operation},
 };
-use crate::{Seal, Sealed, Taken, WorkClaimed, rules};
+use crate::{Change, Seal, Sealed, Taken, WorkClaimed, rules};
 
 pub(super) struct ClaimWork {
     pub work: Arc<str>,
@@ -110,14 +110,21 @@ impl Operation for PushBack {
     }
 }
 
-pub(super) struct Unfreeze(pub Arc<str>);
+pub(super) struct Unfreeze {
+    pub scope: Arc<str>,
+    pub change: Change,
+}
 
 impl Operation for Unfreeze {
     type Reply = bool;
     const VERB: &'static str = "unfreeze";
 
     fn apply(&self, db: &mut Db<'_>) -> Result<bool, Failure> {
-        Ok(db.execute(sql::UNFREEZE_BUDGETS, named_params! { ":scope": &*self.0 })? > 0)
+        if db.execute(sql::UNFREEZE_BUDGETS, named_params! { ":scope": &*self.scope })? == 0 {
+            return Ok(false);
+        }
+        self.change.apply(db)?;
+        Ok(true)
     }
 }
 
@@ -133,6 +140,18 @@ impl Operation for Sweep {
             guards::forfeit_all(db, *run)?;
         }
         Ok(over.len() as u64)
+    }
+}
+
+pub(super) struct Adopt(pub Arc<str>);
+
+impl Operation for Adopt {
+    type Reply = ();
+    const VERB: &'static str = "adopt";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<(), Failure> {
+        db.execute(sql::SET_INSTANCE_ID, named_params! { ":instance": &*self.0 })?;
+        Ok(())
     }
 }
 

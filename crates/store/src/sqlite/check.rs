@@ -4,11 +4,11 @@ use kernel::ids::{Digest, RunId};
 use rusqlite::{Connection, named_params};
 
 use super::{
-    read::{all, approvals, budgets, each, failed, first, governance, inbox, journal},
+    read::{all, approvals, budgets, each, failed, first, governance, inbox, journal, seals},
     sql,
 };
 use crate::{
-    ApprovalQuery, Finding, StoreError,
+    ApprovalQuery, Finding, SYSTEM, StoreError,
     check::{self, RunCheck},
 };
 
@@ -82,8 +82,18 @@ fn check_governed(conn: &Connection) -> Result<Vec<Finding>, StoreError> {
         findings.push(check::orphan(cells.run("run")?, &cells.text("what")?, &cells.text("id")?));
         Ok(true)
     })?;
-    let seals = all(conn, ("seal", sql::READ_SEALS), [], |cells| cells.seal())?;
+    let seals = seals(conn, 0, -1)?;
     findings.extend(check::seals(&seals));
+    for (chain, no, sealed) in check::sealed_heads(&seals) {
+        let before = sealed.head.seq.saturating_sub(1);
+        let found = if chain.bytes() == SYSTEM {
+            governance(conn, before)?.first().map(|entry| entry.hash)
+        } else {
+            // What cannot be read was reported with its run.
+            journal(conn, chain, before, 1).unwrap_or_default().first().map(|entry| entry.hash)
+        };
+        findings.extend(check::sealed(chain, no, sealed, found));
+    }
     Ok(findings)
 }
 

@@ -34,15 +34,18 @@ impl Operation for Erase {
         self.journal(db)?;
         let run = self.0.bytes();
         for statement in [
-            sql::ERASE_BLOBS,
+            sql::ZERO_BLOBS,
             sql::ZERO_INBOX,
             sql::ZERO_LATE_RESULTS,
             sql::ZERO_APPROVALS,
             sql::ZERO_WORK,
             sql::ZERO_OUTBOX,
+            sql::ERASE_BLOBS,
             sql::ERASE_INBOX,
             sql::ERASE_LATE_RESULTS,
             sql::ERASE_APPROVALS,
+            sql::ERASE_VOTES,
+            sql::ERASE_START_KEYS,
             sql::ERASE_WORK,
             sql::ERASE_OUTBOX,
             sql::ERASE_RUN_KEY,

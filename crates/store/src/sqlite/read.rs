@@ -23,7 +23,8 @@ use super::{
 };
 use crate::{
     ApprovalQuery, ApprovalRow, BudgetRow, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry, LateResult,
-    Message, OpenActionRow, OutRow, RunQuery, RunRow, Seal, StoreError, WorkQuery, WorkRow, rules,
+    Message, OpenActionRow, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal, SealedHead, StoreError, WorkQuery,
+    WorkRow, rules,
 };
 
 /// The reading connections of one store.
@@ -126,6 +127,10 @@ impl Readers {
         budgets(&self.take().0)
     }
 
+    pub fn orphans(&self) -> Result<Vec<Reservation>, StoreError> {
+        all(&self.take().0, ("reservation", sql::ORPHANS), [], |cells| cells.reservation())
+    }
+
     pub fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
         let params = named_params! { ":unknown_only": unknown_only };
         all(&self.take().0, ("open_action", sql::LIST_OPEN_ACTIONS), params, |cells| cells.open_action_row())
@@ -155,14 +160,22 @@ impl Readers {
         each(&reader.0, ("journal", sql::APPENDS_AFTER), params, |cells| {
             dirty.upto = cells.count("no")?;
             let head = Head { seq: cells.count("head")?, hash: cells.digest("head_hash")? };
-            dirty.heads.insert(cells.run("run")?, head);
+            dirty.heads.insert(cells.run("run")?, SealedHead { head, closed: cells.get("is_over")? });
             Ok(true)
         })?;
+        let log = first(&reader.0, ("governance", sql::LAST_GOVERNANCE), [], |cells| {
+            Ok(Head { seq: cells.count("no")?, hash: cells.digest("hash")? })
+        })?;
+        dirty.heads.extend(log.map(|head| (RunId::from_bytes(SYSTEM), SealedHead { head, closed: false })));
         Ok(dirty)
     }
 
     pub fn last_seal(&self) -> Result<Option<Seal>, StoreError> {
         first(&self.take().0, ("seal", sql::LAST_SEAL), [], |cells| cells.seal())
+    }
+
+    pub fn seals(&self, after: u64, limit: u32) -> Result<Vec<Seal>, StoreError> {
+        seals(&self.take().0, after, i64::from(limit))
     }
 
     pub fn instance_id(&self) -> Result<Arc<str>, StoreError> {
@@ -177,6 +190,12 @@ impl Readers {
         let conn = super::open::reader(&self.dir).map_err(|error| failed("file", &error))?;
         super::check::check(&conn)
     }
+}
+
+/// Seals after a number; a limit below 0 is none.
+pub(super) fn seals(conn: &Connection, after: u64, limit: i64) -> Result<Vec<Seal>, StoreError> {
+    let params = named_params! { ":after": int(after), ":limit": limit };
+    all(conn, ("seal", sql::READ_SEALS), params, |cells| cells.seal())
 }
 
 struct Reader<'a>(MutexGuard<'a, Connection>);

@@ -1,4 +1,4 @@
-use store::{LateResult, OutRow, Seal, Sealed, StoreError, Taken, WorkClaimed, WorkQuery, WorkRow};
+use store::{LateResult, OutRow, Seal, Sealed, SealedHead, StoreError, Taken, WorkClaimed, WorkQuery, WorkRow};
 
 use super::{
     governed::{out, work},
@@ -107,12 +107,15 @@ pub async fn a_frozen_scope_is_freed_by_a_person(bed: Bed) {
     let cost = Guard::Settle { step: "a".into(), actual: BTreeMap::from([("tokens".into(), 11)]) };
     bed.write(pen.append(&[], vec![reserve("a"), cost]), &mut pen).await;
     assert!(matches!(bed.append(pen.append(&[], vec![reserve("b")])).await, Appended::Refused { .. }));
-    assert!(!bed.store.unfreeze("other".into()).await.unwrap());
-    assert!(bed.store.unfreeze("t".into()).await.unwrap());
-    assert!(!bed.store.unfreeze("t".into()).await.unwrap());
+    let said = || super::governed::change("{\"thaw\":1}", 3);
+    assert!(!bed.store.unfreeze("other".into(), said()).await.unwrap());
+    assert!(bed.store.unfreeze("t".into(), said()).await.unwrap());
+    assert!(!bed.store.unfreeze("t".into(), said()).await.unwrap());
+    assert_eq!(bed.store.governance(0).await.unwrap().len(), 1, "it is said once, with the deed");
     bed.write(pen.append(&[], vec![reserve("b")]), &mut pen).await;
     let row = bed.store.budgets().await.unwrap().remove(0);
     assert_eq!((row.settled, row.reserved, row.overrun, row.frozen), (11, 10, 1, false), "what happened stays counted");
+    assert_eq!(bed.store.orphans().await.unwrap(), [], "its run is not over");
     assert_eq!(bed.store.sweep().await.unwrap(), 0, "its run is not over");
     bed.sound().await;
 }
@@ -122,12 +125,10 @@ pub async fn heads_that_moved_are_sealed_in_a_chain(bed: Bed) {
     assert_eq!(bed.store.last_seal().await.unwrap(), None);
     assert_eq!(bed.store.dirty_heads(9).await.unwrap(), store::DirtyHeads::default());
     let mut pens = [bed.owned(1, own, 1).await, bed.owned(2, own, 1).await];
+    let open = |pen: &Pen| (pen.run, SealedHead { head: pen.head, closed: false });
     bed.write(pens[0].append(&[step_done("a"), step_done("b")], vec![]), &mut pens[0]).await;
     let dirty = bed.store.dirty_heads(9).await.unwrap();
-    assert_eq!(
-        (dirty.upto, dirty.heads.clone()),
-        (3, BTreeMap::from([(pens[0].run, pens[0].head), (pens[1].run, pens[1].head)]))
-    );
+    assert_eq!((dirty.upto, dirty.heads.clone()), (3, BTreeMap::from([open(&pens[0]), open(&pens[1])])));
     assert_eq!(bed.store.dirty_heads(1).await.unwrap().heads.len(), 1, "no more appends are looked at than asked for");
 
     let mut first = Seal::after(None, dirty, at(5));
@@ -141,14 +142,44 @@ pub async fn heads_that_moved_are_sealed_in_a_chain(bed: Bed) {
 
     bed.write(pens[1].append(&[step_done("a")], vec![]), &mut pens[1]).await;
     let dirty = bed.store.dirty_heads(9).await.unwrap();
-    assert_eq!(dirty.heads, BTreeMap::from([(pens[1].run, pens[1].head)]));
+    assert_eq!(dirty.heads, BTreeMap::from([open(&pens[1])]));
     let unchained = Seal { prev: Digest::ZERO, ..Seal::after(Some(&first), dirty.clone(), at(6)) };
     assert!(matches!(bed.store.add_seal(unchained).await, Err(StoreError::Misuse { .. })));
     let second = Seal::after(Some(&first), dirty, at(6));
     assert_eq!(bed.store.add_seal(second.clone()).await.unwrap(), Sealed::Done);
-    assert_eq!(bed.store.last_seal().await.unwrap(), Some(second));
+    assert_eq!(bed.store.last_seal().await.unwrap(), Some(second.clone()));
+    assert_eq!(bed.store.seals(0, 1).await.unwrap(), [first]);
+    assert_eq!(bed.store.seals(1, 9).await.unwrap(), std::slice::from_ref(&second));
+
+    // The log of changes is a chain as well, and a run that is over is closed.
+    let change = store::Change {
+        at: at(7),
+        by: "ada".into(),
+        auth: "local".into(),
+        body: (*b"{}").into(),
+        expect: None,
+        wake: None,
+    };
+    bed.store.govern(change).await.unwrap();
+    let ending = pens[0].finish(Status::Completed);
+    bed.write(ending, &mut pens[0]).await;
+    let dirty = bed.store.dirty_heads(9).await.unwrap();
+    let log = bed.store.governance(0).await.unwrap().remove(0);
+    let head = Head { seq: 1, hash: log.hash };
+    let over = SealedHead { head: pens[0].head, closed: true };
+    let wanted = [(RunId::from_bytes(store::SYSTEM), SealedHead { head, closed: false }), (pens[0].run, over)];
+    assert_eq!(dirty.heads, BTreeMap::from(wanted));
+    let third = Seal::after(Some(&second), dirty, at(8));
+    assert_eq!(bed.store.add_seal(third).await.unwrap(), Sealed::Done);
+    bed.sound().await;
+}
+
+pub async fn a_copy_can_become_a_deployment_of_its_own(bed: Bed) {
     let id = bed.store.instance_id().await.unwrap();
     assert_eq!((id.len(), bed.store.instance_id().await.unwrap()), (32, id.clone()), "{id}");
+    let other: std::sync::Arc<str> = "f".repeat(32).into();
+    bed.store.adopt(other.clone()).await.unwrap();
+    assert_eq!(bed.store.instance_id().await.unwrap(), other);
     bed.sound().await;
 }
 

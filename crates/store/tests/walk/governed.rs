@@ -177,9 +177,11 @@ impl Walk<'_> {
             6 => {
                 let rows = self.reference.budgets().await.unwrap();
                 let scope = rows.iter().find(|row| row.frozen).map_or("none".into(), |row| row.scope.clone());
-                if both!(self, unfreeze(scope)).unwrap() {
+                let said = governed::change("{}", self.now);
+                if both!(self, unfreeze(scope, said)).unwrap() {
                     self.did("unfrozen");
                 }
+                both!(self, orphans()).unwrap();
                 both!(self, sweep()).unwrap();
             }
             7 => {

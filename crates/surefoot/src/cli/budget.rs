@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use kernel::{
     governance::budget::{self, Period},
+    ids::RunId,
     values::Timestamp,
 };
 use runtime::{
@@ -11,6 +12,7 @@ use runtime::{
     govern::Asker,
 };
 use serde_json::json;
+use store::Reservation;
 
 use super::{
     Scene,
@@ -31,6 +33,7 @@ pub(super) struct Budget {
 enum Command {
     Show(Show),
     Raise(Raise),
+    Unfreeze(Unfreeze),
 }
 
 /// Show how the budgets of workflows, tenants and days stand
@@ -67,6 +70,28 @@ struct Raise {
     resume: bool,
 }
 
+/// Let a scope go on that was frozen because bills were above what had been set aside for them
+///
+/// What was billed stays counted. Runs that wait for room go on by themselves; those that were paused are resumed by `--resume` or one
+/// at a time. A run's own budget is freed by a raise of it.
+#[derive(Debug, Args)]
+struct Unfreeze {
+    /// `day`, `tenant:NAME` or `workflow:NAME`
+    #[arg(value_name = "SCOPE")]
+    scope: String,
+    #[command(flatten)]
+    place: Place,
+    /// Who has looked at it. Recorded as known locally
+    #[arg(long = "as", value_name = "PERSON")]
+    by: String,
+    /// What was found. Recorded
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Resume the runs that were paused because they had no room there
+    #[arg(long)]
+    resume: bool,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Unit {
     Money,
@@ -92,6 +117,7 @@ impl Budget {
             match self.command {
                 Command::Show(command) => command.run(scene).await,
                 Command::Raise(command) => command.run(scene).await,
+                Command::Unfreeze(command) => command.run(scene).await,
             }
         })
     }
@@ -102,6 +128,8 @@ impl Show {
         let runtime = Runtime::builder(self.place.open()?).build();
         let matters = |one: &Standing| one.per.is_some() || one.reserved > 0 || one.frozen;
         let all = runtime.budgets().await?;
+        let orphans = runtime.store().orphans().await?;
+        let charter = runtime.charter().await?;
         let shown: Vec<Standing> = all.into_iter().filter(|one| self.all || matters(one)).collect();
         for one in &shown {
             if scene.out.json {
@@ -111,6 +139,24 @@ impl Show {
                     "reserved": one.reserved, "overrun": one.overrun, "frozen": one.frozen, "near": one.is_near() }));
             } else {
                 tell(scene, one);
+            }
+        }
+        for Reservation { run, step, line: (scope, unit, _), amount } in &orphans {
+            if scene.out.json {
+                scene.out.object(&json!({ "kind": "orphan", "run": run, "step": step, "scope": scope, "unit": unit,
+                    "amount": amount }));
+            } else {
+                let amount = unit_of(unit).map_or_else(|| amount.to_string(), |unit| unit.show(*amount));
+                let what = format!("{amount} of {scope} set aside by `{step}` of {run}, which is over");
+                scene.out.line(format!("{} {what}: the next worker forfeits it", paint(BAD, "alarm")));
+            }
+        }
+        for (at, runs) in charter.forfeits() {
+            if scene.out.json {
+                scene.out.object(&json!({ "kind": "forfeited", "at": at.to_string(), "runs": runs }));
+            } else {
+                let (mark, runs) = (paint(BAD, "alarm"), count(*runs, "run"));
+                scene.out.line(format!("{mark} {runs} had something set aside after the end: forfeited at {at}"));
             }
         }
         if shown.is_empty() && !scene.out.json {
@@ -144,6 +190,10 @@ fn tell(scene: &Scene, one: &Standing) {
     }
     if one.overrun > 0 {
         scene.out.line(paint(BAD, format!("    bills were {} above what was set aside for them", amount(one.overrun))));
+    }
+    if one.frozen {
+        let why = "    frozen since then: nothing starts here until somebody has looked";
+        scene.out.line(paint(BAD, format!("{why} (surefoot budget unfreeze {})", one.scope)));
     }
 }
 
@@ -181,23 +231,56 @@ impl Raise {
             Raised::Scope { per, .. } => format!(" for this {}", per.as_str()),
         };
         scene.out.line(format!("{} {scope} to {}{until}, by {}", paint(GOOD, "raised"), unit.show(limit), self.by));
-        let runs = count(short.len() as u64, "run");
-        match (short.as_slice(), self.resume) {
-            ([], _) => {}
-            (_, true) => {
-                let typed = self.place.typed();
-                scene.out.line(format!(
-                    "{} {runs}; without a worker they go on with `surefoot run{typed} --resume`",
-                    paint(GOOD, "resumed")
-                ));
-            }
-            (short, false) => {
-                scene.out.line(format!("{} {runs} for lack of room there; resume with", paint(WAIT, "paused:")));
-                for run in short {
-                    scene.out.line(format!("    surefoot runs resume {run}{}", self.place.typed()));
-                }
+        tell_short(scene, &self.place, &short, self.resume);
+        Ok(Exit::Ok)
+    }
+}
+
+/// The paused runs that have no room in a scope, and how they go on.
+fn tell_short(scene: &Scene, place: &Place, short: &[RunId], resume: bool) {
+    let runs = count(short.len() as u64, "run");
+    match (short, resume) {
+        ([], _) => {}
+        (_, true) => {
+            let typed = place.typed();
+            scene.out.line(format!(
+                "{} {runs}; without a worker they go on with `surefoot run{typed} --resume`",
+                paint(GOOD, "resumed")
+            ));
+        }
+        (short, false) => {
+            scene.out.line(format!("{} {runs} for lack of room there; resume with", paint(WAIT, "paused:")));
+            for run in short {
+                scene.out.line(format!("    surefoot runs resume {run}{}", place.typed()));
             }
         }
+    }
+}
+
+fn unit_of(name: &str) -> Option<budget::Unit> {
+    budget::Unit::ALL.into_iter().find(|unit| unit.as_str() == name)
+}
+
+impl Unfreeze {
+    async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
+        let runtime = Runtime::builder(self.place.open()?).build();
+        let asker = Asker { by: self.by.as_str().into(), auth: "local".into() };
+        let generation = runtime.unfreeze(&self.scope, &self.reason, &asker).await?;
+        let short = runtime.short_of(&self.scope).await?;
+        if self.resume {
+            for run in &short {
+                runtime.resume(*run, self.by.as_str()).await?;
+            }
+        }
+        if scene.out.json {
+            scene
+                .out
+                .object(&json!({ "kind": "unfrozen", "scope": self.scope, "by": self.by, "generation": generation,
+                "paused": short, "resumed": self.resume }));
+            return Ok(Exit::Ok);
+        }
+        scene.out.line(format!("{} {}, by {} (change {generation})", paint(GOOD, "unfrozen"), self.scope, self.by));
+        tell_short(scene, &self.place, &short, self.resume);
         Ok(Exit::Ok)
     }
 }

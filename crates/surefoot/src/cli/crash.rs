@@ -26,7 +26,8 @@ use serde_json::json;
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutRow, Posted,
-    RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed,
+    WorkQuery, WorkRow,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -293,8 +294,12 @@ impl Store for Tripping<dyn Store> {
         self.inner.push_back(bucket, until).await
     }
 
-    async fn unfreeze(&self, scope: Arc<str>) -> Result<bool, StoreError> {
-        self.inner.unfreeze(scope).await
+    async fn unfreeze(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
+        self.inner.unfreeze(scope, change).await
+    }
+
+    async fn orphans(&self) -> Result<Vec<Reservation>, StoreError> {
+        self.inner.orphans().await
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
@@ -315,6 +320,14 @@ impl Store for Tripping<dyn Store> {
 
     async fn last_seal(&self) -> Result<Option<Seal>, StoreError> {
         self.inner.last_seal().await
+    }
+
+    async fn seals(&self, after: u64, limit: u32) -> Result<Vec<Seal>, StoreError> {
+        self.inner.seals(after, limit).await
+    }
+
+    async fn adopt(&self, instance: Arc<str>) -> Result<(), StoreError> {
+        self.inner.adopt(instance).await
     }
 
     async fn instance_id(&self) -> Result<Arc<str>, StoreError> {

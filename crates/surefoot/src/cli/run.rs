@@ -257,6 +257,7 @@ pub(super) fn build(
         .sources(plan.sources.clone());
     let builder = plan.profile.iter().fold(builder, |builder, name| builder.profile(name));
     let builder = (scene.application.with)(builder);
+    let builder = builder.anchors(session::anchors(scene, &plan.dir));
     let builder = match trip {
         None => builder.store(store),
         Some(trip) => {

@@ -115,6 +115,15 @@ impl OneRun {
         let store = self.place.open()?;
         let row = session::find_run(&*store, &self.run).await?;
         let entries = session::journal(&*store, row.run).await?;
+        if entries.first().is_some_and(|entry| entry.body.is_none()) {
+            let log = store.governance(0).await?;
+            let who =
+                crate::export::erasure(row.run, &log).map(|(entry, _)| format!(" by {} at {}", entry.by, entry.at));
+            let error = CliError::not_found(format!("what {} held was erased{}", row.run, who.unwrap_or_default()));
+            return Err(
+                error.hint("its chain still holds, and says why: `surefoot evidence export`, `evidence verify`")
+            );
+        }
         let mut state = RunState::new(row.run);
         state.fold(&entries).map_err(|illegal| {
             CliError::new(Exit::Unverified, format!("the journal of {} does not hold", row.run))

@@ -12,15 +12,16 @@ use kernel::{
     journal::Entry,
     values::{Span, Timestamp},
 };
-use runtime::{Clock as _, Ended, RunError, SystemClock};
+use runtime::{Clock as _, Ended, RunError, SystemClock, seals::Anchors};
 use store::{
-    RunQuery, RunRow, Status, Store, StoreError,
+    RunQuery, RunRow, Seal, Status, Store, StoreError,
     sqlite::{SqliteOptions, SqliteStore},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
+use super::Scene;
 use crate::{
-    embed::{BuildError, Surefoot},
+    embed::{BuildError, Surefoot, anchors_of},
     error::CliError,
     exit::Exit,
     story::Story,
@@ -54,6 +55,11 @@ impl Data {
     }
 }
 
+/// The anchor file of a data directory.
+pub(super) fn anchors(scene: &Scene, dir: &Path) -> Anchors {
+    anchors_of(dir, &scene.environment)
+}
+
 /// Reads the whole journal of a run.
 pub(super) async fn journal(store: &dyn Store, run: RunId) -> Result<Vec<Entry>, StoreError> {
     const PAGE: u32 = 1000;
@@ -64,6 +70,21 @@ pub(super) async fn journal(store: &dyn Store, run: RunId) -> Result<Vec<Entry>,
         entries.extend(page);
         if last {
             return Ok(entries);
+        }
+    }
+}
+
+/// The seals that hold a run, in order.
+pub(super) async fn seals_of(store: &dyn Store, run: RunId) -> Result<Vec<Seal>, StoreError> {
+    const PAGE: u32 = 500;
+    let (mut holding, mut after) = (Vec::new(), 0);
+    loop {
+        let page = store.seals(after, PAGE).await?;
+        let last = page.len() < PAGE as usize;
+        after = page.last().map_or(after, |seal| seal.no);
+        holding.extend(page.into_iter().filter(|seal| seal.heads.contains_key(&run)));
+        if last {
+            return Ok(holding);
         }
     }
 }
@@ -331,12 +352,16 @@ impl From<RunError> for CliError {
             RunError::Crowded { .. } => Exit::Unfinished,
             RunError::BundleUnreadable { .. } => Exit::Project,
             RunError::Journal { .. } => Exit::Unverified,
-            RunError::Store { .. } => Exit::Disk,
+            RunError::PutBack { .. } => Exit::PutBack,
+            RunError::Store { .. } | RunError::Anchors { .. } => Exit::Disk,
         };
         let made = match error {
             RunError::Store { doing, source } => {
                 let inner = CliError::from(source);
                 CliError { message: format!("cannot {doing}: {}", inner.message), ..inner }
+            }
+            RunError::Anchors { path, source } => {
+                CliError { kind, ..CliError::io(format!("cannot use the anchor file {path}"), source) }
             }
             error => CliError::new(kind, error.to_string()),
         };
@@ -356,6 +381,7 @@ impl From<BuildError> for CliError {
                     None => new,
                 }
             }
+            error @ BuildError::Setting { .. } => CliError::usage(error.to_string()),
             error @ (BuildError::Complaints { .. } | BuildError::NoProject) => {
                 CliError::new(Exit::Project, error.to_string())
             }

@@ -7,6 +7,8 @@ use kernel::journal::{Held, StepResult};
 
 use super::*;
 
+mod sealed;
+
 fn run() -> RunId {
     RunId::from_bytes([7; 16])
 }
@@ -69,15 +71,24 @@ fn seal(run: RunId, events: &[Event]) -> Vec<Entry> {
 
 fn exported() -> (String, Head) {
     let (entries, blobs) = journal();
+    written(run(), &entries, &blobs, &[])
+}
+
+/// What an export of these says, and its head.
+fn written(run: RunId, entries: &[Entry], blobs: &[Blob], seals: &[Seal]) -> (String, Head) {
     let mut out = Vec::new();
     let find =
         |digest| Ok::<_, ExportError>(blobs.iter().find(|blob| blob.digest == digest).map(|blob| blob.bytes.clone()));
-    let head = write(&mut out, run(), &entries, find).unwrap();
+    let head = write(&mut out, &Contents { run, entries, seals, erased: None }, find).unwrap();
     (String::from_utf8(out).unwrap(), head)
 }
 
+fn noted(head: Digest) -> Kept<'static> {
+    Kept { noted: Some(head), anchors: None }
+}
+
 fn fault(text: &[u8], noted: Digest) -> Option<String> {
-    match verify(text, Some(noted)) {
+    match verify(text, &self::noted(noted)) {
         Ok(_) => None,
         Err(error) => Some(error.to_string()),
     }
@@ -98,7 +109,7 @@ impl Dice {
 #[test]
 fn an_export_holds_and_says_what_it_is() {
     let (text, head) = exported();
-    let verified = verify(text.as_bytes(), Some(head.hash)).unwrap();
+    let verified = verify(text.as_bytes(), &noted(head.hash)).unwrap();
     assert_eq!((verified.entries, verified.blobs, verified.end), (18, 2, Some(End::Completed)));
     assert_eq!((verified.run, &*verified.workflow, verified.head), (run(), "w", head));
 }
@@ -167,7 +178,7 @@ fn change(lines: &[&str], kind: usize, dice: &mut Dice) -> (String, Vec<u8>) {
                 other => *other = 0.into(),
             }
             // The order of the fields stays: what is found is what they say.
-            let order = ["surefoot", "format", "run", "workflow", "bundle", "head"];
+            let order = ["surefoot", "format", "run", "workflow", "bundle", "head", "seals"];
             let fields: Vec<String> = order.iter().map(|key| format!("\"{key}\":{}", header[*key])).collect();
             owned[0] = format!("{{{}}}\n", fields.join(","));
             (format!("header {key}"), whole(&owned))
@@ -214,13 +225,8 @@ fn change(lines: &[&str], kind: usize, dice: &mut Dice) -> (String, Vec<u8>) {
                 })
                 .collect();
             let made = seal(run(), &events);
-            let blobs = journal().1;
-            let mut out = Vec::new();
-            let find = |digest| {
-                Ok::<_, ExportError>(blobs.iter().find(|blob| blob.digest == digest).map(|blob| blob.bytes.clone()))
-            };
-            write(&mut out, run(), &made, find).unwrap();
-            (format!("entry {} forged and the chain made anew", at + 1), out)
+            let (out, _) = written(run(), &made, &journal().1, &[]);
+            (format!("entry {} forged and the chain made anew", at + 1), out.into_bytes())
         }
     }
 }
@@ -240,8 +246,8 @@ fn what_is_wrong_is_named() {
     assert!(say(format!("{without_blob}\n")).contains("is missing"));
     assert_eq!(say(String::new()), "line 1: the file is empty");
     assert_eq!(
-        say(text.replacen("\"format\":1", "\"format\":2", 1)),
-        "the file has format 2, this program reads up to 1"
+        say(text.replacen("\"format\":2", "\"format\":3", 1)),
+        "the file has format 3, this program reads up to 2"
     );
     assert!(fault(text.as_bytes(), Digest::ZERO).unwrap().starts_with("line 19, entry 18: the last entry has hash "));
 }
@@ -266,9 +272,8 @@ fn an_event_that_cannot_follow_is_found_though_the_chain_holds() {
     events.truncate(3);
     events.push(events[1].clone());
     let entries = seal(run(), &events);
-    let mut out = Vec::new();
-    write(&mut out, run(), &entries, |_| Ok::<_, ExportError>(None)).unwrap();
-    let error = verify(out.as_slice(), None).unwrap_err().to_string();
+    let (out, _) = written(run(), &entries, &[], &[]);
+    let error = verify(out.as_bytes(), &Kept::default()).unwrap_err().to_string();
     assert!(error.starts_with("line 5, entry 4: "), "{error}");
 }
 
@@ -294,16 +299,14 @@ fn read_under(keyed: &str) -> String {
     let verdict = Verdict::Allow { rule: "built-in".into(), policy: bundle, by: Vec::new() };
     let key = IdempotencyKey::derive(run(), &keyed.into(), 0);
     let sent = Event::ActionStarted { step: "look".into(), attempt: 1, proposal, verdict, key, grounds: None };
-    let mut out = Vec::new();
-    write(&mut out, run(), &seal(run(), &[started, sent]), |_| Ok::<_, ExportError>(None)).unwrap();
-    String::from_utf8(out).unwrap()
+    written(run(), &seal(run(), &[started, sent]), &[], &[]).0
 }
 
 #[test]
 fn an_action_that_cannot_have_been_is_found_in_a_chain_that_holds() {
-    let acts = verify(read_under("look").as_bytes(), None).unwrap().acts;
+    let acts = verify(read_under("look").as_bytes(), &Kept::default()).unwrap().acts;
     assert_eq!(acts, 1);
-    let found = verify(read_under("other").as_bytes(), None).unwrap_err().to_string();
+    let found = verify(read_under("other").as_bytes(), &Kept::default()).unwrap_err().to_string();
     assert!(
         found.starts_with("line 3, entry 2: the key sf_") && found.ends_with("is not that of `look` in this run"),
         "{found}"
@@ -320,7 +323,7 @@ fn the_reader_in_python_finds_the_same() {
         let said = std::process::Command::new("python3").arg(&script).arg(&file).output();
         said.ok().map(|said| (said.status.code(), String::from_utf8_lossy(&said.stdout).trim().to_owned()))
     };
-    let (whole, _) = exported();
+    let whole = sealed::exported();
     let Some(said) = says(&whole) else {
         // There is no python3 here: nothing to compare with.
         return;
@@ -339,10 +342,23 @@ fn the_reader_in_python_finds_the_same() {
         whole.replace("fffe0102", "fffe0103"),
     ];
     changed.extend((1..lines.len()).map(without));
+    let seals: Vec<&&str> = lines.iter().filter(|line| line.starts_with("{\"seal\"")).collect();
+    changed.push(whole.replace(*seals[0], seals[1]));
+    changed.push(whole.replace("\"closed\":true", "\"closed\":false"));
+    changed.push(whole.replace("\"place\":1", "\"place\":0"));
     for text in changed {
         assert_ne!(text, whole);
-        let ours = verify(text.as_bytes(), None).is_err();
+        let ours = verify(text.as_bytes(), &Kept::default()).is_err();
         let (code, said) = says(&text).unwrap();
         assert!(ours && code == Some(6), "{code:?} {said}");
     }
+    let (erased, _) = sealed::erased();
+    assert_eq!(says(&erased).unwrap(), (Some(0), "ok".to_owned()));
+    for text in [erased.replace("\"by\":\"ann\"", "\"by\":\"bob\""), erased.replace("\"seq\":4", "\"seq\":5")] {
+        assert_eq!(says(&text).unwrap().0, Some(6), "{text}");
+    }
+    let first = written(run(), &journal().0, &journal().1, &[]).0;
+    let first = first.replacen(",\"seals\":0", "", 1).replacen("\"format\":2", "\"format\":1", 1);
+    assert_eq!(says(&first).unwrap(), (Some(0), "ok".to_owned()), "what an earlier version wrote");
+    assert!(verify(first.as_bytes(), &Kept::default()).is_ok());
 }

@@ -20,7 +20,7 @@ use crate::{
     },
     error::CliError,
     exit::Exit,
-    export::{self, ExportError},
+    export::{self, Contents, ExportError},
 };
 
 /// Write a run as one file that `surefoot evidence verify` can check offline
@@ -46,15 +46,18 @@ impl Export {
                 blobs.insert(digest, bytes);
             }
         }
+        let seals = session::seals_of(&*store, run).await?;
+        let log = store.governance(0).await?;
+        let contents = Contents { run, entries: &entries, seals: &seals, erased: export::erasure(run, &log) };
         let blob = |digest: Digest| Ok::<_, CliError>(blobs.get(&digest).cloned());
         let (head, place) = match &self.out {
             None => {
                 let mut text = Vec::new();
-                let head = export::write(&mut text, run, &entries, blob)?;
+                let head = export::write(&mut text, &contents, blob)?;
                 scene.out.text(String::from_utf8_lossy(&text));
                 (head, None)
             }
-            Some(path) => (to_file(path, |file| export::write(file, run, &entries, blob))?, Some(path)),
+            Some(path) => (to_file(path, |file| export::write(file, &contents, blob))?, Some(path)),
         };
         let Some(path) = place else {
             scene.out.aside(format!("head {}", head.hash));
@@ -66,10 +69,11 @@ impl Export {
         }
         let entries = count(head.seq, "entry").replace("entrys", "entries");
         scene.out.line(format!(
-            "{} {}: {run}, {entries}, {}",
+            "{} {}: {run}, {entries}, {}, {}",
             paint(GOOD, "wrote"),
             path.display(),
-            count(blobs.len() as u64, "blob")
+            count(blobs.len() as u64, "blob"),
+            count(seals.len() as u64, "seal")
         ));
         scene.out.line(format!("head {}", head.hash));
         scene.out.aside(format!("verify it with: surefoot evidence verify {} --head {}", path.display(), head.hash));
