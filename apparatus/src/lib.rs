@@ -15,6 +15,7 @@ pub mod oracle;
 pub mod resolver;
 pub mod retail;
 pub mod smtp;
+pub mod spend;
 pub mod syscalls;
 pub mod victim;
 pub mod windows;

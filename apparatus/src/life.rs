@@ -117,7 +117,9 @@ pub struct Life {
     pub under: Vec<OsString>,
     /// Variables of its environment.
     pub environment: Vec<(String, String)>,
-    /// Its arguments after `victim`.
+    /// Which instrument it is; `victim` if `None`.
+    pub instrument: Option<&'static str>,
+    /// Its arguments after that.
     pub arguments: Vec<OsString>,
     /// Kill it so long after `ready`; `None`: let it come to its end.
     pub kill_after: Option<Duration>,
@@ -199,7 +201,11 @@ impl Life {
     /// # Errors
     /// It cannot be started or read.
     pub async fn live(self) -> io::Result<Ended> {
-        let mut words = self.under.iter().cloned().chain([self.program.into_os_string(), "victim".into()]);
+        let mut words = self
+            .under
+            .iter()
+            .cloned()
+            .chain([self.program.into_os_string(), self.instrument.unwrap_or("victim").into()]);
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words).args(&self.arguments).envs(self.environment).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -22,6 +22,10 @@ enum Instrument {
     SmtpSink(apparatus::smtp::Arguments),
     /// Start and drive runs in one process: the one that is killed.
     Victim(apparatus::victim::Arguments),
+    /// Start runs that share a limit, in one process: the one that `spend` kills.
+    Spender(apparatus::spend::spender::Arguments),
+    /// Want two hundred calls where there is room for ten, with deaths in between.
+    Spend(apparatus::spend::Arguments),
     /// Kill such a process at random moments, and judge it after every death.
     Kill(apparatus::kill::Arguments),
     /// Switch on each known mistake: the harness must notice.
@@ -45,6 +49,8 @@ async fn main() -> ExitCode {
         Instrument::Mockllm(arguments) => apparatus::mockllm::run(arguments).await.map_err(Trouble::from),
         Instrument::SmtpSink(arguments) => apparatus::smtp::run(arguments).await.map_err(Trouble::from),
         Instrument::Victim(arguments) => apparatus::victim::run(arguments).await,
+        Instrument::Spender(arguments) => apparatus::spend::spender::run(arguments).await,
+        Instrument::Spend(arguments) => apparatus::spend::run(arguments).await,
         Instrument::Kill(arguments) => apparatus::kill::run(arguments).await,
         Instrument::Mutants(arguments) => apparatus::mutants::run(arguments).await,
         Instrument::Syscalls(arguments) => apparatus::syscalls::run(arguments).await,

@@ -12,7 +12,7 @@ use kernel::{
 use serde_json::json;
 use surefoot::reach::{Reach, Surroundings};
 
-use crate::{counted::Counted, ledger::Line};
+use crate::{counted::Counted, ledger::Line, victim::Trouble};
 
 mod deeds;
 
@@ -81,10 +81,15 @@ pub fn policies(second: bool) -> Result<Arc<Policies>, String> {
 ///
 /// # Errors
 /// A tool or a model cannot be set up on this machine.
-pub fn gateway(project: &Project, ledger: &str) -> Result<Gateway, Box<dyn std::error::Error + Send + Sync>> {
+pub fn gateway(project: &Project, ledger: &str) -> Result<Gateway, Trouble> {
+    reach(&sources(), project, ledger)
+}
+
+/// The same for another project with the tool `ledger` and models of its own.
+pub(crate) fn reach(sources: &Sources, project: &Project, ledger: &str) -> Result<Gateway, Trouble> {
     let url = ledger.to_owned();
     let around = Surroundings::new(Arc::new(move |name: &str| (name == "LEDGER_URL").then(|| url.clone())));
-    let mut reach = Reach::new(&sources(), project, &around)?;
+    let mut reach = Reach::new(sources, project, &around)?;
     for provider in reach.models.values_mut() {
         *provider = Arc::new(Counted::new(Shared(provider.clone()), ledger)?);
     }

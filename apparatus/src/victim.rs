@@ -252,6 +252,7 @@ pub async fn embed(store: Arc<SqliteStore>, arguments: &Arguments) -> Result<(Ru
         .build();
     patiently(0, || runtime.deploy(&project.bundle)).await?;
     people::enact(&runtime, false).await?;
+    people::limit(&runtime, &project).await?;
     Ok((runtime, project.bundle.digest))
 }
 

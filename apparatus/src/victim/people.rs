@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc, time::Duration};
 
-use kernel::ids::{RunId, StepPath};
+use kernel::{
+    ids::{RunId, StepPath},
+    workflow::project::Project,
+};
 use runtime::{
     RunError, Runtime,
     govern::{Asker, Outcome},
@@ -24,6 +27,13 @@ pub(super) async fn enact(runtime: &Runtime, second: bool) -> Result<(), Trouble
     let (policies, asker) = (mixed::policies(second)?, asker("operator"));
     let name = mixed::NAME.into();
     patiently(u64::MAX, || runtime.enact(&name, Some(&policies), None, &asker)).await?;
+    Ok(())
+}
+
+/// Makes what the project says of spending that of today.
+pub(super) async fn limit(runtime: &Runtime, project: &Project) -> Result<(), Trouble> {
+    let asker = asker("operator");
+    patiently(u64::MAX, || runtime.limit(project, &asker)).await?;
     Ok(())
 }
 

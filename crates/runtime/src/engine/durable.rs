@@ -89,6 +89,11 @@ impl Engine {
                 Appended::Fenced => return Err(Halt::Fenced),
                 Appended::Refused { .. } => {}
                 Appended::Done { inbox_gen } => {
+                    #[cfg(feature = "faults")]
+                    if self.batch.closes() {
+                        // There is no call here that could give an error.
+                        store::fault::reach(crate::fault::AFTER_OUTCOME);
+                    }
                     self.durable = self.state.head.seq;
                     self.inbox_gen = self.inbox_gen.max(inbox_gen);
                     self.inbox_noted = self.inbox_read;
