@@ -20,6 +20,7 @@ pub mod syscalls;
 pub mod victim;
 pub mod windows;
 mod wire;
+pub mod zombies;
 pub mod http {
     //! The client that speaks to the apparatus.
 

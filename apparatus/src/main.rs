@@ -32,8 +32,10 @@ enum Instrument {
     Mutants(apparatus::mutants::Arguments),
     /// Let the process die, or its writes fail, at every write and every fsync of one run.
     Syscalls(apparatus::syscalls::Arguments),
-    /// Let the process die before and after each commit of runs whose actions are all of one class.
+    /// Let the process die, fail or stand still in each named window of a crash, with actions of each class.
     Windows(apparatus::windows::Arguments),
+    /// Let an owner stand still in the middle of a call while another one takes its run, and go on.
+    Zombies(apparatus::zombies::Arguments),
     /// Start it where it cannot work: a full disk, a read-only folder, a directory that is taken.
     Badland(apparatus::badland::Arguments),
     /// Play recorded sequences of a shop's customer service through the governed path.
@@ -55,6 +57,7 @@ async fn main() -> ExitCode {
         Instrument::Mutants(arguments) => apparatus::mutants::run(arguments).await,
         Instrument::Syscalls(arguments) => apparatus::syscalls::run(arguments).await,
         Instrument::Windows(arguments) => apparatus::windows::run(arguments).await,
+        Instrument::Zombies(arguments) => apparatus::zombies::run(arguments).await,
         Instrument::Badland(arguments) => apparatus::badland::run(arguments).await,
         Instrument::Retail(arguments) => apparatus::retail::run(arguments).await,
         Instrument::Injections(arguments) => apparatus::injections::run(arguments).await,

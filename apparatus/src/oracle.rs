@@ -107,6 +107,8 @@ pub struct Judgement {
     /// What the promises leave open: a `probed` action that happened twice, because its request was under way for longer than
     /// the receiver is given.
     pub residual: Vec<String>,
+    /// Actions whose intent is durable, and nothing of what became of it.
+    pub pending: usize,
     /// What was set aside and spent.
     pub books: Books,
     /// What is wrong.
@@ -202,6 +204,7 @@ impl Oracle {
             actions: self.by_class(),
             unknown: snapshot.open.iter().map(effects::told).collect(),
             residual: self.residual.iter().cloned().collect(),
+            pending: self.pending(),
             books,
             violations: found,
         }
@@ -368,6 +371,9 @@ fn inbox(seen: &RunSeen, found: &mut Vec<Violation>) {
     for (_, event) in &seen.entries {
         if let Event::SignalReceived { message, .. }
         | Event::ControlReceived { message, .. }
+        | Event::VoteReceived { message, .. }
+        | Event::WorkAnswered { message, .. }
+        | Event::BudgetRaised { message, .. }
         | Event::EffectResolved { message, .. }
         | Event::LateAnswerReceived { message, .. } = event
             && !recorded.insert(*message)
