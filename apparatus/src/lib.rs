@@ -12,6 +12,7 @@ pub mod mixed;
 pub mod mockllm;
 pub mod mutants;
 pub mod oracle;
+pub mod races;
 pub mod resolver;
 pub mod retail;
 pub mod smtp;

@@ -34,6 +34,8 @@ enum Instrument {
     Syscalls(apparatus::syscalls::Arguments),
     /// Let the process die, fail or stand still in each named window of a crash, with actions of each class.
     Windows(apparatus::windows::Arguments),
+    /// Decide the same approvals again and again at once: only what was agreed to happens, and once.
+    Races(apparatus::races::Arguments),
     /// Let an owner stand still in the middle of a call while another one takes its run, and go on.
     Zombies(apparatus::zombies::Arguments),
     /// Start it where it cannot work: a full disk, a read-only folder, a directory that is taken.
@@ -57,6 +59,7 @@ async fn main() -> ExitCode {
         Instrument::Mutants(arguments) => apparatus::mutants::run(arguments).await,
         Instrument::Syscalls(arguments) => apparatus::syscalls::run(arguments).await,
         Instrument::Windows(arguments) => apparatus::windows::run(arguments).await,
+        Instrument::Races(arguments) => apparatus::races::run(arguments).await,
         Instrument::Zombies(arguments) => apparatus::zombies::run(arguments).await,
         Instrument::Badland(arguments) => apparatus::badland::run(arguments).await,
         Instrument::Retail(arguments) => apparatus::retail::run(arguments).await,

@@ -16,6 +16,7 @@ mod inside;
 mod outside;
 mod redirect;
 
+pub(crate) use inside::{embed, open};
 pub(crate) use outside::{Stage, first};
 
 /// `apparatus mutants`

@@ -41,7 +41,7 @@ const LEASE: Span = Span::from_millis(30_000);
 /// How often the signal races.
 const RACES: u64 = 400;
 
-pub(super) fn open(folder: &tempfile::TempDir, mutant: Option<&str>) -> Result<Arc<SqliteStore>, Trouble> {
+pub(crate) fn open(folder: &tempfile::TempDir, mutant: Option<&str>) -> Result<Arc<SqliteStore>, Trouble> {
     let options = SqliteOptions {
         mutants: Mutants::only(&mutant.into_iter().collect::<Vec<_>>()),
         points: Points::none(),
@@ -50,7 +50,7 @@ pub(super) fn open(folder: &tempfile::TempDir, mutant: Option<&str>) -> Result<A
     Ok(Arc::new(SqliteStore::open(&folder.path().join("data"), options)?))
 }
 
-pub(super) fn embed(store: &Arc<SqliteStore>, mutant: Option<&str>) -> Builder {
+pub(crate) fn embed(store: &Arc<SqliteStore>, mutant: Option<&str>) -> Builder {
     let builder = Runtime::builder(store.clone());
     match mutant {
         Some(mutant) => builder.mutant(mutant),

@@ -232,7 +232,9 @@ impl Engine {
                 let step = StepPath::new(step.clone());
                 self.no_room(guard, step, usize::try_from(current).unwrap_or(usize::MAX)).await?;
             }
-            Some(Guard::CounterIs { .. } | Guard::Consume { .. }) => {}
+            Some(Guard::CounterIs { .. }) => {}
+            // A decision that is not read yet may be why: it is looked for.
+            Some(Guard::Consume { .. }) => self.inbox_gen = self.inbox_gen.max(self.inbox_read + 1),
             other => return Err(Halt::Blocked(format!("the store refuses {other:?}: a bug"))),
         }
         self.counters.clear();
