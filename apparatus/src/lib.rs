@@ -1,6 +1,7 @@
 //! What tests need from the outside world, and never ships: an effects ledger in its own process, and what reads it.
 
 pub mod badland;
+pub mod canaries;
 pub mod counted;
 pub mod injections;
 pub mod kill;

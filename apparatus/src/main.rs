@@ -34,6 +34,10 @@ enum Instrument {
     Syscalls(apparatus::syscalls::Arguments),
     /// Let the process die, fail or stand still in each named window of a crash, with actions of each class.
     Windows(apparatus::windows::Arguments),
+    /// Let servers say secrets back in every form, and look for them wherever anything was written.
+    Canaries(apparatus::canaries::Arguments),
+    /// The command line of Surefoot, in a process that `canaries` starts.
+    Cli(apparatus::canaries::Line),
     /// Decide the same approvals again and again at once: only what was agreed to happens, and once.
     Races(apparatus::races::Arguments),
     /// Let an owner stand still in the middle of a call while another one takes its run, and go on.
@@ -59,6 +63,8 @@ async fn main() -> ExitCode {
         Instrument::Mutants(arguments) => apparatus::mutants::run(arguments).await,
         Instrument::Syscalls(arguments) => apparatus::syscalls::run(arguments).await,
         Instrument::Windows(arguments) => apparatus::windows::run(arguments).await,
+        Instrument::Canaries(arguments) => apparatus::canaries::run(arguments).await,
+        Instrument::Cli(line) => apparatus::canaries::line(line),
         Instrument::Races(arguments) => apparatus::races::run(arguments).await,
         Instrument::Zombies(arguments) => apparatus::zombies::run(arguments).await,
         Instrument::Badland(arguments) => apparatus::badland::run(arguments).await,
