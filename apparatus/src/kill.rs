@@ -15,7 +15,7 @@ use crate::{
     ledgerd::{Chances, Plan, Setting},
     life::{Life, Modes, Outside},
     mixed::{self, Mix},
-    oracle::{Judgement, Oracle, Snapshot, Violation},
+    oracle::{Books, Judgement, Oracle, Snapshot, Violation},
     resolver,
     victim::{self, Said, Trouble},
 };
@@ -80,6 +80,8 @@ pub struct Cycle {
     pub resent: usize,
     /// Actions of the batch whose outcome is unknown: which, and how often each was sent.
     pub unknown: Vec<String>,
+    /// What was set aside and spent, as the journals have it.
+    pub books: Books,
     /// Acknowledged or durable things that are gone.
     pub lost: usize,
     /// Recorded things that were done again.
@@ -117,6 +119,12 @@ pub struct Summary {
     pub governed: usize,
     /// Effects of `probed` actions that happened twice because a request was under way for longer than the promise allows.
     pub residual: Vec<String>,
+    /// Sendings for which something was set aside, of all batches.
+    pub reserved: usize,
+    /// … of which nobody learned what they cost: all of it counts.
+    pub forfeited: usize,
+    /// Calls that are spent, in the sum of all runs.
+    pub spent_calls: i64,
     /// Starts that were acknowledged.
     pub acked_starts: usize,
     /// Signals that were acknowledged.
@@ -183,6 +191,9 @@ impl Summary {
     fn add(&mut self, judged: &Judgement) {
         self.entries += judged.entries;
         self.resent += judged.resent;
+        self.reserved += judged.books.reserved;
+        self.forfeited += judged.books.forfeited;
+        self.spent_calls += judged.books.spent_calls;
         for (class, count) in &judged.actions {
             *self.actions.entry(class).or_default() += count;
         }
@@ -317,6 +328,7 @@ pub async fn kill(
             entries: judged.entries,
             resent: judged.resent,
             unknown: judged.unknown.clone(),
+            books: judged.books.clone(),
             lost: count(&["lost_start", "lost_signal", "lost_entry", "never_lost", "stuck"]),
             done_again: count(&["completed_twice", "done_again", "asked_again", "sent_again"]),
             duplicates: count(&["applied_twice"]),

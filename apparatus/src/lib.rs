@@ -1,6 +1,7 @@
 //! What tests need from the outside world, and never ships: an effects ledger in its own process, and what reads it.
 
 pub mod badland;
+pub mod canaries;
 pub mod counted;
 pub mod injections;
 pub mod kill;
@@ -12,13 +13,16 @@ pub mod mixed;
 pub mod mockllm;
 pub mod mutants;
 pub mod oracle;
+pub mod races;
 pub mod resolver;
 pub mod retail;
 pub mod smtp;
+pub mod spend;
 pub mod syscalls;
 pub mod victim;
 pub mod windows;
 mod wire;
+pub mod zombies;
 pub mod http {
     //! The client that speaks to the apparatus.
 

@@ -6,24 +6,42 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
-    sync::mpsc,
+    sync::{Notify, mpsc},
 };
 
 use crate::{
     ledger::{Ledger, Line},
-    ledgerd::{Plan, Setting},
+    ledgerd::{Once, Plan, Setting},
     oracle::Oracle,
     victim::{Said, Trouble},
 };
 
 /// A process that does not say `ready`, or does not end when it should, is given up after this.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether a process stands still.
+const STILL: Duration = Duration::from_millis(5);
+
+/// Whether the process is stopped.
+fn is_still(process: Option<u32>) -> bool {
+    let stat = process.and_then(|id| std::fs::read_to_string(format!("/proc/{id}/stat")).ok());
+    // The name of the program stands in parentheses and may hold anything.
+    stat.is_some_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')))
+}
+
+async fn signal(name: &str, process: Option<u32>) {
+    if let Some(id) = process {
+        // It may be gone: then it needs no signal.
+        let _ = Command::new("kill").args([name, &id.to_string()]).status().await;
+    }
+}
 
 /// A ledger in its own process, and all that it has seen.
 pub struct Outside {
@@ -98,6 +116,15 @@ impl Modes {
         Ok(())
     }
 
+    /// For the next request of a kind.
+    ///
+    /// # Errors
+    /// The ledger does not take it.
+    pub async fn next(&self, once: &Once) -> Result<(), Trouble> {
+        self.client.put(format!("{}/next", self.url)).json(once).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// Draws faults by a plan from now on, in place of all modes that were set before.
     ///
     /// # Errors
@@ -117,10 +144,20 @@ pub struct Life {
     pub under: Vec<OsString>,
     /// Variables of its environment.
     pub environment: Vec<(String, String)>,
-    /// Its arguments after `victim`.
+    /// Which instrument it is; `victim` if `None`.
+    pub instrument: Option<&'static str>,
+    /// Its arguments after that.
     pub arguments: Vec<OsString>,
     /// Kill it so long after `ready`; `None`: let it come to its end.
     pub kill_after: Option<Duration>,
+    /// Kill it when this is notified.
+    pub kill_on: Option<Arc<Notify>>,
+    /// Stop it when this is notified.
+    pub stop_on: Option<Arc<Notify>>,
+    /// Stop it so long after `ready`.
+    pub stop_after: Option<Duration>,
+    /// A process that stands still is told to go on after this; `None`: nobody does.
+    pub stands: Option<Duration>,
     /// Give up after this; a minute if `None`.
     pub patience: Option<Duration>,
 }
@@ -136,6 +173,8 @@ pub struct Ended {
     pub status: ExitStatus,
     /// We killed it.
     pub killed: bool,
+    /// How often it stood still and went on.
+    pub stood: u32,
     /// It was given up.
     pub overdue: bool,
     /// From the spawn to `ready`.
@@ -199,7 +238,11 @@ impl Life {
     /// # Errors
     /// It cannot be started or read.
     pub async fn live(self) -> io::Result<Ended> {
-        let mut words = self.under.iter().cloned().chain([self.program.into_os_string(), "victim".into()]);
+        let mut words = self
+            .under
+            .iter()
+            .cloned()
+            .chain([self.program.into_os_string(), self.instrument.unwrap_or("victim").into()]);
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words).args(&self.arguments).envs(self.environment).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -229,6 +272,9 @@ impl Life {
             String::from_utf8_lossy(&text).into_owned()
         });
         let (mut said, mut ready_after) = (Vec::new(), None);
+        let mut stood = 0;
+        let (kill_on, stop_on) = (self.kill_on.unwrap_or_default(), self.stop_on.unwrap_or_default());
+        let mut look = tokio::time::interval(STILL);
         let limit = tokio::time::sleep(self.patience.unwrap_or(PATIENCE));
         tokio::pin!(limit);
         let mut kill_at = None;
@@ -245,11 +291,27 @@ impl Life {
                     let Some(line) = line else { break };
                     if let (Said::Ready { .. }, None) = (&line, ready_after) {
                         ready_after = Some(begun.elapsed());
+                        if let Some(after) = self.stop_after {
+                            let stop_on = stop_on.clone();
+                            tokio::spawn(async move {
+                                tokio::time::sleep(after).await;
+                                stop_on.notify_one();
+                            });
+                        }
                         kill_at = self.kill_after.map(|after| tokio::time::Instant::now() + after);
                     }
                     said.push(line);
                 }
                 () = kill => { killed = true; break; }
+                () = kill_on.notified() => { killed = true; break; }
+                () = stop_on.notified() => signal("-STOP", group).await,
+                _ = look.tick(), if self.stands.is_some() => {
+                    if let (Some(stands), true) = (self.stands, is_still(group)) {
+                        tokio::time::sleep(stands).await;
+                        stood += 1;
+                        signal("-CONT", group).await;
+                    }
+                }
                 () = &mut limit => { overdue = true; break; }
             }
         }
@@ -267,6 +329,6 @@ impl Life {
         let stderr = errors.await.unwrap_or_default();
         // It may have come to its end just before.
         killed &= !status.success();
-        Ok(Ended { said, stderr, status, killed, overdue, ready_after })
+        Ok(Ended { said, stderr, status, killed, stood, overdue, ready_after })
     }
 }

@@ -22,14 +22,26 @@ enum Instrument {
     SmtpSink(apparatus::smtp::Arguments),
     /// Start and drive runs in one process: the one that is killed.
     Victim(apparatus::victim::Arguments),
+    /// Start runs that share a limit, in one process: the one that `spend` kills.
+    Spender(apparatus::spend::spender::Arguments),
+    /// Want two hundred calls where there is room for ten, with deaths in between.
+    Spend(apparatus::spend::Arguments),
     /// Kill such a process at random moments, and judge it after every death.
     Kill(apparatus::kill::Arguments),
     /// Switch on each known mistake: the harness must notice.
     Mutants(apparatus::mutants::Arguments),
     /// Let the process die, or its writes fail, at every write and every fsync of one run.
     Syscalls(apparatus::syscalls::Arguments),
-    /// Let the process die before and after each commit of runs whose actions are all of one class.
+    /// Let the process die, fail or stand still in each named window of a crash, with actions of each class.
     Windows(apparatus::windows::Arguments),
+    /// Let servers say secrets back in every form, and look for them wherever anything was written.
+    Canaries(apparatus::canaries::Arguments),
+    /// The command line of Surefoot, in a process that `canaries` starts.
+    Cli(apparatus::canaries::Line),
+    /// Decide the same approvals again and again at once: only what was agreed to happens, and once.
+    Races(apparatus::races::Arguments),
+    /// Let an owner stand still in the middle of a call while another one takes its run, and go on.
+    Zombies(apparatus::zombies::Arguments),
     /// Start it where it cannot work: a full disk, a read-only folder, a directory that is taken.
     Badland(apparatus::badland::Arguments),
     /// Play recorded sequences of a shop's customer service through the governed path.
@@ -45,10 +57,16 @@ async fn main() -> ExitCode {
         Instrument::Mockllm(arguments) => apparatus::mockllm::run(arguments).await.map_err(Trouble::from),
         Instrument::SmtpSink(arguments) => apparatus::smtp::run(arguments).await.map_err(Trouble::from),
         Instrument::Victim(arguments) => apparatus::victim::run(arguments).await,
+        Instrument::Spender(arguments) => apparatus::spend::spender::run(arguments).await,
+        Instrument::Spend(arguments) => apparatus::spend::run(arguments).await,
         Instrument::Kill(arguments) => apparatus::kill::run(arguments).await,
         Instrument::Mutants(arguments) => apparatus::mutants::run(arguments).await,
         Instrument::Syscalls(arguments) => apparatus::syscalls::run(arguments).await,
         Instrument::Windows(arguments) => apparatus::windows::run(arguments).await,
+        Instrument::Canaries(arguments) => apparatus::canaries::run(arguments).await,
+        Instrument::Cli(line) => apparatus::canaries::line(line),
+        Instrument::Races(arguments) => apparatus::races::run(arguments).await,
+        Instrument::Zombies(arguments) => apparatus::zombies::run(arguments).await,
         Instrument::Badland(arguments) => apparatus::badland::run(arguments).await,
         Instrument::Retail(arguments) => apparatus::retail::run(arguments).await,
         Instrument::Injections(arguments) => apparatus::injections::run(arguments).await,

@@ -12,11 +12,11 @@ use kernel::{
 use serde_json::json;
 use surefoot::reach::{Reach, Surroundings};
 
-use crate::{counted::Counted, ledger::Line};
+use crate::{counted::Counted, ledger::Line, victim::Trouble};
 
 mod deeds;
 
-pub use deeds::{CLASSES, Deed, Mix};
+pub use deeds::{CLASSES, Deed, Mix, kind};
 
 /// The project's name, under which its policies are enacted.
 pub const NAME: &str = "mixed";
@@ -77,18 +77,45 @@ pub fn policies(second: bool) -> Result<Arc<Policies>, String> {
     checked.project.and_then(|project| project.policies).ok_or_else(|| complaints.join("\n"))
 }
 
+/// Who decides where people are asked.
+pub const PEOPLE: &str = "groups: { desk: {} }\npeople: { ann: { name: Ann, groups: [ desk ] } }\n";
+
+/// The policies of the project with a question before every action of `deeds`.
+///
+/// # Errors
+/// See [`project`].
+pub fn asking() -> Result<Arc<Policies>, String> {
+    let ask = "@id(\"look\") @approve_by(\"desk\") @expires(\"4h\")
+forbid (principal, action in [Action::\"ledger.look\", Action::\"ledger.note\", Action::\"ledger.book\", Action::\"ledger.fire\"], resource);
+";
+    let more = [("people.yaml", PEOPLE), ("policies/ask/deeds.cedar", ask)];
+    let checked = check(&FILES.into_iter().chain(more).collect::<Sources>());
+    let complaints: Vec<_> = checked.complaints.iter().map(ToString::to_string).collect();
+    checked.project.and_then(|project| project.policies).ok_or_else(|| complaints.join("\n"))
+}
+
 /// Its tools and models, with `ledger` (a URL) as the world outside.
 ///
 /// # Errors
 /// A tool or a model cannot be set up on this machine.
-pub fn gateway(project: &Project, ledger: &str) -> Result<Gateway, Box<dyn std::error::Error + Send + Sync>> {
+pub fn gateway(project: &Project, ledger: &str) -> Result<Gateway, Trouble> {
+    reach(&sources(), project, ledger)
+}
+
+/// The same for another project with the tool `ledger` and models of its own.
+pub(crate) fn reach(sources: &Sources, project: &Project, ledger: &str) -> Result<Gateway, Trouble> {
+    Ok(reached(sources, project, ledger)?.gateway())
+}
+
+/// The same, with its tools still in hand.
+pub(crate) fn reached(sources: &Sources, project: &Project, ledger: &str) -> Result<Reach, Trouble> {
     let url = ledger.to_owned();
     let around = Surroundings::new(Arc::new(move |name: &str| (name == "LEDGER_URL").then(|| url.clone())));
-    let mut reach = Reach::new(&sources(), project, &around)?;
+    let mut reach = Reach::new(sources, project, &around)?;
     for provider in reach.models.values_mut() {
         *provider = Arc::new(Counted::new(Shared(provider.clone()), ledger)?);
     }
-    Ok(reach.gateway())
+    Ok(reach)
 }
 
 struct Shared(Arc<dyn Provider>);
@@ -161,10 +188,10 @@ impl Case {
     }
 
     fn deeds(&self) -> Option<Mix> {
-        self.mix.filter(|_| !self.noise("workflow").is_multiple_of(3))
+        self.mix.filter(|mix| mix.is_pure() || !self.noise("workflow").is_multiple_of(3))
     }
 
-    /// Which workflow it is a run of: one of three is `mixed`, if there is a mix.
+    /// Which workflow it is a run of: one of three is `mixed`, if there is a mix of several classes.
     pub fn workflow(&self) -> &'static str {
         if self.deeds().is_some() { "deeds" } else { "mixed" }
     }

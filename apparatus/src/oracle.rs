@@ -21,11 +21,13 @@ use crate::{
     victim::Said,
 };
 
+mod books;
 mod effects;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use books::Books;
 use effects::{Intent, Sendings};
 pub use snapshot::{RunSeen, Snapshot};
 
@@ -39,7 +41,7 @@ pub struct Violation {
 }
 
 /// Every rule, with what it means when it is broken.
-pub const RULES: [(&str, &str); 28] = [
+pub const RULES: [(&str, &str); 29] = [
     ("lost_start", "an acknowledged start is not in the database"),
     ("started_twice", "one start key gave two runs"),
     ("lost_signal", "an acknowledged signal is not in its inbox, or was read and is not in the journal"),
@@ -63,6 +65,7 @@ pub const RULES: [(&str, &str); 28] = [
     ("failed_yet_performed", "recorded failed, yet performed"),
     ("unknown_hidden", "an action whose outcome is unknown is not listed, or one is listed whose outcome is known"),
     ("ended_unknown", "a run is over, and nobody knows what became of one of its actions"),
+    ("budget_unbalanced", "a sum is not what the journals say is set aside and spent, or is above its limit"),
     ("epoch_kept", "a run changed hands without a new epoch for the reap and one for the claim"),
     ("final_undone", "a run that was over is not over any more"),
     ("time_back", "an entry is older than the one before"),
@@ -104,6 +107,10 @@ pub struct Judgement {
     /// What the promises leave open: a `probed` action that happened twice, because its request was under way for longer than
     /// the receiver is given.
     pub residual: Vec<String>,
+    /// Actions whose intent is durable, and nothing of what became of it.
+    pub pending: usize,
+    /// What was set aside and spent.
+    pub books: Books,
     /// What is wrong.
     pub violations: Vec<Violation>,
 }
@@ -182,6 +189,7 @@ impl Oracle {
         }
         self.effects(&mut found);
         self.unknowns(snapshot, &mut found);
+        let books = books::balance(snapshot, &mut found);
         if over {
             self.ends(snapshot, ledger, &mut found);
         }
@@ -196,6 +204,8 @@ impl Oracle {
             actions: self.by_class(),
             unknown: snapshot.open.iter().map(effects::told).collect(),
             residual: self.residual.iter().cloned().collect(),
+            pending: self.pending(),
+            books,
             violations: found,
         }
     }
@@ -361,6 +371,9 @@ fn inbox(seen: &RunSeen, found: &mut Vec<Violation>) {
     for (_, event) in &seen.entries {
         if let Event::SignalReceived { message, .. }
         | Event::ControlReceived { message, .. }
+        | Event::VoteReceived { message, .. }
+        | Event::WorkAnswered { message, .. }
+        | Event::BudgetRaised { message, .. }
         | Event::EffectResolved { message, .. }
         | Event::LateAnswerReceived { message, .. } = event
             && !recorded.insert(*message)

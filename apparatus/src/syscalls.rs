@@ -291,6 +291,7 @@ mod tests {
             stderr: String::new(),
             status: std::process::ExitStatus::default(),
             killed: false,
+            stood: 0,
             overdue: false,
             ready_after: None,
         };

@@ -16,7 +16,7 @@ use kernel::{
     ids::{Digest, RunId},
     values::{Span, Timestamp, Value},
 };
-use runtime::{Clock, RunError, Runtime, Start, SystemClock};
+use runtime::{Clock, Config, RunError, Runtime, Start, SystemClock};
 use serde::{Deserialize, Serialize};
 use store::{
     Posted, Status, StoreError,
@@ -74,6 +74,12 @@ pub struct Arguments {
     /// What a person found out about unknown outcomes: one JSON object a line. It is told before any run goes on.
     #[arg(long)]
     pub words: Option<PathBuf>,
+    /// Ask a person before every action of `deeds`, who agrees to each.
+    #[arg(long)]
+    pub asked: bool,
+    /// How long a lease is, in milliseconds; 0: as long as usual.
+    #[arg(long, default_value_t = 0)]
+    pub lease_ms: i64,
     /// One run more, which ends every process that drives it; it is over when it is quarantined.
     #[arg(long)]
     pub poison: bool,
@@ -243,7 +249,12 @@ pub async fn embed(store: Arc<SqliteStore>, arguments: &Arguments) -> Result<(Ru
         step_after: Duration::from_millis(arguments.step_after_ms),
     };
     let project = mixed::project()?;
+    let mut config = Config::default();
+    if arguments.lease_ms > 0 {
+        config.lease = Span::from_millis(arguments.lease_ms);
+    }
     let runtime = Runtime::builder(store)
+        .config(config)
         .gateway(mixed::gateway(&project, &arguments.ledger)?)
         .native("large@1", mixed::large)
         .native("double@1", mixed::double)
@@ -251,7 +262,11 @@ pub async fn embed(store: Arc<SqliteStore>, arguments: &Arguments) -> Result<(Ru
         .clock(Arc::new(clock))
         .build();
     patiently(0, || runtime.deploy(&project.bundle)).await?;
-    people::enact(&runtime, false).await?;
+    match arguments.asked {
+        true => people::ask(&runtime).await?,
+        false => people::enact(&runtime, false).await?,
+    }
+    people::limit(&runtime, &project).await?;
     Ok((runtime, project.bundle.digest))
 }
 
@@ -288,10 +303,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Trouble> {
 
 /// Every run of the batch, `at_once` at a time, and the operator. Gives how many wait for a person.
 async fn all(runtime: Runtime, bundle: Digest, arguments: Arguments) -> Result<u64, Trouble> {
-    let Arguments { runs, seed, batch, at_once, poison, mix, govern, off_ms, .. } = arguments;
+    let Arguments { runs, seed, batch, at_once, poison, mix, govern, off_ms, asked, .. } = arguments;
     let dice = Dice::new(seed ^ batch ^ off_ms.unsigned_abs());
     let mut governor = tokio::spawn(people::govern(runtime.clone(), govern, dice));
     let operator = tokio::spawn(people::operate(runtime.clone()));
+    let approver = tokio::spawn(people::agree(runtime.clone(), asked));
     let poisoned = match poison {
         true => {
             let input = Value::map([("number", Value::Int(0))]);
@@ -337,6 +353,7 @@ async fn all(runtime: Runtime, bundle: Digest, arguments: Arguments) -> Result<u
     }
     operator.abort();
     governor.abort();
+    approver.abort();
     // What they were saying is said before the last line.
     let _ = (operator.await, governor.await);
     Ok(waiting)

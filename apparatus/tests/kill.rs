@@ -29,6 +29,7 @@ async fn a_process_that_is_killed_again_and_again_keeps_every_promise() {
     let summary = kill(program, &short(None), &mut keep).await.unwrap();
     assert!(told.is_empty(), "{told:#?}");
     assert!(summary.kills >= 1 && summary.batches >= 1 && summary.requests > 20, "{summary:?}");
+    assert!(summary.reserved > 20 && summary.spent_calls > 20, "{summary:?}");
     assert_eq!(summary.violations, 0);
 }
 

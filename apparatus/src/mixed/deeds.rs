@@ -35,6 +35,16 @@ impl fmt::Display for Mix {
 }
 
 impl Mix {
+    /// All of one class.
+    pub fn only(class: Class) -> Mix {
+        Mix(CLASSES.map(|other| if other == class { 100 } else { 0 }))
+    }
+
+    /// Whether all are of one class: then there are no runs with actions of other kinds.
+    pub fn is_pure(self) -> bool {
+        self.0.contains(&100)
+    }
+
     /// The class that a number from 0 to 99 falls on.
     fn class(self, drawn: u64) -> Class {
         let mut left = drawn % 100;
@@ -60,12 +70,17 @@ pub struct Deed {
 impl Deed {
     /// The effect's kind.
     fn kind(self) -> &'static str {
-        match self.class {
-            Class::Read => "read",
-            Class::Idempotent => "note",
-            Class::Probed => "book",
-            Class::AtMostOnce => "fire",
-        }
+        kind(self.class)
+    }
+}
+
+/// The kind that effects of a class have in runs of `deeds`.
+pub fn kind(class: Class) -> &'static str {
+    match class {
+        Class::Read => "read",
+        Class::Idempotent => "note",
+        Class::Probed => "book",
+        Class::AtMostOnce => "fire",
     }
 }
 

@@ -16,13 +16,13 @@ use gateway::{
 };
 use kernel::{
     ids::{RunId, WorkerId},
-    journal::{Entry, Event},
+    journal::{Entry, Event, Head},
     values::{Span, Timestamp, Value},
     workflow::project::Project,
 };
 use runtime::{Builder, Clock, Runtime, Start, SystemClock};
 use store::{
-    Append, Appended, Expect, RunQuery, Store,
+    Append, Appended, Expect, RunQuery, Seal, Store,
     fault::{Mutants, Points},
     sqlite::{SqliteOptions, SqliteStore},
 };
@@ -41,7 +41,7 @@ const LEASE: Span = Span::from_millis(30_000);
 /// How often the signal races.
 const RACES: u64 = 400;
 
-pub(super) fn open(folder: &tempfile::TempDir, mutant: Option<&str>) -> Result<Arc<SqliteStore>, Trouble> {
+pub(crate) fn open(folder: &tempfile::TempDir, mutant: Option<&str>) -> Result<Arc<SqliteStore>, Trouble> {
     let options = SqliteOptions {
         mutants: Mutants::only(&mutant.into_iter().collect::<Vec<_>>()),
         points: Points::none(),
@@ -50,7 +50,7 @@ pub(super) fn open(folder: &tempfile::TempDir, mutant: Option<&str>) -> Result<A
     Ok(Arc::new(SqliteStore::open(&folder.path().join("data"), options)?))
 }
 
-pub(super) fn embed(store: &Arc<SqliteStore>, mutant: Option<&str>) -> Builder {
+pub(crate) fn embed(store: &Arc<SqliteStore>, mutant: Option<&str>) -> Builder {
     let builder = Runtime::builder(store.clone());
     match mutant {
         Some(mutant) => builder.mutant(mutant),
@@ -99,6 +99,48 @@ pub(super) async fn race(seed: u64, mutant: Option<&str>) -> Result<Option<Strin
     let judged = oracle.judge(1, &[], &snapshot, (&Ledger::default(), &[]), false);
     let first = judged.violations.first().map(|found| format!("{}: {}", found.rule, found.detail));
     Ok(first.or((open > 0).then(|| format!("stuck: {open} of {RACES} runs are open"))))
+}
+
+/// Runs grow in turns while a sealer reads on from where it was: in the end the head of every run stands in a seal.
+pub(super) async fn sealed(mutant: Option<&str>) -> Result<Option<String>, Trouble> {
+    let folder = tempfile::tempdir()?;
+    let (store, project) = (open(&folder, mutant)?, mixed::project()?);
+    let runtime = embed(&store, mutant).build();
+    runtime.deploy(&project.bundle).await?;
+    let worker = tokio::spawn(runtime.worker().run(std::future::pending::<()>()));
+    let (mut runs, mut sealed) = (Vec::new(), BTreeMap::new());
+    for number in 0..12 {
+        runs.push(runtime.start(start(&project, "nod", number)).await?.run);
+        seal(&*store, &mut sealed).await?;
+    }
+    for run in &runs {
+        runtime.signal(*run, "go", Value::Null, None, "harness").await?;
+        seal(&*store, &mut sealed).await?;
+    }
+    for run in &runs {
+        runtime.finished(*run).await?;
+    }
+    worker.abort();
+    seal(&*store, &mut sealed).await?;
+    let rows = store.runs(RunQuery { limit: u32::MAX, ..RunQuery::default() }).await?;
+    let missed: Vec<_> = rows.iter().filter(|row| sealed.get(&row.run) != Some(&row.head)).collect();
+    Ok(missed.first().map(|row| {
+        let (all, some, seq) = (rows.len(), missed.len(), row.head.seq);
+        format!("the heads of {some} of {all} runs are in no seal: {} stands at entry {seq}", row.run)
+    }))
+}
+
+/// Seals whatever moved since the last seal, until nothing has.
+async fn seal(store: &dyn Store, sealed: &mut BTreeMap<RunId, Head>) -> Result<(), Trouble> {
+    loop {
+        let dirty = store.dirty_heads(16).await?;
+        let last = store.last_seal().await?;
+        if dirty.heads.is_empty() || last.as_ref().is_some_and(|last| last.upto == dirty.upto) {
+            return Ok(());
+        }
+        sealed.extend(dirty.heads.clone());
+        store.add_seal(Seal::after(last.as_ref(), dirty, SystemClock::new().now())).await?;
+    }
 }
 
 /// A worker is declared dead, another one takes its run, and the first one comes back with an answer.

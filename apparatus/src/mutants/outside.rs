@@ -47,6 +47,11 @@ impl Stage {
         self.data()
     }
 
+    /// How the last life calls itself to the ledger.
+    pub(crate) fn sender(&self) -> String {
+        Oracle::sender(self.batch, self.life)
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join(format!("data-{}", self.batch))
     }
@@ -78,6 +83,13 @@ impl Stage {
 }
 
 impl Stage {
+    /// Whether a journal tells of something in these words.
+    pub(crate) async fn tells(&self, words: &str) -> Result<bool, Trouble> {
+        let snapshot = Snapshot::of_directory(&self.data(), &self.folder.path().join("copy")).await?;
+        let mut events = snapshot.runs.iter().flat_map(|seen| &seen.entries);
+        Ok(events.any(|(_, event)| format!("{event:?}").contains(words)))
+    }
+
     /// What a person finds out about the unknown outcomes that the last life left, in a file.
     pub(crate) async fn words(&self) -> Result<PathBuf, Trouble> {
         let snapshot = Snapshot::of_directory(&self.data(), &self.folder.path().join("copy")).await?;

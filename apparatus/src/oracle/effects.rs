@@ -267,6 +267,11 @@ impl Oracle {
         }
     }
 
+    /// How many actions wait for their outcome, as the journals have it.
+    pub(super) fn pending(&self) -> usize {
+        self.intents.values().filter(|intent| intent.sent.last == Outcome::Open).count()
+    }
+
     /// How many actions there are of each class.
     pub(super) fn by_class(&self) -> BTreeMap<&'static str, usize> {
         let mut all = BTreeMap::new();

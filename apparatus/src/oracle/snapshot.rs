@@ -7,7 +7,7 @@ use kernel::{
     journal::{Entry, Event, Held},
 };
 use store::{
-    Finding, Message, OpenActionRow, RunQuery, RunRow, Store, StoreError,
+    BudgetRow, Finding, Message, OpenActionRow, RunQuery, RunRow, Store, StoreError,
     sqlite::{SqliteOptions, SqliteStore},
 };
 
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub runs: Vec<RunSeen>,
     /// Actions whose outcome is unknown, as the store lists them.
     pub open: Vec<OpenActionRow>,
+    /// All sums of budgets.
+    pub budgets: Vec<BudgetRow>,
     /// Empty: all is well.
     pub findings: Vec<Finding>,
 }
@@ -100,7 +102,8 @@ impl Snapshot {
             runs.push(RunSeen { row, entries, inbox, result });
         }
         let open = store.open_actions(true).await?;
-        Ok(Snapshot { runs, open, findings })
+        let budgets = store.budgets().await?;
+        Ok(Snapshot { runs, open, budgets, findings })
     }
 }
 

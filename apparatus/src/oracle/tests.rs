@@ -341,6 +341,40 @@ fn a_batch_ends_as_its_inputs_imply() {
 }
 
 #[test]
+fn sums_are_what_the_journals_say() {
+    use kernel::governance::{
+        budget::{Amounts, Line, Period, Reserved, Unit},
+        charter::Grounds,
+    };
+
+    let line = Line { scope: "t".into(), unit: Unit::Calls, per: Period::Ever, period: 0, limit: 2, max: 1 };
+    let one = Amounts { calls: 1, ..Amounts::NOTHING };
+    let with_budget = |event| match event {
+        Event::ActionStarted { step, attempt, proposal, verdict, key, .. } => {
+            let reserved = Reserved { generation: 1, max: one, lines: vec![line.clone()] };
+            let grounds = Some(Box::new(Grounds { reserved: Some(Box::new(reserved)), ..Grounds::default() }));
+            Event::ActionStarted { step, attempt, proposal, verdict, key, grounds }
+        }
+        Event::ActionFinished { step, attempt, result, raw, proof, .. } => {
+            Event::ActionFinished { step, attempt, result, raw, proof, spent: Some(one) }
+        }
+        other => other,
+    };
+    let run = seen(&[meant("a"), done("a"), meant("b")].map(with_budget));
+    let sums = |settled, reserved, limit| {
+        let (scope, unit) = ("t".into(), "calls".into());
+        let row = store::BudgetRow { scope, unit, period: 0, limit, settled, reserved, overrun: 0, frozen: false };
+        let snapshot = Snapshot { runs: vec![run.clone()], budgets: vec![row], ..Snapshot::default() };
+        let mut found = Vec::new();
+        let books = books::balance(&snapshot, &mut found);
+        assert_eq!((books.reserved, books.open, books.forfeited, books.spent_calls), (2, 1, 0, 1));
+        found.len()
+    };
+    assert_eq!(sums(1, 1, 2), 0);
+    assert_eq!((sums(1, 0, 2), sums(0, 1, 2), sums(1, 1, 1)), (1, 1, 1));
+}
+
+#[test]
 fn every_rule_that_is_told_is_explained() {
     let told = include_str!("../oracle.rs").matches("find(\"").count();
     assert!(told > 0 && RULES.iter().all(|(name, words)| !name.contains(' ') && !words.is_empty()));

@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc, time::Duration};
 
-use kernel::ids::{RunId, StepPath};
+use kernel::{
+    governance::approval::Decision,
+    ids::{RunId, StepPath},
+    workflow::project::Project,
+};
 use runtime::{
     RunError, Runtime,
-    govern::{Asker, Outcome},
+    govern::{Asker, Decide, Outcome},
 };
-use store::{RunQuery, Status, StoreError};
+use store::{ApprovalQuery, RunQuery, Status, StoreError};
 
 use super::{Said, Trouble, patiently, say};
 use crate::{kill::Dice, mixed, resolver::Word};
@@ -24,6 +28,44 @@ pub(super) async fn enact(runtime: &Runtime, second: bool) -> Result<(), Trouble
     let (policies, asker) = (mixed::policies(second)?, asker("operator"));
     let name = mixed::NAME.into();
     patiently(u64::MAX, || runtime.enact(&name, Some(&policies), None, &asker)).await?;
+    Ok(())
+}
+
+/// Makes the policies that ask before every action of `deeds` those of today.
+pub(super) async fn ask(runtime: &Runtime) -> Result<(), Trouble> {
+    let (policies, asker, name) = (mixed::asking()?, asker("operator"), mixed::NAME.into());
+    patiently(u64::MAX, || runtime.enact(&name, Some(&policies), Some(mixed::PEOPLE), &asker)).await?;
+    Ok(())
+}
+
+/// Agrees to whatever is asked, again and again.
+pub(super) async fn agree(runtime: Runtime, asked: bool) -> Result<(), Trouble> {
+    if !asked {
+        return std::future::pending().await;
+    }
+    let ann = asker("ann");
+    loop {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        for row in patiently(u64::MAX, || runtime.approvals(ApprovalQuery::default())).await? {
+            let decide = || Decide {
+                approval: row.id.clone(),
+                decision: Decision::Approve,
+                shown: Some(row.shown),
+                reason: None,
+            };
+            match patiently(u64::MAX, || runtime.decide(decide(), &ann)).await {
+                // It may be decided, or over, meanwhile.
+                Ok(_) | Err(RunError::NotTaken { .. }) => {}
+                Err(why) => return Err(why.into()),
+            }
+        }
+    }
+}
+
+/// Makes what the project says of spending that of today.
+pub(super) async fn limit(runtime: &Runtime, project: &Project) -> Result<(), Trouble> {
+    let asker = asker("operator");
+    patiently(u64::MAX, || runtime.limit(project, &asker)).await?;
     Ok(())
 }
 

@@ -20,7 +20,10 @@ use kernel::tool::page::Hosts;
 use reqwest::header::HeaderMap;
 use url::{Host, Url};
 
-use crate::tool::http::install_crypto;
+use crate::{
+    fault::{Mutants, REDIRECT_NOT_REVALIDATED},
+    tool::http::install_crypto,
+};
 
 pub mod address;
 mod demo;
@@ -150,6 +153,7 @@ pub struct Guard {
     rules: Rules,
     demo: Option<Arc<DemoHosts>>,
     client: reqwest::Client,
+    pub(crate) mutants: Mutants,
     #[cfg(test)]
     handed: Arc<tests::Handed>,
 }
@@ -183,6 +187,7 @@ impl Guard {
             rules,
             demo,
             client,
+            mutants: Mutants::default(),
             #[cfg(test)]
             handed,
         })
@@ -209,6 +214,9 @@ impl Guard {
             return Err(Refusal::TooLong { length: location.len() });
         }
         let url = from.0.join(location).map_err(|error| no_url(location, &error.to_string()))?;
+        if self.mutants.make(REDIRECT_NOT_REVALIDATED) {
+            return Ok(Admitted(url));
+        }
         if from.0.scheme() == "https" && url.scheme() == "http" {
             return Err(Refusal::Downgrade { from: from.to_string(), to: url.to_string() });
         }

@@ -18,9 +18,12 @@ use kernel::{
 
 mod caught;
 pub mod egress;
+mod fault;
 pub mod model;
 pub mod secret;
 pub mod tool;
+
+pub use fault::MUTANTS;
 
 /// Answers model requests.
 #[async_trait]

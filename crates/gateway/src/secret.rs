@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+
 /// The text of a secret. Prints as `[secret]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
@@ -170,16 +172,19 @@ pub(crate) struct Scrubber {
 const SHORTEST: usize = 6;
 
 impl Scrubber {
-    /// Scrubs `text` as it is, as it stands in JSON, and as it stands in a URL.
+    /// Scrubs `text` as it is, as it stands in JSON (also in JSON within JSON), in a URL, in hexadecimal, and within base64.
     pub(crate) fn add(&mut self, text: &str) {
         if text.len() < SHORTEST {
             return;
         }
-        let json = serde_json::Value::from(text).to_string();
+        let (json, digits) = (quoted(text), hex::encode(text));
         let url: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-        for form in [text.to_owned(), json.trim_matches('"').to_owned(), url.replace('+', "%20"), url] {
-            if !self.needles.contains(&form.as_bytes().to_vec()) {
-                self.needles.push(form.into_bytes());
+        let mut forms = vec![text.to_owned(), quoted(&json), json, url.replace('+', "%20"), url];
+        forms.extend([digits.to_uppercase(), digits]);
+        forms.extend(in_base64(text.as_bytes()).flat_map(|text| [text.replace('+', "-").replace('/', "_"), text]));
+        for form in forms.into_iter().map(String::into_bytes) {
+            if !self.needles.contains(&form) {
+                self.needles.push(form);
             }
         }
         // A longer form first: it may hold a shorter one.
@@ -201,6 +206,21 @@ impl Scrubber {
         let bytes = self.scrub(text.into_bytes());
         String::from_utf8_lossy(&bytes).into_owned()
     }
+}
+
+/// As it stands between the quotes of a JSON text.
+fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    json[1..json.len() - 1].to_owned()
+}
+
+/// What stands of `bytes` in the base64 of anything that holds them: it depends on how many bytes stand before, modulo three. The
+/// characters at both ends that others have a part in are left out.
+fn in_base64(bytes: &[u8]) -> impl Iterator<Item = String> {
+    (0..3_usize).map(|before| {
+        let whole = BASE64_STANDARD_NO_PAD.encode([&[0; 2][..before], bytes].concat());
+        whole[(before * 8).div_ceil(6)..(before + bytes.len()) * 8 / 6].to_owned()
+    })
 }
 
 fn replace(bytes: Vec<u8>, needle: &[u8]) -> Vec<u8> {
@@ -261,5 +281,22 @@ mod tests {
         scrubber.add("short");
         let text = r#"a p"ss w/rd b p\"ss w/rd c p%22ss+w%2Frd d p%22ss%20w%2Frd short p"ss w/rd"#;
         assert_eq!(scrubber.scrub_text(text.to_owned()), "a [secret] b [secret] c [secret] d [secret] short [secret]");
+    }
+
+    #[test]
+    fn a_secret_within_another_form_is_taken_out() {
+        let (secret, mut scrubber) = ("p\"ss?w/rd>", Scrubber::default());
+        scrubber.add(secret);
+        let json = |text: &str| serde_json::Value::from(text).to_string();
+        let mut said = vec![json(&json(secret)), hex::encode(secret), hex::encode_upper(format!("user:{secret}"))];
+        for before in ["", "u", "us", "Bearer ", "user:"] {
+            let whole = format!("{before}{secret}, and more");
+            said.push(base64::prelude::BASE64_STANDARD.encode(&whole));
+            said.push(base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(&whole));
+        }
+        for text in said {
+            let scrubbed = scrubber.scrub_text(text.clone());
+            assert!(scrubbed.contains("[secret]"), "{text} is {scrubbed}");
+        }
     }
 }

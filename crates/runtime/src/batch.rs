@@ -123,6 +123,12 @@ impl Batch {
         self.entries.clone()
     }
 
+    /// Whether it holds the outcome of an action.
+    #[cfg(feature = "faults")]
+    pub(crate) fn closes(&self) -> bool {
+        self.guards.iter().any(|guard| matches!(guard, Guard::ActionClosed { .. }))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -169,6 +169,10 @@ impl Engine {
             Ok(Err(Halt::Gone(why))) => Left::Gone(why),
             Err(_) => self.block("its engine panicked: the process log says where".to_owned()).await,
         };
+        #[cfg(feature = "faults")]
+        if let Left::Fenced = left {
+            self.inner.mutants.fenced.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
         match &left {
             Left::Fenced => tracing::warn!(run = %self.writer.run, epoch = self.writer.epoch, "lost to another owner"),
             Left::Blocked(reason) => tracing::warn!(run = %self.writer.run, reason, "blocked"),

@@ -30,6 +30,18 @@ pub(crate) const APPROVAL_BY_NAME: &str = "approval_by_name";
 /// An action begins without using up its approval.
 pub(crate) const APPROVAL_NOT_CONSUMED: &str = "approval_not_consumed";
 
+/// A point: the intent of an action is acknowledged, and its first byte is still here.
+pub(crate) const BEFORE_DISPATCH: &str = "before_dispatch";
+/// A point: an action was answered, and nothing of that is written down.
+pub(crate) const AFTER_RESPONSE: &str = "after_response";
+/// A point: the outcome of an action is acknowledged by the store.
+#[cfg(feature = "faults")]
+pub(crate) const AFTER_OUTCOME: &str = "after_outcome";
+
+/// The points of this crate, armed as those of the store are.
+#[cfg(feature = "faults")]
+pub const POINTS: [&str; 3] = [BEFORE_DISPATCH, AFTER_RESPONSE, AFTER_OUTCOME];
+
 /// Every mistake that this crate can make on purpose, beside those of the store.
 pub const MUTANTS: [&str; 12] = [
     INTENT_AFTER_ACT,
@@ -51,6 +63,9 @@ pub const MUTANTS: [&str; 12] = [
 pub(crate) struct Mutants {
     #[cfg(feature = "faults")]
     pub(crate) on: BTreeSet<Box<str>>,
+    /// How many engines lost their run to another owner.
+    #[cfg(feature = "faults")]
+    pub(crate) fenced: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl Mutants {

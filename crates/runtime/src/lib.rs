@@ -41,6 +41,8 @@ mod watch;
 pub mod work;
 mod worker;
 
+#[cfg(feature = "faults")]
+pub use fault::POINTS;
 pub use {
     clock::{Clock, Random, SystemClock, SystemRandom},
     commands::{INPUT_BYTES, RunError, SIGNAL_BYTES, Start, StartedRun},
@@ -145,6 +147,12 @@ impl Runtime {
                 sealing: seals::Sealing::default(),
             },
         }
+    }
+
+    /// How many of its engines lost their run to another owner: for harnesses.
+    #[cfg(feature = "faults")]
+    pub fn fenced(&self) -> u64 {
+        self.inner.mutants.fenced.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Where its runs are kept.

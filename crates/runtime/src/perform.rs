@@ -12,6 +12,8 @@ use kernel::{
     settle::Answer,
 };
 
+use crate::fault::{AFTER_RESPONSE, BEFORE_DISPATCH};
+
 /// Asks a model once.
 pub(crate) async fn ask(gateway: &Gateway, request: &ModelRequest) -> Answer {
     let reply = caught(gateway.ask(request)).await.unwrap_or_else(|| Reply {
@@ -26,15 +28,27 @@ pub(crate) async fn ask(gateway: &Gateway, request: &ModelRequest) -> Answer {
 pub(crate) async fn call(gateway: &Gateway, permit: Permit) -> Answer {
     let attempt = permit.attempt();
     let action = format!("`{}.{}`", permit.tool(), permit.operation());
+    if store::fault::reach(BEFORE_DISPATCH) {
+        return Answer::Tool { attempt, answer: Err(armed(Phase::NotSent, &action)), raw: None };
+    }
     let outcome = caught(gateway.call(permit))
         .await
         .unwrap_or_else(|| Outcome { answer: Err(panicked(FailureKind::ToolError, &action)), raw: None });
+    if store::fault::reach(AFTER_RESPONSE) {
+        return Answer::Tool { attempt, answer: Err(armed(Phase::MaybeSent, &action)), raw: None };
+    }
     Answer::Tool { attempt, answer: outcome.answer, raw: outcome.raw.map(Blob::new) }
 }
 
 /// What `future` gives, or `None` if it panicked. The gateway catches the panics of what others wrote; this catches its own.
 async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(future).catch_unwind().await.ok()
+}
+
+/// What an armed point makes of a call: the error is the harness's own.
+fn armed(phase: Phase, what: &str) -> Failure {
+    let detail = format!("an armed point made an error at the call of {what}");
+    Failure { kind: FailureKind::ToolError, phase, detail, retry_after: None }
 }
 
 fn panicked(kind: FailureKind, what: &str) -> Failure {

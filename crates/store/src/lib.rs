@@ -297,7 +297,8 @@ pub enum Guard {
     },
     /// An approval is asked for.
     ApprovalOpen(OpenApproval),
-    /// The approval is this run's, pending, in time at [`Append::now`], and of this hash; it is used up.
+    /// The approval is this run's, pending, in time at [`Append::now`], and of this hash, and the run has read every decision on it
+    /// that outweighs a yes; it is used up.
     Consume {
         /// Its id.
         approval: Arc<str>,

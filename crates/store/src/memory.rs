@@ -315,7 +315,8 @@ impl Store for MemoryStore {
             rules::read_fits(append.run, read, current)?;
             row.inbox_read = row.inbox_read.max(read);
         }
-        let mut draft = Draft { run: append.run, now: append.now, open: kept.open.clone(), governed };
+        let mut draft =
+            Draft { run: append.run, now: append.now, read: row.inbox_read, open: kept.open.clone(), governed };
         for (guard, applied) in append.guards.iter().enumerate() {
             if let Some(current) = draft.apply(applied)? {
                 return Ok(Appended::Refused { guard, current });

@@ -10,7 +10,7 @@ use kernel::{
 
 use crate::{
     AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, RunRow,
-    STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote,
+    STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote, VoteRow,
 };
 
 /// What a quarantined run waits for.
@@ -176,6 +176,11 @@ pub fn unsent(vote: &Vote, known: Option<u64>) -> Result<(), StoreError> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether a decision that outweighs a yes waits for its run, which has read messages up to `read`.
+pub fn is_outweighed(votes: &[VoteRow], read: u64) -> bool {
+    votes.iter().any(|vote| &*vote.decision != "approve" && vote.seq > read)
 }
 
 /// Whether something that may have an end has come to it.

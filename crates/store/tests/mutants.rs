@@ -134,8 +134,16 @@ async fn an_answer_before_its_commit_is_caught() {
 
 #[tokio::test]
 async fn the_random_walk_catches_what_changes_replies() {
-    let replies =
-        ["no_epoch_cas", "reap_without_epoch", "suspend_without_inbox_gen", "no_strike", "terminal_overwritten"];
+    let replies = [
+        "no_epoch_cas",
+        "reap_without_epoch",
+        "suspend_without_inbox_gen",
+        "no_strike",
+        "terminal_overwritten",
+        "budget_without_reservation",
+        "reservation_released_on_crash",
+        "identity_ordered_cursor",
+    ];
     for mutant in replies.into_iter().chain(SUITE_MUTANTS) {
         let caught = tokio::spawn(async move {
             for seed in 0..24 {
@@ -157,6 +165,9 @@ fn every_mutant_has_its_test() {
         "suspend_without_inbox_gen",
         "no_strike",
         "terminal_overwritten",
+        "budget_without_reservation",
+        "reservation_released_on_crash",
+        "identity_ordered_cursor",
     ];
     assert_eq!(MUTANTS, tested);
     let tested = ["governance_unchecked", "reserve_above_limit", "consume_twice", "vote_on_stale_card"];

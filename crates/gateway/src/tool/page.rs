@@ -111,6 +111,14 @@ impl PageTool {
         })
     }
 
+    /// Switches on a known mistake, one of [`MUTANTS`](crate::MUTANTS), so that a harness can prove that it notices.
+    #[cfg(feature = "faults")]
+    #[must_use]
+    pub fn mutant(mut self, mutant: &str) -> PageTool {
+        self.guard.mutants.on.insert(mutant.into());
+        self
+    }
+
     async fn perform(&self, tool: &str, operation: &str, input: &[u8]) -> Outcome {
         let called = format!("{tool}.{operation}");
         let Some(timeout) = self.operations.get(operation) else {

@@ -89,6 +89,11 @@ impl Engine {
                 Appended::Fenced => return Err(Halt::Fenced),
                 Appended::Refused { .. } => {}
                 Appended::Done { inbox_gen } => {
+                    #[cfg(feature = "faults")]
+                    if self.batch.closes() {
+                        // There is no call here that could give an error.
+                        store::fault::reach(crate::fault::AFTER_OUTCOME);
+                    }
                     let entries = self.state.head.seq.saturating_sub(self.durable);
                     self.inner.sealing.count(entries, self.inner.config.seal_records);
                     self.durable = self.state.head.seq;
@@ -229,7 +234,9 @@ impl Engine {
                 let step = StepPath::new(step.clone());
                 self.no_room(guard, step, usize::try_from(current).unwrap_or(usize::MAX)).await?;
             }
-            Some(Guard::CounterIs { .. } | Guard::Consume { .. }) => {}
+            Some(Guard::CounterIs { .. }) => {}
+            // A decision that is not read yet may be why: it is looked for.
+            Some(Guard::Consume { .. }) => self.inbox_gen = self.inbox_gen.max(self.inbox_read + 1),
             other => return Err(Halt::Blocked(format!("the store refuses {other:?}: a bug"))),
         }
         self.counters.clear();

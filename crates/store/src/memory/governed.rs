@@ -48,6 +48,8 @@ pub(super) type Open = BTreeMap<Arc<str>, (OpenAction, ActionState)>;
 pub(super) struct Draft {
     pub run: RunId,
     pub now: Timestamp,
+    /// How many messages the run has read with this append.
+    pub read: u64,
     pub open: Open,
     pub governed: Governed,
 }
@@ -123,7 +125,11 @@ impl Draft {
             }
             Guard::ApprovalOpen(open) => self.ask(open)?,
             Guard::Consume { approval, hash } => match self.pending(approval) {
-                Some(row) if row.hash == *hash && rules::is_expired(row.expires_at, self.now).is_none() => {
+                Some(row)
+                    if row.hash == *hash
+                        && rules::is_expired(row.expires_at, self.now).is_none()
+                        && !rules::is_outweighed(&row.votes, self.read) =>
+                {
                     self.close(approval, ApprovalState::Consumed);
                 }
                 _ => return Ok(Some(0)),

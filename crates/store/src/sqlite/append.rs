@@ -44,7 +44,7 @@ impl Operation for NewRun {
                 ":run": self.run.bytes(),
                 ":epoch": int(u64::from(self.owner.is_some())),
                 ":owner": self.owner.map(|owner| owner.bytes()),
-                ":head_no": db.next_no,
+                ":head_no": db.number(self.run),
                 ":now_us": self.now.micros(),
                 ":head_hash": self.first.hash.bytes(),
                 ":status": status.as_str(),
@@ -221,7 +221,7 @@ impl Append {
     /// How the run stands once all is written.
     fn after(&self, db: &Db<'_>, standing: &Standing) -> Standing {
         let count = self.entries.len() as u64;
-        let head_no = if count == 0 { standing.head_no } else { db.next_no };
+        let head_no = if count == 0 { standing.head_no } else { db.number(self.run) };
         let strikes = if self.progress { 0 } else { standing.strikes };
         Standing { head: standing.head + count, head_no, strikes, ..*standing }
     }
@@ -277,14 +277,14 @@ impl Append {
 /// Writes entries as the row after the one that `prev` numbers.
 fn add_entries(db: &mut Db<'_>, run: RunId, prev: i64, entries: &[Entry]) -> Result<(), Failure> {
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
-    let (no, seq) = (db.next_no, int(last.seq));
+    let (no, seq) = (db.number(run), int(last.seq));
     let hot = db.hot();
     let count = int(entries.len() as u64);
     hot.add_entries.execute(params![no, run.bytes(), seq, count, prev, packed::pack(entries)])?;
     if (first.seq - 1) / MARK != last.seq / MARK {
         hot.add_mark.execute(params![run.bytes(), seq, no])?;
     }
-    db.next_no = no + 1;
+    db.numbered(run, no);
     Ok(())
 }
 

@@ -208,6 +208,10 @@ fn bury(db: &Db<'_>, worker: [u8; 16], died: bool, now: Timestamp) -> Result<u64
     db.execute(sql::BURY_WORKER, named_params! { ":worker": worker, ":now_us": now.micros() })?;
     let strike = died && !db.mutants.on("no_strike");
     let step = !db.mutants.on("reap_without_epoch");
+    #[cfg(feature = "faults")]
+    if died && db.mutants.on("reservation_released_on_crash") {
+        super::guards::release_all(db, worker)?;
+    }
     let released = db.execute(
         sql::RELEASE_RUNS,
         named_params! {

@@ -21,6 +21,7 @@ impl Append {
     /// Applies a guard. `Some`: it does not hold, and that is how it stands.
     pub(super) fn guard(&self, db: &mut Db<'_>, guard: &Guard) -> Result<Option<u64>, Failure> {
         let run = self.run.bytes();
+        db.holds(guard);
         match guard {
             Guard::ActionOpen(action) => self.open_action(db, action)?,
             Guard::ActionResent { step, attempt } => {
@@ -164,6 +165,11 @@ impl Append {
             if db.execute(sql::RESERVE_BUDGET, params)? == 0 {
                 return Ok(Some(place));
             }
+            // Compared, and not set aside.
+            #[cfg(feature = "faults")]
+            if db.mutants.on("budget_without_reservation") {
+                hide(db, (&line.scope, &line.unit, line.period), -line.max)?;
+            }
             let changed = db.execute(
                 sql::ADD_RESERVATION,
                 named_params! {
@@ -212,6 +218,24 @@ impl Append {
     }
 }
 
+/// Changes what a sum says is set aside, and nothing else.
+#[cfg(feature = "faults")]
+fn hide(db: &Db<'_>, (scope, unit, period): (&str, &str, i64), amount: i64) -> Result<(), Failure> {
+    let line = named_params! { ":amount": amount, ":scope": scope, ":unit": unit, ":period_us": period };
+    db.execute(sql::HIDE_RESERVED, line)?;
+    Ok(())
+}
+
+/// Gives back what the runs of a worker have set aside, as if none of their calls had been sent.
+#[cfg(feature = "faults")]
+pub(super) fn release_all(db: &Db<'_>, worker: [u8; 16]) -> Result<(), Failure> {
+    let nothing = ["money_uusd", "tokens", "calls", "time_us"].map(|unit| (unit.into(), 0)).into();
+    for run in db.all(sql::RUNS_OF_WORKER, named_params! { ":worker": worker }, |row| row.get(0))? {
+        settle(db, RunId::from_bytes(run), None, &nothing)?;
+    }
+    Ok(())
+}
+
 /// Forfeits all that a run has set aside.
 pub(super) fn forfeit_all(db: &Db<'_>, run: [u8; 16]) -> Result<(), Failure> {
     settle(db, RunId::from_bytes(run), None, &BTreeMap::new())
@@ -233,6 +257,10 @@ fn settle(db: &Db<'_>, run: RunId, step: Option<&str>, actual: &BTreeMap<Arc<str
     }
     for (scope, unit, period, amount) in lines {
         let amount: i64 = amount;
+        #[cfg(feature = "faults")]
+        if db.mutants.on("budget_without_reservation") {
+            hide(db, (&scope, &unit, period), amount)?;
+        }
         db.execute(
             sql::SETTLE_BUDGET,
             named_params! {

@@ -163,7 +163,7 @@ pub(super) struct Db<'c> {
     conn: &'c Connection,
     hot: Hot<'c>,
     /// Number that the next row of any run's journal gets.
-    pub next_no: i64,
+    next_no: i64,
     /// The number of the newest change to what runs are judged by. Only this thread makes one.
     pub generation: u64,
     pub mutants: Mutants,
@@ -173,7 +173,17 @@ pub(super) struct Db<'c> {
     cut: bool,
     /// How runs stood after our last append to them: a hint, never believed before a compare-and-set agrees.
     remembered: HashMap<RunId, Standing>,
+    /// What the appends of this transaction hold, for points that lie there.
+    #[cfg(feature = "faults")]
+    held: std::collections::BTreeSet<&'static str>,
+    /// The next number of each run and the end of its block, where a known mistake gives numbers out in blocks.
+    #[cfg(feature = "faults")]
+    blocks: HashMap<RunId, std::ops::Range<i64>>,
 }
+
+/// So many numbers a run draws at once where a known mistake lets it.
+#[cfg(feature = "faults")]
+const BLOCK: i64 = 64;
 
 /// Runs that are remembered at once.
 const REMEMBERED_LIMIT: usize = 4096;
@@ -228,8 +238,61 @@ impl<'c> Db<'c> {
             erasing: false,
             cut: false,
             remembered: HashMap::new(),
+            #[cfg(feature = "faults")]
+            held: Default::default(),
+            #[cfg(feature = "faults")]
+            blocks: HashMap::new(),
         })
     }
+
+    /// The number that the next row of this run's journal gets. Rows get theirs in the order in which they are committed: who reads
+    /// on from a number misses none.
+    pub fn number(&self, run: RunId) -> i64 {
+        #[cfg(feature = "faults")]
+        if self.mutants.on("identity_ordered_cursor") {
+            let left = self.blocks.get(&run).filter(|left| !left.is_empty());
+            return left.map_or(self.next_no, |left| left.start);
+        }
+        let _ = run;
+        self.next_no
+    }
+
+    /// A row of the run was written with this number.
+    pub fn numbered(&mut self, run: RunId, no: i64) {
+        #[cfg(feature = "faults")]
+        if self.mutants.on("identity_ordered_cursor") {
+            if no == self.next_no {
+                self.blocks.insert(run, no..no + BLOCK);
+                self.next_no = no + BLOCK;
+            }
+            if let Some(left) = self.blocks.get_mut(&run) {
+                left.start = no + 1;
+            }
+            return;
+        }
+        let _ = run;
+        self.next_no = no + 1;
+    }
+
+    /// Remembers what the transaction holds, so that a point can lie exactly there.
+    #[cfg(feature = "faults")]
+    pub fn holds(&mut self, guard: &crate::Guard) {
+        use crate::Guard;
+
+        let kind = match guard {
+            Guard::ActionOpen(_) | Guard::ActionResent { .. } => "intent",
+            Guard::ActionClosed { .. } => "outcome",
+            Guard::ActionUnknown { .. } => "doubt",
+            Guard::Consume { .. } => "consumption",
+            _ => return,
+        };
+        self.held.insert(kind);
+    }
+
+    /// Nothing, without the feature `faults`.
+    #[cfg(not(feature = "faults"))]
+    #[inline(always)]
+    pub fn holds(&mut self, _guard: &crate::Guard) {}
 
     fn mark(&self) -> Mark {
         Mark { next_no: self.next_no, generation: self.generation }
@@ -367,7 +430,7 @@ impl Loop<'_, '_> {
                 Err(Broken::Undone) => self.one_by_one(batch)?,
                 Err(Broken::Fatal(detail)) => return Err(detail),
             }
-            if self.reach("after_commit_before_reply") {
+            if self.reach("after_commit_before_reply") || self.reach_held("after_commit_of_") {
                 return Err("an armed point made an input/output error after COMMIT".to_owned());
             }
             if self.db.cut {
@@ -409,8 +472,12 @@ impl Loop<'_, '_> {
         if self.db.mutants.on("ack_before_commit") {
             batch.iter_mut().for_each(|job| job.answer());
         }
-        if self.reach("before_commit") {
+        if self.reach("before_commit") || self.reach_held("before_commit_of_") {
             return Err(Broken::Fatal("an armed point made an input/output error before COMMIT".to_owned()));
+        }
+        if self.is_full() {
+            self.roll_back(mark).map_err(Broken::Fatal)?;
+            return Err(Broken::Undone);
         }
         match self.db.hot.commit.execute([]) {
             Ok(_) => {
@@ -459,11 +526,15 @@ impl Loop<'_, '_> {
             tracing::warn!(%error, "cannot begin a transaction");
             trouble(&error)
         })?;
+        #[cfg(feature = "faults")]
+        self.db.held.clear();
         if self.reach("after_begin") { Err(Trouble::Fatal) } else { Ok(()) }
     }
 
     fn roll_back(&mut self, mark: Mark) -> Result<(), String> {
         (self.db.next_no, self.db.generation) = (mark.next_no, mark.generation);
+        #[cfg(feature = "faults")]
+        self.db.blocks.retain(|_, left| left.end <= mark.next_no);
         // SQLite may have rolled back by itself.
         if self.db.conn.is_autocommit() {
             return Ok(());
@@ -515,5 +586,32 @@ impl Loop<'_, '_> {
 
     fn reach(&self, point: &str) -> bool {
         self.writer.points.reach(point)
+    }
+
+    /// Whether one of the points makes an error that lie at what the transaction holds.
+    #[cfg(feature = "faults")]
+    fn reach_held(&self, point: &str) -> bool {
+        self.db.held.iter().fold(false, |error, kind| error | self.reach(&format!("{point}{kind}")))
+    }
+
+    /// Whether the disk is to be full for what the transaction holds.
+    #[cfg(feature = "faults")]
+    fn is_full(&self) -> bool {
+        let points = &self.writer.points;
+        self.db.held.iter().fold(false, |full, kind| full | points.full(&format!("before_commit_of_{kind}")))
+    }
+
+    /// None, without the feature `faults`.
+    #[cfg(not(feature = "faults"))]
+    #[inline(always)]
+    fn reach_held(&self, _point: &str) -> bool {
+        false
+    }
+
+    /// Not by our doing, without the feature `faults`.
+    #[cfg(not(feature = "faults"))]
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        false
     }
 }

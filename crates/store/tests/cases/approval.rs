@@ -101,12 +101,16 @@ pub async fn an_approval_is_consumed_once_in_time_and_for_its_hash(bed: Bed) {
     assert_eq!(bed.append(twice).await, refused, "once is once, in the same append too");
     assert_eq!(bed.snapshot(pen.run).await, before);
 
+    assert!(matches!(bed.store.vote(vote("c", "dan", "reject", 4)).await.unwrap(), Voted::New { seq: 5, .. }));
+    let unread = Append { inbox_read: Some(4), ..begin(&pen.at(49), consume("c")) };
+    assert_eq!(bed.append(unread).await, refused, "a no that is not read yet outweighs a yes");
+
     bed.write(begin(&pen.at(49), consume("a")), &mut pen).await;
     let mut again = pen.start_action("mail");
     again.guards.push(consume("a"));
     assert_eq!(bed.append(again).await, refused);
     bed.write(pen.append(&[], vec![closed("c", ApprovalState::Rejected)]), &mut pen).await;
-    assert_eq!(bed.append(pen.append(&[], vec![Guard::InboxIs(4), consume("c")])).await, refused);
+    assert_eq!(bed.append(pen.append(&[], vec![Guard::InboxIs(5), consume("c")])).await, refused);
     let late = pen.append(&[], vec![closed("a", ApprovalState::Rejected)]);
     assert!(matches!(bed.store.append(late).await, Err(StoreError::Misuse { .. })), "what is used up stays so");
     bed.write(other.append(&[step_done("a")], vec![]), &mut other).await;
@@ -142,7 +146,8 @@ pub async fn a_vote_is_told_to_its_run_once(bed: Bed) {
     assert_eq!(told, [(1, "vote:a:bob", "vote", "bob"), (2, "vote:a:cleo", "vote", "cleo")]);
 
     // A vote wakes the run that waits for it; what is used up takes no more, and an old vote is still known.
-    bed.write(pen.at(20).append(&[], vec![consume("a")]), &mut pen).await;
+    let read = Append { inbox_read: Some(2), ..pen.at(20).append(&[], vec![consume("a")]) };
+    bed.write(read, &mut pen).await;
     assert_eq!(cast(vote("a", "dan", "reject", 21)).await, Voted::Closed { state: ApprovalState::Consumed });
     assert_eq!(cast(vote("a", "bob", "approve", 99)).await, Voted::Known { seq: 1 });
     bed.write(pen.at(22).wait(None), &mut pen).await;

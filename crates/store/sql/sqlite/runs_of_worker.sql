@@ -1,0 +1,2 @@
+-- The runs that a worker has.
+SELECT id FROM run WHERE owner = :worker;
