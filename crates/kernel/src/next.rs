@@ -786,7 +786,7 @@ fn late(message: u64, body: &Value) -> Option<Record> {
     Some(Record { event, blobs })
 }
 
-/// A person's word about an unknown outcome: `{step, resolution: performed | not_performed | given_up, output, external_id, reason,
+/// A person's word about an unknown outcome: `{step, attempt, resolution: performed | not_performed | given_up, output, external_id, reason,
 /// auth}`.
 fn resolve(message: u64, body: &Value, sender: &str) -> Option<Record> {
     let mut blobs = Vec::new();
@@ -803,6 +803,11 @@ fn resolve(message: u64, body: &Value, sender: &str) -> Option<Record> {
     let event = Event::EffectResolved {
         message,
         step: StepPath::new(body.get("step")?.as_str()?),
+        attempt: match body.get("attempt") {
+            Some(Value::Int(attempt)) => Some(u32::try_from(*attempt).ok()?),
+            Some(_) => return None,
+            None => None,
+        },
         resolution,
         by: sender.into(),
         auth: text("auth")?,
