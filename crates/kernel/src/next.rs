@@ -20,6 +20,7 @@ use crate::{
     },
     ids::{Digest, RunId, StepPath},
     journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held, Resolution, StepResult},
+    pace::{PaceQuery, Place},
     recovery::{self, Failure, FailureKind, Recovery, Response},
     run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
     step::{Kind, Step},
@@ -44,6 +45,8 @@ pub struct Facts<'a> {
     pub counters: &'a BTreeMap<Arc<str>, Counted>,
     /// Steps whose call the store has found no room for, since the last durable entry.
     pub refused: &'a BTreeMap<StepPath, Exceeded>,
+    /// Places in rate limits that were asked for, by the step that asked, since its last intent.
+    pub places: &'a BTreeMap<StepPath, Place>,
     /// Whose run it is.
     pub tenant: &'a str,
     /// The run's own key.
@@ -57,6 +60,8 @@ pub enum Query {
     Blob(BlobRef),
     /// How a counter stands.
     Counter(CounterQuery),
+    /// A place in a rate limit.
+    Place(PaceQuery),
 }
 
 /// Asks for a counter of all runs.

@@ -33,6 +33,7 @@ mod engine;
 mod fault;
 pub mod govern;
 mod late;
+pub mod outbox;
 mod perform;
 mod programs;
 pub mod testing;
@@ -96,6 +97,7 @@ pub(crate) struct Inner {
     tenant: Arc<str>,
     mutants: fault::Mutants,
     local: Mutex<Option<Arc<worker::Local>>>,
+    post: outbox::Post,
 }
 
 impl Inner {
@@ -134,6 +136,7 @@ impl Runtime {
                 tenant: "main".into(),
                 mutants: fault::Mutants::default(),
                 local: Mutex::new(None),
+                post: outbox::Post::default(),
             },
         }
     }

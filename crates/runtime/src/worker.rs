@@ -29,6 +29,7 @@ use crate::{
     Inner, RunError,
     clock::{self, duration},
     engine::{Engine, Left},
+    outbox,
 };
 
 /// A worker looks at least this often for runs that other processes made due.
@@ -328,6 +329,7 @@ impl Worker {
         let mut tending = JoinSet::new();
         tending.spawn(beat(inner.clone(), local.clone()));
         tending.spawn(claim(inner.clone(), local.clone()));
+        tending.spawn(outbox::send(inner.clone(), local.clone()));
 
         let mut pile = Vec::new();
         let mut grace = None;
@@ -395,6 +397,9 @@ impl Worker {
             local.until(|local| local.live().is_empty()).await;
         }
         tending.shutdown().await;
+        if let Boot::Shutdown = boot {
+            outbox::last(inner).await;
+        }
         // A worker that was declared dead has nothing to release; one that feared it has.
         let left = inner.store.leave(id, inner.clock.now()).await;
         if let (Boot::Shutdown, Err(why)) = (&boot, left) {
@@ -484,6 +489,7 @@ async fn beat(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
             Ok(released) => {
                 tracing::warn!(released, "runs of dead workers are due again");
                 local.due_by(inner.clock.now());
+                inner.post.look_for_quarantined();
             }
             Err(why) => tracing::warn!(%why, "cannot look for dead workers"),
         }

@@ -338,7 +338,10 @@ async fn a_word_told_twice_lets_an_action_be_sent_once_more_and_not_twice() {
     let outside = Outside::new(|_, _, _| Err(failure(FailureKind::ToolTimeout, Phase::MaybeSent)));
     let world = World::new(&with_people(ONCE), outside);
     let life = world.boot().await;
-    life.runtime.enact(&"test".into(), world.project.policies.as_deref(), Some(PEOPLE), &asker("program")).await.unwrap();
+    life.runtime
+        .enact(&"test".into(), world.project.policies.as_deref(), Some(PEOPLE), &asker("program"))
+        .await
+        .unwrap();
     let starter = Starter { project: "test".into(), by: Some("tom".into()) };
     let run = life.start(Start { starter, ..world.start(r#"{"text": "a"}"#) }).await.run;
     world.settled(run).await;
@@ -356,7 +359,8 @@ async fn a_word_told_twice_lets_an_action_be_sent_once_more_and_not_twice() {
     // Told again, by somebody who had looked at the first sending.
     assert_eq!(why(say(Some(1)).await), "`box.put` at `send` stands at sending 2, not 1: look at it again");
     // Told late: the word had been taken when the action stood at its first sending, and the run reads it now.
-    let late = r#"{"step": "send", "attempt": 1, "resolution": "not_performed", "reason": "no trace", "auth": "local"}"#;
+    let late =
+        r#"{"step": "send", "attempt": 1, "resolution": "not_performed", "reason": "no trace", "auth": "local"}"#;
     let message = store::Message {
         seq: 0,
         id: "late".into(),
@@ -369,7 +373,12 @@ async fn a_word_told_twice_lets_an_action_be_sent_once_more_and_not_twice() {
     world.store.post(run, message, true).await.unwrap();
     world.clock.advance(Span::from_millis(60_000));
     let row = world.settled(run).await;
-    assert_eq!((sent(), row.status, row.inbox_read), (2, Status::Waiting, row.inbox_gen), "{}", outline(&world, run).await);
+    assert_eq!(
+        (sent(), row.status, row.inbox_read),
+        (2, Status::Waiting, row.inbox_gen),
+        "{}",
+        outline(&world, run).await
+    );
     say(Some(2)).await.unwrap();
     assert_eq!(sent(), 3, "{}", outline(&world, run).await);
     world.check_store().await.unwrap();
