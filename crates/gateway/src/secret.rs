@@ -259,6 +259,9 @@ mod tests {
         let secrets =
             BTreeMap::from(["billing-key", "two"].map(|name| (name.to_owned(), Secret::new(name.to_uppercase()))));
         assert_eq!(text.resolve(&secrets, &mut Scrubber::default()).unwrap(), "Bearer BILLING-KEY, TWO");
+        let versions = SecretText::parse("secret://key@2, a@b secret://key@ secret://key");
+        assert_eq!(versions.names().collect::<Vec<_>>(), ["key@2", "key", "key"]);
+        assert_eq!(variable("key@2"), "SUREFOOT_SECRET_KEY_2");
         assert_eq!(SecretText::parse("plain").resolve(&secrets, &mut Scrubber::default()).unwrap(), "plain");
     }
 

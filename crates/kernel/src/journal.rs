@@ -729,15 +729,6 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl Usage {
-    /// Takes over what `other` counts.
-    pub fn add(&mut self, other: &Usage) {
-        self.input += other.input;
-        self.cache_read += other.cache_read;
-        self.cache_write += other.cache_write;
-        self.output += other.output;
-        self.reasoning += other.reasoning;
-    }
-
     /// All tokens together.
     pub fn tokens(&self) -> u64 {
         self.input + self.cache_read + self.cache_write + self.output + self.reasoning

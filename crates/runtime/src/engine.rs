@@ -264,6 +264,8 @@ impl Engine {
             } else if !looks.is_empty() {
                 self.look(&looks).await?;
             } else {
+                // A place that was not used now is lost: used later, it would be one too many then.
+                self.places.retain(|_, place| matches!(place, Place::NotBefore(_)));
                 return Ok(quiet);
             }
         }

@@ -23,7 +23,7 @@ use kernel::{
 use store::{ApprovalQuery, ApprovalState, OutMessage, OutQuery, OutRow, RunQuery, Status, StoreError, Tried};
 use tokio::sync::Notify;
 
-use crate::{Inner, RunError, Runtime, clock, govern::Asker, perform, worker::Local};
+use crate::{Inner, RunError, Runtime, govern::Asker, perform, worker::Local};
 
 /// A message that was tried so often and never taken is dead.
 pub const MOST_TRIES: u32 = 8;
@@ -82,12 +82,17 @@ pub(crate) async fn send(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), Sto
                 None
             }
         };
-        let now = inner.clock.now();
-        let pause = next.map_or(POLL, |next| clock::left(now, next).min(POLL));
+        let due = async {
+            match next {
+                Some(next) => inner.clock.sleep_until(next).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = inner.post.news.notified() => {}
+            () = due => {}
             // Without a channel there is nothing of others to look for.
-            () = inner.clock.sleep(pause), if inner.gateway.channels().next().is_some() => {}
+            () = inner.clock.sleep(POLL), if inner.gateway.channels().next().is_some() => {}
         }
     }
 }
@@ -131,6 +136,10 @@ async fn one(inner: &Inner, row: OutRow) -> Result<(), StoreError> {
     let id = row.id.clone();
     let tried = match row.body.as_deref().and_then(|body| Value::from_json(body).ok()) {
         None => Tried::Dead { why: "what it says cannot be read".into() },
+        // Whoever had it died each time, perhaps over it.
+        Some(_) if row.attempts > MOST_TRIES => {
+            Tried::Dead { why: format!("{MOST_TRIES} senders took it, and none said what became of it").into() }
+        }
         Some(body) => match not_needed(inner, &body).await? {
             Some(why) => Tried::Dropped { why },
             None => {

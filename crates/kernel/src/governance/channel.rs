@@ -64,34 +64,40 @@ impl News {
         }
     }
 
-    fn subject(self) -> &'static str {
+    /// Our own line on top, where the project has none.
+    fn subject(self, workflow: &str) -> String {
         match self {
-            News::ApprovalAsked => "{{ workflow }} asks for an approval",
-            News::ApprovalEscalated => "{{ workflow }} still asks for an approval",
-            News::ApprovalExpiring => "{{ workflow }} asks for an approval, and the time is almost over",
-            News::WorkHanded => "{{ workflow }} hands work over",
-            News::OutcomeUnknown => "{{ workflow }} does not know whether an action was performed",
-            News::RunPaused => "a run of {{ workflow }} is paused",
-            News::RunQuarantined => "a run of {{ workflow }} is put aside",
+            News::ApprovalAsked => format!("{workflow} asks for an approval"),
+            News::ApprovalEscalated => format!("{workflow} still asks for an approval"),
+            News::ApprovalExpiring => format!("{workflow} asks for an approval, and the time is almost over"),
+            News::WorkHanded => format!("{workflow} hands work over"),
+            News::OutcomeUnknown => format!("{workflow} does not know whether an action was performed"),
+            News::RunPaused => format!("a run of {workflow} is paused"),
+            News::RunQuarantined => format!("a run of {workflow} is put aside"),
         }
     }
 
-    fn text(self) -> &'static str {
-        match self {
+    /// Our own words, where the project has none.
+    fn text(self, said: &BTreeMap<&str, String>) -> String {
+        let get = |name: &str| said.get(name).map_or("", String::as_str);
+        let if_any = |before: &str, name: &str| match get(name) {
+            "" => String::new(),
+            said => format!("{before}{said}"),
+        };
+        let at = format!("step {} of run {}", get("step"), get("run"));
+        let rest = format!("{}{}", if_any(", by rule ", "rule"), if_any(", until ", "until"));
+        let text = match self {
             News::ApprovalAsked | News::ApprovalEscalated | News::ApprovalExpiring => {
-                "Approval {{ approval }} for {{ groups }}: step {{ step }} of run {{ run }}, by rule {{ rule }}, until {{ until }}.\n{{ link }}\n"
+                format!("Approval {} for {}: {at}{rest}.", get("approval"), get("groups"))
             }
-            News::WorkHanded => {
-                "Work {{ work }} for {{ groups }}: step {{ step }} of run {{ run }}, until {{ until }}.\n{{ link }}\n"
-            }
-            News::OutcomeUnknown => {
-                "Somebody must look outside and say what became of step {{ step }} of run {{ run }}.\n{{ link }}\n"
-            }
-            News::RunPaused => "Run {{ run }} goes on when somebody resumes it.\n{{ link }}\n",
+            News::WorkHanded => format!("Work {} for {}: {at}{rest}.", get("work"), get("groups")),
+            News::OutcomeUnknown => format!("Somebody must look outside and say what became of {at}."),
+            News::RunPaused => format!("Run {} goes on when somebody resumes it.", get("run")),
             News::RunQuarantined => {
-                "The worker of run {{ run }} died again and again. It goes on when somebody resumes it.\n{{ link }}\n"
+                format!("The worker of run {} died again and again. It goes on when somebody resumes it.", get("run"))
             }
-        }
+        };
+        format!("{text}{}\n", if_any("\n", "link"))
     }
 }
 
@@ -280,18 +286,15 @@ fn body(channel: &Channel, teller: Teller<'_>, news: News, told: &Told<'_>) -> V
         link.unwrap_or_default(),
     ];
     let names: BTreeMap<&str, String> = NAMES.into_iter().zip(said).collect();
-    let fill = |own: Option<&Arc<str>>, ours: &str| {
-        let render = |text: &str| -> Option<String> {
-            let text = Text::compile(text).ok()?;
-            let value = |name: &str| names.get(name).map(|text| Value::from(text.as_str())).unwrap_or_default();
-            let values: Vec<Value> = text.roots().iter().map(|root| value(&root.name)).collect();
-            text.render(&values).ok()
-        };
-        // A text of the project was read strictly; one that fails all the same is no reason to tell nobody.
-        own.and_then(|own| render(own)).or_else(|| render(ours)).unwrap_or_default()
+    let own = |text: &Arc<str>| -> Option<String> {
+        let text = Text::compile(text).ok()?;
+        let value = |name: &str| names.get(name).map(|text| Value::from(text.as_str())).unwrap_or_default();
+        let values: Vec<Value> = text.roots().iter().map(|root| value(&root.name)).collect();
+        text.render(&values).ok()
     };
-    let subject = fill(channel.subject.as_ref(), news.subject());
-    let text = fill(channel.text.as_ref(), news.text());
+    // A text of the project was read strictly; one that fails all the same is no reason to tell nobody.
+    let subject = channel.subject.as_ref().and_then(own).unwrap_or_else(|| news.subject(teller.workflow));
+    let text = channel.text.as_ref().and_then(own).unwrap_or_else(|| news.text(&names));
     let mut body: BTreeMap<Arc<str>, Value> = BTreeMap::new();
     for (name, said) in &names {
         if !said.is_empty() {
@@ -379,7 +382,7 @@ mod tests {
         let said =
             |notice: &Notice, key: &str| notice.body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         assert_eq!(said(&notices[0], "subject"), "pay asks for an approval");
-        assert_eq!(said(&notices[1], "text"), "pay for desk, chiefs: https://desk.example/approvals/apr_1");
+        assert_eq!(said(&notices[1], "text"), "pay for chiefs, desk: https://desk.example/approvals/apr_1");
         let all: String = notices.iter().map(|one| one.body.to_json()).collect();
         assert!(!all.contains("model wrote"), "{all}");
         assert_ne!(notices[0].id, notices[1].id);

@@ -108,6 +108,17 @@ impl RunState {
     }
 }
 
+impl Usage {
+    /// Takes over what `other` counts.
+    pub(super) fn add(&mut self, other: &Usage) {
+        self.input += other.input;
+        self.cache_read += other.cache_read;
+        self.cache_write += other.cache_write;
+        self.output += other.output;
+        self.reasoning += other.reasoning;
+    }
+}
+
 /// `read[17]/facts` is inside `read` and inside `read[17]`.
 fn is_at_or_inside(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[', '.']))
