@@ -1,6 +1,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use kernel::values::Timestamp;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
+};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use super::*;
@@ -49,4 +53,59 @@ fn an_address_or_a_sender_that_cannot_be_is_refused_before_anything_is_sent() {
     let made = |smtp: &str, from: &str| MailChannel::new(smtp.into(), (from.into(), &to), None, (secrets(), now()));
     assert!(made("smtp://localhost:1025", "Shop <a@shop.example>").is_ok());
     assert!(made("localhost:1025", "a@shop.example").is_err() && made("smtp://localhost:1025", "nobody").is_err());
+}
+
+/// A mail server that takes everything; gives the letters that it was handed.
+async fn mail_server(letters: usize) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let mut all = Vec::new();
+        for _ in 0..letters {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            stream.get_mut().write_all(b"220 here\r\n").await.unwrap();
+            let (mut letter, mut body, mut line) = (String::new(), false, String::new());
+            while stream.read_line(&mut line).await.unwrap_or(0) > 0 {
+                let reply = match (body, line.trim_end()) {
+                    (true, ".") => {
+                        body = false;
+                        "250 taken\r\n"
+                    }
+                    (true, _) => {
+                        letter.push_str(&line);
+                        ""
+                    }
+                    (false, "DATA") => {
+                        body = true;
+                        "354 go\r\n"
+                    }
+                    (false, "QUIT") => "221 bye\r\n",
+                    (false, said) if said.starts_with("EHLO") => "250 here\r\n",
+                    (false, _) => "250 fine\r\n",
+                };
+                stream.get_mut().write_all(reply.as_bytes()).await.unwrap();
+                line.clear();
+            }
+            all.push(letter);
+        }
+        all
+    });
+    (url, server)
+}
+
+#[tokio::test]
+async fn a_letter_has_the_words_and_the_same_message_id_at_each_sending() {
+    let (url, server) = mail_server(2).await;
+    let to = [Arc::from("desk@shop.example"), Arc::from("ops@shop.example")];
+    let channel = MailChannel::new(url, ("Shop <a@shop.example>".into(), &to), None, (secrets(), now())).unwrap();
+    for _ in 0..2 {
+        channel.send(&message()).await.unwrap();
+    }
+    let letters = server.await.unwrap();
+    let id = |letter: &str| letter.lines().find(|line| line.starts_with("Message-ID")).unwrap().to_owned();
+    assert!(id(&letters[0]).contains("msg_00ff"), "{}", letters[0]);
+    assert_eq!(id(&letters[0]), id(&letters[1]));
+    assert!(letters[0].contains("Subject: Please\r\n") && letters[0].contains("Decide"), "{}", letters[0]);
+    assert!(letters[0].contains("desk@shop.example") && letters[0].contains("ops@shop.example"), "{}", letters[0]);
 }
