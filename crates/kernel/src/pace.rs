@@ -14,6 +14,7 @@ use crate::{
     next::{Query, Stop, Walk},
     run::{Doing, RunState},
     step::Kind,
+    tool::Tool,
     values::{Span, Timestamp},
     workflow::Program,
     yaml::{Fields, Node},
@@ -84,36 +85,32 @@ pub enum Place {
     NotBefore(Timestamp),
 }
 
+/// Until when there is no place, and for what the run waits then.
+pub(crate) type Full = (Timestamp, String);
+
 impl Walk<'_> {
-    /// Whether `step` has a place in the rate limit of a tool's operation. `false`: it waits.
-    pub(crate) fn tool_has_place(
-        &mut self,
-        step: &StepPath,
-        tool: &crate::tool::Tool,
-        name: &str,
-    ) -> Result<bool, Stop> {
-        match tool.pace(name) {
-            None => Ok(true),
-            Some((whose, pace)) => self.has_place(step, &format!("tool:{whose}"), pace),
+    /// Asks for a place in the rate limit of a tool's operation; `None`: `step` has one, or needs none.
+    pub(crate) fn tool_is_full(&self, step: &StepPath, tool: &Tool, operation: &str) -> Result<Option<Full>, Stop> {
+        match tool.pace(operation) {
+            None => Ok(None),
+            Some((whose, pace)) => self.is_full(step, &format!("tool:{whose}"), pace),
         }
     }
 
-    /// Whether `step` has a place in the rate limit of a model. `false`: it waits.
-    pub(crate) fn model_has_place(&mut self, step: &StepPath, model: &str) -> Result<bool, Stop> {
-        let pace = self.statutes().models.get(model).and_then(|rate| rate.pace);
-        match pace {
-            None => Ok(true),
-            Some(pace) => self.has_place(step, &format!("model:{model}"), pace),
+    /// Asks for a place in the rate limit of a model; `None`: `step` has one, or needs none.
+    pub(crate) fn model_is_full(&self, step: &StepPath, model: &str) -> Result<Option<Full>, Stop> {
+        match self.statutes().models.get(model).and_then(|rate| rate.pace) {
+            None => Ok(None),
+            Some(pace) => self.is_full(step, &format!("model:{model}"), pace),
         }
     }
 
-    fn has_place(&mut self, step: &StepPath, whose: &str, pace: Pace) -> Result<bool, Stop> {
+    fn is_full(&self, step: &StepPath, whose: &str, pace: Pace) -> Result<Option<Full>, Stop> {
         match self.facts.places.get(step) {
-            Some(Place::Given) => Ok(true),
+            Some(Place::Given) => Ok(None),
             Some(Place::NotBefore(at)) if *at > self.facts.now => {
                 let (limit, per) = (pace.limit, pace.per);
-                self.wait(Some(*at), || format!("a place in the rate limit of {whose} ({limit} in {per}) at `{step}`"));
-                Ok(false)
+                Ok(Some((*at, format!("a place in the rate limit of {whose} ({limit} in {per}) at `{step}`"))))
             }
             _ => {
                 let bucket = bucket(self.state, whose);

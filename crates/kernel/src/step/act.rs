@@ -81,7 +81,8 @@ impl Act {
                 Event::ActionJudged { step, proposal, verdict, grounds: Some(Box::new(grounds)) }
             }
             Judged::Start(verdict, grounds) => {
-                if !walk.tool_has_place(path, &self.tool, &self.operation)? {
+                if let Some((at, why)) = walk.tool_is_full(path, &self.tool, &self.operation)? {
+                    walk.wait(Some(at), || why);
                     return Ok(());
                 }
                 let reserved = walk.reserve_act(path, self.declared()).map_err(|why| Stop::Failed(why.into()))?;
@@ -154,7 +155,8 @@ impl Act {
                 match self.leave(walk, open, approving, &asking)? {
                     Leave::Start(verdict, grounds) => {
                         let (id, hash) = (approving.id.clone(), approving.terms.hash);
-                        if !walk.tool_has_place(path, &self.tool, &self.operation)? {
+                        if let Some((at, why)) = walk.tool_is_full(path, &self.tool, &self.operation)? {
+                            walk.wait(Some(at), || why);
                             return Ok(());
                         }
                         // The yes is kept while there is no room.
@@ -291,7 +293,8 @@ impl Act {
             }
             Sending::Unknown { probe_at: Some(at) } if at <= walk.facts.now => {
                 let operation = self.declared().probe.as_ref().map_or(&self.operation, |probe| &probe.operation);
-                if !walk.tool_has_place(path, &self.tool, operation)? {
+                if let Some((at, why)) = walk.tool_is_full(path, &self.tool, operation)? {
+                    walk.doubt(Some(at), why);
                     return Ok(());
                 }
                 walk.record(Event::ProbeStarted { step: path.clone(), probe: acting.probes + 1 });
@@ -312,8 +315,17 @@ impl Act {
     fn resend(&self, walk: &mut Walk<'_>, open: &Open, acting: &Acting, path: &StepPath) -> Result<(), Stop> {
         match walk.held(&acting.proposal) {
             None => {
-                if !walk.tool_has_place(path, &self.tool, &self.operation)? {
-                    return Ok(());
+                match walk.tool_is_full(path, &self.tool, &self.operation)? {
+                    // No pause and no cancel goes before what is open.
+                    Some((at, why)) if acting.is_open() => {
+                        walk.doubt(Some(at), why);
+                        return Ok(());
+                    }
+                    Some((at, why)) => {
+                        walk.wait(Some(at), || why);
+                        return Ok(());
+                    }
+                    None => {}
                 }
                 // What is open must learn its outcome: what its intent had set aside covers that. A retry of what is closed pays anew.
                 let reserved = match acting.is_open() {

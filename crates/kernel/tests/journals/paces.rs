@@ -62,6 +62,27 @@ fn without_a_place_nothing_is_announced_and_the_run_says_what_it_waits_for() {
     .assert_eq(&printed);
 }
 
+#[test]
+fn a_run_that_is_cancelled_while_an_open_action_has_no_place_still_learns_its_outcome() {
+    let mut drive = Drive::governed(PACED, "", r#"{"text": "a"}"#, Outside::default());
+    drive.die_after = Some(2);
+    drive.run();
+    let mut next = drive.resumed(&drive.entries);
+    next.outside = Outside::new("> cancel -");
+    next.no_place_before = next.now + Span::from_millis(3_000);
+    next.run();
+    expect![[r#"
+        1   run started: send
+        2   send: started box.put {"text":"a"}
+        3   cancel asked by ann
+        4   send: sent again, attempt 2
+        5   send: finished {"ok":true}
+        6   run cancelled
+    "#]]
+    .assert_eq(&next.outline());
+    assert_eq!(next.entries[3].at, next.no_place_before);
+}
+
 const PRICED: &str = r#"
     --- surefoot.yaml
     project: test

@@ -297,9 +297,12 @@ async fn wherever_the_process_dies_nothing_is_told_of_what_did_not_happen_and_no
             assert_eq!(heard, wanted, "{cut:?}\n{}", world.outline(run).await);
             let kept: BTreeMap<_, _> =
                 outbox(&world).await.into_iter().map(|row| (row.id.to_string(), row.state)).collect();
-            let outside = lock(&world.outside.log);
-            assert!(outside.iter().filter(|one| one.what.starts_with("test/")).all(|one| kept.contains_key(&one.key)));
-            drop(outside);
+            let keys: Vec<String> = {
+                let outside = lock(&world.outside.log);
+                let to_people = outside.iter().filter(|one| one.what.starts_with("test/"));
+                to_people.map(|one| one.key.clone()).collect()
+            };
+            assert!(keys.iter().all(|key| kept.contains_key(key)), "{cut:?} {keys:?}");
             world.check_store().await.unwrap();
             cuts += 1;
         }
