@@ -289,7 +289,7 @@ async fn tell(runtime: &Runtime, snapshot: &Snapshot, ledger: &crate::ledger::Le
         };
         let asker = Asker { by: "person".into(), auth: "local".into() };
         let step = StepPath::new(word.step.as_str());
-        match runtime.resolve(word.run, &step, outcome, "the ledger says so", &asker).await {
+        match runtime.resolve(word.run, (&step, Some(word.attempt)), outcome, "the ledger says so", &asker).await {
             // A late answer may have told it meanwhile.
             Ok(_) | Err(runtime::RunError::NotTaken { .. } | runtime::RunError::Over { .. }) => {}
             Err(why) => return Err(why.into()),

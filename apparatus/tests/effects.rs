@@ -116,8 +116,19 @@ impl<'a> Run<'a> {
     async fn finish(mut self, gateway: &Gateway) -> (Vec<String>, RunState) {
         let (blobs, in_flight, charter, counters, refused) =
             (&BTreeMap::new(), &BTreeSet::new(), &Charter::default(), &BTreeMap::new(), &BTreeMap::new());
-        let facts =
-            |now| Facts { now, epoch: 1, blobs, in_flight, charter, counters, refused, tenant: "main", key: &[0; 32] };
+        let places = &BTreeMap::new();
+        let facts = |now| Facts {
+            now,
+            epoch: 1,
+            blobs,
+            in_flight,
+            charter,
+            counters,
+            refused,
+            places,
+            tenant: "main",
+            key: &[0; 32],
+        };
         while self.state.end.is_none() {
             for next in next::next(self.program, &self.state, &facts(self.now)) {
                 match next {

@@ -138,7 +138,7 @@ async fn seal(store: &dyn Store, sealed: &mut BTreeMap<RunId, Head>) -> Result<(
         if dirty.heads.is_empty() || last.as_ref().is_some_and(|last| last.upto == dirty.upto) {
             return Ok(());
         }
-        sealed.extend(dirty.heads.clone());
+        sealed.extend(dirty.heads.iter().map(|(chain, sealed)| (*chain, sealed.head)));
         store.add_seal(Seal::after(last.as_ref(), dirty, SystemClock::new().now())).await?;
     }
 }

@@ -121,8 +121,11 @@ impl Sendings {
                     }
                 }
             }
-            Event::EffectResolved { step, resolution: Resolution::NotPerformed, .. } => {
-                if let Some(sent) = self.of(step.as_str()).filter(|sent| sent.last == Outcome::Unknown) {
+            // A word about an earlier sending says nothing of the last one.
+            Event::EffectResolved { step, attempt, resolution: Resolution::NotPerformed, .. } => {
+                let of_last = |sent: &&mut Sent| attempt.is_none_or(|attempt| attempt as usize == sent.at_us.len());
+                if let Some(sent) = self.of(step.as_str()).filter(|sent| sent.last == Outcome::Unknown).filter(of_last)
+                {
                     sent.not_performed += 1;
                 }
             }

@@ -126,7 +126,10 @@ pub(super) async fn tell(runtime: &Runtime, words: &Path) -> Result<(), Trouble>
             None => Outcome::NotPerformed,
         };
         let (step, asker) = (StepPath::new(word.step.as_str()), asker("person"));
-        patiently(u64::MAX, || runtime.resolve(word.run, &step, outcome(), "the ledger says so", &asker)).await?;
+        patiently(u64::MAX, || {
+            runtime.resolve(word.run, (&step, Some(word.attempt)), outcome(), "the ledger says so", &asker)
+        })
+        .await?;
         say(&Said::Resolved { run: word.run, step: word.step.clone(), performed: word.performed.is_some() })?;
     }
     Ok(())

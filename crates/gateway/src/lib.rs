@@ -8,6 +8,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use channel::Channel;
 use kernel::{
     context::ModelRequest,
     governance::Permit,
@@ -17,6 +18,7 @@ use kernel::{
 };
 
 mod caught;
+pub mod channel;
 pub mod egress;
 mod fault;
 pub mod model;
@@ -78,6 +80,7 @@ impl Outcome {
 pub struct Gateway {
     providers: BTreeMap<Arc<str>, Arc<dyn Provider>>,
     tools: BTreeMap<Arc<str>, Arc<dyn Tool>>,
+    channels: BTreeMap<Arc<str>, Arc<dyn Channel>>,
 }
 
 impl Gateway {
@@ -112,6 +115,32 @@ impl Gateway {
     pub fn with_shared_tool(mut self, name: impl Into<Arc<str>>, tool: Arc<dyn Tool>) -> Gateway {
         self.tools.insert(name.into(), tool);
         self
+    }
+
+    /// Lets `channel` tell people for the channel `name`, with its project: `shop/desk`. The last one given for a name counts.
+    #[must_use]
+    pub fn with_channel(mut self, name: impl Into<Arc<str>>, channel: Arc<dyn Channel>) -> Gateway {
+        self.channels.insert(name.into(), channel);
+        self
+    }
+
+    /// The names of channels that are set up, sorted.
+    pub fn channels(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.channels.keys()
+    }
+
+    /// Sends one message to people by the channel `name`. A name that nothing stands behind, and a channel that panics, are failures
+    /// of kind `internal`.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn tell(&self, name: &str, message: &channel::Message) -> Result<(), Failure> {
+        let channel = self.channels.get(name);
+        let channel = channel.ok_or_else(|| not_set_up(format!("no channel `{name}` is set up in this process")))?;
+        caught::caught(channel.send(message)).await.unwrap_or_else(|| {
+            let detail = format!("the channel `{name}` panicked: the process log says where");
+            Err(Failure { kind: FailureKind::Internal, phase: Phase::MaybeSent, detail, retry_after: None })
+        })
     }
 
     /// The model names that have a provider, sorted.

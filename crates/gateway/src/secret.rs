@@ -75,7 +75,7 @@ impl SystemSecrets {
     }
 }
 
-/// `SUREFOOT_SECRET_BILLING_KEY` for `billing-key`.
+/// `SUREFOOT_SECRET_BILLING_KEY` for `billing-key`, `SUREFOOT_SECRET_BILLING_KEY_2` for `billing-key@2`.
 pub fn variable(name: &str) -> String {
     let name: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
@@ -89,7 +89,7 @@ impl Secrets for SystemSecrets {
             return Ok(Secret::new(text));
         }
         let missing = || NoSecret::Missing { name: name.to_owned(), variable };
-        let plain = !name.is_empty() && name.chars().all(is_word);
+        let plain = !name.is_empty() && end(name) == name.len();
         let Some(directory) = self.directory.as_ref().filter(|_| plain) else { return Err(missing()) };
         match std::fs::read_to_string(directory.join(name)) {
             Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
@@ -120,11 +120,11 @@ enum Part {
 const SCHEME: &str = "secret://";
 
 impl SecretText {
-    /// Reads a text. A name is letters, digits, `-` and `_`.
+    /// Reads a text. A name is letters, digits, `-` and `_`; `@` and such a word after it is its version, and part of the name.
     pub fn parse(text: &str) -> SecretText {
         let (mut parts, mut rest) = (Vec::new(), text);
         while let Some((before, after)) = rest.split_once(SCHEME) {
-            let end = after.find(|c: char| !is_word(c)).unwrap_or(after.len());
+            let end = end(after);
             parts.push(Part::Text(before.to_owned()));
             parts.push(Part::Secret(after[..end].to_owned()));
             rest = &after[end..];
@@ -156,6 +156,14 @@ impl SecretText {
         }
         Ok(out)
     }
+}
+
+/// Where a name, with its version if one is written, ends: `key`, `key@2`.
+fn end(text: &str) -> usize {
+    let word = |text: &str| text.find(|c: char| !is_word(c)).unwrap_or(text.len());
+    let name = word(text);
+    let version = text[name..].strip_prefix('@').map_or(0, word);
+    if name == 0 || version == 0 { name } else { name + 1 + version }
 }
 
 fn is_word(c: char) -> bool {
@@ -271,6 +279,9 @@ mod tests {
         let secrets =
             BTreeMap::from(["billing-key", "two"].map(|name| (name.to_owned(), Secret::new(name.to_uppercase()))));
         assert_eq!(text.resolve(&secrets, &mut Scrubber::default()).unwrap(), "Bearer BILLING-KEY, TWO");
+        let versions = SecretText::parse("secret://key@2, a@b secret://key@ secret://key");
+        assert_eq!(versions.names().collect::<Vec<_>>(), ["key@2", "key", "key"]);
+        assert_eq!(variable("key@2"), "SUREFOOT_SECRET_KEY_2");
         assert_eq!(SecretText::parse("plain").resolve(&secrets, &mut Scrubber::default()).unwrap(), "plain");
     }
 

@@ -20,7 +20,7 @@ use crate::{
     next::{CounterQuery, Frame, Query, Stop, Walk},
     recovery::{Failure, FailureKind},
     tool::{Operation, Tool},
-    values::{Money, Span, Timestamp, Value},
+    values::{Span, Timestamp, Value},
 };
 
 /// Rules that no project writes and every project has.
@@ -208,7 +208,7 @@ impl Asking<'_> {
                 id: &run,
                 attempt: 1,
                 steps: u32::try_from(walk.state.steps).unwrap_or(u32::MAX),
-                cost: Money::default(),
+                cost: walk.cost(),
                 env: None,
             },
             history,
@@ -249,7 +249,7 @@ impl Asking<'_> {
             class: self.proposal.effect,
             resource,
             with: self.with.clone(),
-            secrets: BTreeMap::new(),
+            secrets: self.tool.secrets(),
             undo: Vec::new(),
         };
         Ok(action_hash(walk.facts.key, &action))

@@ -542,7 +542,7 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
     let all: Vec<_> = candidates.into_iter().collect();
     match all.len() {
         0 => None,
-        1..=12 => Some(format!("one of {}", all.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", "))),
+        1..=13 => Some(format!("one of {}", all.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", "))),
         _ => None,
     }
 }

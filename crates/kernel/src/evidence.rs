@@ -343,10 +343,10 @@ impl Ledger {
             Event::LateAnswerReceived { .. } => {
                 self.extend(latest, seq, at, None);
             }
-            Event::EffectResolved { resolution, by, auth, reason, .. } => {
+            Event::EffectResolved { attempt, resolution, by, auth, reason, .. } => {
                 let Some(act) = self.extend(latest, seq, at, None) else { return };
-                // What has been settled meanwhile stays settled: the word is on record, and changes nothing.
-                if act.status != Status::Unknown {
+                // What has been settled meanwhile stays settled, and a word about another sending says nothing of this one.
+                if act.status != Status::Unknown || attempt.is_some_and(|attempt| attempt != act.sendings) {
                     return;
                 }
                 act.status = match resolution {

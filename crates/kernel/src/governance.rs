@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod budget;
+pub mod channel;
 pub mod charter;
 pub mod labels;
 pub mod people;
@@ -98,6 +99,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The rule that decided.
+    pub fn rule(&self) -> &Arc<str> {
+        match self {
+            Verdict::Allow { rule, .. } | Verdict::Ask { rule, .. } | Verdict::Deny { rule, .. } => rule,
+        }
+    }
+
     /// The rules that matched.
     pub fn rulings(&self) -> &[Ruling] {
         match self {

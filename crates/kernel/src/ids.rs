@@ -173,6 +173,13 @@ impl IdempotencyKey {
         IdempotencyKey(format!("sf_{}", hex::encode(&digest.bytes()[..20])).into())
     }
 
+    /// The key of a message to people: its id, with everything left out that may not travel in a header.
+    pub fn of_message(id: &str) -> Self {
+        IdempotencyKey(
+            id.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect::<String>().into(),
+        )
+    }
+
     /// The text that travels in a header.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -325,6 +325,10 @@ pub enum Event {
         message: u64,
         /// Which step.
         step: StepPath,
+        /// The sending that the person looked at: a word about another one than the last changes nothing. `None`: an early version
+        /// wrote it, and the word is about the last one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
         /// What became of it.
         resolution: Resolution,
         /// Who says so.

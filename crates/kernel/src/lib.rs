@@ -14,6 +14,8 @@
 //! | **proposal → verdict → permit → outcome** | a step asks → we judge → leave to act once → what the tool answered |
 //! | **charter / hold** | what all runs are judged by today: policies, people, holds / a stop put on a tool, model, workflow or tenant |
 //! | **approval** | a person's decision on one exact proposal |
+//! | **channel / news** | by which way people are told / what they are told of a run that needs them |
+//! | **pace / place** | a rate limit of a tool or model / leave for one sending within it |
 //! | **failure kind** | the typed name of what went wrong; each has its own recovery |
 //! | **frame / body** | where values of steps live / the steps of one item, branch or turn, with a frame of their own |
 //! | **visit / attempt** | a step done afresh (`~2`) / one sending within a visit |
@@ -29,6 +31,7 @@ pub mod ids;
 pub mod jcs;
 pub mod journal;
 pub mod next;
+pub mod pace;
 pub mod recovery;
 pub mod run;
 pub mod schema;

@@ -20,6 +20,7 @@ use crate::{
     },
     ids::{Digest, RunId, StepPath},
     journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held, Resolution, StepResult},
+    pace::{PaceQuery, Place},
     recovery::{self, Failure, FailureKind, Recovery, Response},
     run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
     step::{Kind, Step},
@@ -44,6 +45,8 @@ pub struct Facts<'a> {
     pub counters: &'a BTreeMap<Arc<str>, Counted>,
     /// Steps whose call the store has found no room for, since the last durable entry.
     pub refused: &'a BTreeMap<StepPath, Exceeded>,
+    /// Places in rate limits that were asked for, by the step that asked, since its last intent.
+    pub places: &'a BTreeMap<StepPath, Place>,
     /// Whose run it is.
     pub tenant: &'a str,
     /// The run's own key.
@@ -57,6 +60,8 @@ pub enum Query {
     Blob(BlobRef),
     /// How a counter stands.
     Counter(CounterQuery),
+    /// A place in a rate limit.
+    Place(PaceQuery),
 }
 
 /// Asks for a counter of all runs.
@@ -787,7 +792,7 @@ fn late(message: u64, body: &Value) -> Option<Record> {
     Some(Record { event, blobs })
 }
 
-/// A person's word about an unknown outcome: `{step, resolution: performed | not_performed | given_up, output, external_id, reason,
+/// A person's word about an unknown outcome: `{step, attempt, resolution: performed | not_performed | given_up, output, external_id, reason,
 /// auth}`.
 fn resolve(message: u64, body: &Value, sender: &str) -> Option<Record> {
     let mut blobs = Vec::new();
@@ -804,6 +809,11 @@ fn resolve(message: u64, body: &Value, sender: &str) -> Option<Record> {
     let event = Event::EffectResolved {
         message,
         step: StepPath::new(body.get("step")?.as_str()?),
+        attempt: match body.get("attempt") {
+            Some(Value::Int(attempt)) => Some(u32::try_from(*attempt).ok()?),
+            Some(_) => return None,
+            None => None,
+        },
         resolution,
         by: sender.into(),
         auth: text("auth")?,

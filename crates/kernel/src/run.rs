@@ -20,6 +20,7 @@ pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,
     proving::Performed,
+    spending::Unlimited,
     working::{Answered, Working},
 };
 use crate::{
@@ -85,6 +86,8 @@ pub struct RunState {
     pub verified: BTreeSet<Arc<str>>,
     /// What calls have cost and what is set aside for open ones, as far as something limits the run.
     pub spent: Spent,
+    /// Calls that nothing limited.
+    pub unlimited: Unlimited,
 }
 
 /// What the first entry said.
@@ -319,6 +322,7 @@ impl RunState {
             performed: Vec::new(),
             verified: BTreeSet::new(),
             spent: Spent::default(),
+            unlimited: Unlimited::default(),
         }
     }
 
@@ -497,11 +501,7 @@ impl RunState {
                     }
                 };
                 self.steps += done;
-                self.usage.input += usage.input;
-                self.usage.cache_read += usage.cache_read;
-                self.usage.cache_write += usage.cache_write;
-                self.usage.output += usage.output;
-                self.usage.reasoning += usage.reasoning;
+                self.usage.add(&usage);
                 Ok(())
             }
             Event::ActionJudged { .. }

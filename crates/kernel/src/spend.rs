@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use crate::{
-    governance::budget::{self, Amounts, Closing, Exceeded, Limiting, Rate, Reserved, RunScope, act},
+    governance::budget::{self, Amounts, Closing, Exceeded, Limiting, Rate, Reserved, RunScope, Tariff, act},
     ids::StepPath,
     journal::Usage,
     next::Walk,
     recovery::{Failure, Phase},
     run::Acting,
     tool::Operation,
-    values::{Span, Timestamp},
+    values::{MAX_INT, Money, Span, Timestamp},
 };
 
 /// What a run waits for begins so while a call that somebody has said yes to, or that is to be sent again, has no room. The scope
@@ -93,6 +93,24 @@ impl Walk<'_> {
             Closing::Settle(actual) => Some(actual),
             Closing::Forfeit => None,
         }
+    }
+
+    /// What the run has cost so far: what was settled, and what nothing limited, by the prices of today.
+    pub(crate) fn cost(&self) -> Money {
+        let unlimited = &self.state.unlimited;
+        let mut micros = self.state.spent.settled.money_uusd;
+        for (model, usage) in &unlimited.usage {
+            if let Tariff::Billed { price: Some(price), .. } = self.rate(model).tariff {
+                micros = micros.saturating_add(budget::actual(usage, &price).money_uusd);
+            }
+        }
+        for (called, count) in &unlimited.calls {
+            let operation =
+                called.split_once('.').and_then(|(tool, name)| self.program.tools.get(tool)?.operations.get(name));
+            let cost = operation.and_then(|operation| operation.cost).unwrap_or_default().micros();
+            micros = micros.saturating_add(cost.saturating_mul(i64::try_from(*count).unwrap_or(i64::MAX)));
+        }
+        Money::from_micros(micros.min(MAX_INT))
     }
 
     /// What an answered tool call has cost of what was set aside. `None`: nothing was.

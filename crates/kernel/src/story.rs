@@ -97,13 +97,14 @@ pub fn line(event: &Event) -> String {
             StepResult::Done(output) => format!("{step}: sending {attempt} was answered late {}", held(output)),
             StepResult::Failed(why) => format!("{step}: sending {attempt} was answered late, {}", failure(why)),
         },
-        Event::EffectResolved { step, resolution, by, reason, .. } => {
+        Event::EffectResolved { step, attempt, resolution, by, reason, .. } => {
             let what = match resolution {
                 Resolution::Performed { .. } => "was performed",
                 Resolution::NotPerformed => "was not performed",
                 Resolution::GivenUp => "stays unknown",
             };
-            format!("{step}: {by} says that it {what}: {reason}")
+            let it = attempt.map_or_else(|| "it".to_owned(), |attempt| format!("sending {attempt}"));
+            format!("{step}: {by} says that {it} {what}: {reason}")
         }
         Event::WorkOpened { step, work, queue, due_at, .. } => {
             let until = due_at.map(|at| format!(" until {at}")).unwrap_or_default();

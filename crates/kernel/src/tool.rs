@@ -14,6 +14,7 @@ use crate::{
         Effect, budget,
         labels::{Allowed, Words},
     },
+    pace::Pace,
     schema::Schema,
     types::Type,
     values::{Money, Span},
@@ -26,6 +27,7 @@ mod control;
 pub mod host;
 pub mod judged;
 mod keys;
+pub(crate) use keys::{is_secret, secret};
 pub mod mail;
 mod openapi;
 pub mod page;
@@ -43,6 +45,8 @@ pub struct Tool {
     pub reach: Reach,
     /// What it can do.
     pub operations: BTreeMap<Arc<str>, Operation>,
+    /// How often all its operations together may be called.
+    pub pace: Option<Pace>,
 }
 
 /// How a tool is reached.
@@ -74,6 +78,33 @@ pub enum Reach {
     Command(command::Command),
 }
 
+impl Tool {
+    /// How often an operation may be called, and what shares that: the tool, `crm`, or the operation alone, `crm.save`.
+    pub fn pace(&self, operation: &str) -> Option<(String, Pace)> {
+        let own = self.operations.get(operation).and_then(|operation| operation.pace);
+        let own = own.map(|pace| (format!("{}.{operation}", self.name), pace));
+        own.or_else(|| self.pace.map(|pace| (self.name.to_string(), pace)))
+    }
+
+    /// The secrets that reaching it takes, by name, each with its version as the file writes it; empty where none is written.
+    /// What a secret is, nobody here knows.
+    pub fn secrets(&self) -> BTreeMap<Arc<str>, Arc<str>> {
+        let texts: Vec<&Arc<str>> = match &self.reach {
+            Reach::Http { headers, .. } => headers.values().collect(),
+            Reach::Mail(mail) => mail.user.iter().chain(&mail.password).collect(),
+            Reach::Webhook(hook) => hook.secrets.iter().collect(),
+            Reach::Native | Reach::Sql { .. } | Reach::Page(_) | Reach::Command(_) => Vec::new(),
+        };
+        let mut all: BTreeMap<Arc<str>, BTreeSet<&str>> = BTreeMap::new();
+        for (name, version) in texts.into_iter().flat_map(|text| keys::secrets(text)) {
+            all.entry(name.into()).or_default().insert(version);
+        }
+        // While one is replaced, two versions of it are named.
+        let listed = |versions: BTreeSet<&str>| versions.into_iter().collect::<Vec<_>>().join(",").into();
+        all.into_iter().map(|(name, versions)| (name, listed(versions))).collect()
+    }
+}
+
 /// One operation of a tool.
 #[derive(Debug)]
 pub struct Operation {
@@ -91,6 +122,8 @@ pub struct Operation {
     pub probe: Option<probe::Probe>,
     /// The receiver de-duplicates for so long from the first sending; `None`: for good.
     pub window: Option<Span>,
+    /// How often it may be called, for itself; `None`: the tool's counts.
+    pub pace: Option<Pace>,
     /// What each call costs; `None`: nothing.
     pub cost: Option<Money>,
     /// For a tool that is reached by HTTP.
@@ -161,7 +194,7 @@ pub(crate) fn read_all(reading: &mut Reading<'_>) {
 }
 
 fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
-    let known = ["tool", "native", "http", "page", "sql", "mail", "webhook", "command", "operations"];
+    let known = ["tool", "native", "http", "page", "sql", "mail", "webhook", "command", "operations", "rate"];
     let fields = Fields::new(node, "a tool", &known, &["mcp"], &mut reading.complaints)?;
     let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
     let way = keys::way(&fields);
@@ -210,7 +243,8 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
         let tool = name.as_deref().unwrap_or_default();
         reading.broken.insert(format!("{tool}.{operation}"));
     }
-    Some(Tool { name: name?, file: file.clone(), reach: reach?, operations })
+    let pace = whole(fields.get("rate").map(|node| Pace::read(node, &mut reading.complaints)));
+    Some(Tool { name: name?, file: file.clone(), reach: reach?, operations, pace: pace? })
 }
 
 fn node_text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
@@ -248,6 +282,7 @@ const OPERATION: &[&str] = &[
     "body",
     "operation_id",
     "key",
+    "rate",
     "statement",
     "rows",
     "control",
@@ -297,6 +332,7 @@ fn operation(
     let command = (way == Some("command")).then(|| command::call(key, &fields, effect, reading));
     let judged = judged::read(&fields, reading);
     reading.leave();
+    let pace = whole(fields.get("rate").map(|node| Pace::read(node, &mut reading.complaints)));
     let judged::Judged { resource, groups, counts } = judged?;
     let returns = if way == Some("mail") { Some(mail::returns()) } else { whole(returns)? };
     Some(Operation {
@@ -307,6 +343,7 @@ fn operation(
         timeout,
         probe: None,
         window: fields.get("key").and_then(|key| window(key, &mut reading.complaints)),
+        pace: pace?,
         cost: whole(cost)?,
         http: whole(http)?,
         sql: whole(sql)?,

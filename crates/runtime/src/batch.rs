@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernel::{
-    governance::{Proposal, budget::Reserved},
+    governance::{Proposal, budget::Reserved, charter::Charter},
     ids::{IdempotencyKey, RunId, StepPath, WorkerId},
     journal::{Blob, Entry, Event, ProbeResult},
     next::Record,
@@ -52,13 +52,14 @@ pub(crate) struct Writer {
 }
 
 impl Batch {
-    /// Seals `record` as the next entry and applies it to `state`. `at` is never before the entry before.
+    /// Seals `record` as the next entry and applies it to `state`. `at` is never before the entry before; `charter` says by which
+    /// channels people are told of it.
     pub(crate) fn add(
         &mut self,
         state: &mut RunState,
         epoch: u64,
         record: Record,
-        at: Timestamp,
+        (at, charter): (Timestamp, &Charter),
         salt: [u8; 16],
     ) -> Result<(), Illegal> {
         let Record { event, blobs } = record;
@@ -74,6 +75,7 @@ impl Batch {
             self.conditional.get_or_insert(mark);
         }
         rules::rows(state, &event, at, &mut self.guards);
+        rules::news(state, &event, (entry.seq, at), charter, &mut self.guards);
         action_guards(state, &event, at, &mut self.guards);
         if let Some(step) = event.step() {
             self.doing = Some(step.clone());
@@ -91,6 +93,11 @@ impl Batch {
     /// How many conditions and rows go with it.
     pub(crate) fn conditions(&self) -> usize {
         self.guards.len()
+    }
+
+    /// Whether people are told something with it.
+    pub(crate) fn tells(&self) -> bool {
+        self.guards.iter().any(|guard| matches!(guard, Guard::Outbox(_)))
     }
 
     /// Condition number `guard`.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::{
     governance::{
-        budget::{Line, Period, RUN, Unit, near},
+        budget::{Line, Period, RUN, Tariff, Unit, near},
         charter::Change,
     },
     ids::{Digest, RunId},
@@ -12,7 +12,7 @@ use kernel::{
     recovery::{Failure, FailureKind, Response},
     spend::ROOM,
     values::Value,
-    workflow::project::Project,
+    workflow::project::{ModelDecl, Project},
 };
 use store::{RunQuery, Status};
 
@@ -80,8 +80,12 @@ impl Runtime {
     pub async fn limit(&self, project: &Project, asker: &Asker) -> Result<bool, RunError> {
         let known = self.charter().await?.project(&project.file.name).limits_digest;
         let change = project.file.limits();
-        let limited =
-            !project.file.budgets.is_empty() || project.workflows.values().any(|program| program.budget.is_some());
+        // What is priced is counted, so that rules can read what a run has cost.
+        let counts =
+            |model: &ModelDecl| model.pace.is_some() || matches!(model.tariff, Tariff::Billed { price: Some(_), .. });
+        let limited = !project.file.budgets.is_empty()
+            || project.workflows.values().any(|program| program.budget.is_some())
+            || project.file.models.values().any(counts);
         if known == Some(Digest::of(&[&change.to_bytes()])) || (known.is_none() && !limited) {
             return Ok(false);
         }

@@ -24,6 +24,7 @@ use kernel::{
     ids::{Digest, StepPath},
     journal::{End, Event},
     next::{self, Counted, Facts, NativeCall, Next, Query, Record, Suspend},
+    pace::Place,
     recovery::Response,
     run::{Illegal, RunState},
     settle::{Answer, Settled, settle},
@@ -105,6 +106,8 @@ pub(crate) struct Engine {
     counters: BTreeMap<Arc<str>, Counted>,
     /// Steps whose call the store has found no room for, since the last durable entry.
     refused: BTreeMap<StepPath, Exceeded>,
+    /// Places in rate limits, by the step that asked for one.
+    places: BTreeMap<StepPath, Place>,
     key: [u8; 32],
     tenant: Arc<str>,
     blobs: BTreeMap<Digest, Value>,
@@ -141,6 +144,7 @@ impl Engine {
             charter: Arc::default(),
             counters: BTreeMap::new(),
             refused: BTreeMap::new(),
+            places: BTreeMap::new(),
             key,
             tenant,
             inner,
@@ -264,6 +268,8 @@ impl Engine {
             } else if !looks.is_empty() {
                 self.look(&looks).await?;
             } else {
+                // A place that was not used now is lost: used later, it would be one too many then.
+                self.places.retain(|_, place| matches!(place, Place::NotBefore(_)));
                 return Ok(quiet);
             }
         }
@@ -289,8 +295,17 @@ impl Engine {
             fault::instead(&self.inner.mutants, &self.state, &mut record);
             record
         };
+        // A place is for one sending.
+        if let Event::ModelAsked { step, .. }
+        | Event::ActionStarted { step, .. }
+        | Event::ActionResent { step, .. }
+        | Event::ProbeStarted { step, .. } = &record.event
+        {
+            self.places.remove(step);
+        }
         let salt = clock::bytes(&*self.inner.random);
-        self.batch.add(&mut self.state, self.writer.epoch, record, now, salt)?;
+        let rules = (now, &*self.charter);
+        self.batch.add(&mut self.state, self.writer.epoch, record, rules, salt)?;
         #[cfg(feature = "faults")]
         if self.inner.mutants.make(fault::KEY_PER_ATTEMPT) {
             fault::key_per_attempt(&mut self.state);
@@ -340,6 +355,7 @@ impl Engine {
             charter: &self.charter,
             counters: &self.counters,
             refused: &self.refused,
+            places: &self.places,
             tenant: &self.tenant,
             key: &self.key,
         }
@@ -416,6 +432,7 @@ impl Engine {
                 Ok((step, answer)) => {
                     self.in_flight.remove(&step);
                     let now = self.now();
+                    self.push_back(program, &step, &answer, now).await?;
                     if !self.settle(program, &step, &answer, now).await? {
                         tracing::debug!(run = %self.writer.run, %step, "an answer that nobody waits for any more");
                     }

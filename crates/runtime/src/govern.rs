@@ -278,22 +278,29 @@ impl Runtime {
         read.map_err(|why| RunError::store("read the open actions", why))
     }
 
-    /// Says what became of an action whose outcome is unknown.
+    /// Says what became of an action whose outcome is unknown: of its sending `attempt`, or of the last one as it stands now. By the
+    /// time its run reads it, the word counts for no other sending.
     ///
     /// # Errors
-    /// No such action waits for a person, or the store fails.
+    /// No such action waits for a person, it was sent again since, or the store fails.
     pub async fn resolve(
         &self,
         run: RunId,
-        step: &StepPath,
+        (step, attempt): (&StepPath, Option<u32>),
         outcome: Outcome,
         reason: &str,
         asker: &Asker,
     ) -> Result<Posted, RunError> {
         let open = self.effects(false).await?;
         let here: Vec<&OpenActionRow> = open.iter().filter(|row| row.run == run).collect();
-        match here.iter().find(|row| *row.action.step == *step.as_str()) {
-            Some(row) if row.state == ActionState::Unknown => {}
+        let sent = match here.iter().find(|row| *row.action.step == *step.as_str()) {
+            Some(row) if attempt.is_some_and(|attempt| attempt != row.action.attempt) => {
+                let (action, sent) = (&row.action.action, row.action.attempt);
+                let said = attempt.unwrap_or_default();
+                let why = format!("`{action}` at `{step}` stands at sending {sent}, not {said}: look at it again");
+                return Err(RunError::NotTaken { why });
+            }
+            Some(row) if row.state == ActionState::Unknown => row.action.attempt,
             Some(row) => {
                 let why = format!(
                     "`{}` at `{step}` was sent and may still answer: its outcome is not unknown yet",
@@ -310,9 +317,10 @@ impl Runtime {
                 };
                 return Err(RunError::NotTaken { why: format!("run {run} has no open action at `{step}`; {others}") });
             }
-        }
+        };
         let mut body = vec![
             ("step", Value::from(step.as_str())),
+            ("attempt", Value::from(sent)),
             ("reason", Value::from(reason)),
             ("auth", Value::Text(asker.auth.clone())),
         ];

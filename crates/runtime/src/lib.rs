@@ -33,6 +33,7 @@ mod engine;
 mod fault;
 pub mod govern;
 mod late;
+pub mod outbox;
 mod perform;
 mod programs;
 pub mod seals;
@@ -106,6 +107,7 @@ pub(crate) struct Inner {
     mutants: fault::Mutants,
     local: Mutex<Option<Arc<worker::Local>>>,
     sealing: seals::Sealing,
+    post: outbox::Post,
 }
 
 impl Inner {
@@ -145,6 +147,7 @@ impl Runtime {
                 mutants: fault::Mutants::default(),
                 local: Mutex::new(None),
                 sealing: seals::Sealing::default(),
+                post: outbox::Post::default(),
             },
         }
     }

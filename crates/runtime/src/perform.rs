@@ -3,7 +3,7 @@
 use std::{future::Future, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt;
-use gateway::{Gateway, Outcome, Reply};
+use gateway::{Gateway, Outcome, Reply, channel::Message};
 use kernel::{
     context::ModelRequest,
     governance::Permit,
@@ -38,6 +38,12 @@ pub(crate) async fn call(gateway: &Gateway, permit: Permit) -> Answer {
         return Answer::Tool { attempt, answer: Err(armed(Phase::MaybeSent, &action)), raw: None };
     }
     Answer::Tool { attempt, answer: outcome.answer, raw: outcome.raw.map(Blob::new) }
+}
+
+/// Tells people something once.
+pub(crate) async fn tell(gateway: &Gateway, channel: &str, message: &Message) -> Result<(), Failure> {
+    let told = caught(gateway.tell(channel, message)).await;
+    told.unwrap_or_else(|| Err(panicked(FailureKind::Internal, &format!("the channel `{channel}`"))))
 }
 
 /// What `future` gives, or `None` if it panicked. The gateway catches the panics of what others wrote; this catches its own.

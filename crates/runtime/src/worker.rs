@@ -31,7 +31,7 @@ use crate::{
     clock::{self, duration},
     engine::{Engine, Left},
     govern::Asker,
-    seals,
+    outbox, seals,
 };
 
 /// A worker looks at least this often for runs that other processes made due.
@@ -335,6 +335,7 @@ impl Worker {
         tending.spawn(beat(inner.clone(), local.clone()));
         tending.spawn(claim(inner.clone(), local.clone()));
         tending.spawn(seals::tend(inner.clone(), local.clone()));
+        tending.spawn(outbox::send(inner.clone(), local.clone()));
 
         let mut pile = Vec::new();
         let mut grace = None;
@@ -403,6 +404,7 @@ impl Worker {
         }
         tending.shutdown().await;
         if let Boot::Shutdown = boot {
+            outbox::last(inner).await;
             seals::close(inner).await;
         }
         // A worker that was declared dead has nothing to release; one that feared it has.
@@ -495,6 +497,7 @@ async fn beat(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
             Ok(released) => {
                 tracing::warn!(released, "runs of dead workers are due again");
                 local.due_by(inner.clock.now());
+                inner.post.look_for_quarantined();
             }
             Err(why) => tracing::warn!(%why, "cannot look for dead workers"),
         }

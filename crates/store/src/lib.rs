@@ -32,7 +32,7 @@ pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApp
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use governance::{Change, GovernanceEntry, Governed};
 pub use seal::{DirtyHeads, SYSTEM, Seal, Sealed, SealedHead};
-pub use work::{OpenWork, OutMessage, OutRow, Taken, WorkClaimed, WorkQuery, WorkRow};
+pub use work::{OpenWork, OutMessage, OutQuery, OutRow, OutState, Taken, Tried, WorkClaimed, WorkQuery, WorkRow};
 
 /// Deaths of its worker after which a run is quarantined, unless a step completed in between.
 pub const STRIKES: u32 = 3;
@@ -339,7 +339,7 @@ pub enum Guard {
         /// Its id.
         work: Arc<str>,
     },
-    /// A message is to leave, due at once.
+    /// A message is to leave.
     Outbox(OutMessage),
     /// The lease is given back until `wake_at`, or until a message comes.
     Suspend {
@@ -740,15 +740,32 @@ pub trait Store: Send + Sync + 'static {
     /// A person gives open work back. False: it was not theirs.
     async fn release_work(&self, work: Arc<str>, by: Arc<str>) -> Result<bool, StoreError>;
 
-    /// Messages whose time to leave has come, longest due first, at most `limit`. A message that is given stays due until
-    /// [`Store::outbox_done`] or [`Store::outbox_retry`], so that each leaves at least once: give them to one sender at a time.
-    async fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError>;
+    /// Keeps a message that no append causes, unless its id is known or its run is over. True: it is new. A crash before the return
+    /// leaves either; the same call again then says which.
+    async fn tell(&self, run: RunId, message: OutMessage) -> Result<bool, StoreError>;
 
-    /// A message has left. False: it was not to leave.
-    async fn outbox_done(&self, id: Arc<str>) -> Result<bool, StoreError>;
+    /// Gives a sender messages of `channels` whose time to leave has come, longest due first, at most `limit`. Nobody else is given
+    /// them before `until`; then they are due again, unless [`Store::outbox_tried`] has said what became of them. So each leaves at
+    /// least once, and twice if its sender dies between its leaving and that word. A crash before the return may have counted a try.
+    async fn take_outbox(
+        &self,
+        channels: &[Arc<str>],
+        limit: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<OutRow>, StoreError>;
 
-    /// A message could not leave and is tried again `at` then. False: it was not to leave.
-    async fn outbox_retry(&self, id: Arc<str>, at: Timestamp) -> Result<bool, StoreError>;
+    /// What became of trying to send a message. False: it was not to leave. A crash before the return leaves either.
+    async fn outbox_tried(&self, id: Arc<str>, tried: Tried) -> Result<bool, StoreError>;
+
+    /// A person lets a dead message be tried again, due at once. False: it is not dead, or was erased.
+    async fn outbox_again(&self, id: Arc<str>, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Messages that leave, oldest first.
+    async fn outbox(&self, query: OutQuery) -> Result<Vec<OutRow>, StoreError>;
+
+    /// When the earliest message of `channels` is to leave; `None`: none is.
+    async fn next_outbox(&self, channels: &[Arc<str>]) -> Result<Option<Timestamp>, StoreError>;
 
     /// Asks a rate limit for `n` at once: one each `interval_us` microseconds, and up to `burst` after a pause. A crash before the
     /// return may have used them up.

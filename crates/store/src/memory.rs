@@ -18,8 +18,9 @@ use self::governed::{Draft, Governed as State, Open};
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, CounterNow,
     CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun,
-    OpenActionRow, OutRow, Posted, Reservation, RunQuery, RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started,
-    Status, Store, StoreError, Taken, Vote, VoteRow, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Reservation, RunQuery, RunRow, STRIKES, SYSTEM,
+    Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow, Voted, WorkClaimed,
+    WorkQuery, WorkRow,
     check::{self, RunCheck},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
@@ -585,21 +586,64 @@ impl Store for MemoryStore {
         Ok(own.map(|row| (row.claimed_by, row.claimed_at) = (None, None)).is_some())
     }
 
-    async fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError> {
+    async fn tell(&self, run: RunId, message: OutMessage) -> Result<bool, StoreError> {
+        let mut inner = self.lock();
+        let over = inner.kept(run)?.row.status.is_final();
+        Ok(!over && inner.governed.send(run, &message))
+    }
+
+    async fn take_outbox(
+        &self,
+        channels: &[Arc<str>],
+        limit: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<OutRow>, StoreError> {
+        let mut inner = self.lock();
+        let due = inner.governed.leaving(channels).into_iter().filter(|(at, _)| *at <= now).take(limit as usize);
+        let due: Vec<_> = due.collect();
+        let rows = due.into_iter().filter_map(|(_, id)| {
+            let row = inner.governed.outbox.get_mut(&id)?;
+            (row.attempts, row.next_at) = (row.attempts + 1, Some(until));
+            Some(row.clone())
+        });
+        Ok(rows.collect())
+    }
+
+    async fn outbox_tried(&self, id: Arc<str>, tried: Tried) -> Result<bool, StoreError> {
+        let mut inner = self.lock();
+        let Some(row) = inner.governed.outbox.get_mut(&id).filter(|row| row.next_at.is_some()) else {
+            return Ok(false);
+        };
+        let (state, at, why) = tried.parts();
+        (row.state, row.next_at, row.why) = (state, at, why.cloned());
+        Ok(true)
+    }
+
+    async fn outbox_again(&self, id: Arc<str>, now: Timestamp) -> Result<bool, StoreError> {
+        let mut inner = self.lock();
+        let row = inner.governed.outbox.get_mut(&id);
+        let dead = row.filter(|row| row.state == OutState::Dead && row.body.is_some());
+        let again = |row: &mut OutRow| (row.state, row.next_at, row.attempts) = (OutState::Waiting, Some(now), 0);
+        Ok(dead.map(again).is_some())
+    }
+
+    async fn outbox(&self, query: OutQuery) -> Result<Vec<OutRow>, StoreError> {
         let inner = self.lock();
-        let due =
-            inner.governed.outbox.values().filter_map(|out| Some((out.next_at.filter(|at| *at <= now)?, &out.row)));
-        let mut due: Vec<_> = due.collect();
-        due.sort_by_key(|(at, _)| *at);
-        Ok(due.into_iter().take(limit as usize).map(|(_, row)| row.clone()).collect())
+        let open = |state| matches!(state, OutState::Waiting | OutState::Dead);
+        let wanted = |row: &&OutRow| {
+            query.id.as_ref().is_none_or(|id| row.id == *id)
+                && query.run.is_none_or(|run| row.run == run)
+                && (query.all_states || query.id.is_some() || open(row.state))
+        };
+        let mut rows: Vec<OutRow> = inner.governed.outbox.values().filter(wanted).cloned().collect();
+        rows.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        rows.truncate(rules::page(query.limit));
+        Ok(rows)
     }
 
-    async fn outbox_done(&self, id: Arc<str>) -> Result<bool, StoreError> {
-        Ok(self.lock().governed.tried(&id, None))
-    }
-
-    async fn outbox_retry(&self, id: Arc<str>, at: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.lock().governed.tried(&id, Some(at)))
+    async fn next_outbox(&self, channels: &[Arc<str>]) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.lock().governed.leaving(channels).first().map(|(at, _)| *at))
     }
 
     async fn take(
@@ -673,8 +717,11 @@ impl Store for MemoryStore {
             row.votes.iter_mut().for_each(|vote| vote.shown = Digest::ZERO);
         }
         governed.work.values_mut().filter(|row| row.run == run).for_each(|row| row.card = None);
-        for out in governed.outbox.values_mut().filter(|out| out.row.run == run) {
-            (out.row.message.body, out.next_at) = ([].into(), None);
+        for out in governed.outbox.values_mut().filter(|out| out.run == run) {
+            (out.body, out.next_at, out.why) = (None, None, None);
+            if out.state != OutState::Left {
+                out.state = OutState::Dropped;
+            }
         }
         inner.start_keys.retain(|_, of| *of != run);
         Ok(Erased::Done)

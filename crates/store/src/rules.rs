@@ -264,6 +264,11 @@ pub fn row_is_sound(row: &RunRow) -> Result<(), String> {
     Ok(())
 }
 
+/// Texts as a JSON list.
+pub fn list(texts: &[std::sync::Arc<str>]) -> String {
+    serde_json::to_string(texts).expect("texts are JSON: held by their type")
+}
+
 /// How many rows a page has at most: 50 unless said otherwise.
 pub fn page(limit: u32) -> usize {
     if limit == 0 { 50 } else { limit as usize }

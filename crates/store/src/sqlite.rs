@@ -39,7 +39,7 @@ use kernel::{
 };
 
 use self::{
-    aside::{Adopt, ClaimWork, OutboxNext, PushBack, ReleaseWork, Sweep, Take, Unfreeze},
+    aside::{Adopt, Again, ClaimWork, PushBack, ReleaseWork, Sweep, Take, TakeOutbox, Tell, TriedOnce, Unfreeze},
     dispatch::{AskSettings, Claim, Join, Leave, Post, Pulse, PutBundle, Reap},
     erase::Erase,
     read::Readers,
@@ -47,9 +47,9 @@ use self::{
 };
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutRow, Posted,
-    Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed,
-    WorkQuery, WorkRow,
+    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutMessage,
+    OutQuery, OutRow, Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried,
+    Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
     fault::{Mutants, Points},
 };
 
@@ -342,16 +342,34 @@ impl Store for SqliteStore {
         self.write(ReleaseWork { work, by }).await
     }
 
-    async fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError> {
-        self.readers().due_outbox(limit, now)
+    async fn tell(&self, run: RunId, message: OutMessage) -> Result<bool, StoreError> {
+        self.write(Tell { run, message }).await
     }
 
-    async fn outbox_done(&self, id: Arc<str>) -> Result<bool, StoreError> {
-        self.write(OutboxNext { id, at: None }).await
+    async fn take_outbox(
+        &self,
+        channels: &[Arc<str>],
+        limit: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<OutRow>, StoreError> {
+        self.write(TakeOutbox { channels: crate::rules::list(channels), limit, now, until }).await
     }
 
-    async fn outbox_retry(&self, id: Arc<str>, at: Timestamp) -> Result<bool, StoreError> {
-        self.write(OutboxNext { id, at: Some(at) }).await
+    async fn outbox_tried(&self, id: Arc<str>, tried: Tried) -> Result<bool, StoreError> {
+        self.write(TriedOnce { id, tried }).await
+    }
+
+    async fn outbox_again(&self, id: Arc<str>, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(Again { id, now }).await
+    }
+
+    async fn outbox(&self, query: OutQuery) -> Result<Vec<OutRow>, StoreError> {
+        self.readers().outbox(&query)
+    }
+
+    async fn next_outbox(&self, channels: &[Arc<str>]) -> Result<Option<Timestamp>, StoreError> {
+        self.readers().next_outbox(&crate::rules::list(channels))
     }
 
     async fn take(

@@ -32,6 +32,8 @@ pub struct OutMessage {
     pub body: Arc<[u8]>,
     /// Since when.
     pub at: Timestamp,
+    /// Not before then.
+    pub due_at: Timestamp,
 }
 
 /// Work for people, as it is kept.
@@ -90,15 +92,106 @@ pub enum WorkClaimed {
     Missing,
 }
 
-/// A message that is to leave now.
+/// A message that leaves, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutRow {
-    /// What is said.
-    pub message: OutMessage,
+    /// On what the receiver de-duplicates.
+    pub id: Arc<str>,
     /// By which run.
     pub run: RunId,
-    /// How often it was tried before.
+    /// Which way it leaves.
+    pub channel: Arc<str>,
+    /// What is said, as canonical JSON; `None` once erased.
+    pub body: Option<Arc<[u8]>>,
+    /// Since when.
+    pub at: Timestamp,
+    /// How often it was given to a sender since it was last let go.
     pub attempts: u32,
+    /// How it stands.
+    pub state: OutState,
+    /// When it is tried next; there exactly while it waits.
+    pub next_at: Option<Timestamp>,
+    /// What went wrong last, or why it was dropped.
+    pub why: Option<Arc<str>>,
+}
+
+/// How a message that leaves stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OutState {
+    /// It is to leave.
+    Waiting,
+    /// Its receiver has it.
+    Left,
+    /// Nothing tries it again until a person says so.
+    Dead,
+    /// Nobody needs it any more.
+    Dropped,
+}
+
+impl OutState {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OutState::Waiting => "waiting",
+            OutState::Left => "left",
+            OutState::Dead => "dead",
+            OutState::Dropped => "dropped",
+        }
+    }
+
+    /// Reads what [`OutState::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<OutState> {
+        let all = [OutState::Waiting, OutState::Left, OutState::Dead, OutState::Dropped];
+        all.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// What became of trying to send a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// Its receiver has it.
+    Left,
+    /// It could not leave, and is tried again.
+    Again {
+        /// When.
+        at: Timestamp,
+        /// What went wrong.
+        why: Arc<str>,
+    },
+    /// It could not leave, and nothing tries it again.
+    Dead {
+        /// What went wrong.
+        why: Arc<str>,
+    },
+    /// Nobody needs it any more.
+    Dropped {
+        /// Why not.
+        why: Arc<str>,
+    },
+}
+
+impl Tried {
+    pub(crate) fn parts(&self) -> (OutState, Option<Timestamp>, Option<&Arc<str>>) {
+        match self {
+            Tried::Left => (OutState::Left, None, None),
+            Tried::Again { at, why } => (OutState::Waiting, Some(*at), Some(why)),
+            Tried::Dead { why } => (OutState::Dead, None, Some(why)),
+            Tried::Dropped { why } => (OutState::Dropped, None, Some(why)),
+        }
+    }
+}
+
+/// Which messages that leave to list, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct OutQuery {
+    /// Only this one, however it stands.
+    pub id: Option<Arc<str>>,
+    /// Only this run's.
+    pub run: Option<RunId>,
+    /// Also what has left or was dropped.
+    pub all_states: bool,
+    /// At most so many; 0 means 50.
+    pub limit: u32,
 }
 
 /// What became of asking a rate limit.

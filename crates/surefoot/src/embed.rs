@@ -186,6 +186,7 @@ impl Surefoot {
             let people = sources.get(PEOPLE_FILE).map(|text| &**text);
             runtime.enact(&project.file.name, project.policies.as_deref(), people, &asker).await?;
             runtime.limit(project, &asker).await?;
+            runtime.channels(project, &asker).await?;
             Ok(())
         };
         self.inner.deployed.get_or_try_init(deploy).await.copied()

@@ -1,5 +1,6 @@
 //! From a project's tool files and models to what really reaches tools and models.
 
+mod channel;
 mod command;
 mod mail;
 mod sql;
@@ -14,6 +15,7 @@ use std::{
 use async_trait::async_trait;
 use gateway::{
     Gateway, Outcome, Provider, Tool,
+    channel::Channel,
     egress::{DemoHosts, NotLoopback, SystemResolver},
     model::{
         openai_chat::{OpenAiChat, OpenAiChatSpec},
@@ -188,6 +190,14 @@ pub enum ReachError {
         #[source]
         source: BadPageTool,
     },
+    /// A channel that cannot work as the project file says.
+    #[error("the channel `{channel}` (surefoot.yaml) {detail}")]
+    Channel {
+        /// Its name.
+        channel: Arc<str>,
+        /// What is wrong.
+        detail: String,
+    },
     /// A profile that the project does not have.
     #[error("the project has no profile `{name}`{}", .hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default())]
     NoProfile {
@@ -266,6 +276,8 @@ pub struct Reach {
     pub tools: BTreeMap<Arc<str>, Arc<dyn Tool>>,
     /// By model name.
     pub models: BTreeMap<Arc<str>, Arc<dyn Provider>>,
+    /// By the name of the project and of the channel: `shop/desk`.
+    pub channels: BTreeMap<Arc<str>, Arc<dyn Channel>>,
     /// The sites of a demonstration, if the profile has some and a tool reads pages.
     pub sites: Option<Arc<SiteServer>>,
 }
@@ -346,12 +358,21 @@ impl Reach {
             };
             reach.models.insert(name.clone(), provider);
         }
+        for (name, decl) in &project.file.channels {
+            let client = || match &client {
+                Some(client) => Ok(HttpClient::clone(client)),
+                None => HttpClient::new(),
+            };
+            let made = channel::channel(name, decl, around, (secrets.clone(), now.clone()), client)?;
+            reach.channels.insert(format!("{}/{name}", project.file.name).into(), made);
+        }
         Ok(reach)
     }
 
     /// As the runtime takes it.
     pub fn gateway(self) -> Gateway {
         let gateway = self.models.into_iter().fold(Gateway::new(), |all, (name, one)| all.with_shared_model(name, one));
+        let gateway = self.channels.into_iter().fold(gateway, |all, (name, one)| all.with_channel(name, one));
         self.tools.into_iter().fold(gateway, |all, (name, one)| all.with_shared_tool(name, one))
     }
 }

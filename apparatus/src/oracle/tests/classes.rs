@@ -27,7 +27,15 @@ fn unknown(attempt: u32) -> Event {
 
 fn not_performed() -> Event {
     let (by, auth, reason) = ("person".into(), "local".into(), "looked".into());
-    Event::EffectResolved { message: 1, step: step("a"), resolution: Resolution::NotPerformed, by, auth, reason }
+    Event::EffectResolved {
+        message: 1,
+        step: step("a"),
+        attempt: None,
+        resolution: Resolution::NotPerformed,
+        by,
+        auth,
+        reason,
+    }
 }
 
 fn listed() -> OpenActionRow {

@@ -156,7 +156,7 @@ impl MailTool {
         Ok(MailTool { server, from, login, operations: spec.operations, secrets, now: spec.now })
     }
 
-    async fn perform(&self, tool: &str, operation: &str, input: &[u8], key: &IdempotencyKey) -> Outcome {
+    pub(crate) async fn perform(&self, tool: &str, operation: &str, input: &[u8], key: &IdempotencyKey) -> Outcome {
         let called = format!("{tool}.{operation}");
         let Some(mail) = self.operations.get(operation) else {
             let detail = format!("the tool `{tool}` has no operation `{operation}` in this process");

@@ -82,7 +82,7 @@ impl WebhookTool {
         Ok(WebhookTool { url, signed, operations: spec.operations, secrets, client, now: spec.now })
     }
 
-    async fn perform(&self, tool: &str, operation: &str, input: &[u8], key: &IdempotencyKey) -> Outcome {
+    pub(crate) async fn perform(&self, tool: &str, operation: &str, input: &[u8], key: &IdempotencyKey) -> Outcome {
         let called = format!("{tool}.{operation}");
         let Some(hook) = self.operations.get(operation) else {
             let detail = format!("the tool `{tool}` has no operation `{operation}` in this process");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     budget::{Limits, Raise, Rate, Reserved, Unit},
+    channel::Channels,
     people::People,
     policy::Policies,
 };
@@ -44,6 +45,13 @@ pub enum Change {
         limits: Value,
         /// By the project's name of the model.
         models: BTreeMap<Arc<str>, Rate>,
+    },
+    /// A project's people are told of its runs by these channels from now on.
+    Channels {
+        /// The project's name.
+        project: Arc<str>,
+        /// By name.
+        channels: Channels,
     },
     /// The owner changed a limit for one period; see [`Raise`].
     Raise {
@@ -138,6 +146,8 @@ pub struct Statutes {
     pub models: BTreeMap<Arc<str>, Rate>,
     /// Which change said so: SHA-256 over its bytes.
     pub limits_digest: Option<Digest>,
+    /// By which channels its people are told.
+    pub channels: Channels,
 }
 
 /// What all runs are judged by today.
@@ -293,6 +303,7 @@ impl Charter {
                 (statutes.limits, statutes.models) = (limits, models.clone());
                 statutes.limits_digest = Some(Digest::of(&[&change.to_bytes()]));
             }
+            Change::Channels { project, channels } => self.change(project).channels.clone_from(channels),
             Change::Raise { scope, unit, period, limit } => {
                 let raise = Raise { scope: scope.clone(), unit: *unit, period: *period, limit: *limit };
                 for statutes in self.projects.values_mut() {

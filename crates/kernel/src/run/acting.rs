@@ -228,10 +228,13 @@ impl RunState {
                 }
                 Ok(())
             }
-            Event::EffectResolved { message, ref step, ref resolution, ref reason, .. } => {
+            Event::EffectResolved { message, ref step, attempt, ref resolution, ref reason, .. } => {
                 self.read_message(message, &event)?;
-                // What has been settled meanwhile stays settled: the message is on record, and changes nothing.
-                if let Some(acting) = self.acting_mut(step)
+                // What has been settled meanwhile stays settled, and a word about an earlier sending says nothing of this one: the
+                // message is on record, and changes nothing.
+                let sent = self.open_at(step).map(|open| open.attempt);
+                if attempt.is_none_or(|attempt| Some(attempt) == sent)
+                    && let Some(acting) = self.acting_mut(step)
                     && matches!(acting.standing, Sending::Unknown { .. })
                     && acting.word.is_none()
                 {

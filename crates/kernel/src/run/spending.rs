@@ -1,17 +1,35 @@
 //! The fold of what a run spends: each event says what it sets aside, and what becomes of what was set aside before it.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use super::{Illegal, RunState};
 use crate::{
     governance::budget::{Amounts, Closing},
     ids::StepPath,
-    journal::{Event, ProbeResult},
-    recovery::Response,
+    journal::{Event, ProbeResult, StepResult, Usage},
+    recovery::{Phase, Response},
 };
 
 /// What an event does to what is set aside.
 pub(super) struct Books {
     closes: Vec<(StepPath, Closing)>,
     reserves: Option<(StepPath, Amounts)>,
+    bills: Option<Bill>,
+}
+
+/// A call that nothing was set aside for.
+enum Bill {
+    Model(Arc<str>, Usage),
+    Tool(Arc<str>),
+}
+
+/// Calls that nothing was set aside for, because nothing limited them: what they have cost, prices say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Unlimited {
+    /// What each model billed, by the project's name of it.
+    pub usage: BTreeMap<Arc<str>, Usage>,
+    /// How often each operation was called, by `tool.operation`.
+    pub calls: BTreeMap<Arc<str>, u64>,
 }
 
 impl RunState {
@@ -51,7 +69,24 @@ impl RunState {
 
     pub(super) fn books(&self, event: &Event) -> Books {
         let reserves = event.reserves().map(|(step, reserved)| (step.clone(), reserved.max));
-        Books { closes: self.closes(event), reserves }
+        Books { closes: self.closes(event), reserves, bills: self.bills(event) }
+    }
+
+    fn bills(&self, event: &Event) -> Option<Bill> {
+        let step = event.step().filter(|step| !self.spent.reserved.contains_key(*step))?;
+        match event {
+            Event::ModelAnswered { usage, .. } => Some(Bill::Model(self.open_at(step)?.model.clone()?, *usage)),
+            Event::ActionFinished { result, .. } => {
+                let acting = self.acting(step)?;
+                let unsent = match result {
+                    StepResult::Failed(why) => matches!(why.phase, Phase::NotSent | Phase::Inside),
+                    StepResult::Done(_) => false,
+                };
+                let called = || format!("{}.{}", acting.proposal.tool, acting.proposal.operation).into();
+                (!unsent || acting.doubts > 0).then(|| Bill::Tool(called()))
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn book(&mut self, books: Books) -> Result<(), Illegal> {
@@ -64,7 +99,23 @@ impl RunState {
         if let Some((step, max)) = books.reserves {
             self.spent.reserve(step, max)?;
         }
+        match books.bills {
+            Some(Bill::Model(model, usage)) => self.unlimited.usage.entry(model).or_default().add(&usage),
+            Some(Bill::Tool(called)) => *self.unlimited.calls.entry(called).or_default() += 1,
+            None => {}
+        }
         Ok(())
+    }
+}
+
+impl Usage {
+    /// Takes over what `other` counts.
+    pub(super) fn add(&mut self, other: &Usage) {
+        self.input += other.input;
+        self.cache_read += other.cache_read;
+        self.cache_write += other.cache_write;
+        self.output += other.output;
+        self.reasoning += other.reasoning;
     }
 }
 

@@ -81,6 +81,10 @@ impl Act {
                 Event::ActionJudged { step, proposal, verdict, grounds: Some(Box::new(grounds)) }
             }
             Judged::Start(verdict, grounds) => {
+                if let Some((at, why)) = walk.tool_is_full(path, &self.tool, &self.operation)? {
+                    walk.wait(Some(at), || why);
+                    return Ok(());
+                }
                 let reserved = walk.reserve_act(path, self.declared()).map_err(|why| Stop::Failed(why.into()))?;
                 self.start(walk, path, proposal, verdict, Grounds { reserved, ..grounds })
             }
@@ -151,6 +155,10 @@ impl Act {
                 match self.leave(walk, open, approving, &asking)? {
                     Leave::Start(verdict, grounds) => {
                         let (id, hash) = (approving.id.clone(), approving.terms.hash);
+                        if let Some((at, why)) = walk.tool_is_full(path, &self.tool, &self.operation)? {
+                            walk.wait(Some(at), || why);
+                            return Ok(());
+                        }
                         // The yes is kept while there is no room.
                         let reserved = match walk.reserve_act(path, self.declared()) {
                             Ok(reserved) => reserved,
@@ -269,11 +277,11 @@ impl Act {
                     let why = failure(FailureKind::UnknownOutcome, Phase::MaybeSent, detail);
                     walk.record(outcome_unknown(path, open.attempt, why, None));
                 } else if !frame.draining() || walk.state.cancelling {
-                    self.resend(walk, open, acting, path);
+                    self.resend(walk, open, acting, path)?;
                 }
             }
             // An open intent of an earlier epoch must learn its outcome even while the run is stopping.
-            Sending::Open if self.may_repeat(walk, acting) => self.resend(walk, open, acting, path),
+            Sending::Open if self.may_repeat(walk, acting) => self.resend(walk, open, acting, path)?,
             Sending::Open => {
                 let detail = format!("the process that sent `{}` ended before the answer", self.called());
                 self.unknown(walk, open, acting, path, detail);
@@ -283,20 +291,25 @@ impl Act {
                 let detail = format!("the receiver of `{}` no longer knows its key", self.called());
                 self.unknown(walk, open, acting, path, detail);
             }
-            Sending::Failed => self.resend(walk, open, acting, path),
+            Sending::Failed => self.resend(walk, open, acting, path)?,
             Sending::Absent if walk.state.cancelling => {
                 let detail = format!("the probe found that `{}` was not performed", self.called());
                 let why = failure(FailureKind::ToolRejected, Phase::Answered, detail);
                 walk.record(finished(path, open.attempt, StepResult::Failed(why)));
             }
             Sending::Absent if frame.draining() => {}
-            Sending::Absent if open.attempt < MOST_SENDINGS => self.resend(walk, open, acting, path),
+            Sending::Absent if open.attempt < MOST_SENDINGS => self.resend(walk, open, acting, path)?,
             Sending::Absent => {
                 let detail = format!("`{}` was sent {} times and not performed", self.called(), open.attempt);
                 let why = failure(FailureKind::UnknownOutcome, Phase::MaybeSent, detail);
                 walk.record(outcome_unknown(path, open.attempt, why, None));
             }
             Sending::Unknown { probe_at: Some(at) } if at <= walk.facts.now => {
+                let operation = self.declared().probe.as_ref().map_or(&self.operation, |probe| &probe.operation);
+                if let Some((at, why)) = walk.tool_is_full(path, &self.tool, operation)? {
+                    walk.doubt(Some(at), why);
+                    return Ok(());
+                }
                 walk.record(Event::ProbeStarted { step: path.clone(), probe: acting.probes + 1 });
             }
             Sending::Unknown { probe_at: Some(at) } => {
@@ -312,15 +325,30 @@ impl Act {
     }
 
     /// The same bytes once more, unless somebody holds them.
-    fn resend(&self, walk: &mut Walk<'_>, open: &Open, acting: &Acting, path: &StepPath) {
+    fn resend(&self, walk: &mut Walk<'_>, open: &Open, acting: &Acting, path: &StepPath) -> Result<(), Stop> {
         match walk.held(&acting.proposal) {
             None => {
+                match walk.tool_is_full(path, &self.tool, &self.operation)? {
+                    // No pause and no cancel goes before what is open.
+                    Some((at, why)) if acting.is_open() => {
+                        walk.doubt(Some(at), why);
+                        return Ok(());
+                    }
+                    Some((at, why)) => {
+                        walk.wait(Some(at), || why);
+                        return Ok(());
+                    }
+                    None => {}
+                }
                 // What is open must learn its outcome: what its intent had set aside covers that. A retry of what is closed pays anew.
                 let reserved = match acting.is_open() {
                     true => None,
                     false => match walk.reserve_act(path, self.declared()) {
                         Ok(reserved) => reserved,
-                        Err(why) => return walk.wait_for_room(None, &why),
+                        Err(why) => {
+                            walk.wait_for_room(None, &why);
+                            return Ok(());
+                        }
                     },
                 };
                 walk.record(Event::ActionResent {
@@ -335,6 +363,7 @@ impl Act {
             }
             Some((scope, hold)) => walk.wait_for_release(&scope, &hold),
         }
+        Ok(())
     }
 
     /// Whether the same bytes may be sent once more although the last sending may have been performed.
@@ -403,8 +432,7 @@ impl Act {
                 StepResult::Failed(failure(FailureKind::ToolRejected, Phase::Answered, detail))
             }
             Word::NotPerformed => {
-                self.resend(walk, open, acting, path);
-                return Ok(());
+                return self.resend(walk, open, acting, path);
             }
             Word::GivenUp(reason) => {
                 let detail = format!("what became of `{}` stays unknown: {reason}", self.called());

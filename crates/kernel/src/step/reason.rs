@@ -53,6 +53,10 @@ impl Reason {
         let attempt = open.map_or(0, |open| open.attempt) + 1;
         let model = open.and_then(|open| open.model.clone()).unwrap_or_else(|| self.model.clone());
         let (request, manifest) = context::compile(self, walk, path, frame, attempt, &model, repairs(open))?;
+        if let Some((at, why)) = walk.model_is_full(path, &model)? {
+            walk.wait(Some(at), || why);
+            return Ok(());
+        }
         let reserved = walk.reserve_ask(path, &model, || request_bytes(&request));
         let reserved = reserved.map_err(|why| Stop::Failed(why.into()))?;
         walk.record(Event::ModelAsked { step: path.clone(), attempt, model, manifest, reserved });

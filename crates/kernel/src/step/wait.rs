@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     expr::Expr,
+    governance::labels::{Words, WordsOf},
     ids::StepPath,
     journal::{Event, Held},
     next::{Frame, Record, Stop, Walk},
@@ -25,6 +26,8 @@ pub struct Wait {
     pub until: Option<Expr>,
     /// Until one of these signals comes.
     pub signals: Vec<Arc<str>>,
+    /// What the body and the sender of a signal carry; without a word they are untrusted.
+    pub labels: Words,
 }
 
 impl Wait {
@@ -96,7 +99,8 @@ pub(crate) const KEYS: [&str; 1] = ["wait"];
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Wait, Type)> {
     let node = fields.get("wait")?;
-    let fields = Fields::new(node, "`wait`", &["for", "until", "signal"], &["event", "any"], &mut reading.complaints)?;
+    let fields =
+        Fields::new(node, "`wait`", &["for", "until", "signal", "labels"], &["event", "any"], &mut reading.complaints)?;
     let span = fields.time("for", &mut reading.complaints);
     let until = match fields.get("until") {
         None => None,
@@ -115,6 +119,14 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Wa
             _ => vec![node.text(&mut reading.complaints)?],
         },
     };
+    let labels = match fields.get("labels") {
+        Some(node) => Words::read(node, WordsOf::Schema, &mut reading.complaints)?,
+        None => Words::default(),
+    };
+    if let (Some(node), true) = (fields.get("labels"), signals.is_empty()) {
+        let message = "`labels` says what a signal carries, and this `wait` has none";
+        reading.complaints.push(node.complaint("W003", message).hint("name one: `signal: paid`"));
+    }
     if !fields.has("for") && until.is_none() && signals.is_empty() {
         let message = "a `wait` needs one of `for`, `until`, `signal`";
         reading.complaints.push(node.complaint("W003", message));
@@ -126,5 +138,5 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Wa
         ("body", Type::Any),
         ("sender", Type::TEXT.maybe()),
     ]);
-    Some((Wait { span, until, signals }, ty))
+    Some((Wait { span, until, signals, labels }, ty))
 }

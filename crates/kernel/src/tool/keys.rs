@@ -41,11 +41,34 @@ pub(super) fn foreign(fields: &Fields<'_>, way: Option<&str>, reading: &mut Read
     }
 }
 
+/// Whether a text is `secret://name`, or `secret://name@version`, and nothing else.
+pub(crate) fn is_secret(text: &str) -> bool {
+    let mut found = secrets(text);
+    let whole = |(name, version): (&str, &str)| {
+        let version = if version.is_empty() { String::new() } else { format!("@{version}") };
+        text == format!("{SECRET}{name}{version}")
+    };
+    found.next().is_some_and(whole) && found.next().is_none()
+}
+
+const SECRET: &str = "secret://";
+
+/// The secrets that a text names, each with its version; the version is empty where none is written.
+pub(crate) fn secrets(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let word =
+        |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')).unwrap_or(text.len());
+    let found = text.split(SECRET).skip(1).map(move |after| {
+        let (name, rest) = after.split_at(word(after));
+        let version = rest.strip_prefix('@').map_or("", |rest| &rest[..word(rest)]);
+        (name, version)
+    });
+    found.filter(|(name, _)| !name.is_empty())
+}
+
 /// `secret://name`, whole. The text may be the secret itself: it is not repeated.
-pub(super) fn secret(node: &Node, complaints: &mut Complaints) -> Option<Arc<str>> {
+pub(crate) fn secret(node: &Node, complaints: &mut Complaints) -> Option<Arc<str>> {
     let text = node.text(complaints)?;
-    let name = text.strip_prefix("secret://").unwrap_or_default();
-    if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+    if is_secret(&text) {
         return Some(text);
     }
     let hint = "name it, as in `secret://mail`, and set SUREFOOT_SECRET_MAIL";

@@ -1,6 +1,7 @@
 //! The program: what a workflow file says, checked and compiled.
 
 pub mod bundle;
+pub mod channel;
 pub mod contract;
 pub mod graph;
 pub mod model;

@@ -7,6 +7,8 @@ use crate::{
     complaint::Complaints,
     expr::{Names, Template},
     governance::budget::{self, Rate, Tariff},
+    pace::Pace,
+    tool::is_secret,
     types::Type,
     values::Span,
     yaml::{Fields, Node},
@@ -68,7 +70,7 @@ const MAX_TIMEOUT: Span = Span::from_millis(3_600_000);
 /// No answer is longer.
 const MAX_TOKENS: i64 = 10_000_000;
 
-const OPENAI_CHAT: [&str; 12] = [
+const OPENAI_CHAT: [&str; 13] = [
     "provider",
     "base_url",
     "model",
@@ -81,6 +83,7 @@ const OPENAI_CHAT: [&str; 12] = [
     "timeout",
     "first_byte",
     "silence",
+    "rate",
 ];
 
 /// Reads a model whose provider is `openai_chat`.
@@ -112,6 +115,7 @@ pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<Mo
     let timeout = limit(&fields, "timeout", (TIMEOUT, MAX_TIMEOUT), complaints);
     let first_byte = limit(&fields, "first_byte", (timeout, timeout), complaints);
     let silence = limit(&fields, "silence", (timeout, timeout), complaints);
+    let pace = fields.get("rate").and_then(|node| Pace::read(node, complaints));
     // A model with a mistake is none: what its defaults hide is not to be found out by a call.
     let whole = complaints.len() == before;
     let (base_url, model, max_tokens) = (base_url?, model?, max_tokens?);
@@ -129,6 +133,7 @@ pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<Mo
             silence,
         })),
         tariff: Tariff::Billed { price, cap: Some(max_tokens) },
+        pace,
     })
 }
 
@@ -151,7 +156,7 @@ fn max_tokens(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<u32> {
 impl ModelDecl {
     /// What is known of its calls.
     pub fn rate(&self) -> Rate {
-        Rate { tariff: self.tariff, timeout: self.timeout() }
+        Rate { tariff: self.tariff, timeout: self.timeout(), pace: self.pace }
     }
 
     /// What a call of it may take at most, for budgets of time. A provider without a timeout of its own counts as one minute.
@@ -185,8 +190,7 @@ fn base_url(node: &Node, complaints: &mut Complaints) -> Option<Arc<str>> {
 
 fn key(node: &Node, complaints: &mut Complaints) -> Option<Arc<str>> {
     let text = node.text(complaints)?;
-    let name = text.strip_prefix("secret://").unwrap_or_default();
-    if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+    if is_secret(&text) {
         return Some(text);
     }
     // The text may be the key itself: it is not repeated.

@@ -13,10 +13,12 @@ use crate::{
         people::People,
         policy::{self, Known, Policies},
     },
+    pace::Pace,
     tool::Tool,
     workflow::{
         Program,
         bundle::Bundle,
+        channel::{self, ChannelDecl},
         model::{self, OpenAiChat},
         parse,
         profile::Profiles,
@@ -66,6 +68,8 @@ pub struct ProjectFile {
     pub try_run: Option<TryRun>,
     /// What is different where.
     pub profiles: Profiles,
+    /// How people are told that a run needs them.
+    pub channels: BTreeMap<Arc<str>, ChannelDecl>,
 }
 
 impl ProjectFile {
@@ -73,6 +77,12 @@ impl ProjectFile {
     pub fn limits(&self) -> Change {
         let models = self.models.iter().map(|(name, model)| (name.clone(), model.rate())).collect();
         Change::Limits { project: self.name.clone(), limits: self.budgets.to_value(), models }
+    }
+
+    /// What it says of channels, as a change of what all runs are judged by. How each is reached stays with each process.
+    pub fn channels(&self) -> Change {
+        let channels = self.channels.iter().map(|(name, decl)| (name.clone(), decl.channel.clone())).collect();
+        Change::Channels { project: self.name.clone(), channels }
     }
 }
 
@@ -83,6 +93,8 @@ pub struct ModelDecl {
     pub provider: Provider,
     /// What is known of the cost of its calls.
     pub tariff: Tariff,
+    /// How often it may be asked.
+    pub pace: Option<Pace>,
 }
 
 /// Who answers for a model.
@@ -157,6 +169,9 @@ pub fn check(sources: &Sources) -> Checked {
         complaints.push(Complaint::new("W010", &PROJECT_FILE.into(), None, message));
     }
     let people = People::read(sources, &mut complaints);
+    if let (Some(people), Some(node)) = (&people, channel::file(sources)) {
+        channel::unknown_groups(&node, people, &mut complaints);
+    }
     let groups = people.as_ref().map(|people| people.group_names().cloned().collect());
     let policies = check_policies(sources, &workflows, &tools, groups.as_ref(), &mut complaints).map(Arc::new);
     if let (Some(file), false) = (&file, complaints.has_errors()) {
@@ -230,8 +245,8 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
         return None;
     };
     let node = complaints.take(yaml::parse(&path, text))?;
-    let known = ["project", "models", "budgets", "try", "profiles", "profile"];
-    let later = ["routes", "stores", "channels", "people", "prices", "approvals"];
+    let known = ["project", "models", "budgets", "try", "profiles", "profile", "channels"];
+    let later = ["routes", "stores", "people", "prices", "approvals"];
     let fields = Fields::new(&node, "surefoot.yaml", &known, &later, complaints)?;
     let name = fields.text("project", complaints)?;
     let mut models = BTreeMap::new();
@@ -246,7 +261,8 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
         Some(TryRun { workflow: fields.text("workflow", complaints)?, input: fields.opt_text("input", complaints) })
     });
     let profiles = Profiles::read(&fields, complaints);
-    Some(ProjectFile { name, models, budgets, try_run, profiles })
+    let channels = channel::read(&fields, complaints);
+    Some(ProjectFile { name, models, budgets, try_run, profiles, channels })
 }
 
 fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
@@ -256,7 +272,8 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
     if is(node, "rules") {
         return rules(sources, node, complaints);
     }
-    let fields = Fields::new(node, "a model", &["provider", "answers", "max_tokens", "price"], &[], complaints)?;
+    let fields =
+        Fields::new(node, "a model", &["provider", "answers", "max_tokens", "price", "rate"], &[], complaints)?;
     let provider = fields.required("provider", complaints)?;
     const LATER: [&str; 3] = ["openai_responses", "anthropic", "gemini"];
     if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {
@@ -264,13 +281,14 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
         return None;
     }
     let tariff = model::tariff(&fields, complaints);
+    let pace = fields.get("rate").and_then(|node| Pace::read(node, complaints));
     match provider.one_of(&["scripted", "rules", "openai_chat", "registered"], complaints)? {
-        "registered" => Some(ModelDecl { provider: Provider::Registered, tariff }),
+        "registered" => Some(ModelDecl { provider: Provider::Registered, tariff, pace }),
         _ => {
             let answers = fields.required("answers", complaints)?;
             let path = answers.text(complaints)?;
             file_exists(sources, answers, &path, complaints);
-            Some(ModelDecl { provider: Provider::Scripted { answers: path }, tariff })
+            Some(ModelDecl { provider: Provider::Scripted { answers: path }, tariff, pace })
         }
     }
 }
@@ -293,7 +311,7 @@ fn rules(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<
     } else {
         file_exists(sources, node, &file, complaints);
     }
-    Some(ModelDecl { provider: Provider::Rules { file }, tariff: Tariff::Free })
+    Some(ModelDecl { provider: Provider::Rules { file }, tariff: Tariff::Free, pace: None })
 }
 
 /// Complains if the project has no file of that path, and names the nearest one.

@@ -350,3 +350,39 @@ fn a_cancelled_run_does_not_end_over_an_unknown_outcome() {
     "#]]
     .assert_eq(&more.outline()[next.outline().len()..]);
 }
+
+#[test]
+fn a_word_about_an_earlier_sending_lets_nothing_be_sent_again() {
+    let mut drive = Drive::governed(&project(ONCE), "", HELLO, Outside::default());
+    drive.die_after = Some(2);
+    drive.run();
+    let mut next = drive.resumed(&drive.entries);
+    next.outside = Outside::new(
+        r#"
+        send: !tool_timeout maybe_sent
+        > resolve - {"step": "send", "attempt": 1, "resolution": "not_performed", "reason": "no trace", "auth": "local"}
+        > resolve - {"step": "send", "attempt": 1, "resolution": "not_performed", "reason": "no trace, told late", "auth": "local"}
+        > resolve - {"step": "send", "attempt": 3, "resolution": "not_performed", "reason": "of none yet", "auth": "local"}
+        "#,
+    );
+    next.run();
+    expect![[r#"
+        1   run started: send
+        2   send: started box.put {"text":"hello"}
+        3   send: outcome unknown, unknown_outcome: the process that sent `box.put` ended before the answer; a person must resolve it
+        4   send: ann says that sending 1 was not performed: no trace
+        5   send: sent again, attempt 2
+        6   send: outcome unknown, tool_timeout: as told; a person must resolve it
+        7   send: ann says that sending 1 was not performed: no trace, told late
+        8   send: ann says that sending 3 was not performed: of none yet
+    "#]]
+    .assert_eq(&next.outline());
+    assert_eq!(next.calls.len(), 1, "once by the word about sending 1: {:?}", next.calls);
+    next.audited();
+    let mut last = next.resumed(&next.entries);
+    last.outside = Outside::new(
+        r#"> resolve - {"step": "send", "attempt": 2, "resolution": "given_up", "reason": "nobody knows", "auth": "local"}"#,
+    );
+    last.run();
+    assert!(last.outline().contains("run failed, unknown_outcome"), "{}", last.outline());
+}

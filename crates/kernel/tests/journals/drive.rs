@@ -17,6 +17,7 @@ use kernel::{
     ids::{Digest, RunId, StepPath},
     journal::{Blob, Entry, Event, Head, Usage},
     next::{self, Counted, Facts, Next, Query, Record, Starter},
+    pace::Place,
     recovery::{Failure, FailureKind, Phase},
     run::RunState,
     settle::{Answer, Settled, settle},
@@ -150,6 +151,13 @@ pub struct Drive {
     pub counters: BTreeMap<Arc<str>, Counted>,
     /// What the store has found no room for.
     pub full: BTreeMap<StepPath, Exceeded>,
+    places: BTreeMap<StepPath, Place>,
+    /// Buckets that were asked for a place; each says no until its time.
+    pub asked_places: Vec<String>,
+    /// What it slept for.
+    pub slept: Vec<String>,
+    /// Before this there is no place in any rate limit.
+    pub no_place_before: Timestamp,
     /// Why votes were not taken.
     pub refused: Vec<String>,
 }
@@ -190,6 +198,10 @@ impl Drive {
             charter: Charter::default(),
             counters: BTreeMap::new(),
             full: BTreeMap::new(),
+            places: BTreeMap::new(),
+            asked_places: Vec::new(),
+            slept: Vec::new(),
+            no_place_before: Timestamp::default(),
             refused: Vec::new(),
         };
         drive.keep(&starting.blobs);
@@ -220,6 +232,10 @@ impl Drive {
             charter: self.charter.clone(),
             counters: self.counters.clone(),
             full: BTreeMap::new(),
+            places: BTreeMap::new(),
+            asked_places: Vec::new(),
+            slept: Vec::new(),
+            no_place_before: Timestamp::default(),
             refused: Vec::new(),
         }
     }
@@ -233,6 +249,7 @@ impl Drive {
             charter: &self.charter,
             counters: &self.counters,
             refused: &self.full,
+            places: &self.places,
             tenant: "main",
             key: &[7; 32],
         }
@@ -247,6 +264,12 @@ impl Drive {
                 }
                 Query::Counter(query) => {
                     self.counters.entry(query.counter).or_default();
+                }
+                Query::Place(query) => {
+                    let no = self.no_place_before > self.now;
+                    let place = if no { Place::NotBefore(self.no_place_before) } else { Place::Given };
+                    self.asked_places.push(format!("{} {place:?}", query.bucket));
+                    self.places.insert(query.step, place);
                 }
             }
         }
@@ -265,6 +288,9 @@ impl Drive {
 
     fn record(&mut self, record: Record) {
         self.keep(&record.blobs);
+        if let Some(step) = record.event.step().filter(|_| sends(&record.event)) {
+            self.places.remove(step);
+        }
         let head = self.entries.last().map_or(Head::START, Entry::head);
         let salt = [u8::try_from(head.seq % 251).expect("below 251"); 16];
         let entry = Entry::seal(self.state.run, head, self.epoch, self.now, salt, &record.event);
@@ -356,7 +382,10 @@ impl Drive {
         }
         match suspend {
             Some(_) if moved => true,
-            Some(waiting) => self.sleep(waiting.until),
+            Some(waiting) => {
+                self.slept.push(waiting.waits_for.to_string());
+                self.sleep(waiting.until)
+            }
             None => moved,
         }
     }
@@ -467,6 +496,17 @@ impl Drive {
         }
         out
     }
+}
+
+/// Whether something leaves after it.
+fn sends(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::ModelAsked { .. }
+            | Event::ActionStarted { .. }
+            | Event::ActionResent { .. }
+            | Event::ProbeStarted { .. }
+    )
 }
 
 fn of_an_action(event: &Event) -> bool {

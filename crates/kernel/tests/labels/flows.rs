@@ -212,6 +212,28 @@ fn a_signal_is_untrusted_and_a_decision_carries_nothing() {
 }
 
 #[test]
+fn a_signal_carries_what_its_wait_declares() {
+    flow(
+        "- { step: ours, wait: { signal: paid, labels: [ trusted, private ] } }
+- { step: theirs, wait: { signal: said, labels: [ \"private:health\" ] } }
+- step: a
+  act: box.put
+  with: { to: =ours.body.account, sender: =ours.sender, text: =theirs.body }",
+        expect![[r#"
+            a  box.put
+              sender
+                private  from `ours.sender`
+              text
+                private  from `theirs.body`
+                private:health  from `theirs.body`
+                untrusted  from `theirs.body`
+              to  control
+                private  from `ours.body.account`
+        "#]],
+    );
+}
+
+#[test]
 fn a_function_carries_its_arguments_and_may_be_trusted() {
     flow(
         "- step: scored

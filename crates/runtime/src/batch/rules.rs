@@ -5,7 +5,8 @@ use std::sync::Arc;
 use kernel::{
     governance::{
         budget::{Closing, Line, Unit},
-        charter::Grounds,
+        channel::{self, Teller},
+        charter::{Charter, Grounds},
     },
     ids::StepPath,
     journal::{ApprovalEnd, Event},
@@ -144,6 +145,21 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
         }
         _ => {}
     }
+}
+
+/// What people are told of an event leaves with the append that holds it. `state` is as it was before.
+pub(super) fn news(
+    state: &RunState,
+    event: &Event,
+    (seq, at): (u64, Timestamp),
+    charter: &Charter,
+    guards: &mut Vec<Guard>,
+) {
+    let Some(start) = &state.start else { return };
+    let statutes = charter.project(&start.project);
+    let teller = Teller { run: state.run, project: &start.project, workflow: &start.workflow };
+    let notices = channel::notices(&statutes.channels, teller, event, (seq, at));
+    guards.extend(notices.into_iter().map(|notice| Guard::Outbox(crate::outbox::message(notice, at))));
 }
 
 /// Closes what people were asked for by a step that ends with it.

@@ -10,11 +10,13 @@ use kernel::{
     ids::{Digest, StepPath},
     journal::BlobRef,
     next::{Counted, Query},
+    pace::{PaceQuery, Place, bucket_of},
     run::RunState,
-    values::{Span, Value},
+    settle::Answer,
+    values::{Span, Timestamp, Value},
     workflow::Program,
 };
-use store::{Appended, CounterQuery, Guard, Status, StoreError};
+use store::{Appended, CounterQuery, Guard, Status, StoreError, Taken};
 
 use super::{Engine, Halt, Left};
 use crate::{batch::Batch, programs::NoProgram};
@@ -97,6 +99,9 @@ impl Engine {
                     let entries = self.state.head.seq.saturating_sub(self.durable);
                     self.inner.sealing.count(entries, self.inner.config.seal_records);
                     self.durable = self.state.head.seq;
+                    if self.batch.tells() {
+                        self.inner.post.look();
+                    }
                     self.inbox_gen = self.inbox_gen.max(inbox_gen);
                     self.inbox_noted = self.inbox_read;
                     self.batch.clear();
@@ -282,6 +287,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Who is told "not before then" speaks for all that share a rate limit: nobody gets a place in it before.
+    pub(super) async fn push_back(
+        &self,
+        program: &Program,
+        step: &StepPath,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<(), Halt> {
+        let failure = match answer {
+            Answer::Model { answer: Err(failure), .. } | Answer::Tool { answer: Err(failure), .. } => failure,
+            _ => return Ok(()),
+        };
+        let Some(after) = failure.retry_after else { return Ok(()) };
+        let Some(bucket) = bucket_of(program, &self.state, &self.charter, step) else { return Ok(()) };
+        let inner = self.inner.clone();
+        self.patiently(|| inner.store.push_back(bucket.clone(), now + after)).await
+    }
+
     /// Fetches what a decision lacks: blobs, from what is not durable yet or from the store, and counters.
     pub(super) async fn look(&mut self, wanted: &[Query]) -> Result<(), Halt> {
         let (inner, run) = (self.inner.clone(), self.writer.run);
@@ -289,13 +312,23 @@ impl Engine {
             .iter()
             .filter_map(|query| match query {
                 Query::Counter(query) => Some(CounterQuery { counter: query.counter.clone(), since: query.since }),
-                Query::Blob(_) => None,
+                Query::Blob(_) | Query::Place(_) => None,
             })
             .collect();
         if !counters.is_empty() {
             let stand = self.patiently(|| inner.store.counters(&counters)).await?;
             let stand = stand.into_iter().map(|now| Counted { version: now.version, count: now.count, sum: now.sum });
             self.counters.extend(counters.into_iter().map(|query| query.counter).zip(stand));
+        }
+        for query in wanted {
+            let Query::Place(PaceQuery { step, bucket, pace }) = query else { continue };
+            let (now, every) = (self.now(), pace.interval_us());
+            let taken = self.patiently(|| inner.store.take(bucket.clone(), now, every, pace.burst, 1)).await?;
+            let place = match taken {
+                Taken::Yes => Place::Given,
+                Taken::NotBefore(at) => Place::NotBefore(at),
+            };
+            self.places.insert(step.clone(), place);
         }
         for query in wanted {
             let Query::Blob(BlobRef { digest, .. }) = query else { continue };

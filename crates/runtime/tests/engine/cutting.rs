@@ -13,9 +13,9 @@ use kernel::{
 };
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow, OutRow,
-    Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed,
-    WorkQuery, WorkRow,
+    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow,
+    OutMessage, OutQuery, OutRow, Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError,
+    Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
 };
 use tokio::sync::Notify;
 
@@ -53,6 +53,8 @@ pub struct Cutting {
     pub failing: Mutex<Vec<Fails>>,
     /// Comes right before the next suspend is written.
     pub at_suspend: Mutex<Option<Message>>,
+    /// Whoever comes by this store comes as this worker, so that several live at once on a store that admits one process.
+    pub known_as: Option<WorkerId>,
 }
 
 impl Cutting {
@@ -67,7 +69,17 @@ impl Cutting {
             panics: AtomicBool::new(false),
             failing: Mutex::default(),
             at_suspend: Mutex::default(),
+            known_as: None,
         }
+    }
+
+    /// One of several workers that are `worker` to the store; who made that join says so.
+    pub fn as_one(inner: Arc<dyn Store>, worker: WorkerId) -> Cutting {
+        Cutting { known_as: Some(worker), ..Cutting::new(inner, Cut::Never) }
+    }
+
+    fn known(&self, worker: WorkerId) -> WorkerId {
+        self.known_as.unwrap_or(worker)
     }
 
     /// Waits until the cut is reached.
@@ -130,17 +142,19 @@ impl Store for Cutting {
         if !write {
             return self.never().await;
         }
-        let started = self.inner.start(run).await;
+        let owner = run.owner.map(|owner| self.known(owner));
+        let started = self.inner.start(NewRun { owner, ..run }).await;
         if tell { started } else { self.never().await }
     }
 
     async fn claim(&self, worker: WorkerId, limit: u32, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
         self.hear().await;
-        self.inner.claim(worker, limit, now).await
+        self.inner.claim(self.known(worker), limit, now).await
     }
 
-    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+    async fn append(&self, mut append: Append) -> Result<Appended, StoreError> {
         self.gate().await;
+        append.expect.owner = self.known(append.expect.owner);
         assert!(!self.panics.swap(false, Ordering::SeqCst), "as told");
         if append.guards.iter().any(|guard| matches!(guard, Guard::Suspend { .. })) {
             let message = self.at_suspend.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -202,16 +216,22 @@ impl Store for Cutting {
 
     async fn join(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<(), StoreError> {
         self.hear().await;
+        if self.known_as.is_some() {
+            return Ok(());
+        }
         self.inner.join(worker, lease, now).await
     }
 
     async fn beat(&self, worker: WorkerId, lease: Span, now: Timestamp) -> Result<Beat, StoreError> {
         self.hear().await;
-        self.inner.beat(worker, lease, now).await
+        self.inner.beat(self.known(worker), lease, now).await
     }
 
     async fn leave(&self, worker: WorkerId, now: Timestamp) -> Result<(), StoreError> {
         self.gate().await;
+        if self.known_as.is_some() {
+            return Ok(());
+        }
         self.inner.leave(worker, now).await
     }
 
@@ -284,19 +304,40 @@ impl Store for Cutting {
         self.inner.release_work(work, by).await
     }
 
-    async fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError> {
+    async fn tell(&self, run: RunId, message: OutMessage) -> Result<bool, StoreError> {
         self.gate().await;
-        self.inner.due_outbox(limit, now).await
+        self.inner.tell(run, message).await
     }
 
-    async fn outbox_done(&self, id: Arc<str>) -> Result<bool, StoreError> {
+    async fn take_outbox(
+        &self,
+        channels: &[Arc<str>],
+        limit: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<OutRow>, StoreError> {
         self.gate().await;
-        self.inner.outbox_done(id).await
+        self.inner.take_outbox(channels, limit, now, until).await
     }
 
-    async fn outbox_retry(&self, id: Arc<str>, at: Timestamp) -> Result<bool, StoreError> {
+    async fn outbox_tried(&self, id: Arc<str>, tried: Tried) -> Result<bool, StoreError> {
         self.gate().await;
-        self.inner.outbox_retry(id, at).await
+        self.inner.outbox_tried(id, tried).await
+    }
+
+    async fn outbox_again(&self, id: Arc<str>, now: Timestamp) -> Result<bool, StoreError> {
+        self.gate().await;
+        self.inner.outbox_again(id, now).await
+    }
+
+    async fn outbox(&self, query: OutQuery) -> Result<Vec<OutRow>, StoreError> {
+        self.gate().await;
+        self.inner.outbox(query).await
+    }
+
+    async fn next_outbox(&self, channels: &[Arc<str>]) -> Result<Option<Timestamp>, StoreError> {
+        self.gate().await;
+        self.inner.next_outbox(channels).await
     }
 
     async fn take(

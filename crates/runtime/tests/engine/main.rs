@@ -7,6 +7,8 @@ mod cutting;
 mod embedded;
 #[cfg(feature = "faults")]
 mod mutants;
+mod outbox;
+mod paces;
 mod people;
 mod pure;
 mod seals;

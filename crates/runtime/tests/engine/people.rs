@@ -5,18 +5,19 @@ use std::sync::Arc;
 use expect_test::expect;
 use kernel::{
     governance::approval::Decision,
-    ids::RunId,
+    ids::{RunId, StepPath},
     next::Starter,
+    recovery::{FailureKind, Phase},
     values::{Span, Value},
 };
 use runtime::{
     RunError, Runtime, Start,
-    govern::{Asker, Decide},
+    govern::{Asker, Decide, Outcome},
     work::WorkDone,
 };
 use store::{ApprovalQuery, ApprovalState, Status, WorkQuery, WorkRow};
 
-use crate::world::{Life, Outside, World, json};
+use crate::world::{Life, Outside, World, failure, json};
 
 const PEOPLE: &str = "groups: { desk: {}, leads: {} }
 people:
@@ -316,4 +317,69 @@ async fn two_who_answer_at_once_are_one_answer() {
     let (a, b) = tokio::join!(idle.answer_work(&row.id, yes, &first), idle.answer_work(&row.id, no, &second));
     assert_eq!([a.is_ok(), b.is_ok()].iter().filter(|taken| **taken).count(), 1, "{a:?} {b:?}");
     assert_eq!(world.row(run).await.inbox_gen, 1);
+}
+
+const ONCE: &str = r#"
+    --- workflows/send.yaml
+    workflow: send
+    stages:
+      - stage: only
+        steps: [ { step: send, act: box.put, with: { text: =input.text } } ]
+    --- tools/box.yaml
+    tool: box
+    native: true
+    operations: { put: { effect: at_most_once } }
+    --- policies/allow/all.cedar
+    @id("all") permit (principal, action, resource);
+"#;
+
+#[tokio::test]
+async fn a_word_told_twice_lets_an_action_be_sent_once_more_and_not_twice() {
+    let outside = Outside::new(|_, _, _| Err(failure(FailureKind::ToolTimeout, Phase::MaybeSent)));
+    let world = World::new(&with_people(ONCE), outside);
+    let life = world.boot().await;
+    life.runtime
+        .enact(&"test".into(), world.project.policies.as_deref(), Some(PEOPLE), &asker("program"))
+        .await
+        .unwrap();
+    let starter = Starter { project: "test".into(), by: Some("tom".into()) };
+    let run = life.start(Start { starter, ..world.start(r#"{"text": "a"}"#) }).await.run;
+    world.settled(run).await;
+    let step = StepPath::new("send");
+    let say = async |attempt| {
+        let said = life.runtime.resolve(run, (&step, attempt), Outcome::NotPerformed, "no trace", &asker("sue")).await;
+        world.settled(run).await;
+        said
+    };
+    let sent = || world.outside.asked("box.put").len();
+    assert_eq!(life.runtime.effects(true).await.unwrap()[0].action.attempt, 1);
+    assert_eq!(why(say(Some(2)).await), "`box.put` at `send` stands at sending 1, not 2: look at it again");
+    say(None).await.unwrap();
+    assert_eq!((sent(), life.runtime.effects(true).await.unwrap()[0].action.attempt), (2, 2));
+    // Told again, by somebody who had looked at the first sending.
+    assert_eq!(why(say(Some(1)).await), "`box.put` at `send` stands at sending 2, not 1: look at it again");
+    // Told late: the word had been taken when the action stood at its first sending, and the run reads it now.
+    let late =
+        r#"{"step": "send", "attempt": 1, "resolution": "not_performed", "reason": "no trace", "auth": "local"}"#;
+    let message = store::Message {
+        seq: 0,
+        id: "late".into(),
+        kind: "resolve".into(),
+        name: "".into(),
+        sender: "sue".into(),
+        body: json(late).to_jcs().into(),
+        at: world.now(),
+    };
+    world.store.post(run, message, true).await.unwrap();
+    world.clock.advance(Span::from_millis(60_000));
+    let row = world.settled(run).await;
+    assert_eq!(
+        (sent(), row.status, row.inbox_read),
+        (2, Status::Waiting, row.inbox_gen),
+        "{}",
+        outline(&world, run).await
+    );
+    say(Some(2)).await.unwrap();
+    assert_eq!(sent(), 3, "{}", outline(&world, run).await);
+    world.check_store().await.unwrap();
 }

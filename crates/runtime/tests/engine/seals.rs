@@ -268,7 +268,7 @@ async fn an_old_copy_in_the_place_of_the_data_is_refused_and_sends_nothing_again
 
     // A person has looked: the first payment was made. Only then does anything go on.
     let made = Outcome::Performed { output: json(r#"{"cents": 5}"#), external_id: None };
-    life.runtime.resolve(run, &"first".into(), made, "seen at the bank", &ann()).await.unwrap();
+    life.runtime.resolve(run, (&"first".into(), None), made, "seen at the bank", &ann()).await.unwrap();
     life.runtime.resume(run, "ann").await.unwrap();
     assert_eq!(place.rested(run).await, Status::Completed);
     assert_eq!(place.sent(), sent + 1);

@@ -8,6 +8,7 @@ use std::{
 
 use gateway::{
     Gateway, Provider, Reply,
+    channel::{Channel, Message},
     tool::native::{Call, Native},
 };
 use kernel::{
@@ -123,6 +124,16 @@ impl Provider for Model {
     }
 }
 
+struct Told(Arc<Outside>, String);
+
+#[async_trait::async_trait]
+impl Channel for Told {
+    async fn send(&self, message: &Message) -> Result<(), Failure> {
+        let text = message.body.to_json();
+        self.0.answer(self.1.clone(), message.id.to_string(), text, &message.body).await.map(drop)
+    }
+}
+
 pub fn failure(kind: FailureKind, phase: Phase) -> Failure {
     Failure { kind, phase, detail: "as told".to_owned(), retry_after: None }
 }
@@ -189,6 +200,10 @@ impl World {
                 }
             });
             gateway = gateway.with_tool(tool.clone(), native);
+        }
+        for name in self.project.file.channels.keys() {
+            let name = format!("{}/{name}", self.project.file.name);
+            gateway = gateway.with_channel(name.clone(), Arc::new(Told(self.outside.clone(), name)));
         }
         let mut builder = Runtime::builder(store)
             .gateway(gateway)

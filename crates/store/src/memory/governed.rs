@@ -9,7 +9,7 @@ use kernel::{ids::RunId, values::Timestamp};
 
 use crate::{
     ActionState, ApprovalRow, ApprovalState, BudgetLine, BudgetRow, Counted, GovernanceEntry, Guard, OpenAction,
-    OpenApproval, OpenWork, OutRow, Reservation, StoreError, WorkRow, rules,
+    OpenApproval, OpenWork, OutMessage, OutRow, OutState, Reservation, StoreError, WorkRow, rules,
 };
 
 /// Scope, unit, period.
@@ -25,20 +25,13 @@ pub(super) struct Governed {
     /// By run, step and line.
     pub reservations: BTreeMap<(RunId, Arc<str>, Line), i64>,
     pub work: BTreeMap<Arc<str>, WorkRow>,
-    pub outbox: BTreeMap<Arc<str>, Out>,
+    pub outbox: BTreeMap<Arc<str>, OutRow>,
 }
 
 #[derive(Clone, Default)]
 pub(super) struct Counter {
     pub version: u64,
     pub counted: Vec<(RunId, Counted)>,
-}
-
-#[derive(Clone)]
-pub(super) struct Out {
-    pub row: OutRow,
-    /// When it is tried; `None`: it has left.
-    pub next_at: Option<Timestamp>,
 }
 
 /// The open actions of a run, by step.
@@ -60,12 +53,32 @@ impl Governed {
         self.log.last().map_or(0, |last| last.no)
     }
 
-    /// A message that is to leave was tried: it has left, or is tried again. False: it was not to leave.
-    pub fn tried(&mut self, id: &str, next_at: Option<Timestamp>) -> bool {
-        let Some(out) = self.outbox.get_mut(id).filter(|out| out.next_at.is_some()) else { return false };
-        out.next_at = next_at;
-        out.row.attempts += 1;
+    /// Keeps a message that is to leave. False: its id is known.
+    pub fn send(&mut self, run: RunId, message: &OutMessage) -> bool {
+        if self.outbox.contains_key(&message.id) {
+            return false;
+        }
+        let row = OutRow {
+            id: message.id.clone(),
+            run,
+            channel: message.channel.clone(),
+            body: Some(message.body.clone()),
+            at: message.at,
+            attempts: 0,
+            state: OutState::Waiting,
+            next_at: Some(message.due_at),
+            why: None,
+        };
+        self.outbox.insert(message.id.clone(), row);
         true
+    }
+
+    /// Messages of some channels that are to leave, by time and id.
+    pub fn leaving(&self, channels: &[Arc<str>]) -> Vec<(Timestamp, Arc<str>)> {
+        let rows = self.outbox.values().filter(|row| channels.contains(&row.channel));
+        let mut all: Vec<_> = rows.filter_map(|row| Some((row.next_at?, row.id.clone()))).collect();
+        all.sort();
+        all
     }
 
     /// What is set aside by all runs.
@@ -153,10 +166,8 @@ impl Draft {
                 open.into_iter().for_each(|row| row.closed_at = Some(self.now));
             }
             Guard::Outbox(message) => {
-                let known = self.governed.outbox.contains_key(&message.id);
-                rules::row_fits(self.run, &format!("message `{}`", message.id), !known, "is known already")?;
-                let row = OutRow { message: message.clone(), run: self.run, attempts: 0 };
-                self.governed.outbox.insert(message.id.clone(), Out { row, next_at: Some(message.at) });
+                let new = self.governed.send(self.run, message);
+                rules::row_fits(self.run, &format!("message `{}`", message.id), new, "is known already")?;
             }
             Guard::InboxIs(_) | Guard::GovernanceIs(_) | Guard::Suspend { .. } | Guard::Finish { .. } => {}
         }

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use kernel::{ids::Digest, values::Timestamp};
+use kernel::{
+    ids::{Digest, RunId},
+    values::Timestamp,
+};
 use rusqlite::named_params;
 
 use super::{
     cells::int,
+    dispatch::InboxState,
     guards, sql,
     writer::{Db, Failure, Operation},
 };
-use crate::{Change, Seal, Sealed, Taken, WorkClaimed, rules};
+use crate::{Change, OutMessage, OutRow, OutState, Seal, Sealed, Taken, Tried, WorkClaimed, rules};
 
 pub(super) struct ClaimWork {
     pub work: Arc<str>,
@@ -53,19 +57,113 @@ impl Operation for ReleaseWork {
     }
 }
 
-/// A message has left, or is tried again at a time.
-pub(super) struct OutboxNext {
-    pub id: Arc<str>,
-    pub at: Option<Timestamp>,
+/// Keeps a message that is to leave; `false`: its id is taken.
+pub(super) fn send(db: &Db<'_>, run: RunId, message: &OutMessage) -> Result<bool, Failure> {
+    let params = named_params! {
+        ":id": &*message.id,
+        ":run": run.bytes(),
+        ":channel": &*message.channel,
+        ":at_us": message.at.micros(),
+        ":due_at_us": message.due_at.micros(),
+        ":body": &*message.body,
+    };
+    Ok(db.execute(sql::ADD_OUT_MESSAGE, params)? > 0)
 }
 
-impl Operation for OutboxNext {
+/// A message that no append causes.
+pub(super) struct Tell {
+    pub run: RunId,
+    pub message: OutMessage,
+}
+
+impl Operation for Tell {
     type Reply = bool;
-    const VERB: &'static str = "outbox_done";
+    const VERB: &'static str = "tell";
 
     fn apply(&self, db: &mut Db<'_>) -> Result<bool, Failure> {
-        let params = named_params! { ":id": &*self.id, ":next_at_us": self.at.map(|at| at.micros()) };
-        Ok(db.execute(sql::MOVE_OUT_MESSAGE, params)? > 0)
+        let Some(inbox) = InboxState::read(db, self.run)? else { return Err(Db::missing(self.run)) };
+        if inbox.ended().is_some() {
+            return Ok(false);
+        }
+        send(db, self.run, &self.message)
+    }
+}
+
+/// Messages that one sender tries now.
+pub(super) struct TakeOutbox {
+    /// A JSON list.
+    pub channels: String,
+    pub limit: u32,
+    pub now: Timestamp,
+    pub until: Timestamp,
+}
+
+impl Operation for TakeOutbox {
+    type Reply = Vec<OutRow>;
+    const VERB: &'static str = "take_outbox";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<Vec<OutRow>, Failure> {
+        let params = named_params! {
+            ":now_us": self.now.micros(),
+            ":channels": self.channels,
+            ":limit": self.limit,
+        };
+        let due = db.all(sql::DUE_OUT_MESSAGES, params, |row| {
+            Ok(OutRow {
+                id: row.get::<_, String>("id")?.into(),
+                run: RunId::from_bytes(row.get("run")?),
+                channel: row.get::<_, String>("channel")?.into(),
+                body: row.get::<_, Option<Vec<u8>>>("body")?.map(Into::into),
+                at: Timestamp::from_micros(row.get("at_us")?),
+                attempts: row.get::<_, u32>("attempts")? + 1,
+                state: OutState::Waiting,
+                next_at: Some(self.until),
+                why: row.get::<_, Option<String>>("why")?.map(Into::into),
+            })
+        })?;
+        for row in &due {
+            let params = named_params! { ":until_us": self.until.micros(), ":id": &*row.id };
+            db.execute(sql::LEASE_OUT_MESSAGE, params)?;
+        }
+        Ok(due)
+    }
+}
+
+/// What became of trying to send a message.
+pub(super) struct TriedOnce {
+    pub id: Arc<str>,
+    pub tried: Tried,
+}
+
+impl Operation for TriedOnce {
+    type Reply = bool;
+    const VERB: &'static str = "outbox_tried";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<bool, Failure> {
+        let (state, at, why) = self.tried.parts();
+        let params = named_params! {
+            ":id": &*self.id,
+            ":next_at_us": at.map(|at| at.micros()),
+            ":state": state.as_str(),
+            ":why": why.map(|why| &**why),
+        };
+        Ok(db.execute(sql::CLOSE_OUT_MESSAGE, params)? > 0)
+    }
+}
+
+/// A dead message is tried again.
+pub(super) struct Again {
+    pub id: Arc<str>,
+    pub now: Timestamp,
+}
+
+impl Operation for Again {
+    type Reply = bool;
+    const VERB: &'static str = "outbox_again";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<bool, Failure> {
+        let params = named_params! { ":now_us": self.now.micros(), ":id": &*self.id };
+        Ok(db.execute(sql::REVIVE_OUT_MESSAGE, params)? > 0)
     }
 }
 

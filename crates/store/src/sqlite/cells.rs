@@ -14,8 +14,8 @@ use rusqlite::{
 
 use super::packed;
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetRow, GovernanceEntry, Message, OpenAction, OpenActionRow,
-    OutMessage, OutRow, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
+    ActionState, ApprovalRow, ApprovalState, BudgetRow, GovernanceEntry, Message, OpenAction, OpenActionRow, OutRow,
+    OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
 };
 
 /// As SQLite keeps a count. None of ours comes near the end of its range.
@@ -229,11 +229,20 @@ impl<'r, 's> Cells<'r, 's> {
         })
     }
 
-    /// Reads a row of `outbox` that is to leave.
+    /// Reads a row of `outbox`.
     pub fn out_message(&self) -> Read<OutRow> {
-        let (id, channel) = (self.text("id")?, self.text("channel")?);
-        let message = OutMessage { id, channel, body: self.bytes("body")?, at: self.time("at_us")? };
-        Ok(OutRow { message, run: self.run("run")?, attempts: self.get("attempts")? })
+        let state = self.text("state")?;
+        Ok(OutRow {
+            id: self.text("id")?,
+            run: self.run("run")?,
+            channel: self.text("channel")?,
+            body: self.maybe_bytes("body")?,
+            at: self.time("at_us")?,
+            attempts: self.get("attempts")?,
+            state: OutState::parse(&state).ok_or_else(|| self.damaged("state", "it is none"))?,
+            next_at: self.maybe_time("next_at_us")?,
+            why: self.maybe_text("why")?,
+        })
     }
 
     /// Reads a row of `seal`.

@@ -6,11 +6,12 @@ use kernel::ids::RunId;
 use rusqlite::{named_params, params};
 
 use super::{
+    aside,
     cells::int,
     sql,
     writer::{Db, Failure},
 };
-use crate::{Append, BudgetLine, Counted, Guard, OpenAction, OpenApproval, OpenWork, OutMessage, StoreError, rules};
+use crate::{Append, BudgetLine, Counted, Guard, OpenAction, OpenApproval, OpenWork, StoreError, rules};
 
 /// Whether a guard can be refused only once others of its append are applied.
 pub(super) fn may_refuse(guard: &Guard) -> bool {
@@ -74,7 +75,10 @@ impl Append {
                 let changed = db.execute(sql::CLOSE_WORK, params)?;
                 self.fits("work", work, changed, "is not open")?;
             }
-            Guard::Outbox(message) => self.send(db, message)?,
+            Guard::Outbox(message) => {
+                let changed = usize::from(aside::send(db, self.run, message)?);
+                self.fits("message", &message.id, changed, "is known already")?;
+            }
             Guard::InboxIs(_) | Guard::GovernanceIs(_) | Guard::Suspend { .. } | Guard::Finish { .. } => {}
         }
         Ok(None)
@@ -201,20 +205,6 @@ impl Append {
             },
         )?;
         Ok(self.fits("work", &work.id, changed, "is known already")?)
-    }
-
-    fn send(&self, db: &Db<'_>, message: &OutMessage) -> Result<(), Failure> {
-        let changed = db.execute(
-            sql::ADD_OUT_MESSAGE,
-            named_params! {
-                ":id": &*message.id,
-                ":run": self.run.bytes(),
-                ":channel": &*message.channel,
-                ":at_us": message.at.micros(),
-                ":body": &*message.body,
-            },
-        )?;
-        Ok(self.fits("message", &message.id, changed, "is known already")?)
     }
 }
 

@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     ApprovalQuery, ApprovalRow, BudgetRow, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry, LateResult,
-    Message, OpenActionRow, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal, SealedHead, StoreError, WorkQuery,
-    WorkRow, rules,
+    Message, OpenActionRow, OutQuery, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal, SealedHead, StoreError,
+    WorkQuery, WorkRow, rules,
 };
 
 /// The reading connections of one store.
@@ -147,9 +147,21 @@ impl Readers {
         all(&self.take().0, ("work", sql::LIST_WORK), params, |cells| cells.work())
     }
 
-    pub fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError> {
-        let params = named_params! { ":now_us": now.micros(), ":limit": limit };
-        all(&self.take().0, ("outbox", sql::DUE_OUT_MESSAGES), params, |cells| cells.out_message())
+    pub fn outbox(&self, query: &OutQuery) -> Result<Vec<OutRow>, StoreError> {
+        let params = named_params! {
+            ":id": query.id.as_deref(),
+            ":run": query.run.map(|run| run.bytes()),
+            ":closed": query.all_states || query.id.is_some(),
+            ":limit": rules::page(query.limit) as i64,
+        };
+        all(&self.take().0, ("outbox", sql::LIST_OUTBOX), params, |cells| cells.out_message())
+    }
+
+    pub fn next_outbox(&self, channels: &str) -> Result<Option<Timestamp>, StoreError> {
+        let params = named_params! { ":channels": channels };
+        let next =
+            first(&self.take().0, ("outbox", sql::NEXT_OUT_MESSAGE), params, |cells| cells.maybe_time("next_at_us"))?;
+        Ok(next.flatten())
     }
 
     pub fn dirty_heads(&self, limit: u32) -> Result<DirtyHeads, StoreError> {

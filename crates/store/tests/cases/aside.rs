@@ -1,4 +1,6 @@
-use store::{LateResult, OutRow, Seal, Sealed, SealedHead, StoreError, Taken, WorkClaimed, WorkQuery, WorkRow};
+use store::{
+    LateResult, OutQuery, OutState, Seal, Sealed, SealedHead, StoreError, Taken, Tried, WorkClaimed, WorkQuery, WorkRow,
+};
 
 use super::{
     governed::{out, work},
@@ -54,21 +56,50 @@ pub async fn a_message_leaves_until_it_has_left(bed: Bed) {
     let own = bed.join(1, 0).await;
     let mut pen = bed.owned(1, own, 1).await;
     bed.write(pen.append(&[], vec![out("o2"), out("o1")]), &mut pen).await;
+    let hook = [Arc::from("hook")];
     let due = async |seconds| -> Vec<(String, u32)> {
-        let rows: Vec<OutRow> = bed.store.due_outbox(9, at(seconds)).await.unwrap();
-        rows.iter().map(|row| (row.message.id.to_string(), row.attempts)).collect()
+        let rows = bed.store.take_outbox(&hook, 9, at(seconds), at(seconds + 10)).await.unwrap();
+        rows.iter().map(|row| (row.id.to_string(), row.attempts)).collect()
+    };
+    let tried = async |id: &str, tried| bed.store.outbox_tried(id.into(), tried).await.unwrap();
+    let stands = async |id: &str| {
+        let query = OutQuery { id: Some(id.into()), ..OutQuery::default() };
+        bed.store.outbox(query).await.unwrap().remove(0)
     };
     let known = |id: &str, attempts| (id.to_owned(), attempts);
-    assert_eq!(due(2).await, []);
-    assert_eq!(due(3).await, [known("o1", 0), known("o2", 0)]);
-    assert_eq!(bed.store.due_outbox(1, at(3)).await.unwrap().len(), 1);
-    assert!(bed.store.outbox_retry("o1".into(), at(9)).await.unwrap());
-    assert!(bed.store.outbox_done("o2".into()).await.unwrap());
-    assert!(!bed.store.outbox_done("o2".into()).await.unwrap(), "it has left");
-    assert!(!bed.store.outbox_retry("o9".into(), at(9)).await.unwrap());
-    assert_eq!((due(8).await, due(9).await), (vec![], vec![known("o1", 1)]));
-    let row = bed.store.due_outbox(9, at(9)).await.unwrap().remove(0);
-    assert_eq!((row.run, &row.message.body[..], row.message.at), (pen.run, &b"{}"[..], at(3)));
+    assert_eq!((due(2).await, bed.store.next_outbox(&hook).await.unwrap()), (vec![], Some(at(3))));
+    let other = [Arc::from("mail")];
+    assert_eq!(bed.store.take_outbox(&other, 9, at(9), at(19)).await.unwrap(), [], "another sender's");
+    assert_eq!(bed.store.next_outbox(&other).await.unwrap(), None);
+    assert_eq!(due(3).await, [known("o1", 1), known("o2", 1)]);
+    assert_eq!(due(12).await, [], "a sender has them");
+    assert_eq!(due(13).await, [known("o1", 2), known("o2", 2)], "it died");
+    assert!(tried("o1", Tried::Again { at: at(29), why: "no answer".into() }).await);
+    assert!(tried("o2", Tried::Left).await);
+    assert!(!tried("o2", Tried::Left).await, "it has left");
+    assert!(!tried("o9", Tried::Left).await, "there is none");
+    assert_eq!((due(28).await, due(29).await), (vec![], vec![known("o1", 3)]));
+    let row = stands("o1").await;
+    assert_eq!((row.run, row.body.as_deref(), row.at), (pen.run, Some(&b"{}"[..]), at(3)));
+    assert_eq!((row.state, row.next_at, row.why.as_deref()), (OutState::Waiting, Some(at(39)), Some("no answer")));
+    assert!(!bed.store.outbox_again("o1".into(), at(30)).await.unwrap(), "it is not dead");
+    assert!(tried("o1", Tried::Dead { why: "gone".into() }).await);
+    assert_eq!(
+        (due(99).await, stands("o1").await.state, stands("o2").await.state),
+        (vec![], OutState::Dead, OutState::Left)
+    );
+    let open = bed.store.outbox(OutQuery::default()).await.unwrap();
+    assert_eq!(open.iter().map(|row| &*row.id).collect::<Vec<_>>(), ["o1"]);
+    assert!(bed.store.outbox_again("o1".into(), at(100)).await.unwrap());
+    assert_eq!(due(100).await, [known("o1", 1)]);
+    assert!(tried("o1", Tried::Dropped { why: "decided".into() }).await);
+    assert_eq!((stands("o1").await.state, bed.store.next_outbox(&hook).await.unwrap()), (OutState::Dropped, None));
+
+    let Guard::Outbox(mut late) = out("o3") else { panic!("a message") };
+    late.due_at = at(200);
+    assert!(bed.store.tell(pen.run, late.clone()).await.unwrap());
+    assert!(!bed.store.tell(pen.run, late.clone()).await.unwrap(), "the same again");
+    assert_eq!((due(199).await, due(200).await), (vec![], vec![known("o3", 1)]));
     bed.sound().await;
 }
 
@@ -215,7 +246,13 @@ pub async fn what_a_run_held_is_erased_and_its_chain_still_verifies(bed: Bed) {
     assert_eq!((approvals[0].card.clone(), approvals[0].votes.len()), (None, 1));
     let work = bed.store.work(WorkQuery { id: Some("w1".into()), ..Default::default() }).await.unwrap();
     assert_eq!(work[0].card, None);
-    assert_eq!(bed.store.due_outbox(9, at(99)).await.unwrap(), [], "what has not left never leaves");
+    let hook = [Arc::from("hook")];
+    assert_eq!(bed.store.take_outbox(&hook, 9, at(99), at(99)).await.unwrap(), [], "what has not left never leaves");
+    let outbox =
+        bed.store.outbox(OutQuery { run: Some(pen.run), all_states: true, ..OutQuery::default() }).await.unwrap();
+    assert!(outbox.iter().all(|row| row.body.is_none() && row.state == OutState::Dropped), "{outbox:?}");
+    let Guard::Outbox(unsaid) = out("o9") else { panic!("a message") };
+    assert!(!bed.store.tell(pen.run, unsaid).await.unwrap(), "its run is over");
     assert_eq!(bed.store.journal(other.run, 0, 9).await.unwrap(), others, "no other run lost anything");
 
     assert_eq!(

@@ -166,7 +166,7 @@ pub fn work(id: &str) -> Guard {
 }
 
 pub fn out(id: &str) -> Guard {
-    Guard::Outbox(OutMessage { id: id.into(), channel: "hook".into(), body: (*b"{}").into(), at: at(3) })
+    Guard::Outbox(OutMessage { id: id.into(), channel: "hook".into(), body: (*b"{}").into(), at: at(3), due_at: at(3) })
 }
 
 pub async fn guards_that_make_no_sense_write_nothing(bed: Bed) {

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::ids::Digest;
 use store::{
-    ApprovalQuery, ApprovalState, BudgetLine, Change, CounterQuery, Erased, Governed, Guard, OpenApproval, Seal,
-    Sealed, Taken, Vote, Voted, WorkClaimed, WorkQuery,
+    ApprovalQuery, ApprovalState, BudgetLine, Change, CounterQuery, Erased, Governed, Guard, OpenApproval, OutQuery,
+    OutState, Seal, Sealed, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery,
 };
 
 use super::{Walk, both, told};
@@ -149,14 +149,23 @@ impl Walk<'_> {
             0 | 1 => self.people_work().await,
             2 | 3 => {
                 let (limit, now) = (self.dice.roll(4) as u32, at(self.now));
-                let due = both!(self, due_outbox(limit, now)).unwrap();
-                let id: Arc<str> = due.first().map_or("none".into(), |row| row.message.id.clone());
-                let again = at(self.now + 3);
-                let moved = if self.dice.chance(50) {
-                    both!(self, outbox_retry(id, again)).unwrap()
-                } else {
-                    both!(self, outbox_done(id)).unwrap()
+                let (hook, until) = (&[Arc::from("hook")][..], at(self.now + 5));
+                let due = both!(self, take_outbox(hook, limit, now, until)).unwrap();
+                both!(self, next_outbox(hook)).unwrap();
+                let id: Arc<str> = due.first().map_or("none".into(), |row| row.id.clone());
+                let why: Arc<str> = "no answer".into();
+                let tried = match self.dice.roll(4) {
+                    0 => Tried::Again { at: at(self.now + 3), why },
+                    1 => Tried::Dead { why },
+                    2 => Tried::Dropped { why },
+                    _ => Tried::Left,
                 };
+                let moved = both!(self, outbox_tried(id, tried)).unwrap();
+                let dead = both!(self, outbox(OutQuery::default())).unwrap();
+                if let Some(dead) = dead.into_iter().find(|row| row.state == OutState::Dead).map(|row| row.id) {
+                    assert!(both!(self, outbox_again(dead, now)).unwrap());
+                    self.did("let go again");
+                }
                 if moved {
                     self.did("left, or tried again");
                 }
@@ -258,8 +267,8 @@ impl Walk<'_> {
         both!(self, budgets()).unwrap();
         let all = WorkQuery { all_states: true, limit: 10_000, ..WorkQuery::default() };
         both!(self, work(all)).unwrap();
-        let (limit, never) = (10_000_u32, at(1_000_000));
-        both!(self, due_outbox(limit, never)).unwrap();
+        let all = OutQuery { all_states: true, limit: 10_000, ..OutQuery::default() };
+        both!(self, outbox(all)).unwrap();
         both!(self, open_actions(false)).unwrap();
         let log = both!(self, governance(0)).unwrap();
         assert_eq!(store::GovernanceEntry::verify(&log), Ok(()));

@@ -14,7 +14,7 @@ use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery
 use crate::cases::{LEASE, Pen, at, blob_step, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 65] = [
+pub const KINDS: [&str; 66] = [
     "started",
     "started owned",
     "start known",
@@ -56,6 +56,7 @@ pub const KINDS: [&str; 65] = [
     "work taken",
     "work released",
     "left, or tried again",
+    "let go again",
     "taken",
     "not before",
     "unfrozen",

@@ -25,9 +25,9 @@ use kernel::{
 use serde_json::json;
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutRow, Posted,
-    Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Vote, Voted, WorkClaimed,
-    WorkQuery, WorkRow,
+    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutMessage,
+    OutQuery, OutRow, Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried,
+    Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -101,6 +101,7 @@ impl Trip {
         Reach {
             tools: all.tools.into_iter().map(|(name, one)| (name, between(one))).collect(),
             models: all.models.into_iter().map(|(name, one)| (name, asked(one))).collect(),
+            channels: all.channels,
             sites: all.sites,
         }
     }
@@ -267,16 +268,34 @@ impl Store for Tripping<dyn Store> {
         self.inner.release_work(work, by).await
     }
 
-    async fn due_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutRow>, StoreError> {
-        self.inner.due_outbox(limit, now).await
+    async fn tell(&self, run: RunId, message: OutMessage) -> Result<bool, StoreError> {
+        self.inner.tell(run, message).await
     }
 
-    async fn outbox_done(&self, id: Arc<str>) -> Result<bool, StoreError> {
-        self.inner.outbox_done(id).await
+    async fn take_outbox(
+        &self,
+        channels: &[Arc<str>],
+        limit: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<OutRow>, StoreError> {
+        self.inner.take_outbox(channels, limit, now, until).await
     }
 
-    async fn outbox_retry(&self, id: Arc<str>, at: Timestamp) -> Result<bool, StoreError> {
-        self.inner.outbox_retry(id, at).await
+    async fn outbox_tried(&self, id: Arc<str>, tried: Tried) -> Result<bool, StoreError> {
+        self.inner.outbox_tried(id, tried).await
+    }
+
+    async fn outbox_again(&self, id: Arc<str>, now: Timestamp) -> Result<bool, StoreError> {
+        self.inner.outbox_again(id, now).await
+    }
+
+    async fn outbox(&self, query: OutQuery) -> Result<Vec<OutRow>, StoreError> {
+        self.inner.outbox(query).await
+    }
+
+    async fn next_outbox(&self, channels: &[Arc<str>]) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.next_outbox(channels).await
     }
 
     async fn take(

@@ -57,6 +57,9 @@ struct Resolve {
     outcome: Word,
     #[command(flatten)]
     place: Place,
+    /// The sending that you looked at, as `effects ls` shows it [default: the last one, as it stands now]
+    #[arg(long, value_name = "N")]
+    attempt: Option<u32>,
     /// Who says so. Recorded as known locally
     #[arg(long = "as", value_name = "PERSON")]
     by: String,
@@ -135,7 +138,8 @@ impl Resolve {
         let run = session::find_run(&*store, &self.run).await?.run;
         let runtime = Runtime::builder(store.clone()).build();
         let asker = Asker { by: self.by.as_str().into(), auth: "local".into() };
-        runtime.resolve(run, &StepPath::new(self.step.as_str()), outcome, &self.reason, &asker).await?;
+        let step = StepPath::new(self.step.as_str());
+        runtime.resolve(run, (&step, self.attempt), outcome, &self.reason, &asker).await?;
         if scene.out.json {
             scene.out.object(&json!({ "kind": "resolved", "run": run, "step": self.step, "by": self.by }));
         } else {

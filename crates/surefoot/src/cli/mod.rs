@@ -15,6 +15,7 @@ mod graph;
 mod hold;
 mod init;
 pub(crate) mod out;
+mod outbox;
 mod policy;
 mod run;
 mod runs;
@@ -71,6 +72,7 @@ enum Command {
     Approvals(approvals::Approvals),
     Work(work::Work),
     Effects(effects::Effects),
+    Outbox(outbox::Outbox),
     Budget(budget::Budget),
     Hold(hold::Hold),
     Release(hold::Release),
@@ -126,6 +128,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Approvals(command) => command.run(&scene),
         Command::Work(command) => command.run(&scene),
         Command::Effects(command) => command.run(&scene),
+        Command::Outbox(command) => command.run(&scene),
         Command::Budget(command) => command.run(&scene),
         Command::Hold(command) => command.run(&scene),
         Command::Release(command) => command.run(&scene),

@@ -7,6 +7,7 @@ use super::{Amounts, Exceeded, Limiting, Unit};
 use crate::{
     context::ModelRequest,
     journal::Usage,
+    pace::Pace,
     recovery::{Failure, FailureKind, Phase},
     values::{MAX_INT, Money, Span, Timestamp},
 };
@@ -128,12 +129,15 @@ pub struct Rate {
     pub tariff: Tariff,
     /// The longest that one may take, in microseconds.
     pub timeout: Span,
+    /// How often it may be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
 }
 
 impl Rate {
     /// Of a model that nobody has said anything about: where its money or tokens are limited, it is not asked.
     pub const UNKNOWN: Rate =
-        Rate { tariff: Tariff::Billed { price: None, cap: None }, timeout: Span::from_millis(60_000) };
+        Rate { tariff: Tariff::Billed { price: None, cap: None }, timeout: Span::from_millis(60_000), pace: None };
 }
 
 /// What becomes of a reservation.

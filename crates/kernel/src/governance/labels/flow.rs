@@ -167,8 +167,11 @@ impl Walk<'_> {
             Kind::Each(each) => self.each(each, step, stage),
             Kind::Parallel(parallel) => self.parallel(parallel, stage),
             Kind::Repeat(repeat) => self.repeat(repeat, stage),
-            Kind::Wait(_) => {
-                let said = |field: &str| Tree::flat(Origin::of(UNTRUSTED, &format!("{}.{field}", step.name)));
+            Kind::Wait(wait) => {
+                let said = |field: &str| {
+                    let source = format!("{}.{field}", step.name);
+                    Tree::flat(wait.labels.applied(&Origin::of(UNTRUSTED, &source), &source))
+                };
                 let none = Tree::default;
                 let fields = [("by", none()), ("name", none()), ("body", said("body")), ("sender", said("sender"))];
                 Tree::map(fields)

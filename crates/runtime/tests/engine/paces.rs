@@ -1,0 +1,163 @@
+//! Rate limits: all workers together keep them, a receiver's "not before" counts for all, and nobody is forgotten.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use kernel::{
+    ids::WorkerId,
+    recovery::{Failure, FailureKind, Phase},
+    values::{Span, Timestamp, Value},
+};
+use runtime::{Config, Start, testing::TestClock};
+use store::Status;
+
+use crate::{
+    cutting::Cutting,
+    world::{Life, Outside, World, lock},
+};
+
+const PACED: &str = r#"
+    --- workflows/send.yaml
+    workflow: send
+    stages:
+      - stage: only
+        steps: [ { step: send, act: box.put, with: { text: =input.text } } ]
+    --- tools/box.yaml
+    tool: box
+    native: true
+    rate: { limit: 60, per: 1m, burst: 10 }
+    operations: { put: { effect: idempotent } }
+"#;
+
+type Seen = Arc<Mutex<Vec<(Timestamp, usize, String)>>>;
+
+/// A world whose receiver notes when it was asked by whom, and refuses with a time as it is told.
+fn watched(refuse: fn(usize) -> Option<Span>) -> (World, Seen) {
+    let clock: Arc<OnceLock<Arc<TestClock>>> = Arc::default();
+    let (seen, at): (Seen, _) = (Seen::default(), clock.clone());
+    let log = seen.clone();
+    let outside = Outside::new(move |asked, _, input| {
+        let now = runtime::Clock::now(&**at.get().unwrap());
+        let mut log = lock(&log);
+        log.push((now, asked.life, asked.input.clone()));
+        match refuse(log.len()) {
+            Some(after) => Err(Failure {
+                kind: FailureKind::ToolError,
+                phase: Phase::Answered,
+                detail: "too many".to_owned(),
+                retry_after: Some(after),
+            }),
+            None => Ok(input.clone()),
+        }
+    });
+    let world = World::new(PACED, outside);
+    clock.set(world.clock.clone()).unwrap();
+    (world, seen)
+}
+
+async fn three(world: &mut World) -> Vec<Life> {
+    world.config = Config { claim: 4, most_runs: 8, ..Config::default() };
+    let worker = WorkerId::new(world.now(), [9; 10]);
+    world.store.join(worker, world.config.lease, world.now()).await.unwrap();
+    let mut lives = Vec::new();
+    for _ in 0..3 {
+        lives.push(world.boot_on(Arc::new(Cutting::as_one(world.store.clone(), worker))).await);
+    }
+    lives
+}
+
+async fn start(world: &World, life: &Life, number: usize) {
+    let input = Value::map([("text", Value::from(format!("{number}")))]);
+    let start = Start { key: Some(format!("{number}").into()), ..world.start(&input.to_json()) };
+    life.start(start).await;
+}
+
+/// Lets time pass second by second until nothing is left to do; gives how many seconds.
+async fn pass(world: &World, most: usize) -> usize {
+    for second in 0..most {
+        for _ in 0..400 {
+            tokio::task::yield_now().await;
+        }
+        let runs = world.store.runs(store::RunQuery { limit: 10_000, ..Default::default() }).await.unwrap();
+        if runs.iter().all(|row| row.status == Status::Completed) {
+            return second;
+        }
+        world.clock.advance(Span::from_millis(1_000));
+    }
+    panic!("some run never ends: {:?}", lock(&world.outside.log).len());
+}
+
+/// The most calls in any minute.
+fn most_in_a_minute(times: &[Timestamp]) -> usize {
+    let within = |from: &Timestamp| {
+        let end = *from + Span::from_millis(60_000);
+        times.iter().filter(|at| *at >= from && **at < end).count()
+    };
+    times.iter().map(within).max().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn three_workers_together_keep_the_rate_and_nobody_starves() {
+    let (mut world, seen) = watched(|_| None);
+    let lives = three(&mut world).await;
+    for number in 0..180 {
+        start(&world, &lives[number % 3], number).await;
+    }
+    let seconds = pass(&world, 400).await;
+    let seen = lock(&seen).clone();
+    let times: Vec<Timestamp> = seen.iter().map(|(at, ..)| *at).collect();
+    assert_eq!(times.len(), 180, "each is sent once");
+    let most = most_in_a_minute(&times);
+    assert!(most <= 60 + 10, "{most} in a minute");
+    // 10 at once, then one a second: nobody waits longer than all before it take, and a little.
+    assert!((165..=185).contains(&seconds), "180 runs took {seconds} s");
+    let mut by_run = BTreeMap::new();
+    for (at, _, text) in seen.iter() {
+        let waited = (at.micros() - times[0].micros()) / 1_000_000;
+        by_run.insert(text.clone(), waited);
+    }
+    assert!(by_run.values().all(|waited| *waited <= 185), "{by_run:?}");
+    let last = by_run.values().max().copied().unwrap_or_default();
+    expect_test::expect!["69 in a minute, 170 s for 180 runs, the last waited 170 s"]
+        .assert_eq(&format!("{most} in a minute, {seconds} s for 180 runs, the last waited {last} s"));
+    world.check_store().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_without_a_place_waits_without_a_worker_and_says_for_what() {
+    let (mut world, _) = watched(|_| None);
+    let lives = three(&mut world).await;
+    for number in 0..12 {
+        start(&world, &lives[number % 3], number).await;
+    }
+    for _ in 0..4_000 {
+        tokio::task::yield_now().await;
+    }
+    let runs = world.store.runs(store::RunQuery::default()).await.unwrap();
+    let waiting: Vec<_> = runs.iter().filter(|row| row.status == Status::Waiting).collect();
+    assert_eq!((waiting.len(), waiting[0].owner), (2, None), "{runs:?}");
+    let why = waiting[0].waits_for.as_deref().unwrap();
+    assert_eq!(why, "a place in the rate limit of tool:box (60 in 1m) at `send`");
+    assert_eq!(waiting[0].wake_at, Some(world.now() + Span::from_millis(1_000)));
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_when_speaks_for_all_workers() {
+    let (mut world, seen) = watched(|nth| (nth == 1).then(|| Span::from_millis(30_000)));
+    let lives = three(&mut world).await;
+    start(&world, &lives[0], 0).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    for number in 1..6 {
+        start(&world, &lives[number % 3], number).await;
+    }
+    pass(&world, 100).await;
+    let seen = lock(&seen);
+    let first = seen[0].0;
+    let early: Vec<_> = seen[1..].iter().filter(|(at, ..)| *at < first + Span::from_millis(30_000)).collect();
+    assert_eq!(seen.len(), 7, "{seen:?}");
+    assert!(early.is_empty(), "{early:?}");
+}
