@@ -121,11 +121,12 @@ async fn round(inner: &Inner) -> Result<Option<Timestamp>, StoreError> {
         return Ok(None);
     }
     loop {
-        let now = inner.clock.now();
-        let rows = inner.store.take_outbox(&channels, MOST, now, now + LEASE).await?;
-        if rows.is_empty() {
-            return inner.store.next_outbox(&channels).await;
+        // A look writes nothing: whoever is idle leaves the disk alone.
+        let (next, now) = (inner.store.next_outbox(&channels).await?, inner.clock.now());
+        if next.is_none_or(|next| next > now) {
+            return Ok(next);
         }
+        let rows = inner.store.take_outbox(&channels, MOST, now, now + LEASE).await?;
         for done in join_all(rows.into_iter().map(|row| one(inner, row))).await {
             done?;
         }

@@ -463,7 +463,7 @@ pub(crate) fn new_run(
     (new, starting.state)
 }
 
-/// Prolongs the lease, pokes runs that have unread messages, and buries workers that are late. Ends when the worker is dead.
+/// Prolongs the lease, pokes runs that have unread messages, looks at the rules, and buries workers that are late. Ends when the worker is dead.
 async fn beat(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
     let lease = inner.config.lease;
     let pause = Span::from_micros((lease.micros() / 6).max(1));
@@ -491,6 +491,10 @@ async fn beat(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
                 }
                 continue;
             }
+        }
+        // What another process changed of the rules counts here, too, where no append compares it: rates of models, channels.
+        if let Err(why) = inner.charters.refresh(&*inner.store).await {
+            tracing::warn!(?why, "the rules of today cannot be read");
         }
         match inner.store.reap(inner.clock.now()).await {
             Ok(0) => {}
