@@ -279,7 +279,7 @@ async fn an_old_copy_in_the_place_of_the_data_is_refused_and_sends_nothing_again
         2   first: started bank.pay {"cents":5}
         3   review of what was sent asked by ann
         4   first: outcome unknown, unknown_outcome: `bank.pay` was sent before the data were put back or copied: what became of it stands outside; a person must resolve it
-        5   first: ann says that it was performed: seen at the bank
+        5   first: ann says that sending 1 was performed: seen at the bank
         6   resume asked by ann
         7   first: finished {"cents":5}
         8   second: started bank.pay {"cents":5}
