@@ -462,7 +462,7 @@ pub struct Message {
     pub seq: u64,
     /// The sender's id for it: a second message with the same id changes nothing.
     pub id: Arc<str>,
-    /// `signal`, or one of the control messages: `pause`, `resume`, `cancel`, `vote`, `resolve`, `late`, `answer`.
+    /// `signal`, or one of the control messages: `pause`, `resume`, `cancel`, `review`, `vote`, `resolve`, `late`, `answer`.
     pub kind: Arc<str>,
     /// The signal's name; empty for the others.
     pub name: Arc<str>,
