@@ -281,6 +281,16 @@ pub const WORKFLOW: &[Known] = &[
         "One person fills in a form; `quorum` wants more than one yes, and no two answers are one.",
     ),
     ("W121", "too few people", "`quorum` wants more people than the groups of `of` have: nobody could ever say yes."),
+    (
+        "W130",
+        "nothing to take back",
+        "`undo` takes back an act that changes something, by an operation that changes something.",
+    ),
+    (
+        "W131",
+        "nothing was done here",
+        "The recovery `undo` takes back what was done where its list stands: in a stage, in a workflow, or inside an each, parallel or repeat.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

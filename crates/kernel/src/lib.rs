@@ -38,6 +38,7 @@ pub mod step;
 pub mod story;
 pub mod tool;
 pub mod types;
+mod undo;
 pub mod values;
 pub mod workflow;
 pub mod yaml;

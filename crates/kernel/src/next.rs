@@ -20,9 +20,10 @@ use crate::{
     },
     ids::{Digest, RunId, StepPath},
     journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held, Resolution, StepResult},
-    recovery::{self, Failure, FailureKind, Recovery, Response},
+    recovery::{self, Backoff, Failure, FailureKind, Recovery, Response},
     run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
     step::{Kind, Step},
+    undo::Reach,
     values::{Timestamp, Value},
     workflow::{Program, Stage},
 };
@@ -238,7 +239,9 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     if state.end.is_some() {
         return Vec::new();
     }
-    if let Some(failure) = &state.failed {
+    if let Some(failure) = &state.failed
+        && !state.unwinds()
+    {
         match state.cancelling {
             true => walk.finish(End::Cancelled, None, None),
             false => walk.finish(End::Failed, None, Some(failure.clone())),
@@ -248,18 +251,30 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     let drain = state.paused || state.cancelling;
     match state.stages.last() {
         Some(top) => walk.stage(&top.stage, &top.steps, drain),
+        None if state.unwinds() => {}
         None => walk.result(),
+    }
+    if let Some(undoing) = state.undoing_by(None) {
+        walk.undo(undoing, state.paused || !state.undo_all);
     }
     if drain && walk.out.is_empty() && facts.in_flight.is_empty() {
         // No run ends over an action whose outcome is not known.
         match walk.doubt.take() {
             Some(doubt) if state.cancelling => walk.out.push(Next::Suspend(doubt)),
-            None if state.cancelling => walk.finish(End::Cancelled, None, None),
-            doubt => walk.out.push(Next::Suspend(Suspend {
-                until: doubt.and_then(|doubt| doubt.until),
-                waits_for: "a person to resume it".into(),
-                paused: true,
-            })),
+            None if state.unwinds() && !state.unwound => walk.open_undo(),
+            None if state.cancelling && !state.unwinds() => walk.finish(End::Cancelled, None, None),
+            None if state.cancelling && !state.paused => {
+                let waiting = walk.waiting();
+                walk.out.extend(waiting.map(Next::Suspend));
+            }
+            doubt => {
+                let waits_for = walk.stuck().unwrap_or_else(|| "a person to resume it".to_owned());
+                walk.out.push(Next::Suspend(Suspend {
+                    until: doubt.and_then(|doubt| doubt.until),
+                    waits_for: waits_for.into(),
+                    paused: true,
+                }));
+            }
         }
         return walk.out;
     }
@@ -289,13 +304,13 @@ pub(crate) struct Frame<'f> {
     values: &'f Values,
     inner: Option<&'f Inner<'f>>,
     /// What the step itself was given, by its name there: `output`, `answer`.
-    own: Option<(&'static str, &'f Value)>,
+    own: Option<(&'f str, &'f Value)>,
     /// What stands before a step's name in its path.
     prefix: String,
     /// The stage that this is part of.
     pub stage: &'f Stage,
     /// Start nothing new; bring open actions to their end.
-    drain: bool,
+    pub drain: bool,
 }
 
 /// How a list of steps stands.
@@ -356,7 +371,7 @@ impl<'a> Walk<'a> {
         let path = StepPath::new(path);
         match self.step(step, open, &path, frame) {
             Ok(()) => {}
-            Err(Stop::Look(blobs)) => self.out.push(Next::Look(blobs)),
+            Err(Stop::Look(blobs)) => self.look(blobs),
             Err(Stop::Failed(failure)) => self.record(Event::StepFailed { step: path, failure }),
         }
         Walked::Busy
@@ -373,6 +388,10 @@ impl<'a> Walk<'a> {
             return step.begin(self, path, frame, None);
         };
         if let Some(failure) = &open.failure {
+            if let Some(undoing) = self.state.undoing_by(Some(path)) {
+                self.undo(undoing, frame.drain);
+                return Ok(());
+            }
             if frame.drain && !self.state.cancelling {
                 return Ok(());
             }
@@ -397,7 +416,7 @@ impl<'a> Walk<'a> {
 
     /// What is done about a failure.
     fn answer(
-        &mut self,
+        &self,
         step: &Step,
         open: &Open,
         failure: &Failure,
@@ -406,17 +425,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Record, Stop> {
         let mut blobs = Vec::new();
         let kind = failure.kind;
-        let declared = if self.state.cancelling {
-            Some(&[][..])
-        } else if step.is_block() {
-            step.on_failure.get(&kind).map(Vec::as_slice)
-        } else {
-            let stage = frame.stage.on_failure.get(&kind);
-            let nearest = step.on_failure.get(&kind).or(stage).or_else(|| self.program.on_failure.get(&kind));
-            nearest.map(Vec::as_slice)
-        };
-        let fallback = if step.is_block() { &[] } else { recovery::by_default(failure) };
-        let list = declared.unwrap_or(fallback);
+        let (list, reach) = self.list(step, failure, frame);
         let chosen = recovery::choose(list, kind, &open.answered);
         // What may have been performed is never left on a guess, nor begun anew under another key.
         if let Kind::Act(act) = &step.kind
@@ -427,11 +436,8 @@ impl<'a> Walk<'a> {
         }
         let response = match chosen {
             None | Some((Recovery::Fail, _)) => Response::Fail,
-            Some((Recovery::Retry { backoff, .. }, nth)) => {
-                let seed = Digest::of(&[&self.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
-                let wait = backoff.wait(nth, seed).max(failure.retry_after.unwrap_or_default());
-                Response::Retry { at: self.facts.now + wait }
-            }
+            Some((Recovery::Retry { backoff, .. }, nth)) => self.retry(*backoff, nth, failure, path),
+            Some((Recovery::Undo, _)) => self.to_take_back(reach, path),
             Some((Recovery::Repair { .. }, _)) => Response::Repair,
             Some((Recovery::Replan { .. }, _)) => Response::Replan,
             Some((Recovery::Model(model), _)) => Response::Model { model: model.clone() },
@@ -447,6 +453,37 @@ impl<'a> Walk<'a> {
             }
         };
         Ok(Record { event: Event::FailureAnswered { step: path.clone(), response }, blobs })
+    }
+
+    /// Waits before the same is tried again.
+    pub(crate) fn retry(&self, backoff: Backoff, nth: u32, failure: &Failure, path: &StepPath) -> Response {
+        let seed = Digest::of(&[&self.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
+        let wait = backoff.wait(nth, seed).max(failure.retry_after.unwrap_or_default());
+        Response::Retry { at: self.facts.now + wait }
+    }
+
+    /// The recoveries that count for a failure of `step`, and how far their list reaches.
+    ///
+    /// For a block only its own list counts: the steps inside had the others. What takes back more than a body did is done outside
+    /// of all bodies: there a step ends where that begins in an outer list, and its outermost block goes on from there.
+    fn list<'l>(&'l self, step: &'l Step, failure: &Failure, frame: &'l Frame<'_>) -> (&'l [Recovery], Reach) {
+        let kind = failure.kind;
+        if self.state.cancelling {
+            return (&[], Reach::Step);
+        }
+        if let Some(own) = step.on_failure.get(&kind) {
+            return (own, Reach::Step);
+        }
+        let stage = frame.stage.on_failure.get(&kind).map(|list| (list, Reach::Stage));
+        let outer = stage.or_else(|| self.program.on_failure.get(&kind).map(|list| (list, Reach::Run)));
+        let inside = !frame.prefix.is_empty();
+        match (outer, step.is_block()) {
+            (Some((list, reach)), false) if inside => (&list[..recovery::outer_part(list)], reach),
+            (Some((list, reach)), false) => (list, reach),
+            (Some((list, reach)), true) if !inside => (&list[recovery::outer_part(list)..], reach),
+            (_, true) => (&[], Reach::Step),
+            (None, false) => (recovery::by_default(failure), Reach::Step),
+        }
     }
 
     fn result(&mut self) {
@@ -518,6 +555,10 @@ impl<'a> Walk<'a> {
 
     pub(crate) fn push(&mut self, record: Record) {
         self.out.push(Next::Record(record));
+    }
+
+    pub(crate) fn look(&mut self, queries: Vec<Query>) {
+        self.out.push(Next::Look(queries));
     }
 
     pub(crate) fn then(&mut self, next: Next) {
@@ -619,6 +660,7 @@ impl<'a> Walk<'a> {
     fn name(&self, root: &Root, frame: &Frame<'_>) -> Result<Value, Stop> {
         let slot = frame.slot(&root.name);
         match root.what {
+            RootKind::Ran if frame.own.is_some_and(|(own, _)| *own == *root.name) => return Ok(Value::Bool(true)),
             RootKind::Ran => return Ok(Value::Bool(matches!(slot, Some(Slot::Gave(_))))),
             RootKind::Meta => return Ok(Value::map([("ran", Value::Bool(slot.is_some()))])),
             RootKind::Value => {}
@@ -691,7 +733,7 @@ impl<'f> Frame<'f> {
     }
 
     /// The same frame with what came back bound to a name: `output` for `check`, `answer` for `holds`.
-    pub(crate) fn with_own<'g>(&'g self, name: &'static str, value: &'g Value) -> Frame<'g> {
+    pub(crate) fn with_own<'g>(&'g self, name: &'g str, value: &'g Value) -> Frame<'g> {
         Frame {
             around: self.around,
             values: self.values,
@@ -753,6 +795,7 @@ pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -
         }
         "pause" => Control::Pause,
         "resume" => Control::Resume,
+        "cancel" if body.get("undo") == Some(&Value::Bool(true)) => Control::CancelUndo,
         "cancel" => Control::Cancel,
         "late" => return late(number, &body),
         "resolve" => return resolve(number, &body, sender),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     expr::Template,
-    ids::Digest,
+    ids::{Digest, StepPath},
     journal::Held,
     values::{Span, Timestamp},
 };
@@ -153,6 +153,14 @@ pub enum Response {
         /// Which.
         stage: Arc<str>,
     },
+    /// What was done in the scope of the list is taken back; then the next recovery counts.
+    Undo {
+        /// What is taken back, in this order: the last result first.
+        acts: Vec<StepPath>,
+        /// What stays: nothing says how to take it back, or whether it was performed is not known.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        standing: Vec<StepPath>,
+    },
     /// Stop until a person resumes; then try again.
     Pause,
     /// Go on as if the step had given this.
@@ -190,6 +198,8 @@ pub enum Recovery {
     Stage(Arc<str>),
     /// `{ continue_with: … }`.
     ContinueWith(Template),
+    /// `undo`: take back what was done in the scope of the list.
+    Undo,
     /// `pause`.
     Pause,
     /// `fail`.
@@ -258,7 +268,9 @@ pub fn choose<'a>(
                 }
                 return Some((item, 0));
             }
-            Recovery::Stage(_) | Recovery::ContinueWith(_) | Recovery::Pause | Recovery::Fail => {
+            // The same failure is still to be answered after it.
+            Recovery::Undo if matches!(answered.last(), Some((_, Response::Undo { .. }))) => continue,
+            Recovery::Undo | Recovery::Stage(_) | Recovery::ContinueWith(_) | Recovery::Pause | Recovery::Fail => {
                 return Some((item, 0));
             }
         };
@@ -269,6 +281,11 @@ pub fn choose<'a>(
         *used -= times;
     }
     None
+}
+
+/// Where the part of a list begins that only what stands outside of all bodies may do: it takes back what others did.
+pub fn outer_part(list: &[Recovery]) -> usize {
+    list.iter().position(|item| matches!(item, Recovery::Undo)).unwrap_or(list.len())
 }
 
 /// Whether the last two failures of `kind` said the same although the first was to be repaired: another repair is no progress.

@@ -8,6 +8,7 @@ mod approving;
 mod bodies;
 mod proving;
 mod spending;
+mod undoing;
 mod working;
 
 use std::{
@@ -20,6 +21,7 @@ pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,
     proving::Performed,
+    undoing::Undoing,
     working::{Answered, Working},
 };
 use crate::{
@@ -81,6 +83,12 @@ pub struct RunState {
     pub performed: Vec<Performed>,
     /// `verify` steps whose condition held.
     pub verified: BTreeSet<Arc<str>>,
+    /// What is being taken back.
+    pub undoing: Vec<Undoing>,
+    /// A person asked that what was done be taken back before the run ends.
+    pub undo_all: bool,
+    /// It was said what that is.
+    pub unwound: bool,
     /// What calls have cost and what is set aside for open ones, as far as something limits the run.
     pub spent: Spent,
 }
@@ -315,6 +323,9 @@ impl RunState {
             steps: 0,
             performed: Vec::new(),
             verified: BTreeSet::new(),
+            undoing: Vec::new(),
+            undo_all: false,
+            unwound: false,
             spent: Spent::default(),
         }
     }
@@ -555,9 +566,21 @@ impl RunState {
                 match control {
                     Control::Pause => self.paused = true,
                     Control::Resume => self.paused = false,
-                    Control::Cancel => self.cancelling = true,
+                    // The last word counts: who gives up what is stuck cancels without it.
+                    Control::Cancel => (self.cancelling, self.undo_all) = (true, false),
+                    Control::CancelUndo => {
+                        (self.cancelling, self.undo_all, self.paused) = (true, true, false);
+                    }
                 }
                 Ok(())
+            }
+            Event::UndoOpened { ref acts, .. } => {
+                if !self.cancelling || !self.undo_all || self.unwound {
+                    return Err(self.illegal(&event));
+                }
+                self.park();
+                self.unwound = true;
+                self.take_back(None, acts.clone(), &event)
             }
             Event::BudgetRaised { message, unit, limit, .. } => {
                 self.read_message(message, &event)?;
@@ -592,7 +615,7 @@ impl RunState {
                 self.end = Some(Ended { end, result: result.clone(), failure: failure.clone(), at });
                 // What no longer matters is not carried around.
                 (self.values, self.stages, self.mailbox) = (Values::new(), Vec::new(), Vec::new());
-                (self.performed, self.verified) = (Vec::new(), BTreeSet::new());
+                (self.performed, self.verified, self.undoing) = (Vec::new(), BTreeSet::new(), Vec::new());
                 Ok(())
             }
         }
@@ -612,6 +635,11 @@ impl RunState {
         match response {
             Response::Retry { at } => open.not_before = Some(at),
             Response::Repair => {}
+            Response::Undo { acts, .. } => {
+                // What failed is still to be answered.
+                open.failure = Some(failure);
+                self.take_back(Some(step.clone()), acts, event)?;
+            }
             Response::Replan => {
                 open.visit += 1;
                 (open.attempt, open.doing) = (0, Doing::Idle);
@@ -679,6 +707,9 @@ impl RunState {
 
     /// Finds the sequence that `path` is about, and enters bodies on the way; a body begins with its first event.
     fn locate<'a>(&'a mut self, path: &'a StepPath, event: &Event) -> Result<Place<'a>, Illegal> {
+        if path.undoes().is_some() {
+            return self.locate_undo(path, event);
+        }
         let illegal =
             || Illegal::Event { event: crate::story::line(event), state: format!("`{path}` is not in progress") };
         let mut segments = path.segments().peekable();

@@ -133,12 +133,14 @@ pub fn line(event: &Event) -> String {
                 Control::Pause => "pause",
                 Control::Resume => "resume",
                 Control::Cancel => "cancel",
+                Control::CancelUndo => "cancel and undo",
             };
             format!("{what} asked by {sender}")
         }
         Event::BudgetRaised { unit, limit, by, .. } => {
             format!("{by} raised the run's budget of {} to {}", unit.word(), unit.show(*limit))
         }
+        Event::UndoOpened { acts, standing } => taken_back(acts, standing),
         Event::StepFailed { step, failure: why } => format!("{step}: failed, {}", failure(why)),
         Event::FailureAnswered { step, response } => format!("{step}: {}", answer(response)),
         Event::RunFinished { end, result, failure: why } => match (end, result, why) {
@@ -161,8 +163,17 @@ pub fn failure(failure: &Failure) -> String {
     format!("{}: {}", failure.kind, failure.detail)
 }
 
-fn answer(response: &Response) -> String {
+/// What is taken back, and what stays.
+fn taken_back(acts: &[StepPath], standing: &[StepPath]) -> String {
+    let list = |paths: &[StepPath]| paths.iter().map(StepPath::as_str).collect::<Vec<_>>().join(", ");
+    let acts = if acts.is_empty() { "nothing to take back".to_owned() } else { format!("takes back {}", list(acts)) };
+    if standing.is_empty() { acts } else { format!("{acts}; what stays: {}", list(standing)) }
+}
+
+/// What is done about a failure.
+pub fn answer(response: &Response) -> String {
     match response {
+        Response::Undo { acts, standing } => taken_back(acts, standing),
         Response::Retry { at } => format!("tried again at {at}"),
         Response::Repair => "asked again with the errors".to_owned(),
         Response::Replan => "begun afresh".to_owned(),

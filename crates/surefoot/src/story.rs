@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
     ids::{RunId, StepPath},
     journal::{ApprovalEnd, BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, Usage, WorkEnd},
+    recovery::Response,
     run::RunState,
     values::Timestamp,
 };
@@ -303,6 +304,8 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::WaitEnded { .. } | Event::SignalReceived { .. } => ("✓", WAIT),
         Event::ControlReceived { control: Control::Resume, .. } | Event::BudgetRaised { .. } => ("▶", WAIT),
         Event::ControlReceived { .. } => ("■", WAIT),
+        Event::UndoOpened { .. } => ("↩", WAIT),
+        Event::FailureAnswered { response: Response::Undo { .. }, .. } => ("↩", WAIT),
         Event::FailureAnswered { .. } => ("↻", WAIT),
         Event::ActionJudged { .. } | Event::StepFailed { .. } | Event::BodyDone { .. } => ("✗", BAD),
         Event::RunFinished { end: End::Completed, .. } => ("■", GOOD),

@@ -25,7 +25,10 @@ use crate::{
     next::{Frame, Inner, Stop, Walk},
     run::{Doing, Open},
     types::Type,
-    workflow::{Recoveries, reading::Reading},
+    workflow::{
+        Recoveries,
+        reading::{ListOf, Reading},
+    },
     yaml::{self, Fields, Node},
 };
 
@@ -290,7 +293,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
     reading.enter(proven);
     let read = match *kind {
         "reason" => reason::read(&fields, reading).map(|(reason, ty)| (Kind::Reason(reason), ty)),
-        "act" => act::read(&fields, reading).map(|(act, ty)| (Kind::Act(act), ty)),
+        "act" => act::read(&fields, name.as_ref(), reading).map(|(act, ty)| (Kind::Act(act), ty)),
         "decide" => decide::read(&fields, reading).map(|(decide, ty)| (Kind::Decide(decide), ty)),
         "set" => set::read(&fields, reading).map(|(set, ty)| (Kind::Set(set), ty)),
         "each" => each::read(&fields, reading).map(|(each, ty)| (Kind::Each(each), ty)),
@@ -302,7 +305,8 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         "verify" => verify::read(&fields, reading).map(|(verify, ty)| (Kind::Verify(verify), ty)),
         _ => native::read(&fields, reading).map(|(native, ty)| (Kind::Native(native), ty)),
     };
-    let on_failure = reading.on_failure(&fields);
+    let block = ["each", "parallel", "repeat"].contains(kind);
+    let on_failure = reading.on_failure(&fields, if block { ListOf::Block } else { ListOf::Step });
     reading.leave();
     let name = name?;
     // A step with a mistake is still known to the steps below it, so that one mistake gives one complaint.

@@ -55,7 +55,10 @@ fn then(stages: &[std::sync::Arc<str>]) -> String {
 fn what(step: &Step) -> String {
     match &step.kind {
         Kind::Reason(reason) => format!("reason by {}", reason.model),
-        Kind::Act(act) => format!("act {}.{}", act.tool.name, act.operation),
+        Kind::Act(act) => {
+            let undo = act.undo.as_ref().map(|undo| format!(", undo {}.{}", undo.tool.name, undo.operation));
+            format!("act {}.{}{}", act.tool.name, act.operation, undo.unwrap_or_default())
+        }
         Kind::Each(each) => format!("each {} as {}", each.list.source(), each.name),
         Kind::Repeat(repeat) => match &repeat.until {
             Some(until) => format!("repeat until {}, at most {} turns", until.source(), repeat.max),

@@ -11,7 +11,10 @@ use crate::{
     ids::Digest,
     step,
     types::Type,
-    workflow::{Program, ResultOf, Stage, contract, reading::Reading},
+    workflow::{
+        Program, ResultOf, Stage, contract,
+        reading::{ListOf, Reading},
+    },
     yaml::{Fields, Node},
 };
 
@@ -60,7 +63,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
     }
     names_of_stages(nodes, reading);
     reading.anywhere = true;
-    let on_failure = reading.on_failure(&fields);
+    let on_failure = reading.on_failure(&fields, ListOf::Workflow);
     reading.anywhere = false;
     let always_doubt = reading.may_leave;
     let mut stages = Vec::new();
@@ -144,7 +147,7 @@ fn stage(node: &Node, reading: &mut Reading<'_>) -> Option<Stage> {
     let known = reading.innermost();
     let nodes = fields.required("steps", &mut reading.complaints)?;
     let steps = step::read_all(nodes, reading);
-    let on_failure = reading.on_failure(&fields);
+    let on_failure = reading.on_failure(&fields, ListOf::Stage);
     if reading.named.contains(&name) || reading.may_leave {
         reading.doubt(&known);
     }

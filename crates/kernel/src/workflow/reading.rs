@@ -400,7 +400,7 @@ impl<'a> Reading<'a> {
     }
 
     /// `on_failure: { kind: [ … ] }`.
-    pub(crate) fn on_failure(&mut self, fields: &Fields<'_>) -> Recoveries {
+    pub(crate) fn on_failure(&mut self, fields: &Fields<'_>, of: ListOf) -> Recoveries {
         let mut recoveries = Recoveries::new();
         for (key, node) in fields.map("on_failure", &mut self.complaints) {
             let kind = FailureKind::ALL.iter().find(|kind| kind.as_str() == &*key.text);
@@ -417,25 +417,33 @@ impl<'a> Reading<'a> {
                 continue;
             };
             let Some(items) = node.list(&mut self.complaints) else { continue };
-            let list: Vec<Recovery> = items.iter().filter_map(|item| self.recovery(item)).collect();
+            let list: Vec<Recovery> = items.iter().filter_map(|item| self.recovery(item, of)).collect();
             recoveries.insert(*kind, list);
         }
         recoveries
     }
 
-    fn recovery(&mut self, node: &Node) -> Option<Recovery> {
+    fn recovery(&mut self, node: &Node, of: ListOf) -> Option<Recovery> {
         if let Some(word) = node.scalar() {
-            if ["probe", "undo"].contains(&&**word) {
+            if ["probe"].contains(&&**word) {
                 self.complaints.push(node.complaint("W002", format!("the recovery `{word}` is not supported yet")));
                 return None;
             }
-            return match node.one_of(&["pause", "fail"], &mut self.complaints)? {
+            return match node.one_of(&["pause", "fail", "undo"], &mut self.complaints)? {
                 "pause" => Some(Recovery::Pause),
+                "undo" if of == ListOf::Step => {
+                    let message = "a step that has no steps inside has done nothing that `undo` could take back";
+                    let hint = "write it in the list of the stage, of the workflow, or of the each, parallel or repeat around it: \
+                                `undo` takes back what was done there";
+                    self.complaints.push(node.complaint("W131", message).hint(hint));
+                    None
+                }
+                "undo" => Some(Recovery::Undo),
                 _ => Some(Recovery::Fail),
             };
         }
         let known = ["retry", "backoff", "every", "repair", "replan", "model", "stage", "continue_with"];
-        let later = ["person", "return_to", "probe", "undo"];
+        let later = ["person", "return_to", "probe"];
         let fields = Fields::new(node, "a recovery", &known, &later, &mut self.complaints)?;
         let mut times =
             |key: &str| fields.int(key, 1, 1000, &mut self.complaints).map(|times| u32::try_from(times).unwrap_or(1));
@@ -474,6 +482,19 @@ impl<'a> Reading<'a> {
         }
         None
     }
+}
+
+/// Whose `on_failure` list it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListOf {
+    /// A step without steps inside.
+    Step,
+    /// An `each`, a `parallel` or a `repeat`.
+    Block,
+    /// A stage.
+    Stage,
+    /// The workflow.
+    Workflow,
 }
 
 /// Failure kinds of later versions.

@@ -16,4 +16,5 @@ mod proofs;
 mod pure;
 mod reasons;
 mod repeats;
+mod undos;
 mod waits;

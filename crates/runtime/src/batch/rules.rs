@@ -132,7 +132,8 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
         }
         // What was counted for an action that was certainly not performed is taken back once nothing tries it again.
         Event::FailureAnswered { step, response } => {
-            let leaves = !matches!(response, Response::Retry { .. } | Response::Pause | Response::Repair);
+            let stays = matches!(response, Response::Retry { .. } | Response::Pause | Response::Repair);
+            let leaves = !stays && !matches!(response, Response::Undo { .. });
             let failure = state.open_at(step).and_then(|open| open.failure.as_ref());
             let certain = failure.is_some_and(|why| {
                 why.phase != Phase::MaybeSent

@@ -9,5 +9,6 @@ mod embedded;
 mod mutants;
 mod people;
 mod pure;
+mod undos;
 mod waits;
 mod world;
