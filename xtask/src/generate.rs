@@ -94,6 +94,7 @@ fn in_words(list: &[Recovery]) -> String {
             Recovery::ContinueWith(_) => "`continue_with`".into(),
             Recovery::Pause => "`pause`".into(),
             Recovery::Fail => "`fail`".into(),
+            Recovery::ReturnTo { step, .. } => format!("`return_to: {step}`"),
             Recovery::Undo => "`undo`".into(),
         })
         .collect();

@@ -291,6 +291,21 @@ pub const WORKFLOW: &[Known] = &[
         "nothing was done here",
         "The recovery `undo` takes back what was done where its list stands: in a stage, in a workflow, or inside an each, parallel or repeat.",
     ),
+    (
+        "W132",
+        "cannot be kept",
+        "`keep` says of an act outside of all bodies that changes something that its effect stands.",
+    ),
+    (
+        "W133",
+        "no way back out of a body",
+        "A checkpoint, and a recovery that returns to one, stand outside of each, parallel and repeat.",
+    ),
+    (
+        "W134",
+        "no way back",
+        "`return_to` names a checkpoint that stands before, and each act on the way that changes something says `undo` or `keep`.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

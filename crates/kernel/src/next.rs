@@ -3,6 +3,8 @@
 //! [`next`] walks from the innermost stage to every open body and asks each step in progress what follows. It reads nothing:
 //! what it lacks it asks for with [`Next::Look`] and is called again. The order of its answers is the order of the program.
 
+mod answering;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -20,10 +22,9 @@ use crate::{
     },
     ids::{Digest, RunId, StepPath},
     journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held, Resolution, StepResult},
-    recovery::{self, Backoff, Failure, FailureKind, Recovery, Response},
+    recovery::{Failure, FailureKind},
     run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
-    step::{Kind, Step},
-    undo::Reach,
+    step::Step,
     values::{Timestamp, Value},
     workflow::{Program, Stage},
 };
@@ -363,7 +364,15 @@ impl<'a> Walk<'a> {
         if frame.drain && open.is_none() {
             return Walked::Busy;
         }
-        let visit = open.map_or(1, |open| open.visit);
+        if let Some(Slot::Gave(kept)) =
+            self.state.kept.get(&step.name).filter(|_| open.is_none() && frame.is_outermost())
+        {
+            let visit = self.visit(step, open, frame);
+            let step = StepPath::new(format!("{}~{visit}", step.name));
+            self.record(Event::StepDone { step, output: kept.clone() });
+            return Walked::Busy;
+        }
+        let visit = self.visit(step, open, frame);
         let mut path = format!("{}{}", frame.prefix, step.name);
         if visit > 1 {
             let _ = write!(path, "~{visit}");
@@ -375,6 +384,15 @@ impl<'a> Walk<'a> {
             Err(Stop::Failed(failure)) => self.record(Event::StepFailed { step: path, failure }),
         }
         Walked::Busy
+    }
+
+    /// In which visit a step is, or would begin.
+    pub(crate) fn visit(&self, step: &Step, open: Option<&Open>, frame: &Frame<'_>) -> u32 {
+        match open {
+            Some(open) => open.visit,
+            None if frame.is_outermost() => self.state.visits.get(&step.name).copied().unwrap_or(1),
+            None => 1,
+        }
     }
 
     fn step(&mut self, step: &'a Step, open: Option<&'a Open>, path: &StepPath, frame: &Frame<'_>) -> Result<(), Stop> {
@@ -411,78 +429,6 @@ impl<'a> Walk<'a> {
             // The chosen stages are on the stack: `next` walks the innermost one.
             Doing::Deciding { .. } => Ok(()),
             _ => step.go_on(self, open, path, frame),
-        }
-    }
-
-    /// What is done about a failure.
-    fn answer(
-        &self,
-        step: &Step,
-        open: &Open,
-        failure: &Failure,
-        path: &StepPath,
-        frame: &Frame<'_>,
-    ) -> Result<Record, Stop> {
-        let mut blobs = Vec::new();
-        let kind = failure.kind;
-        let (list, reach) = self.list(step, failure, frame);
-        let chosen = recovery::choose(list, kind, &open.answered);
-        // What may have been performed is never left on a guess, nor begun anew under another key.
-        if let Kind::Act(act) = &step.kind
-            && !matches!(chosen, Some((Recovery::Retry { .. } | Recovery::Pause, _)))
-            && let Some(event) = act.stays(open, path, failure)
-        {
-            return Ok(Record::of(event));
-        }
-        let response = match chosen {
-            None | Some((Recovery::Fail, _)) => Response::Fail,
-            Some((Recovery::Retry { backoff, .. }, nth)) => self.retry(*backoff, nth, failure, path),
-            Some((Recovery::Undo, _)) => self.to_take_back(reach, path),
-            Some((Recovery::Repair { .. }, _)) => Response::Repair,
-            Some((Recovery::Replan { .. }, _)) => Response::Replan,
-            Some((Recovery::Model(model), _)) => Response::Model { model: model.clone() },
-            Some((Recovery::Stage(stage), _)) if !self.state.began.contains(stage) => {
-                Response::Stage { stage: stage.clone() }
-            }
-            // A stage runs once: going back to one that began would give its steps two values.
-            Some((Recovery::Stage(_), _)) => Response::Fail,
-            Some((Recovery::Pause, _)) => Response::Pause,
-            Some((Recovery::ContinueWith(template), _)) => {
-                let output = self.evaluate(template, frame)?;
-                Response::ContinueWith { output: Held::hold(output, &mut blobs) }
-            }
-        };
-        Ok(Record { event: Event::FailureAnswered { step: path.clone(), response }, blobs })
-    }
-
-    /// Waits before the same is tried again.
-    pub(crate) fn retry(&self, backoff: Backoff, nth: u32, failure: &Failure, path: &StepPath) -> Response {
-        let seed = Digest::of(&[&self.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
-        let wait = backoff.wait(nth, seed).max(failure.retry_after.unwrap_or_default());
-        Response::Retry { at: self.facts.now + wait }
-    }
-
-    /// The recoveries that count for a failure of `step`, and how far their list reaches.
-    ///
-    /// For a block only its own list counts: the steps inside had the others. What takes back more than a body did is done outside
-    /// of all bodies: there a step ends where that begins in an outer list, and its outermost block goes on from there.
-    fn list<'l>(&'l self, step: &'l Step, failure: &Failure, frame: &'l Frame<'_>) -> (&'l [Recovery], Reach) {
-        let kind = failure.kind;
-        if self.state.cancelling {
-            return (&[], Reach::Step);
-        }
-        if let Some(own) = step.on_failure.get(&kind) {
-            return (own, Reach::Step);
-        }
-        let stage = frame.stage.on_failure.get(&kind).map(|list| (list, Reach::Stage));
-        let outer = stage.or_else(|| self.program.on_failure.get(&kind).map(|list| (list, Reach::Run)));
-        let inside = !frame.prefix.is_empty();
-        match (outer, step.is_block()) {
-            (Some((list, reach)), false) if inside => (&list[..recovery::outer_part(list)], reach),
-            (Some((list, reach)), false) => (list, reach),
-            (Some((list, reach)), true) if !inside => (&list[recovery::outer_part(list)..], reach),
-            (_, true) => (&[], Reach::Step),
-            (None, false) => (recovery::by_default(failure), Reach::Step),
         }
     }
 
@@ -581,7 +527,7 @@ impl<'a> Walk<'a> {
     /// Asks the steps of one body what follows.
     pub(crate) fn body(&mut self, body: Option<&'a Body>, frame: &Frame<'_>, inner: &Inner<'a>) -> Walked {
         static NOTHING: Body =
-            Body { steps: Sequence { over: 0, open: None, last: None, failed: None }, values: Values::new() };
+            Body { steps: Sequence { over: 0, open: None, last: None, visit: 0, failed: None }, values: Values::new() };
         let body = body.unwrap_or(&NOTHING);
         self.steps(inner.steps, &body.steps, &frame.inside(&body.values, inner))
     }
@@ -743,6 +689,10 @@ impl<'f> Frame<'f> {
             stage: self.stage,
             drain: self.drain,
         }
+    }
+
+    pub(crate) fn is_outermost(&self) -> bool {
+        self.around.is_none()
     }
 
     pub(crate) fn draining(&self) -> bool {

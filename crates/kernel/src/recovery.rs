@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    complaint::Place,
     expr::Template,
     ids::{Digest, StepPath},
     journal::Held,
@@ -161,6 +162,17 @@ pub enum Response {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         standing: Vec<StepPath>,
     },
+    /// Go back to a checkpoint: what was done after it is taken back first, or kept.
+    ReturnTo {
+        /// The step that is the checkpoint.
+        step: Arc<str>,
+        /// What is taken back before, in this order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        acts: Vec<StepPath>,
+        /// Steps whose effect stands: they keep their values, and are not done again.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<Arc<str>>,
+    },
     /// Stop until a person resumes; then try again.
     Pause,
     /// Go on as if the step had given this.
@@ -200,6 +212,15 @@ pub enum Recovery {
     ContinueWith(Template),
     /// `undo`: take back what was done in the scope of the list.
     Undo,
+    /// `{ return_to: step, times: 1 }`.
+    ReturnTo {
+        /// The checkpoint.
+        step: Arc<str>,
+        /// So often in a run, whoever returns there.
+        times: u32,
+        /// Where it stands.
+        at: Place,
+    },
     /// `pause`.
     Pause,
     /// `fail`.
@@ -242,6 +263,7 @@ pub fn choose<'a>(
     list: &'a [Recovery],
     kind: FailureKind,
     answered: &[(Failure, Response)],
+    possible: &dyn Fn(&Recovery) -> bool,
 ) -> Option<(&'a Recovery, u32)> {
     let used = |wanted: &dyn Fn(&Response) -> bool| {
         let count = answered.iter().filter(|(failure, response)| failure.kind == kind && wanted(response)).count();
@@ -251,7 +273,7 @@ pub fn choose<'a>(
     let mut retries = retried;
     let mut repairs = used(&|response| matches!(response, Response::Repair));
     let mut replans = used(&|response| matches!(response, Response::Replan));
-    for item in list {
+    for item in list.iter().filter(|item| possible(item)) {
         let (times, used) = match item {
             Recovery::Retry { times, .. } => (*times, &mut retries),
             Recovery::Repair { times } => {
@@ -270,7 +292,12 @@ pub fn choose<'a>(
             }
             // The same failure is still to be answered after it.
             Recovery::Undo if matches!(answered.last(), Some((_, Response::Undo { .. }))) => continue,
-            Recovery::Undo | Recovery::Stage(_) | Recovery::ContinueWith(_) | Recovery::Pause | Recovery::Fail => {
+            Recovery::Undo
+            | Recovery::ReturnTo { .. }
+            | Recovery::Stage(_)
+            | Recovery::ContinueWith(_)
+            | Recovery::Pause
+            | Recovery::Fail => {
                 return Some((item, 0));
             }
         };
@@ -283,9 +310,9 @@ pub fn choose<'a>(
     None
 }
 
-/// Where the part of a list begins that only what stands outside of all bodies may do: it takes back what others did.
+/// Where the part of a list begins that only what stands outside of all bodies may do: it takes back or leaves what others did.
 pub fn outer_part(list: &[Recovery]) -> usize {
-    list.iter().position(|item| matches!(item, Recovery::Undo)).unwrap_or(list.len())
+    list.iter().position(|item| matches!(item, Recovery::Undo | Recovery::ReturnTo { .. })).unwrap_or(list.len())
 }
 
 /// Whether the last two failures of `kind` said the same although the first was to be repaired: another repair is no progress.

@@ -4,9 +4,11 @@
 //! state is an error, never a shrug.
 
 mod acting;
+mod answering;
 mod approving;
 mod bodies;
 mod proving;
+mod returning;
 mod spending;
 mod undoing;
 mod working;
@@ -21,6 +23,7 @@ pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,
     proving::Performed,
+    returning::Passed,
     undoing::Undoing,
     working::{Answered, Working},
 };
@@ -89,6 +92,14 @@ pub struct RunState {
     pub undo_all: bool,
     /// It was said what that is.
     pub unwound: bool,
+    /// The steps outside of bodies that are over, in order: where a recovery can return to.
+    pub passed: Vec<Passed>,
+    /// The visit in which a step outside of bodies begins, if it is not the first.
+    pub visits: BTreeMap<Arc<str>, u32>,
+    /// Values of acts whose effect stands although the run returned to a checkpoint before them.
+    pub kept: Values,
+    /// How often the run returned to each checkpoint.
+    pub returned: BTreeMap<Arc<str>, u32>,
     /// What calls have cost and what is set aside for open ones, as far as something limits the run.
     pub spent: Spent,
 }
@@ -160,6 +171,8 @@ pub struct Sequence {
     pub open: Option<Box<Open>>,
     /// The name of the last one that is over.
     pub last: Option<Arc<str>>,
+    /// In which visit it ended.
+    pub visit: u32,
     /// The one in progress failed, and no recovery was left.
     pub failed: Option<Failure>,
 }
@@ -326,6 +339,10 @@ impl RunState {
             undoing: Vec::new(),
             undo_all: false,
             unwound: false,
+            passed: Vec::new(),
+            visits: BTreeMap::new(),
+            kept: Values::new(),
+            returned: BTreeMap::new(),
             spent: Spent::default(),
         }
     }
@@ -346,8 +363,11 @@ impl RunState {
     /// Applies the next entry, whose `event` the caller has at hand. The caller vouches for the chain.
     pub fn apply(&mut self, entry: &Entry, event: Event) -> Result<(), Illegal> {
         (self.epoch, self.at) = (entry.epoch, entry.at);
-        let books = self.books(&event);
+        let (books, over) = (self.books(&event), self.values.len());
         self.event(event)?;
+        if self.values.len() > over {
+            self.pass();
+        }
         self.book(books)?;
         self.head = entry.head();
         Ok(())
@@ -580,7 +600,7 @@ impl RunState {
                 }
                 self.park();
                 self.unwound = true;
-                self.take_back(None, acts.clone(), &event)
+                self.take_back(None, acts.clone(), None, &event)
             }
             Event::BudgetRaised { message, unit, limit, .. } => {
                 self.read_message(message, &event)?;
@@ -616,56 +636,10 @@ impl RunState {
                 // What no longer matters is not carried around.
                 (self.values, self.stages, self.mailbox) = (Values::new(), Vec::new(), Vec::new());
                 (self.performed, self.verified, self.undoing) = (Vec::new(), BTreeSet::new(), Vec::new());
+                (self.passed, self.kept) = (Vec::new(), Values::new());
                 Ok(())
             }
         }
-    }
-
-    fn answered(&mut self, step: &StepPath, response: Response, event: &Event) -> Result<(), Illegal> {
-        let mut place = self.locate(step, event)?;
-        let Some(failure) = place.steps.open.as_mut().and_then(|open| open.failure.take()) else {
-            return Err(place.illegal(event));
-        };
-        let open = place.open();
-        open.answered.push((failure.clone(), response.clone()));
-        if open.doing == Doing::Spent && matches!(response, Response::Retry { .. } | Response::Pause) {
-            open.visit += 1;
-            (open.attempt, open.doing) = (0, Doing::Idle);
-        }
-        match response {
-            Response::Retry { at } => open.not_before = Some(at),
-            Response::Repair => {}
-            Response::Undo { acts, .. } => {
-                // What failed is still to be answered.
-                open.failure = Some(failure);
-                self.take_back(Some(step.clone()), acts, event)?;
-            }
-            Response::Replan => {
-                open.visit += 1;
-                (open.attempt, open.doing) = (0, Doing::Idle);
-            }
-            Response::Model { model } => open.model = Some(model),
-            Response::Pause => self.paused = true,
-            Response::ContinueWith { output } => {
-                place.close(Slot::Gave(output), event)?;
-                self.steps += 1;
-            }
-            Response::Fail => {
-                let outermost = place.outermost;
-                place.steps.failed = Some(failure.clone());
-                self.steps += 1;
-                if outermost {
-                    self.failed = Some(failure);
-                }
-            }
-            Response::Stage { stage } => {
-                let Some(top) = self.stages.last_mut() else { return Err(self.illegal(event)) };
-                top.steps = Sequence::default();
-                top.stage = stage.clone();
-                self.began.insert(stage);
-            }
-        }
-        Ok(())
     }
 
     /// Messages are read in order, each once.
@@ -723,6 +697,10 @@ impl RunState {
         loop {
             let Segment { name, frame, visit } = segments.next().ok_or_else(illegal)?;
             if segments.peek().is_none() {
+                let first = if outermost { self.visits.get(name).copied().unwrap_or(1) } else { 1 };
+                if steps.open.is_none() && visit != first {
+                    return Err(illegal());
+                }
                 return Ok(Place { steps, values, name: name.into(), visit, outermost });
             }
             let open = steps.open.as_deref_mut().filter(|open| &*open.name == name && open.visit == visit);
@@ -825,7 +803,7 @@ impl Place<'_> {
         self.values.insert(self.name.clone(), slot);
         self.steps.over += 1;
         self.steps.open = None;
-        self.steps.last = Some(self.name.clone());
+        (self.steps.last, self.steps.visit) = (Some(self.name.clone()), self.visit);
         Ok(())
     }
 

@@ -154,7 +154,7 @@ impl Walk<'_> {
         let Some(step) = steps.get(at.over as usize).filter(|step| *step.name == *segment.name) else {
             return Ok(None);
         };
-        if open.map_or(1, |open| open.visit) != segment.visit || at.failed.is_some() {
+        if self.visit(step, open, frame) != segment.visit || at.failed.is_some() {
             return Ok(None);
         }
         if rest.is_empty() {

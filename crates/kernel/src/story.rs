@@ -174,6 +174,11 @@ fn taken_back(acts: &[StepPath], standing: &[StepPath]) -> String {
 pub fn answer(response: &Response) -> String {
     match response {
         Response::Undo { acts, standing } => taken_back(acts, standing),
+        Response::ReturnTo { step, acts, kept } => {
+            let first = if acts.is_empty() { String::new() } else { format!(", after it {}", taken_back(acts, &[])) };
+            let kept = if kept.is_empty() { String::new() } else { format!("; keeps {}", kept.join(", ")) };
+            format!("returns to {step}{first}{kept}")
+        }
         Response::Retry { at } => format!("tried again at {at}"),
         Response::Repair => "asked again with the errors".to_owned(),
         Response::Replan => "begun afresh".to_owned(),

@@ -3,6 +3,8 @@
 //! An undo is an action like any other: judged by the policies of today, put before people, paid for, sent with a key of its own. Only
 //! what follows a failure differs: after the retries of its kind the run pauses, and nothing is ever left out.
 
+use std::sync::Arc;
+
 use crate::{
     ids::StepPath,
     journal::Event,
@@ -34,6 +36,24 @@ impl<'a> Walk<'a> {
         };
         let (acts, standing) = self.state.to_take_back(seen);
         Response::Undo { acts, standing }
+    }
+
+    /// How the run goes back to a checkpoint. `None`: it has not passed it, was there too often, or what was done since can be neither
+    /// taken back nor kept.
+    pub(crate) fn way_back(&self, to: &Arc<str>, times: u32) -> Option<Response> {
+        let point = self.state.checkpoint(to)?;
+        if self.state.returned.get(to).is_some_and(|returned| *returned >= times) {
+            return None;
+        }
+        let keeps = |one: &Performed| {
+            let step = self.program.step(one.step.name()).and_then(|step| step.call());
+            one.certain && step.is_some_and(|act| act.keep)
+        };
+        let later = |one: &&Performed| one.result > point.entry && one.writes && !one.taken_back;
+        let kept = self.state.performed.iter().filter(later).filter(|one| one.step.undoes().is_none() && keeps(one));
+        let kept = kept.map(|one| Arc::from(one.step.name())).collect();
+        let (acts, standing) = self.state.to_take_back(|one| later(&one) && !keeps(one));
+        standing.is_empty().then(|| Response::ReturnTo { step: to.clone(), acts, kept })
     }
 
     /// The run is being cancelled, and nothing is open any more: says what is taken back.
@@ -84,7 +104,7 @@ impl<'a> Walk<'a> {
                 return Ok(());
             }
             let list = recovery::by_default(failure);
-            let response = match recovery::choose(list, failure.kind, &open.answered) {
+            let response = match recovery::choose(list, failure.kind, &open.answered, &|_| true) {
                 Some((Recovery::Retry { backoff, .. }, nth)) => self.retry(*backoff, nth, failure, path),
                 // It is never left out: a person looks at it, and lets it be tried again.
                 _ => Response::Pause,

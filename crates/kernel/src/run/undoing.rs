@@ -1,5 +1,7 @@
 //! The fold of taking back: what is on the list, how far it is, and what was taken back.
 
+use std::sync::Arc;
+
 use super::{Illegal, Place, RunState, Sequence, Values};
 use crate::{
     ids::StepPath,
@@ -17,6 +19,8 @@ pub struct Undoing {
     /// How far it is: each undo is a step of it.
     pub steps: Sequence,
     values: Values,
+    /// The checkpoint to return to after it, and the steps that keep their values.
+    then: Option<(Arc<str>, Vec<Arc<str>>)>,
 }
 
 impl Undoing {
@@ -64,6 +68,7 @@ impl RunState {
         &mut self,
         by: Option<StepPath>,
         acts: Vec<StepPath>,
+        then: Option<(Arc<str>, Vec<Arc<str>>)>,
         event: &Event,
     ) -> Result<(), Illegal> {
         let known = |act: &StepPath| self.standing(act).is_some_and(|one| one.undo.is_some());
@@ -71,8 +76,10 @@ impl RunState {
             return Err(self.illegal(event));
         }
         if !acts.is_empty() {
-            self.undoing.push(Undoing { by, acts, steps: Sequence::default(), values: Values::new() });
+            self.undoing.push(Undoing { by, acts, steps: Sequence::default(), values: Values::new(), then });
             self.unpark();
+        } else if let Some((to, kept)) = then {
+            self.go_back(&to, &kept);
         }
         Ok(())
     }
@@ -109,7 +116,10 @@ impl RunState {
         if let Some(one) = self.standing_mut(&act) {
             one.taken_back = true;
         }
-        self.undoing.retain(|undoing| undoing.current().is_some());
+        let over = self.undoing.iter().position(|undoing| undoing.current().is_none());
+        if let Some((to, kept)) = over.and_then(|place| self.undoing.remove(place).then) {
+            self.go_back(&to, &kept);
+        }
         self.unpark();
     }
 

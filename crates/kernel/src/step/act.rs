@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::people::{self, approval_id, ended};
 use crate::{
     action::{Asking, Carried, Judged, RELEASE},
-    complaint::did_you_mean,
+    complaint::{Complaint, did_you_mean},
     expr::Template,
     governance::{
         Effect, Permit, Proposal, Verdict,
@@ -38,6 +38,8 @@ pub struct Act {
     pub with: Option<Template>,
     /// How it is taken back.
     pub undo: Option<Box<Act>>,
+    /// Its effect stands when the run returns to a checkpoint before it.
+    pub keep: bool,
 }
 
 /// Sendings of a `probed` action before a person is asked: the probe said "not performed" each time.
@@ -629,13 +631,30 @@ fn outcome_unknown(step: &StepPath, attempt: u32, failure: Failure, probe_at: Op
 }
 
 /// The keys of this kind.
-pub(crate) const KEYS: [&str; 3] = ["act", "with", "undo"];
+pub(crate) const KEYS: [&str; 4] = ["act", "with", "undo", "keep"];
 /// Documented keys of later versions.
 pub(crate) const LATER: [&str; 1] = ["done_when"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, name: Option<&Arc<str>>, reading: &mut Reading<'_>) -> Option<(Act, Type)> {
     let (mut act, ty) = call(fields.get("act")?, fields.get("with"), reading)?;
+    if let Some(key) = fields.key("keep")
+        && fields.bool("keep", false, &mut reading.complaints)
+    {
+        act.keep = true;
+        let message = if act.declared().effect == Effect::Read {
+            Some(format!("`{}` only reads: there is no effect to keep", act.called()))
+        } else if reading.bodies > 0 {
+            Some("an act inside each, parallel or repeat cannot be kept: another visit has other bodies".to_owned())
+        } else {
+            None
+        };
+        if let Some(message) = message {
+            let complaint = Complaint::new("W132", &fields.node.file, key.span, message);
+            reading.complaints.push(complaint.hint("say how it is taken back, with `undo`"));
+            return None;
+        }
+    }
     if let Some(node) = fields.get("undo") {
         // Its own value is among the names that it sees.
         reading.enter(name.map(|name| (name.clone(), ty.clone())));
@@ -691,7 +710,7 @@ pub(crate) fn call(node: &Node, with: Option<&Node>, reading: &mut Reading<'_>) 
     }
     let ty = operation.returns.as_ref().map_or(Type::Any, |schema| schema.ty().clone());
     let with = with.map(|(_, (with, _))| with);
-    Some((Act { tool, operation: name, with, undo: None }, ty))
+    Some((Act { tool, operation: name, with, undo: None, keep: false }, ty))
 }
 
 /// The operation that `tool.operation` names.

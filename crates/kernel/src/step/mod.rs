@@ -19,7 +19,7 @@ pub mod wait;
 use std::sync::Arc;
 
 use crate::{
-    complaint::{Place, did_you_mean},
+    complaint::{Complaint, Place, did_you_mean},
     expr::{Condition, Template},
     ids::StepPath,
     next::{Frame, Inner, Stop, Walk},
@@ -45,6 +45,8 @@ pub struct Step {
     pub kind: Kind,
     /// Recovery for its own failures.
     pub on_failure: Recoveries,
+    /// A recovery may return to the moment in which it was over.
+    pub checkpoint: bool,
 }
 
 /// What a step does.
@@ -215,8 +217,8 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 const LATER: [&str; 3] = ["agent", "plan", "emit"];
 
 /// What every step may have.
-const COMMON: [&str; 3] = ["step", "when", "on_failure"];
-const COMMON_LATER: [&str; 3] = ["checkpoint", "cache", "deadline"];
+const COMMON: [&str; 4] = ["step", "when", "on_failure", "checkpoint"];
+const COMMON_LATER: [&str; 2] = ["cache", "deadline"];
 
 /// Reads a list of steps; each sees those before it.
 pub(crate) fn read_all(nodes: &Node, reading: &mut Reading<'_>) -> Vec<Step> {
@@ -308,6 +310,13 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
     let block = ["each", "parallel", "repeat"].contains(kind);
     let on_failure = reading.on_failure(&fields, if block { ListOf::Block } else { ListOf::Step });
     reading.leave();
+    let checkpoint = fields.bool("checkpoint", false, &mut reading.complaints);
+    if let Some(key) = fields.key("checkpoint").filter(|_| checkpoint && reading.bodies > 0) {
+        let message =
+            "a step inside each, parallel or repeat is no checkpoint: its names are gone when the body is over";
+        let complaint = Complaint::new("W133", &node.file, key.span, message);
+        reading.complaints.push(complaint.hint("make the step before the block the checkpoint"));
+    }
     let name = name?;
     // A step with a mistake is still known to the steps below it, so that one mistake gives one complaint.
     let ty = read.as_ref().map_or(Type::Any, |(_, ty)| ty.clone());
@@ -318,7 +327,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         None => None,
     };
     let (kind, _) = read?;
-    Some(Step { name, at: node.span, when, kind, on_failure })
+    Some(Step { name, at: node.span, when, kind, on_failure, checkpoint })
 }
 
 fn remember(node: &Node, reading: &mut Reading<'_>, ty: Type) {

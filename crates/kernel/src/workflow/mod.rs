@@ -8,6 +8,7 @@ mod parse;
 pub mod profile;
 pub mod project;
 pub(crate) mod reading;
+mod returns;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -14,6 +14,7 @@ use crate::{
     workflow::{
         Program, ResultOf, Stage, contract,
         reading::{ListOf, Reading},
+        returns,
     },
     yaml::{Fields, Node},
 };
@@ -80,6 +81,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         found.all(|one| one.severity != crate::complaint::Severity::Error)
     };
     let done_when = contract::read(&fields, sound(reading).then_some(&stages), reading);
+    returns::check(file, &stages, &on_failure, reading);
     let order: Vec<Arc<str>> =
         stages.iter().map(|stage| stage.name.clone()).filter(|name| !reading.named.contains(name)).collect();
     if !sound(reading) {

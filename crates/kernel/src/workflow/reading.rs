@@ -442,8 +442,9 @@ impl<'a> Reading<'a> {
                 _ => Some(Recovery::Fail),
             };
         }
-        let known = ["retry", "backoff", "every", "repair", "replan", "model", "stage", "continue_with"];
-        let later = ["person", "return_to", "probe"];
+        let known =
+            ["retry", "backoff", "every", "repair", "replan", "model", "stage", "continue_with", "return_to", "times"];
+        let later = ["person", "probe"];
         let fields = Fields::new(node, "a recovery", &known, &later, &mut self.complaints)?;
         let mut times =
             |key: &str| fields.int(key, 1, 1000, &mut self.complaints).map(|times| u32::try_from(times).unwrap_or(1));
@@ -463,6 +464,17 @@ impl<'a> Reading<'a> {
         if let Some(node) = fields.get("model") {
             return self.model(node).map(Recovery::Model);
         }
+        if let Some(target) = fields.get("return_to") {
+            let step = target.text(&mut self.complaints)?;
+            let times =
+                fields.int("times", 1, 1000, &mut self.complaints).map_or(1, |times| u32::try_from(times).unwrap_or(1));
+            if self.bodies > 0 {
+                let message = "a step inside each, parallel or repeat cannot return to a checkpoint";
+                self.complaints.push(target.complaint("W133", message).hint("put it on the step outside"));
+                return None;
+            }
+            return Some(Recovery::ReturnTo { step, times, at: target.span });
+        }
         if let Some(node) = fields.get("stage") {
             if self.bodies > 0 {
                 let message = "a step inside each, parallel or repeat cannot leave for a stage";
@@ -476,9 +488,10 @@ impl<'a> Reading<'a> {
             return self.template(node).map(|(template, _)| Recovery::ContinueWith(template));
         }
         if !known.iter().chain(&later).any(|key| fields.has(key)) {
-            self.complaints.push(
-                node.complaint("W003", "a recovery needs one of retry, repair, replan, model, stage, continue_with"),
-            );
+            self.complaints.push(node.complaint(
+                "W003",
+                "a recovery needs one of retry, repair, replan, model, stage, continue_with, return_to",
+            ));
         }
         None
     }

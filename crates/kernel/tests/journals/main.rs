@@ -16,5 +16,6 @@ mod proofs;
 mod pure;
 mod reasons;
 mod repeats;
+mod returns;
 mod undos;
 mod waits;
