@@ -95,6 +95,7 @@ fn in_words(list: &[Recovery]) -> String {
             Recovery::Pause => "`pause`".into(),
             Recovery::Fail => "`fail`".into(),
             Recovery::ReturnTo { step, .. } => format!("`return_to: {step}`"),
+            Recovery::Person { group, .. } => format!("`person: {group}`"),
             Recovery::Undo => "`undo`".into(),
         })
         .collect();

@@ -580,6 +580,17 @@ pub enum WorkEnd {
         /// Who.
         by: Arc<str>,
     },
+    /// The step is begun afresh, in a new visit; asked for because it had failed.
+    Again {
+        /// Who said so.
+        by: Arc<str>,
+    },
+    /// The step is given up: the next recovery counts.
+    GivenUp {
+        /// Who said so; `None`: nobody answered in time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
+    },
     /// Nobody answered in time, or the answer does not keep the contract.
     Failed {
         /// `no_answer` or `contract_violated`.

@@ -25,6 +25,7 @@ pub mod evidence;
 pub mod expr;
 pub mod fmt;
 pub mod governance;
+mod help;
 pub mod ids;
 pub mod jcs;
 pub mod journal;

@@ -417,6 +417,9 @@ impl<'a> Walk<'a> {
             self.push(answer);
             return Ok(());
         }
+        if let Some(help) = &open.help {
+            return self.help(step, open, &help.failure, path, frame);
+        }
         if let Some(at) = open.not_before
             && at > self.facts.now
         {

@@ -173,6 +173,11 @@ pub enum Response {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         kept: Vec<Arc<str>>,
     },
+    /// People of a group say what becomes of the step.
+    Person {
+        /// Whose people.
+        group: Arc<str>,
+    },
     /// Stop until a person resumes; then try again.
     Pause,
     /// Go on as if the step had given this.
@@ -220,6 +225,13 @@ pub enum Recovery {
         times: u32,
         /// Where it stands.
         at: Place,
+    },
+    /// `{ person: group, timeout: 2d }`.
+    Person {
+        /// Whose people.
+        group: Arc<str>,
+        /// How long they have, in working hours of whoever has some; `None`: until somebody answers.
+        timeout: Option<Span>,
     },
     /// `pause`.
     Pause,
@@ -290,9 +302,8 @@ pub fn choose<'a>(
                 }
                 return Some((item, 0));
             }
-            // The same failure is still to be answered after it.
-            Recovery::Undo if matches!(answered.last(), Some((_, Response::Undo { .. }))) => continue,
             Recovery::Undo
+            | Recovery::Person { .. }
             | Recovery::ReturnTo { .. }
             | Recovery::Stage(_)
             | Recovery::ContinueWith(_)

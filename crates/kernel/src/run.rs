@@ -200,12 +200,32 @@ pub struct Open {
     pub asked: u32,
     /// A person changed the arguments: these, by whom.
     pub edited: Option<(Held, Arc<str>)>,
+    /// People are asked what becomes of the step.
+    pub help: Option<Box<Help>>,
+    /// So many of `answered` are about failures before a person said that the step is begun afresh.
+    pub before: u32,
 }
 
 impl Open {
+    /// Whether this was done about the failure at hand already. What leaves a failure as it is comes before another answer to it.
+    pub(crate) fn has_done(&self, wanted: impl Fn(&Response) -> bool) -> bool {
+        let latest = self.answered.iter().skip(self.before as usize).rev().map(|(_, response)| response);
+        let mut same = latest.take_while(|one| matches!(one, Response::Undo { .. } | Response::Person { .. }));
+        same.any(wanted)
+    }
+
     fn is(&self, segment: &Segment<'_>) -> bool {
         *self.name == *segment.name && self.visit == segment.visit
     }
+}
+
+/// A failure that is put before people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Help {
+    /// Which.
+    pub failure: Failure,
+    /// What the step was about until then.
+    pub doing: Doing,
 }
 
 /// What a step in progress is about.
@@ -753,6 +773,8 @@ impl Place<'_> {
                 model: None,
                 asked: 0,
                 edited: None,
+                help: None,
+                before: 0,
             })
         })
     }

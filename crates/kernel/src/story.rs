@@ -115,6 +115,9 @@ pub fn line(event: &Event) -> String {
         Event::WorkEnded { step, end, .. } => match end {
             WorkEnd::Gave { output, by } => format!("{step}: done by {by} {}", held(output)),
             WorkEnd::Failed { failure: why } => format!("{step}: {}", failure(why)),
+            WorkEnd::Again { by } => format!("{step}: begun afresh, says {by}"),
+            WorkEnd::GivenUp { by: Some(by) } => format!("{step}: given up, says {by}"),
+            WorkEnd::GivenUp { by: None } => format!("{step}: nobody answered in time"),
         },
         Event::WaitStarted { step, until, signals } => match (until, signals.as_slice()) {
             (Some(until), []) => format!("{step}: waits until {until}"),
@@ -184,6 +187,7 @@ pub fn answer(response: &Response) -> String {
         Response::Replan => "begun afresh".to_owned(),
         Response::Model { model } => format!("passed to model {model}"),
         Response::Stage { stage } => format!("left for stage {stage}"),
+        Response::Person { group } => format!("put before {group}"),
         Response::Pause => "paused until a person resumes".to_owned(),
         Response::ContinueWith { output } => format!("continued with {}", held(output)),
         Response::Fail => "no recovery left".to_owned(),

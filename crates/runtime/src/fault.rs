@@ -214,6 +214,8 @@ pub(crate) fn forget_last_action(
         model: None,
         asked: 0,
         edited: None,
+        help: None,
+        before: 0,
     }));
     Some(())
 }

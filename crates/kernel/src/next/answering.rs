@@ -25,6 +25,11 @@ impl Walk<'_> {
         let (list, reach) = self.list(step, failure, frame);
         let possible = |item: &Recovery| match item {
             Recovery::ReturnTo { step, times, .. } => self.way_back(step, *times).is_some(),
+            // The same failure is still to be answered after these.
+            Recovery::Undo => !open.has_done(|done| matches!(done, Response::Undo { .. })),
+            Recovery::Person { group, .. } => {
+                !open.has_done(|done| matches!(done, Response::Person { group: asked } if asked == group))
+            }
             _ => true,
         };
         let chosen = recovery::choose(list, kind, &open.answered, &possible);
@@ -48,6 +53,7 @@ impl Walk<'_> {
             }
             // A stage runs once: going back to one that began would give its steps two values.
             Some((Recovery::Stage(_), _)) => Response::Fail,
+            Some((Recovery::Person { group, .. }, _)) => Response::Person { group: group.clone() },
             Some((Recovery::Pause, _)) => Response::Pause,
             Some((Recovery::ContinueWith(template), _)) => {
                 let output = self.evaluate(template, frame)?;
@@ -68,7 +74,12 @@ impl Walk<'_> {
     ///
     /// For a block only its own list counts: the steps inside had the others. What takes back more than a body did is done outside
     /// of all bodies: there a step ends where that begins in an outer list, and its outermost block goes on from there.
-    fn list<'l>(&'l self, step: &'l Step, failure: &Failure, frame: &'l Frame<'_>) -> (&'l [Recovery], Reach) {
+    pub(crate) fn list<'l>(
+        &'l self,
+        step: &'l Step,
+        failure: &Failure,
+        frame: &'l Frame<'_>,
+    ) -> (&'l [Recovery], Reach) {
         let kind = failure.kind;
         if self.state.cancelling {
             return (&[], Reach::Step);

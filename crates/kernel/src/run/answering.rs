@@ -1,6 +1,6 @@
 //! The fold of what is done about a failure.
 
-use super::{Doing, Illegal, RunState, Sequence, Slot};
+use super::{Doing, Help, Illegal, RunState, Sequence, Slot};
 use crate::{ids::StepPath, journal::Event, recovery::Response};
 
 impl RunState {
@@ -34,6 +34,11 @@ impl RunState {
                     return Err(self.illegal(event));
                 }
                 self.take_back(Some(step.clone()), acts, Some((to, kept)), event)?;
+            }
+            // It failed for certain: whatever was tried is over, and what becomes of it is for people to say.
+            Response::Person { .. } => {
+                let doing = std::mem::replace(&mut open.doing, Doing::Idle);
+                (open.help, open.not_before) = (Some(Box::new(Help { failure, doing })), None);
             }
             Response::Pause => self.paused = true,
             Response::ContinueWith { output } => {

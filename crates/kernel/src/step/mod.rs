@@ -47,6 +47,8 @@ pub struct Step {
     pub on_failure: Recoveries,
     /// A recovery may return to the moment in which it was over.
     pub checkpoint: bool,
+    /// Of what type its value is, if it is not skipped.
+    pub ty: Type,
 }
 
 /// What a step does.
@@ -326,8 +328,8 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         Some(when) => Some(when?),
         None => None,
     };
-    let (kind, _) = read?;
-    Some(Step { name, at: node.span, when, kind, on_failure, checkpoint })
+    let (kind, ty) = read?;
+    Some(Step { name, at: node.span, when, kind, on_failure, checkpoint, ty })
 }
 
 fn remember(node: &Node, reading: &mut Reading<'_>, ty: Type) {

@@ -14,6 +14,7 @@ use crate::{
     },
     recovery::{Backoff, FailureKind, Recovery},
     schema::Schema,
+    step::people,
     tool::Tool,
     types::Type,
     values::Span,
@@ -417,13 +418,13 @@ impl<'a> Reading<'a> {
                 continue;
             };
             let Some(items) = node.list(&mut self.complaints) else { continue };
-            let list: Vec<Recovery> = items.iter().filter_map(|item| self.recovery(item, of)).collect();
+            let list: Vec<Recovery> = items.iter().filter_map(|item| self.recovery(item, *kind, of)).collect();
             recoveries.insert(*kind, list);
         }
         recoveries
     }
 
-    fn recovery(&mut self, node: &Node, of: ListOf) -> Option<Recovery> {
+    fn recovery(&mut self, node: &Node, kind: FailureKind, of: ListOf) -> Option<Recovery> {
         if let Some(word) = node.scalar() {
             if ["probe"].contains(&&**word) {
                 self.complaints.push(node.complaint("W002", format!("the recovery `{word}` is not supported yet")));
@@ -442,9 +443,21 @@ impl<'a> Reading<'a> {
                 _ => Some(Recovery::Fail),
             };
         }
-        let known =
-            ["retry", "backoff", "every", "repair", "replan", "model", "stage", "continue_with", "return_to", "times"];
-        let later = ["person", "probe"];
+        let known = [
+            "retry",
+            "backoff",
+            "every",
+            "repair",
+            "replan",
+            "model",
+            "stage",
+            "continue_with",
+            "return_to",
+            "times",
+            "person",
+            "timeout",
+        ];
+        let later = ["probe"];
         let fields = Fields::new(node, "a recovery", &known, &later, &mut self.complaints)?;
         let mut times =
             |key: &str| fields.int(key, 1, 1000, &mut self.complaints).map(|times| u32::try_from(times).unwrap_or(1));
@@ -463,6 +476,17 @@ impl<'a> Reading<'a> {
         }
         if let Some(node) = fields.get("model") {
             return self.model(node).map(Recovery::Model);
+        }
+        if let Some(group) = fields.get("person") {
+            let timeout = fields.time("timeout", &mut self.complaints);
+            if kind == FailureKind::UnknownOutcome {
+                let message = "`person` for an outcome that is not known is not supported yet";
+                let hint =
+                    "it waits for a person without a recovery: `surefoot effects resolve` says what became of it";
+                self.complaints.push(group.complaint("W002", message).hint(hint));
+                return None;
+            }
+            return people::group(group, self).map(|group| Recovery::Person { group, timeout });
         }
         if let Some(target) = fields.get("return_to") {
             let step = target.text(&mut self.complaints)?;
@@ -490,7 +514,7 @@ impl<'a> Reading<'a> {
         if !known.iter().chain(&later).any(|key| fields.has(key)) {
             self.complaints.push(node.complaint(
                 "W003",
-                "a recovery needs one of retry, repair, replan, model, stage, continue_with, return_to",
+                "a recovery needs one of retry, repair, replan, model, stage, continue_with, return_to, person",
             ));
         }
         None

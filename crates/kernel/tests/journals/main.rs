@@ -12,6 +12,7 @@ mod crashes;
 mod doubts;
 mod evidence;
 mod handoffs;
+mod helps;
 mod proofs;
 mod pure;
 mod reasons;

@@ -148,8 +148,13 @@ impl Walk<'_> {
             // A block goes on where its steps end in an outer list.
             let outer = outer.flat_map(|list| &list[if step.is_block() { outer_part(list) } else { 0 }..]);
             for recovery in step.on_failure.values().flatten().chain(outer) {
-                if let Recovery::ContinueWith(template) = recovery {
-                    tree.join(&self.template(template));
+                match recovery {
+                    Recovery::ContinueWith(template) => tree.join(&self.template(template)),
+                    // What a person says is as good as a text from outside.
+                    Recovery::Person { .. } if step.takes_value() => {
+                        tree.join(&Tree::flat(Origin::of(UNTRUSTED, &step.name)));
+                    }
+                    _ => {}
                 }
             }
             self.bind(&step.name, tree);
