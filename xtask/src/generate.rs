@@ -94,6 +94,9 @@ fn in_words(list: &[Recovery]) -> String {
             Recovery::ContinueWith(_) => "`continue_with`".into(),
             Recovery::Pause => "`pause`".into(),
             Recovery::Fail => "`fail`".into(),
+            Recovery::ReturnTo { step, .. } => format!("`return_to: {step}`"),
+            Recovery::Person { group, .. } => format!("`person: {group}`"),
+            Recovery::Undo => "`undo`".into(),
         })
         .collect();
     if words.is_empty() { "the step fails".into() } else { words.join(", then ") }

@@ -70,7 +70,8 @@ impl Tally {
                 | Event::StepFailed { step, .. }
                 | Event::TurnDone { body: step, .. }
                 | Event::BodyDone { body: step, .. } => self.leave(&mut open, Some(step.as_str())),
-                Event::FailureAnswered { response: Response::Stage { .. }, .. } | Event::RunFinished { .. } => {
+                Event::FailureAnswered { response: Response::Stage { .. } | Response::ReturnTo { .. }, .. }
+                | Event::RunFinished { .. } => {
                     self.leave(&mut open, None);
                 }
                 _ => {}

@@ -56,7 +56,7 @@ fn meant(name: &str) -> Event {
 
 fn done(name: &str) -> Event {
     let result = StepResult::Done(Held::Value(Value::Int(1)));
-    Event::ActionFinished { step: step(name), attempt: 1, result, raw: None, proof: None, spent: None }
+    Event::ActionFinished { step: step(name), attempt: 1, result, raw: None, proof: None, undo: None, spent: None }
 }
 
 fn failed(name: &str, kind: FailureKind) -> Event {
@@ -67,6 +67,7 @@ fn failed(name: &str, kind: FailureKind) -> Event {
         result: StepResult::Failed(failure),
         raw: None,
         proof: None,
+        undo: None,
         spent: None,
     }
 }
@@ -356,7 +357,7 @@ fn sums_are_what_the_journals_say() {
             Event::ActionStarted { step, attempt, proposal, verdict, key, grounds }
         }
         Event::ActionFinished { step, attempt, result, raw, proof, .. } => {
-            Event::ActionFinished { step, attempt, result, raw, proof, spent: Some(one) }
+            Event::ActionFinished { step, attempt, result, raw, proof, undo: None, spent: Some(one) }
         }
         other => other,
     };

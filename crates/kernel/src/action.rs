@@ -19,6 +19,7 @@ use crate::{
     ids::{Digest, StepPath},
     next::{CounterQuery, Frame, Query, Stop, Walk},
     recovery::{Failure, FailureKind},
+    step::act::Act,
     tool::{Operation, Tool},
     values::{Span, Timestamp, Value},
 };
@@ -41,8 +42,18 @@ pub(crate) struct Asking<'a> {
     pub tool: &'a Arc<Tool>,
     pub proposal: &'a Proposal,
     pub with: &'a Value,
-    /// What its arguments carry, if the program says so.
-    pub labels: Option<&'a ActLabels>,
+    /// What its arguments carry.
+    pub carried: Carried<'a>,
+    /// How it would be taken back, if its step says so.
+    pub undo: Option<&'a Act>,
+}
+
+/// What the arguments of a proposal carry.
+pub(crate) enum Carried<'a> {
+    /// What the program says, if it says something; asked about the values of now.
+    Program(Option<&'a ActLabels>),
+    /// What was asked when the act was performed that this takes back.
+    Known(Now),
 }
 
 /// What became of a proposal.
@@ -75,9 +86,10 @@ impl Asking<'_> {
             return Ok(Judged::Held(scope, hold));
         }
         let statutes = walk.statutes();
-        let now = match self.labels {
-            Some(labels) => labels.judge(&|expr| walk.given(expr, self.frame), self.with)?,
-            None => Now::default(),
+        let now = match &self.carried {
+            Carried::Program(Some(labels)) => labels.judge(&|expr| walk.given(expr, self.frame), self.with)?,
+            Carried::Program(None) => Now::default(),
+            Carried::Known(now) => now.clone(),
         };
         let (history, counted) = self.history(walk)?;
         let labels: Vec<Arc<str>> = now.labels.iter().cloned().collect();
@@ -192,12 +204,14 @@ impl Asking<'_> {
         let start = walk.state.start.as_ref();
         let resource = self.resource()?;
         let (version, run) = (walk.program.bundle.to_string(), walk.state.run.to_string());
+        // An undo is what the step does that it takes back.
+        let acts = self.path.undoes();
         let control: BTreeSet<Arc<str>> = now.control_untrusted.keys().cloned().collect();
         let request = Request {
             tenant: walk.facts.tenant,
             workflow: &walk.program.name,
             version: &version,
-            step: self.path.name(),
+            step: acts.as_ref().map_or(self.path.name(), |act| act.name()),
             model: None,
             on_behalf_of: start.and_then(|start| start.acts_for.as_deref()),
             tool: &self.proposal.tool,
@@ -237,7 +251,7 @@ impl Asking<'_> {
             None => Value::Null,
             Some((kind, id)) => Value::map([("type", Value::Text(kind)), ("id", id.into())]),
         };
-        let pin = Digest::of(&[walk.program.bundle.bytes(), self.tool.file.as_bytes()]);
+        let pin = |tool: &Tool| Digest::of(&[walk.program.bundle.bytes(), tool.file.as_bytes()]);
         let action = Action {
             tenant: walk.facts.tenant.into(),
             run: walk.state.run,
@@ -245,12 +259,12 @@ impl Asking<'_> {
             call,
             tool: self.proposal.tool.clone(),
             operation: self.proposal.operation.clone(),
-            tool_pin: pin,
+            tool_pin: pin(self.tool),
             class: self.proposal.effect,
             resource,
             with: self.with.clone(),
             secrets: self.tool.secrets(),
-            undo: Vec::new(),
+            undo: self.undo.iter().map(|undo| undo.listed(pin(&undo.tool))).collect(),
         };
         Ok(action_hash(walk.facts.key, &action))
     }
@@ -294,7 +308,7 @@ impl Asking<'_> {
             effect: Some(self.proposal.effect),
             form: None,
             with: self.with.clone(),
-            undo: None,
+            undo: self.undo.map(Act::as_undo),
             on_yes: format!("{} is called once, with exactly these arguments", self.called()),
             on_no: format!("nothing is sent; the step `{}` fails with approval_rejected", self.path),
             terms,

@@ -281,6 +281,31 @@ pub const WORKFLOW: &[Known] = &[
         "One person fills in a form; `quorum` wants more than one yes, and no two answers are one.",
     ),
     ("W121", "too few people", "`quorum` wants more people than the groups of `of` have: nobody could ever say yes."),
+    (
+        "W130",
+        "nothing to take back",
+        "`undo` takes back an act that changes something, by an operation that changes something.",
+    ),
+    (
+        "W131",
+        "nothing was done here",
+        "The recovery `undo` takes back what was done where its list stands: in a stage, in a workflow, or inside an each, parallel or repeat.",
+    ),
+    (
+        "W132",
+        "cannot be kept",
+        "`keep` says of an act outside of all bodies that changes something that its effect stands.",
+    ),
+    (
+        "W133",
+        "no way back out of a body",
+        "A checkpoint, and a recovery that returns to one, stand outside of each, parallel and repeat.",
+    ),
+    (
+        "W134",
+        "no way back",
+        "`return_to` names a checkpoint that stands before, and each act on the way that changes something says `undo` or `keep`.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -222,6 +222,32 @@ impl StepPath {
         self.0.split('/').map(Segment::read)
     }
 
+    /// The act that this takes back: `pay~2` for `pay~2/undo`. `None`: this is no undo. Only an undo stands below a step without a frame.
+    pub fn undoes(&self) -> Option<StepPath> {
+        let (acted, last) = self.0.rsplit_once('/')?;
+        let below = acted.rsplit('/').next().map(Segment::read)?;
+        (last == UNDO && below.frame.is_none()).then(|| StepPath::new(acted))
+    }
+
+    /// What takes this act back: `pay/undo`.
+    pub fn undo(&self) -> StepPath {
+        StepPath::new(format!("{self}/{UNDO}"))
+    }
+
+    /// Whether this is a step inside of the block at `block`, in whichever visit of it.
+    pub fn is_inside(&self, block: &StepPath) -> bool {
+        let (mut here, mut there) = (self.segments(), block.segments().peekable());
+        while let Some(outer) = there.next() {
+            let Some(inner) = here.next() else { return false };
+            let last = there.peek().is_none();
+            let same = if last { inner.name == outer.name && inner.frame.is_some() } else { inner == outer };
+            if !same {
+                return false;
+            }
+        }
+        true
+    }
+
     /// The name of the step itself, without indices: `facts` for `read[17]/facts~2`.
     pub fn name(&self) -> &str {
         self.0.rsplit('/').next().map(|last| Segment::read(last).name).unwrap_or_default()
@@ -245,6 +271,9 @@ impl From<&str> for StepPath {
         StepPath::new(text)
     }
 }
+
+/// The last segment of the path of an undo.
+const UNDO: &str = "undo";
 
 /// One part of a [`StepPath`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -315,5 +344,26 @@ mod tests {
         assert_eq!(segments[1], Segment { name: "split", frame: Some(FrameKey::Branch("left")), visit: 2 });
         assert_eq!(segments[2], Segment { name: "facts", frame: None, visit: 1 });
         assert_eq!(path.name(), "facts");
+    }
+
+    #[test]
+    fn an_undo_stands_below_its_act_and_nothing_else_does() {
+        let undoes = |text: &str| StepPath::new(text).undoes().map(|path| path.to_string());
+        assert_eq!(undoes("pay/undo").as_deref(), Some("pay"));
+        assert_eq!(undoes("read[17]/pay~2/undo").as_deref(), Some("read[17]/pay~2"));
+        assert_eq!(undoes("read[17]/undo"), None, "a step of this name in a body");
+        assert_eq!(undoes("undo"), None);
+        assert_eq!(StepPath::new("pay~2").undo().as_str(), "pay~2/undo");
+    }
+
+    #[test]
+    fn a_step_is_inside_its_blocks_in_every_visit() {
+        let inside = |path: &str, block: &str| StepPath::new(path).is_inside(&StepPath::new(block));
+        assert!(inside("read[17]/pay", "read"));
+        assert!(inside("read[17]/pay", "read~2"));
+        assert!(inside("read[1]/split.left/pay", "read[1]/split"));
+        assert!(!inside("read[2]/split.left/pay", "read[1]/split"));
+        assert!(!inside("read", "read"));
+        assert!(!inside("reader[1]/pay", "read"));
     }
 }

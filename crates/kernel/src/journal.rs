@@ -4,11 +4,14 @@
 //! hash over the header, that digest and the hash before it. Erasing a body leaves a chain that still verifies.
 
 mod about;
+mod undo;
+mod usage;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{undo::Undo, usage::Usage};
 use crate::{
     context::Manifest,
     governance::{
@@ -267,6 +270,9 @@ pub enum Event {
         /// What a `verify` step found in the answer; the step gives [`Proof::value`] then, and not the answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proof: Option<Box<Proof>>,
+        /// How it would be taken back, if it was performed and its step says how.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<Box<Undo>>,
     },
     /// A `verify` step that reads nothing outside is done: its condition held.
     ClaimVerified {
@@ -305,6 +311,9 @@ pub enum Event {
         /// The raw answer, for the record.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         raw: Option<BlobRef>,
+        /// How the action would be taken back, if it was found and its step says how.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<Box<Undo>>,
     },
     /// The answer to a sending of an earlier owner arrived after all. Only a success settles anything.
     LateAnswerReceived {
@@ -450,6 +459,14 @@ pub enum Event {
         /// The response, with what it changes or waits for.
         response: Response,
     },
+    /// The run is being cancelled, nothing is open any more, and what it did is taken back.
+    UndoOpened {
+        /// What is taken back, in this order: the last result first.
+        acts: Vec<StepPath>,
+        /// What stays: nothing says how to take it back, or whether it was performed is not known.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        standing: Vec<StepPath>,
+    },
     /// Last entry of every finished journal.
     RunFinished {
         /// How it ended.
@@ -476,6 +493,8 @@ pub enum Control {
     /// The data were put back to an earlier state or copied: start nothing more until resumed, and send nothing again that may have
     /// been performed meanwhile.
     Review,
+    /// Start nothing more; when what is open has answered, take back what was done, then end.
+    CancelUndo,
 }
 
 /// How a run ended.
@@ -567,6 +586,17 @@ pub enum WorkEnd {
         output: Held,
         /// Who.
         by: Arc<str>,
+    },
+    /// The step is begun afresh, in a new visit; asked for because it had failed.
+    Again {
+        /// Who said so.
+        by: Arc<str>,
+    },
+    /// The step is given up: the next recovery counts.
+    GivenUp {
+        /// Who said so; `None`: nobody answered in time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
     },
     /// Nobody answered in time, or the answer does not keep the contract.
     Failed {
@@ -703,39 +733,6 @@ fn may_exceed(value: &Value, limit: usize) -> bool {
         }
     }
     walk(value, &mut limit.clone())
-}
-
-/// What a provider billed, in disjoint buckets of tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Usage {
-    /// Input that no cache held.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub input: u64,
-    /// Input read from a cache.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub cache_read: u64,
-    /// Input written to a cache.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub cache_write: u64,
-    /// Visible output.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub output: u64,
-    /// Output spent on reasoning.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub reasoning: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
-impl Usage {
-    /// All tokens together.
-    pub fn tokens(&self) -> u64 {
-        self.input + self.cache_read + self.cache_write + self.output + self.reasoning
-    }
 }
 
 /// One fact with its number, time and place in the chain, as it is stored.

@@ -3,6 +3,8 @@
 //! [`next`] walks from the innermost stage to every open body and asks each step in progress what follows. It reads nothing:
 //! what it lacks it asks for with [`Next::Look`] and is called again. The order of its answers is the order of the program.
 
+mod answering;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -21,9 +23,9 @@ use crate::{
     ids::{Digest, RunId, StepPath},
     journal::{Blob, BlobRef, Control, End, Entry, Event, Head, Held, Resolution, StepResult},
     pace::{PaceQuery, Place},
-    recovery::{self, Failure, FailureKind, Recovery, Response},
+    recovery::{Failure, FailureKind},
     run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
-    step::{Kind, Step},
+    step::Step,
     values::{Timestamp, Value},
     workflow::{Program, Stage},
 };
@@ -243,7 +245,9 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     if state.end.is_some() {
         return Vec::new();
     }
-    if let Some(failure) = &state.failed {
+    if let Some(failure) = &state.failed
+        && !state.unwinds()
+    {
         match state.cancelling {
             true => walk.finish(End::Cancelled, None, None),
             false => walk.finish(End::Failed, None, Some(failure.clone())),
@@ -253,18 +257,30 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     let drain = state.paused || state.cancelling;
     match state.stages.last() {
         Some(top) => walk.stage(&top.stage, &top.steps, drain),
+        None if state.unwinds() => {}
         None => walk.result(),
+    }
+    if let Some(undoing) = state.undoing_by(None) {
+        walk.undo(undoing, state.paused || !state.undo_all);
     }
     if drain && walk.out.is_empty() && facts.in_flight.is_empty() {
         // No run ends over an action whose outcome is not known.
         match walk.doubt.take() {
             Some(doubt) if state.cancelling => walk.out.push(Next::Suspend(doubt)),
-            None if state.cancelling => walk.finish(End::Cancelled, None, None),
-            doubt => walk.out.push(Next::Suspend(Suspend {
-                until: doubt.and_then(|doubt| doubt.until),
-                waits_for: "a person to resume it".into(),
-                paused: true,
-            })),
+            None if state.unwinds() && !state.unwound => walk.open_undo(),
+            None if state.cancelling && !state.unwinds() => walk.finish(End::Cancelled, None, None),
+            None if state.cancelling && !state.paused => {
+                let waiting = walk.waiting();
+                walk.out.extend(waiting.map(Next::Suspend));
+            }
+            doubt => {
+                let waits_for = walk.stuck().unwrap_or_else(|| "a person to resume it".to_owned());
+                walk.out.push(Next::Suspend(Suspend {
+                    until: doubt.and_then(|doubt| doubt.until),
+                    waits_for: waits_for.into(),
+                    paused: true,
+                }));
+            }
         }
         return walk.out;
     }
@@ -294,13 +310,13 @@ pub(crate) struct Frame<'f> {
     values: &'f Values,
     inner: Option<&'f Inner<'f>>,
     /// What the step itself was given, by its name there: `output`, `answer`.
-    own: Option<(&'static str, &'f Value)>,
+    own: Option<(&'f str, &'f Value)>,
     /// What stands before a step's name in its path.
     prefix: String,
     /// The stage that this is part of.
     pub stage: &'f Stage,
     /// Start nothing new; bring open actions to their end.
-    drain: bool,
+    pub drain: bool,
 }
 
 /// How a list of steps stands.
@@ -353,7 +369,15 @@ impl<'a> Walk<'a> {
         if frame.drain && open.is_none() {
             return Walked::Busy;
         }
-        let visit = open.map_or(1, |open| open.visit);
+        if let Some(Slot::Gave(kept)) =
+            self.state.kept.get(&step.name).filter(|_| open.is_none() && frame.is_outermost())
+        {
+            let visit = self.visit(step, open, frame);
+            let step = StepPath::new(format!("{}~{visit}", step.name));
+            self.record(Event::StepDone { step, output: kept.clone() });
+            return Walked::Busy;
+        }
+        let visit = self.visit(step, open, frame);
         let mut path = format!("{}{}", frame.prefix, step.name);
         if visit > 1 {
             let _ = write!(path, "~{visit}");
@@ -361,10 +385,19 @@ impl<'a> Walk<'a> {
         let path = StepPath::new(path);
         match self.step(step, open, &path, frame) {
             Ok(()) => {}
-            Err(Stop::Look(blobs)) => self.out.push(Next::Look(blobs)),
+            Err(Stop::Look(blobs)) => self.look(blobs),
             Err(Stop::Failed(failure)) => self.record(Event::StepFailed { step: path, failure }),
         }
         Walked::Busy
+    }
+
+    /// In which visit a step is, or would begin.
+    pub(crate) fn visit(&self, step: &Step, open: Option<&Open>, frame: &Frame<'_>) -> u32 {
+        match open {
+            Some(open) => open.visit,
+            None if frame.is_outermost() => self.state.visits.get(&step.name).copied().unwrap_or(1),
+            None => 1,
+        }
     }
 
     fn step(&mut self, step: &'a Step, open: Option<&'a Open>, path: &StepPath, frame: &Frame<'_>) -> Result<(), Stop> {
@@ -378,12 +411,19 @@ impl<'a> Walk<'a> {
             return step.begin(self, path, frame, None);
         };
         if let Some(failure) = &open.failure {
+            if let Some(undoing) = self.state.undoing_by(Some(path)) {
+                self.undo(undoing, frame.drain);
+                return Ok(());
+            }
             if frame.drain && !self.state.cancelling {
                 return Ok(());
             }
             let answer = self.answer(step, open, failure, path, frame)?;
             self.push(answer);
             return Ok(());
+        }
+        if let Some(help) = &open.help {
+            return self.help(step, open, &help.failure, path, frame);
         }
         if let Some(at) = open.not_before
             && at > self.facts.now
@@ -398,60 +438,6 @@ impl<'a> Walk<'a> {
             Doing::Deciding { .. } => Ok(()),
             _ => step.go_on(self, open, path, frame),
         }
-    }
-
-    /// What is done about a failure.
-    fn answer(
-        &mut self,
-        step: &Step,
-        open: &Open,
-        failure: &Failure,
-        path: &StepPath,
-        frame: &Frame<'_>,
-    ) -> Result<Record, Stop> {
-        let mut blobs = Vec::new();
-        let kind = failure.kind;
-        let declared = if self.state.cancelling {
-            Some(&[][..])
-        } else if step.is_block() {
-            step.on_failure.get(&kind).map(Vec::as_slice)
-        } else {
-            let stage = frame.stage.on_failure.get(&kind);
-            let nearest = step.on_failure.get(&kind).or(stage).or_else(|| self.program.on_failure.get(&kind));
-            nearest.map(Vec::as_slice)
-        };
-        let fallback = if step.is_block() { &[] } else { recovery::by_default(failure) };
-        let list = declared.unwrap_or(fallback);
-        let chosen = recovery::choose(list, kind, &open.answered);
-        // What may have been performed is never left on a guess, nor begun anew under another key.
-        if let Kind::Act(act) = &step.kind
-            && !matches!(chosen, Some((Recovery::Retry { .. } | Recovery::Pause, _)))
-            && let Some(event) = act.stays(open, path, failure)
-        {
-            return Ok(Record::of(event));
-        }
-        let response = match chosen {
-            None | Some((Recovery::Fail, _)) => Response::Fail,
-            Some((Recovery::Retry { backoff, .. }, nth)) => {
-                let seed = Digest::of(&[&self.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
-                let wait = backoff.wait(nth, seed).max(failure.retry_after.unwrap_or_default());
-                Response::Retry { at: self.facts.now + wait }
-            }
-            Some((Recovery::Repair { .. }, _)) => Response::Repair,
-            Some((Recovery::Replan { .. }, _)) => Response::Replan,
-            Some((Recovery::Model(model), _)) => Response::Model { model: model.clone() },
-            Some((Recovery::Stage(stage), _)) if !self.state.began.contains(stage) => {
-                Response::Stage { stage: stage.clone() }
-            }
-            // A stage runs once: going back to one that began would give its steps two values.
-            Some((Recovery::Stage(_), _)) => Response::Fail,
-            Some((Recovery::Pause, _)) => Response::Pause,
-            Some((Recovery::ContinueWith(template), _)) => {
-                let output = self.evaluate(template, frame)?;
-                Response::ContinueWith { output: Held::hold(output, &mut blobs) }
-            }
-        };
-        Ok(Record { event: Event::FailureAnswered { step: path.clone(), response }, blobs })
     }
 
     fn result(&mut self) {
@@ -525,6 +511,10 @@ impl<'a> Walk<'a> {
         self.out.push(Next::Record(record));
     }
 
+    pub(crate) fn look(&mut self, queries: Vec<Query>) {
+        self.out.push(Next::Look(queries));
+    }
+
     pub(crate) fn then(&mut self, next: Next) {
         self.out.push(next);
     }
@@ -545,7 +535,7 @@ impl<'a> Walk<'a> {
     /// Asks the steps of one body what follows.
     pub(crate) fn body(&mut self, body: Option<&'a Body>, frame: &Frame<'_>, inner: &Inner<'a>) -> Walked {
         static NOTHING: Body =
-            Body { steps: Sequence { over: 0, open: None, last: None, failed: None }, values: Values::new() };
+            Body { steps: Sequence { over: 0, open: None, last: None, visit: 0, failed: None }, values: Values::new() };
         let body = body.unwrap_or(&NOTHING);
         self.steps(inner.steps, &body.steps, &frame.inside(&body.values, inner))
     }
@@ -624,6 +614,7 @@ impl<'a> Walk<'a> {
     fn name(&self, root: &Root, frame: &Frame<'_>) -> Result<Value, Stop> {
         let slot = frame.slot(&root.name);
         match root.what {
+            RootKind::Ran if frame.own.is_some_and(|(own, _)| *own == *root.name) => return Ok(Value::Bool(true)),
             RootKind::Ran => return Ok(Value::Bool(matches!(slot, Some(Slot::Gave(_))))),
             RootKind::Meta => return Ok(Value::map([("ran", Value::Bool(slot.is_some()))])),
             RootKind::Value => {}
@@ -696,7 +687,7 @@ impl<'f> Frame<'f> {
     }
 
     /// The same frame with what came back bound to a name: `output` for `check`, `answer` for `holds`.
-    pub(crate) fn with_own<'g>(&'g self, name: &'static str, value: &'g Value) -> Frame<'g> {
+    pub(crate) fn with_own<'g>(&'g self, name: &'g str, value: &'g Value) -> Frame<'g> {
         Frame {
             around: self.around,
             values: self.values,
@@ -706,6 +697,10 @@ impl<'f> Frame<'f> {
             stage: self.stage,
             drain: self.drain,
         }
+    }
+
+    pub(crate) fn is_outermost(&self) -> bool {
+        self.around.is_none()
     }
 
     pub(crate) fn draining(&self) -> bool {
@@ -758,6 +753,7 @@ pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -
         }
         "pause" => Control::Pause,
         "resume" => Control::Resume,
+        "cancel" if body.get("undo") == Some(&Value::Bool(true)) => Control::CancelUndo,
         "cancel" => Control::Cancel,
         "review" => Control::Review,
         "late" => return late(number, &body),

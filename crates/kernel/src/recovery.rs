@@ -5,8 +5,9 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    complaint::Place,
     expr::Template,
-    ids::Digest,
+    ids::{Digest, StepPath},
     journal::Held,
     values::{Span, Timestamp},
 };
@@ -153,6 +154,30 @@ pub enum Response {
         /// Which.
         stage: Arc<str>,
     },
+    /// What was done in the scope of the list is taken back; then the next recovery counts.
+    Undo {
+        /// What is taken back, in this order: the last result first.
+        acts: Vec<StepPath>,
+        /// What stays: nothing says how to take it back, or whether it was performed is not known.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        standing: Vec<StepPath>,
+    },
+    /// Go back to a checkpoint: what was done after it is taken back first, or kept.
+    ReturnTo {
+        /// The step that is the checkpoint.
+        step: Arc<str>,
+        /// What is taken back before, in this order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        acts: Vec<StepPath>,
+        /// Steps whose effect stands: they keep their values, and are not done again.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<Arc<str>>,
+    },
+    /// People of a group say what becomes of the step.
+    Person {
+        /// Whose people.
+        group: Arc<str>,
+    },
     /// Stop until a person resumes; then try again.
     Pause,
     /// Go on as if the step had given this.
@@ -190,6 +215,24 @@ pub enum Recovery {
     Stage(Arc<str>),
     /// `{ continue_with: … }`.
     ContinueWith(Template),
+    /// `undo`: take back what was done in the scope of the list.
+    Undo,
+    /// `{ return_to: step, times: 1 }`.
+    ReturnTo {
+        /// The checkpoint.
+        step: Arc<str>,
+        /// So often in a run, whoever returns there.
+        times: u32,
+        /// Where it stands.
+        at: Place,
+    },
+    /// `{ person: group, timeout: 2d }`.
+    Person {
+        /// Whose people.
+        group: Arc<str>,
+        /// How long they have, in working hours of whoever has some; `None`: until somebody answers.
+        timeout: Option<Span>,
+    },
     /// `pause`.
     Pause,
     /// `fail`.
@@ -232,6 +275,7 @@ pub fn choose<'a>(
     list: &'a [Recovery],
     kind: FailureKind,
     answered: &[(Failure, Response)],
+    possible: &dyn Fn(&Recovery) -> bool,
 ) -> Option<(&'a Recovery, u32)> {
     let used = |wanted: &dyn Fn(&Response) -> bool| {
         let count = answered.iter().filter(|(failure, response)| failure.kind == kind && wanted(response)).count();
@@ -241,7 +285,7 @@ pub fn choose<'a>(
     let mut retries = retried;
     let mut repairs = used(&|response| matches!(response, Response::Repair));
     let mut replans = used(&|response| matches!(response, Response::Replan));
-    for item in list {
+    for item in list.iter().filter(|item| possible(item)) {
         let (times, used) = match item {
             Recovery::Retry { times, .. } => (*times, &mut retries),
             Recovery::Repair { times } => {
@@ -258,7 +302,13 @@ pub fn choose<'a>(
                 }
                 return Some((item, 0));
             }
-            Recovery::Stage(_) | Recovery::ContinueWith(_) | Recovery::Pause | Recovery::Fail => {
+            Recovery::Undo
+            | Recovery::Person { .. }
+            | Recovery::ReturnTo { .. }
+            | Recovery::Stage(_)
+            | Recovery::ContinueWith(_)
+            | Recovery::Pause
+            | Recovery::Fail => {
                 return Some((item, 0));
             }
         };
@@ -269,6 +319,11 @@ pub fn choose<'a>(
         *used -= times;
     }
     None
+}
+
+/// Where the part of a list begins that only what stands outside of all bodies may do: it takes back or leaves what others did.
+pub fn outer_part(list: &[Recovery]) -> usize {
+    list.iter().position(|item| matches!(item, Recovery::Undo | Recovery::ReturnTo { .. })).unwrap_or(list.len())
 }
 
 /// Whether the last two failures of `kind` said the same although the first was to be repaired: another repair is no progress.

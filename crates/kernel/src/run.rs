@@ -4,10 +4,13 @@
 //! state is an error, never a shrug.
 
 mod acting;
+mod answering;
 mod approving;
 mod bodies;
 mod proving;
+mod returning;
 mod spending;
+mod undoing;
 mod working;
 
 use std::{
@@ -20,7 +23,9 @@ pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,
     proving::Performed,
+    returning::Passed,
     spending::Unlimited,
+    undoing::Undoing,
     working::{Answered, Working},
 };
 use crate::{
@@ -84,6 +89,20 @@ pub struct RunState {
     pub performed: Vec<Performed>,
     /// `verify` steps whose condition held.
     pub verified: BTreeSet<Arc<str>>,
+    /// What is being taken back.
+    pub undoing: Vec<Undoing>,
+    /// A person asked that what was done be taken back before the run ends.
+    pub undo_all: bool,
+    /// It was said what that is.
+    pub unwound: bool,
+    /// The steps outside of bodies that are over, in order: where a recovery can return to.
+    pub passed: Vec<Passed>,
+    /// The visit in which a step outside of bodies begins, if it is not the first.
+    pub visits: BTreeMap<Arc<str>, u32>,
+    /// Values of acts whose effect stands although the run returned to a checkpoint before them.
+    pub kept: Values,
+    /// How often the run returned to each checkpoint.
+    pub returned: BTreeMap<Arc<str>, u32>,
     /// What calls have cost and what is set aside for open ones, as far as something limits the run.
     pub spent: Spent,
     /// Calls that nothing limited.
@@ -157,6 +176,8 @@ pub struct Sequence {
     pub open: Option<Box<Open>>,
     /// The name of the last one that is over.
     pub last: Option<Arc<str>>,
+    /// In which visit it ended.
+    pub visit: u32,
     /// The one in progress failed, and no recovery was left.
     pub failed: Option<Failure>,
 }
@@ -184,12 +205,32 @@ pub struct Open {
     pub asked: u32,
     /// A person changed the arguments: these, by whom.
     pub edited: Option<(Held, Arc<str>)>,
+    /// People are asked what becomes of the step.
+    pub help: Option<Box<Help>>,
+    /// So many of `answered` are about failures before a person said that the step is begun afresh.
+    pub before: u32,
 }
 
 impl Open {
+    /// Whether this was done about the failure at hand already. What leaves a failure as it is comes before another answer to it.
+    pub(crate) fn has_done(&self, wanted: impl Fn(&Response) -> bool) -> bool {
+        let latest = self.answered.iter().skip(self.before as usize).rev().map(|(_, response)| response);
+        let mut same = latest.take_while(|one| matches!(one, Response::Undo { .. } | Response::Person { .. }));
+        same.any(wanted)
+    }
+
     fn is(&self, segment: &Segment<'_>) -> bool {
         *self.name == *segment.name && self.visit == segment.visit
     }
+}
+
+/// A failure that is put before people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Help {
+    /// Which.
+    pub failure: Failure,
+    /// What the step was about until then.
+    pub doing: Doing,
 }
 
 /// What a step in progress is about.
@@ -321,6 +362,13 @@ impl RunState {
             steps: 0,
             performed: Vec::new(),
             verified: BTreeSet::new(),
+            undoing: Vec::new(),
+            undo_all: false,
+            unwound: false,
+            passed: Vec::new(),
+            visits: BTreeMap::new(),
+            kept: Values::new(),
+            returned: BTreeMap::new(),
             spent: Spent::default(),
             unlimited: Unlimited::default(),
         }
@@ -342,8 +390,11 @@ impl RunState {
     /// Applies the next entry, whose `event` the caller has at hand. The caller vouches for the chain.
     pub fn apply(&mut self, entry: &Entry, event: Event) -> Result<(), Illegal> {
         (self.epoch, self.at) = (entry.epoch, entry.at);
-        let books = self.books(&event);
+        let (books, over) = (self.books(&event), self.values.len());
         self.event(event)?;
+        if self.values.len() > over {
+            self.pass();
+        }
         self.book(books)?;
         self.head = entry.head();
         Ok(())
@@ -558,10 +609,22 @@ impl RunState {
                 match control {
                     Control::Pause => self.paused = true,
                     Control::Resume => self.paused = false,
-                    Control::Cancel => self.cancelling = true,
                     Control::Review => (self.paused, self.reviewed) = (true, Some(epoch)),
+                    // The last word counts: who gives up what is stuck cancels without it.
+                    Control::Cancel => (self.cancelling, self.undo_all) = (true, false),
+                    Control::CancelUndo => {
+                        (self.cancelling, self.undo_all, self.paused) = (true, true, false);
+                    }
                 }
                 Ok(())
+            }
+            Event::UndoOpened { ref acts, .. } => {
+                if !self.cancelling || !self.undo_all || self.unwound {
+                    return Err(self.illegal(&event));
+                }
+                self.park();
+                self.unwound = true;
+                self.take_back(None, acts.clone(), None, &event)
             }
             Event::BudgetRaised { message, unit, limit, .. } => {
                 self.read_message(message, &event)?;
@@ -596,52 +659,11 @@ impl RunState {
                 self.end = Some(Ended { end, result: result.clone(), failure: failure.clone(), at });
                 // What no longer matters is not carried around.
                 (self.values, self.stages, self.mailbox) = (Values::new(), Vec::new(), Vec::new());
-                (self.performed, self.verified) = (Vec::new(), BTreeSet::new());
+                (self.performed, self.verified, self.undoing) = (Vec::new(), BTreeSet::new(), Vec::new());
+                (self.passed, self.kept) = (Vec::new(), Values::new());
                 Ok(())
             }
         }
-    }
-
-    fn answered(&mut self, step: &StepPath, response: Response, event: &Event) -> Result<(), Illegal> {
-        let mut place = self.locate(step, event)?;
-        let Some(failure) = place.steps.open.as_mut().and_then(|open| open.failure.take()) else {
-            return Err(place.illegal(event));
-        };
-        let open = place.open();
-        open.answered.push((failure.clone(), response.clone()));
-        if open.doing == Doing::Spent && matches!(response, Response::Retry { .. } | Response::Pause) {
-            open.visit += 1;
-            (open.attempt, open.doing) = (0, Doing::Idle);
-        }
-        match response {
-            Response::Retry { at } => open.not_before = Some(at),
-            Response::Repair => {}
-            Response::Replan => {
-                open.visit += 1;
-                (open.attempt, open.doing) = (0, Doing::Idle);
-            }
-            Response::Model { model } => open.model = Some(model),
-            Response::Pause => self.paused = true,
-            Response::ContinueWith { output } => {
-                place.close(Slot::Gave(output), event)?;
-                self.steps += 1;
-            }
-            Response::Fail => {
-                let outermost = place.outermost;
-                place.steps.failed = Some(failure.clone());
-                self.steps += 1;
-                if outermost {
-                    self.failed = Some(failure);
-                }
-            }
-            Response::Stage { stage } => {
-                let Some(top) = self.stages.last_mut() else { return Err(self.illegal(event)) };
-                top.steps = Sequence::default();
-                top.stage = stage.clone();
-                self.began.insert(stage);
-            }
-        }
-        Ok(())
     }
 
     /// Messages are read in order, each once.
@@ -683,6 +705,9 @@ impl RunState {
 
     /// Finds the sequence that `path` is about, and enters bodies on the way; a body begins with its first event.
     fn locate<'a>(&'a mut self, path: &'a StepPath, event: &Event) -> Result<Place<'a>, Illegal> {
+        if path.undoes().is_some() {
+            return self.locate_undo(path, event);
+        }
         let illegal =
             || Illegal::Event { event: crate::story::line(event), state: format!("`{path}` is not in progress") };
         let mut segments = path.segments().peekable();
@@ -696,6 +721,10 @@ impl RunState {
         loop {
             let Segment { name, frame, visit } = segments.next().ok_or_else(illegal)?;
             if segments.peek().is_none() {
+                let first = if outermost { self.visits.get(name).copied().unwrap_or(1) } else { 1 };
+                if steps.open.is_none() && visit != first {
+                    return Err(illegal());
+                }
                 return Ok(Place { steps, values, name: name.into(), visit, outermost });
             }
             let open = steps.open.as_deref_mut().filter(|open| &*open.name == name && open.visit == visit);
@@ -748,6 +777,8 @@ impl Place<'_> {
                 model: None,
                 asked: 0,
                 edited: None,
+                help: None,
+                before: 0,
             })
         })
     }
@@ -798,7 +829,7 @@ impl Place<'_> {
         self.values.insert(self.name.clone(), slot);
         self.steps.over += 1;
         self.steps.open = None;
-        self.steps.last = Some(self.name.clone());
+        (self.steps.last, self.steps.visit) = (Some(self.name.clone()), self.visit);
         Ok(())
     }
 

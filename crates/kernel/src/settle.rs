@@ -56,14 +56,36 @@ pub enum Settled {
 /// Judges an answer for `step`.
 pub fn settle(program: &Program, state: &RunState, facts: &Facts<'_>, step: &StepPath, answer: &Answer) -> Settled {
     let walk = Walk::new(program, state, facts);
-    let settled = walk.at(step, |walk, here, open, frame| settle_here(walk, here, open, frame, step, answer));
-    match settled {
+    if let Some(act) = step.undoes() {
+        return settled(settle_undo(&walk, &act, step, answer));
+    }
+    let found = walk.at(step, |walk, here, open, frame| settle_here(walk, here, open, frame, step, answer));
+    settled(found)
+}
+
+fn settled(found: Result<Option<Record>, Stop>) -> Settled {
+    match found {
         Ok(Some(record)) => Settled::Record(record),
         Ok(None) => Settled::Stale,
         Err(Stop::Look(blobs)) => Settled::Look(blobs),
         // Finding the step again evaluates nothing that can fail but a lookup, and what was found settles its own failures.
         Err(Stop::Failed(_)) => Settled::Stale,
     }
+}
+
+fn settle_undo(walk: &Walk<'_>, act: &StepPath, step: &StepPath, answer: &Answer) -> Result<Option<Record>, Stop> {
+    let undo = walk.program.step(act.name()).and_then(Step::call).and_then(|act| act.undo.as_deref());
+    let (Some(undo), Some(open), Some(stage)) = (undo, walk.state.open_at(step), walk.program.stages.first()) else {
+        return Ok(None);
+    };
+    let Answer::Tool { attempt, answer, raw } = answer else { return Ok(None) };
+    let frame = Frame::outermost(&walk.state.values, stage);
+    let kept = raw.as_ref().map(Blob::reference);
+    let record = undo.settle(walk, step, (open, &frame), *attempt, answer.clone(), kept)?;
+    Ok(record.map(|mut record| {
+        record.blobs.extend(raw.clone());
+        record
+    }))
 }
 
 fn settle_here(
@@ -88,7 +110,8 @@ fn settle_here(
         }
         (Kind::Act(act), Answer::Tool { attempt, answer, raw }) => {
             let Some(open) = open else { return Ok(None) };
-            let record = act.settle(walk, step, open, *attempt, answer.clone(), raw.as_ref().map(Blob::reference))?;
+            let kept = raw.as_ref().map(Blob::reference);
+            let record = act.settle(walk, step, (open, frame), *attempt, answer.clone(), kept)?;
             Ok(record.and_then(|record| with_raw(record, raw)))
         }
         (Kind::Verify(verify), Answer::Tool { attempt, answer, raw }) => {
@@ -131,7 +154,7 @@ impl Walk<'_> {
         let Some(step) = steps.get(at.over as usize).filter(|step| *step.name == *segment.name) else {
             return Ok(None);
         };
-        if open.map_or(1, |open| open.visit) != segment.visit || at.failed.is_some() {
+        if self.visit(step, open, frame) != segment.visit || at.failed.is_some() {
             return Ok(None);
         }
         if rest.is_empty() {

@@ -116,6 +116,9 @@ pub fn line(event: &Event) -> String {
         Event::WorkEnded { step, end, .. } => match end {
             WorkEnd::Gave { output, by } => format!("{step}: done by {by} {}", held(output)),
             WorkEnd::Failed { failure: why } => format!("{step}: {}", failure(why)),
+            WorkEnd::Again { by } => format!("{step}: begun afresh, says {by}"),
+            WorkEnd::GivenUp { by: Some(by) } => format!("{step}: given up, says {by}"),
+            WorkEnd::GivenUp { by: None } => format!("{step}: nobody answered in time"),
         },
         Event::WaitStarted { step, until, signals } => match (until, signals.as_slice()) {
             (Some(until), []) => format!("{step}: waits until {until}"),
@@ -135,12 +138,14 @@ pub fn line(event: &Event) -> String {
                 Control::Resume => "resume",
                 Control::Cancel => "cancel",
                 Control::Review => "review of what was sent",
+                Control::CancelUndo => "cancel and undo",
             };
             format!("{what} asked by {sender}")
         }
         Event::BudgetRaised { unit, limit, by, .. } => {
             format!("{by} raised the run's budget of {} to {}", unit.word(), unit.show(*limit))
         }
+        Event::UndoOpened { acts, standing } => taken_back(acts, standing),
         Event::StepFailed { step, failure: why } => format!("{step}: failed, {}", failure(why)),
         Event::FailureAnswered { step, response } => format!("{step}: {}", answer(response)),
         Event::RunFinished { end, result, failure: why } => match (end, result, why) {
@@ -163,13 +168,28 @@ pub fn failure(failure: &Failure) -> String {
     format!("{}: {}", failure.kind, failure.detail)
 }
 
-fn answer(response: &Response) -> String {
+/// What is taken back, and what stays.
+fn taken_back(acts: &[StepPath], standing: &[StepPath]) -> String {
+    let list = |paths: &[StepPath]| paths.iter().map(StepPath::as_str).collect::<Vec<_>>().join(", ");
+    let acts = if acts.is_empty() { "nothing to take back".to_owned() } else { format!("takes back {}", list(acts)) };
+    if standing.is_empty() { acts } else { format!("{acts}; what stays: {}", list(standing)) }
+}
+
+/// What is done about a failure.
+pub fn answer(response: &Response) -> String {
     match response {
+        Response::Undo { acts, standing } => taken_back(acts, standing),
+        Response::ReturnTo { step, acts, kept } => {
+            let first = if acts.is_empty() { String::new() } else { format!(", after it {}", taken_back(acts, &[])) };
+            let kept = if kept.is_empty() { String::new() } else { format!("; keeps {}", kept.join(", ")) };
+            format!("returns to {step}{first}{kept}")
+        }
         Response::Retry { at } => format!("tried again at {at}"),
         Response::Repair => "asked again with the errors".to_owned(),
         Response::Replan => "begun afresh".to_owned(),
         Response::Model { model } => format!("passed to model {model}"),
         Response::Stage { stage } => format!("left for stage {stage}"),
+        Response::Person { group } => format!("put before {group}"),
         Response::Pause => "paused until a person resumes".to_owned(),
         Response::ContinueWith { output } => format!("continued with {}", held(output)),
         Response::Fail => "no recovery left".to_owned(),

@@ -343,7 +343,17 @@ impl Runtime {
         self.post(run, "cancel", "".into(), &Value::Null, None, sender.into(), true).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a message has these parts; the four callers above name them")]
+    /// Asks a run to take back what it did, and then to end. It starts nothing else; what is open is brought to its end first, and what
+    /// can be taken back is, the last result first. An undo that fails pauses the run; a plain [`Runtime::cancel`] ends it as it is then.
+    ///
+    /// # Errors
+    /// As [`Runtime::signal`].
+    pub async fn cancel_and_undo(&self, run: RunId, sender: impl Into<Arc<str>>) -> Result<Posted, RunError> {
+        let body = Value::map([("undo", true.into())]);
+        self.post(run, "cancel", "".into(), &body, None, sender.into(), true).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a message has these parts; the callers above name them")]
     pub(crate) async fn post(
         &self,
         run: RunId,

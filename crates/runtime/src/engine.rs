@@ -248,8 +248,10 @@ impl Engine {
                     Next::Record(record) => {
                         moved = true;
                         // Who leaves a stage leaves everything else that was decided for it.
-                        let leaves =
-                            matches!(record.event, Event::FailureAnswered { response: Response::Stage { .. }, .. });
+                        let leaves = matches!(
+                            record.event,
+                            Event::FailureAnswered { response: Response::Stage { .. } | Response::ReturnTo { .. }, .. }
+                        );
                         self.record(record, now)?;
                         if leaves {
                             break;

@@ -98,7 +98,7 @@ pub(crate) fn instead(mutants: &Mutants, state: &kernel::run::RunState, record: 
     {
         let why = Failure { kind: FailureKind::ToolTimeout, phase: Phase::NotSent, ..failure.clone() };
         let (step, attempt, result) = (step.clone(), *attempt, StepResult::Failed(why));
-        record.event = Event::ActionFinished { step, attempt, result, raw: None, proof: None, spent: None };
+        record.event = Event::ActionFinished { step, attempt, result, raw: None, proof: None, undo: None, spent: None };
     }
     if mutants.make(PROBE_AT_ONCE)
         && let Event::OutcomeUnknown { probe_at: Some(at), .. } = &mut record.event
@@ -152,7 +152,7 @@ pub(crate) fn believe_rejection(record: &mut kernel::next::Record) {
     if let Event::OutcomeUnknown { step, attempt, failure, .. } = &record.event {
         let failure = Failure { kind: FailureKind::ToolRejected, phase: Phase::Answered, ..failure.clone() };
         let (step, attempt, result) = (step.clone(), *attempt, StepResult::Failed(failure));
-        record.event = Event::ActionFinished { step, attempt, result, raw: None, spent: None, proof: None };
+        record.event = Event::ActionFinished { step, attempt, result, raw: None, spent: None, proof: None, undo: None };
     }
 }
 
@@ -229,6 +229,8 @@ pub(crate) fn forget_last_action(
         model: None,
         asked: 0,
         edited: None,
+        help: None,
+        before: 0,
     }));
     Some(())
 }

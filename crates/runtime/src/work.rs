@@ -108,8 +108,10 @@ impl Runtime {
             return Err(RunError::NotTaken { why: format!("the time to do this ran out at {due}") });
         }
         let program = self.program(row.run, &handed.program).await?;
-        let fits = match program.step(StepPath::new(&*row.step).name()).map(|step| &step.kind) {
-            Some(Kind::Handoff(handoff)) => handoff.fits(&output),
+        let step = program.step(StepPath::new(&*row.step).name());
+        let fits = match step.map(|step| (step, &step.kind)) {
+            Some((step, _)) if handed.card.get("recovers").is_some() => step.helps(&output),
+            Some((_, Kind::Handoff(handoff))) => handoff.fits(&output),
             _ => Err(format!("the workflow has no handoff `{}`", row.step)),
         };
         fits.map_err(|why| RunError::NotTaken { why: format!("the answer does not keep the contract: {why}") })?;

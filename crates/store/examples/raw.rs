@@ -221,7 +221,10 @@ impl Pen {
         let step = StepPath::new("enrich/save");
         let guard = Guard::ActionClosed { step: step.as_str().into() };
         let result = StepResult::Done(Held::Value(Value::Bool(true)));
-        (vec![Event::ActionFinished { step, attempt: 1, result, raw: None, spent: None, proof: None }], vec![guard])
+        (
+            vec![Event::ActionFinished { step, attempt: 1, result, raw: None, spent: None, proof: None, undo: None }],
+            vec![guard],
+        )
     }
 }
 

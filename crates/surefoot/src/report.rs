@@ -7,7 +7,7 @@ use kernel::{
     governance::Effect,
     ids::StepPath,
     journal::{Entry, Event, StepResult},
-    recovery::{Failure, Response},
+    recovery::Failure,
     run::{Acting, Doing, Open, RunState, Sending, Sequence},
     story,
     values::Timestamp,
@@ -104,6 +104,9 @@ impl Report {
             for frame in &state.stages {
                 open(&mut report.doing, &frame.steps, "");
             }
+            for undoing in &state.undoing {
+                open(&mut report.doing, &undoing.steps, "");
+            }
             if let Some(program) = program {
                 report.next = follows(state, program);
             }
@@ -134,7 +137,7 @@ impl Report {
                 if let Event::FailureAnswered { response, .. } = event
                     && let Some(met) = self.failures.iter_mut().rev().find(|met| met.step == *step)
                 {
-                    met.answer = Some(answer(response));
+                    met.answer = Some(story::answer(response));
                 }
             }
             _ => {}
@@ -142,24 +145,11 @@ impl Report {
     }
 }
 
-fn answer(response: &Response) -> String {
-    match response {
-        Response::Retry { at } => format!("tried again at {at}"),
-        Response::Repair => "asked again with the errors".to_owned(),
-        Response::Replan => "begun afresh".to_owned(),
-        Response::Model { model } => format!("passed to model {model}"),
-        Response::Stage { stage } => format!("left for stage {stage}"),
-        Response::Pause => "paused until a person resumes".to_owned(),
-        Response::ContinueWith { output } => format!("continued with {}", story::held(output)),
-        Response::Fail => "no recovery left".to_owned(),
-    }
-}
-
 /// The open steps of a sequence, innermost ones.
 fn open(now: &mut Vec<Now>, steps: &Sequence, prefix: &str) {
     let Some(open_step) = &steps.open else { return };
     let visit = if open_step.visit > 1 { format!("~{}", open_step.visit) } else { String::new() };
-    let path = |frame: &str| format!("{prefix}{}{frame}{visit}", open_step.name);
+    let path = |frame: &str| format!("{prefix}{}{visit}{frame}", open_step.name);
     match &open_step.doing {
         Doing::Bodies(bodies) => {
             let before = now.len();
@@ -200,8 +190,10 @@ fn under_way(open: &Open) -> (String, Option<String>) {
         );
     }
     let waits = open.not_before.map(|at| format!(", not before {at}")).unwrap_or_default();
-    let because =
-        open.answered.last().map(|(failure, response)| format!("{}: {}", story::failure(failure), answer(response)));
+    let because = open
+        .answered
+        .last()
+        .map(|(failure, response)| format!("{}: {}", story::failure(failure), story::answer(response)));
     match &open.doing {
         Doing::Asking { .. } => {
             let again = "after a crash it is asked again, and perhaps billed again: no answer is recorded";

@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
     ids::{RunId, StepPath},
     journal::{ApprovalEnd, BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, Usage, WorkEnd},
+    recovery::Response,
     run::RunState,
     values::Timestamp,
 };
@@ -291,7 +292,8 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::WorkOpened { .. } => ("?", WAIT),
         Event::WorkAnswered { .. } => ("✓", WAIT),
         Event::WorkEnded { end: WorkEnd::Gave { .. }, .. } => ("✓", GOOD),
-        Event::WorkEnded { end: WorkEnd::Failed { .. }, .. } => ("✗", BAD),
+        Event::WorkEnded { end: WorkEnd::Again { .. }, .. } => ("↻", WAIT),
+        Event::WorkEnded { end: WorkEnd::Failed { .. } | WorkEnd::GivenUp { .. }, .. } => ("✗", BAD),
         Event::ApprovalEnded { end: ApprovalEnd::Gave { .. }, .. } => ("✓", GOOD),
         Event::ApprovalEnded { end: ApprovalEnd::Failed { .. }, .. } => ("✗", BAD),
         Event::ApprovalEnded { .. } => ("↻", WAIT),
@@ -303,6 +305,8 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::WaitEnded { .. } | Event::SignalReceived { .. } => ("✓", WAIT),
         Event::ControlReceived { control: Control::Resume, .. } | Event::BudgetRaised { .. } => ("▶", WAIT),
         Event::ControlReceived { .. } => ("■", WAIT),
+        Event::UndoOpened { .. } => ("↩", WAIT),
+        Event::FailureAnswered { response: Response::Undo { .. }, .. } => ("↩", WAIT),
         Event::FailureAnswered { .. } => ("↻", WAIT),
         Event::ActionJudged { .. } | Event::StepFailed { .. } | Event::BodyDone { .. } => ("✗", BAD),
         Event::RunFinished { end: End::Completed, .. } => ("■", GOOD),

@@ -108,7 +108,7 @@ fn probed_happens_once_unless_a_request_was_under_way_for_too_long() {
         let step = step("a");
         [
             Event::ProbeStarted { step: step.clone(), probe: 1 },
-            Event::ProbeFinished { step, probe: 1, result, raw: None },
+            Event::ProbeFinished { step, probe: 1, result, raw: None, undo: None },
         ]
     };
     let [asks, absent] = probe(ProbeResult::Absent);

@@ -72,6 +72,11 @@ impl Template {
         }
     }
 
+    /// The value as it is written, expressions as texts: what it says before it is known what it gives.
+    pub fn written(&self) -> Value {
+        written(&self.part)
+    }
+
     /// The value, given one value for each of [`Template::roots`].
     ///
     /// # Errors
@@ -141,6 +146,24 @@ fn compile(node: &Node, roots: &mut Roots) -> Result<Part, Complaint> {
                 entries.iter().map(|(key, value)| Ok((key.text.clone(), compile(value, roots)?))).collect();
             Ok(settle_map(parts?))
         }
+    }
+}
+
+fn written(part: &Part) -> Value {
+    fn itself(value: &Value) -> Value {
+        match value {
+            Value::Text(text) if text.starts_with('=') => Value::from(format!("={text}")),
+            Value::List(items) => Value::list(items.iter().map(itself)),
+            Value::Map(map) => Value::map(map.iter().map(|(key, value)| (key.clone(), itself(value)))),
+            value => value.clone(),
+        }
+    }
+    match part {
+        Part::Itself(value) => itself(value),
+        Part::Expr { source, .. } => Value::from(format!("={source}")),
+        Part::Text { source, .. } => Value::Text(source.clone()),
+        Part::List(parts) => Value::list(parts.iter().map(written)),
+        Part::Map(parts) => Value::map(parts.iter().map(|(key, part)| (key.clone(), written(part)))),
     }
 }
 

@@ -43,6 +43,7 @@ impl Event {
             | Event::SignalReceived { .. }
             | Event::ControlReceived { .. }
             | Event::BudgetRaised { .. }
+            | Event::UndoOpened { .. }
             | Event::RunFinished { .. } => None,
         }
     }
@@ -94,19 +95,22 @@ impl Event {
             | Event::WorkEnded { end: WorkEnd::Gave { output: held, .. }, .. } => (Some(held), None),
             Event::ApprovalEscalated { card, .. } | Event::WorkOpened { card, .. } => (Some(card), None),
             Event::ApprovalRequested { proposal, card, .. } => {
-                let held = proposal.iter().map(|proposal| &proposal.with).chain([card]);
-                return held.filter_map(|held| if let Held::Blob(blob) = held { Some(*blob) } else { None }).collect();
+                return named(proposal.iter().map(|proposal| &proposal.with).chain([card]), None);
             }
             Event::ActionJudged { proposal, .. } | Event::ActionStarted { proposal, .. } => {
                 (Some(&proposal.with), None)
             }
-            Event::ModelAnswered { result, raw, .. } | Event::ActionFinished { result, raw, .. } => {
+            Event::ModelAnswered { result, raw, .. } => {
                 let done = if let StepResult::Done(held) = result { Some(held) } else { None };
                 (done, *raw)
             }
-            Event::ProbeFinished { result, raw, .. } => {
+            Event::ActionFinished { result, raw, undo, .. } => {
+                let done = if let StepResult::Done(held) = result { Some(held) } else { None };
+                return named(done.into_iter().chain(undo.iter().filter_map(|undo| undo.with.as_ref())), *raw);
+            }
+            Event::ProbeFinished { result, raw, undo, .. } => {
                 let found = if let ProbeResult::Found(held) = result { Some(held) } else { None };
-                (found, *raw)
+                return named(found.into_iter().chain(undo.iter().filter_map(|undo| undo.with.as_ref())), *raw);
             }
             Event::StepSkipped { .. }
             | Event::Decided { .. }
@@ -127,11 +131,16 @@ impl Event {
             | Event::WaitStarted { .. }
             | Event::ControlReceived { .. }
             | Event::BudgetRaised { .. }
+            | Event::UndoOpened { .. }
             | Event::StepFailed { .. }
             | Event::FailureAnswered { .. }
             | Event::RunFinished { .. } => (None, None),
         };
-        let held = held.and_then(|held| if let Held::Blob(blob) = held { Some(*blob) } else { None });
-        held.into_iter().chain(raw).collect()
+        named(held, raw)
     }
+}
+
+fn named<'h>(held: impl IntoIterator<Item = &'h Held>, raw: Option<BlobRef>) -> Vec<BlobRef> {
+    let held = held.into_iter().filter_map(|held| if let Held::Blob(blob) = held { Some(*blob) } else { None });
+    held.chain(raw).collect()
 }

@@ -163,7 +163,8 @@ impl RunState {
                         if *sent == attempt
                             && match acting.standing {
                                 Sending::Open | Sending::Absent => failure.is_none(),
-                                Sending::Failed => failure.is_some(),
+                                // Instead of what would leave the step, or of another sending.
+                                Sending::Failed => true,
                                 Sending::Unknown { .. } | Sending::Probing => false,
                             } =>
                     {
@@ -192,8 +193,8 @@ impl RunState {
                     _ => Err(place.illegal(&event)),
                 }
             }
-            Event::ProbeFinished { ref step, probe, ref result, .. } => {
-                let result = result.clone();
+            Event::ProbeFinished { ref step, probe, ref result, ref undo, .. } => {
+                let (result, undo) = (result.clone(), undo.clone());
                 let mut place = self.locate(step, &event)?;
                 let acting = match place.steps.open.as_deref_mut() {
                     Some(Open { doing: Doing::Acting(acting), .. })
@@ -209,9 +210,10 @@ impl RunState {
                         acting.standing = Sending::Unknown { probe_at: again_at };
                     }
                     ProbeResult::Found(output) => {
-                        let performed = Performed::of(step, acting, true);
+                        let performed = Performed { undo, ..Performed::of(step, acting, true) };
                         place.close(Slot::Gave(output), &event)?;
                         self.performed(performed);
+                        self.took_back(step);
                         self.steps += 1;
                     }
                 }
@@ -246,8 +248,8 @@ impl RunState {
                 }
                 Ok(())
             }
-            Event::ActionFinished { ref step, attempt, ref result, ref proof, .. } => {
-                let (result, proof) = (result.clone(), proof.clone());
+            Event::ActionFinished { ref step, attempt, ref result, ref proof, ref undo, .. } => {
+                let (result, proof, undo) = (result.clone(), proof.clone(), undo.clone());
                 let mut place = self.locate(step, &event)?;
                 let performed = match place.steps.open.as_deref_mut() {
                     Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, .. })
@@ -255,13 +257,16 @@ impl RunState {
                     {
                         acting.standing = Sending::Failed;
                         if let StepResult::Failed(why) = result {
-                            acting.doubts += u32::from(why.phase == Phase::MaybeSent);
+                            // Whoever tries again is not answered by what was said of the sending before.
+                            acting.word = None;
+                            let unclear = why.phase == Phase::MaybeSent || why.kind == FailureKind::UnknownOutcome;
+                            acting.doubts += u32::from(unclear);
                             let doubtful = Performed::after(step, acting, &why);
                             *failure = Some(why);
                             doubtful.into_iter().for_each(|performed| self.performed(performed));
                             return Ok(());
                         }
-                        Performed::of(step, acting, true)
+                        Performed { undo, ..Performed::of(step, acting, true) }
                     }
                     _ => return Err(place.illegal(&event)),
                 };
@@ -273,6 +278,7 @@ impl RunState {
                 };
                 place.close(Slot::Gave(output), &event)?;
                 self.performed(performed);
+                self.took_back(step);
                 if proof.is_some() {
                     self.proven(step);
                 }
@@ -285,6 +291,9 @@ impl RunState {
 
     /// The step in progress at `path`, wherever it stands.
     pub fn open_at(&self, path: &StepPath) -> Option<&Open> {
+        if let Some(undoing) = self.undoing_at(path) {
+            return self.undoing[undoing].steps.open.as_deref();
+        }
         let mut steps = &self.stages.last()?.steps;
         let mut segments = path.segments().peekable();
         loop {
@@ -328,6 +337,9 @@ impl RunState {
     }
 
     pub(super) fn open_at_mut(&mut self, path: &StepPath) -> Option<&mut Open> {
+        if let Some(undoing) = self.undoing_at(path) {
+            return self.undoing[undoing].steps.open.as_deref_mut();
+        }
         let mut steps = &mut self.stages.last_mut()?.steps;
         let mut segments = path.segments().peekable();
         loop {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Acting, RunState};
+use super::{Acting, Open, RunState};
 use crate::{
     governance::{Effect, charter::Resource},
     ids::StepPath,
+    journal::Undo,
     recovery::{Failure, FailureKind, Phase},
 };
 
@@ -24,6 +25,18 @@ pub struct Performed {
     pub resource: Option<Resource>,
     /// `false`: it may have been performed, and the journal does not say.
     pub certain: bool,
+    /// Whether its effect class may change something outside.
+    pub writes: bool,
+    /// The entry that recorded the result.
+    pub result: u64,
+    /// The stages that were in progress then, the innermost one last; empty for a read.
+    pub stages: Vec<Arc<str>>,
+    /// How it is taken back.
+    pub undo: Option<Box<Undo>>,
+    /// It was taken back.
+    pub taken_back: bool,
+    /// Its undo as it was when what had asked for it was left.
+    pub parked: Option<Box<Open>>,
 }
 
 impl Performed {
@@ -35,6 +48,12 @@ impl Performed {
             operation: acting.proposal.operation.clone(),
             resource: acting.grounds.resource.clone(),
             certain,
+            writes: acting.proposal.effect != Effect::Read,
+            result: 0,
+            stages: Vec::new(),
+            undo: None,
+            taken_back: false,
+            parked: None,
         }
     }
 
@@ -58,7 +77,11 @@ pub(crate) fn in_doubt(why: &Failure) -> bool {
 
 impl RunState {
     /// One act has one place here: what came later is what is known.
-    pub(super) fn performed(&mut self, performed: Performed) {
+    pub(super) fn performed(&mut self, mut performed: Performed) {
+        performed.result = self.head.seq + 1;
+        if performed.writes {
+            performed.stages = self.stages.iter().map(|frame| frame.stage.clone()).collect();
+        }
         match self.performed.iter_mut().rev().find(|one| one.entry == performed.entry) {
             Some(known) => *known = performed,
             None => self.performed.push(performed),
@@ -76,7 +99,8 @@ impl RunState {
             let around = one.step.as_str().rsplit_once('/').map_or("", |(frame, _)| frame);
             let within =
                 around.is_empty() || path.as_str().strip_prefix(around).is_some_and(|rest| rest.starts_with('/'));
-            one.certain && one.step.name() == step && within
+            let stands = one.certain && !one.taken_back && one.step.undoes().is_none();
+            stands && one.step.name() == step && within
         };
         self.performed.iter().filter(|one| seen(one)).map(|one| one.entry).collect()
     }

@@ -60,9 +60,8 @@ impl RunState {
                 let left = reserved.keys().filter(|path| is_at_or_inside(path.as_str(), step.as_str()));
                 left.map(|path| (path.clone(), Closing::Forfeit)).collect()
             }
-            Event::FailureAnswered { response: Response::Stage { .. }, .. } | Event::RunFinished { .. } => {
-                reserved.keys().map(|path| (path.clone(), Closing::Forfeit)).collect()
-            }
+            Event::FailureAnswered { response: Response::Stage { .. } | Response::ReturnTo { .. }, .. }
+            | Event::RunFinished { .. } => reserved.keys().map(|path| (path.clone(), Closing::Forfeit)).collect(),
             _ => Vec::new(),
         }
     }

@@ -65,6 +65,17 @@ impl RunState {
                         place.close(Slot::Gave(output), &event)?;
                         self.steps += 1;
                     }
+                    WorkEnd::Again { .. } | WorkEnd::GivenUp { .. } => {
+                        let open = place.open();
+                        let Some(help) = open.help.take() else { return Err(place.illegal(&event)) };
+                        open.doing = Doing::Idle;
+                        if matches!(end, WorkEnd::GivenUp { .. }) {
+                            (open.failure, open.doing) = (Some(help.failure), help.doing);
+                        } else {
+                            (open.visit, open.attempt, open.edited, open.model) = (open.visit + 1, 0, None, None);
+                            open.before = u32::try_from(open.answered.len()).unwrap_or(u32::MAX);
+                        }
+                    }
                     WorkEnd::Failed { failure } => {
                         let open = place.open();
                         (open.doing, open.failure) = (Doing::Idle, Some(failure));

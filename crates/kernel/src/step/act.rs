@@ -2,20 +2,21 @@
 //! (`ActionFinished`). A denial is `ActionJudged`. After a crash, or an answer that settles nothing, the effect class says what
 //! follows: the same bytes under the same key (`ActionResent`), a probe (`OutcomeUnknown`, `ProbeStarted`), or a person.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::people::{self, approval_id, ended};
 use crate::{
-    action::{Asking, Judged, RELEASE},
-    complaint::did_you_mean,
+    action::{Asking, Carried, Judged, RELEASE},
+    complaint::{Complaint, did_you_mean},
     expr::Template,
     governance::{
         Effect, Permit, Proposal, Verdict,
         approval::{self, Standing, Terms},
         charter::{Approved, Grounds, Hold},
+        labels::{Now, Origin, UNTRUSTED},
     },
-    ids::{IdempotencyKey, StepPath},
-    journal::{ApprovalEnd, Blob, BlobRef, Event, Held, ProbeResult, StepResult},
+    ids::{Digest, IdempotencyKey, StepPath},
+    journal::{ApprovalEnd, Blob, BlobRef, Event, Held, ProbeResult, StepResult, Undo},
     next::{Frame, Next, Record, Stop, Walk},
     recovery::{Failure, FailureKind, Phase},
     run::{Acting, Approving, Doing, Open, Sending, Word},
@@ -35,6 +36,10 @@ pub struct Act {
     pub operation: Arc<str>,
     /// The arguments.
     pub with: Option<Template>,
+    /// How it is taken back.
+    pub undo: Option<Box<Act>>,
+    /// Its effect stands when the run returns to a checkpoint before it.
+    pub keep: bool,
 }
 
 /// Sendings of a `probed` action before a person is asked: the probe said "not performed" each time.
@@ -56,10 +61,15 @@ impl Act {
         frame: &Frame<'_>,
         open: Option<&Open>,
     ) -> Result<(), Stop> {
-        let with = match (open.and_then(|open| open.edited.as_ref()), &self.with) {
-            (Some((edited, _)), _) => walk.unhold(edited)?,
-            (None, Some(with)) => walk.evaluate(with, frame)?,
-            (None, None) => Value::map::<&str>([]),
+        let with = match (open.and_then(|open| open.edited.as_ref()), walk.state.undo_of(path), &self.with) {
+            (Some((edited, _)), ..) => walk.unhold(edited)?,
+            (None, Some(Undo { with: Some(with), .. }), _) => walk.unhold(with)?,
+            (None, Some(Undo { failure, .. }), _) => {
+                let detail = format!("the arguments of `{}`: {}", self.called(), failure.as_deref().unwrap_or("none"));
+                return Err(Stop::Failed(Failure::inside(FailureKind::Internal, detail)));
+            }
+            (None, None, Some(with)) => walk.evaluate(with, frame)?,
+            (None, None, None) => Value::map::<&str>([]),
         };
         if let Some(params) = &self.declared().params
             && let Err(complaints) = params.validate(&with)
@@ -125,8 +135,75 @@ impl Act {
         proposal: &'a Proposal,
         with: &'a Value,
     ) -> Asking<'a> {
-        let labels = walk.program.labels.acts.get(path.name());
-        Asking { path, frame, tool: &self.tool, proposal, with, labels }
+        let carried = match walk.state.undo_of(path) {
+            None => Carried::Program(walk.program.labels.acts.get(path.name())),
+            Some(undo) => {
+                let origin = |sources: &BTreeSet<Arc<str>>| Origin {
+                    labels: [(UNTRUSTED.into(), sources.clone())].into(),
+                    ..Origin::default()
+                };
+                let untrusted = undo.untrusted.iter().map(|(argument, sources)| (argument.clone(), origin(sources)));
+                let control_untrusted = untrusted.collect();
+                Carried::Known(Now { labels: undo.labels.clone(), control_untrusted, reasons: Vec::new() })
+            }
+        };
+        Asking { path, frame, tool: &self.tool, proposal, with, carried, undo: self.undo.as_deref() }
+    }
+
+    /// What people say yes to together with the act that this takes back: all that is known of it before. Its arguments may depend on
+    /// what the act will give, so they count as they are written.
+    pub(crate) fn listed(&self, pin: Digest) -> Digest {
+        let with = self.with.as_ref().map_or_else(|| Value::map::<&str>([]), Template::written);
+        let listed = Value::map([
+            ("tool", Value::Text(self.tool.name.clone())),
+            ("operation", Value::Text(self.operation.clone())),
+            ("tool_pin", Value::from(pin.to_string())),
+            ("class", Value::from(self.declared().effect.as_str())),
+            ("with", with),
+        ]);
+        Digest::of(&[b"surefoot/undo/v1\0", &listed.to_jcs()])
+    }
+
+    /// How it would take something back, in words.
+    pub(crate) fn as_undo(&self) -> String {
+        let with = self.with.as_ref().map_or_else(|| Value::map::<&str>([]), Template::written);
+        format!("Call {} with {}", self.called(), crate::story::short(&with))
+    }
+
+    /// How the act at `path`, which gave `output`, would be taken back: worked out now, while the names of its frame are there.
+    fn taken_back(
+        &self,
+        walk: &Walk<'_>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+        output: &Value,
+        blobs: &mut Vec<Blob>,
+    ) -> Result<Option<Box<Undo>>, Stop> {
+        let Some(with) = self.undo.as_deref().map(|undo| &undo.with) else { return Ok(None) };
+        let frame = frame.with_own(path.name(), output);
+        let given = match with {
+            Some(with) => walk.evaluate(with, &frame),
+            None => Ok(Value::map::<&str>([])),
+        };
+        let with = match given {
+            Ok(with) => with,
+            Err(Stop::Failed(why)) => {
+                return Ok(Some(Box::new(Undo { failure: Some(why.detail), ..Undo::default() })));
+            }
+            Err(look) => return Err(look),
+        };
+        let labels = walk.program.labels.acts.get(&*undo_name(path.name()));
+        let now = match labels {
+            Some(labels) => labels.judge(&|expr| walk.given(expr, &frame), &with)?,
+            None => Now::default(),
+        };
+        let untrusted = now.control_untrusted.iter();
+        Ok(Some(Box::new(Undo {
+            untrusted: untrusted.map(|(name, origin)| (name.clone(), origin.untrusted_from())).collect(),
+            labels: now.labels,
+            with: Some(Held::hold(with, blobs)),
+            failure: None,
+        })))
     }
 
     fn start(&self, walk: &Walk<'_>, path: &StepPath, proposal: Proposal, verdict: Verdict, grounds: Grounds) -> Event {
@@ -251,7 +328,7 @@ impl Act {
             return Ok(());
         }
         if let Some(word) = &acting.word {
-            return self.believe(walk, (open, acting), word, path);
+            return self.believe(walk, (open, acting), word, (path, frame));
         }
         let mine = acting.epoch == walk.facts.epoch;
         match acting.standing {
@@ -288,11 +365,16 @@ impl Act {
             }
             Sending::Failed if frame.draining() => {}
             Sending::Failed if acting.doubts > 0 && !self.may_repeat(walk, acting) => {
-                let detail = format!("the receiver of `{}` no longer knows its key", self.called());
+                let detail = match acting.proposal.effect {
+                    Effect::Idempotent => format!("the receiver of `{}` no longer knows its key", self.called()),
+                    _ => {
+                        format!("what became of `{}` is not known, and it is not sent again on a guess", self.called())
+                    }
+                };
                 self.unknown(walk, open, acting, path, detail);
             }
             Sending::Failed => self.resend(walk, open, acting, path)?,
-            Sending::Absent if walk.state.cancelling => {
+            Sending::Absent if walk.gives_up(path) => {
                 let detail = format!("the probe found that `{}` was not performed", self.called());
                 let why = failure(FailureKind::ToolRejected, Phase::Answered, detail);
                 walk.record(finished(path, open.attempt, StepResult::Failed(why)));
@@ -404,8 +486,8 @@ impl Act {
             }
             Err(why) => {
                 let why = failure(FailureKind::Internal, Phase::Inside, format!("the probe's `with`: {why}"));
-                let result = ProbeResult::Unclear { failure: why, again_at: None };
-                walk.record(Event::ProbeFinished { step: path.clone(), probe: acting.probes, result, raw: None });
+                let (result, step) = (ProbeResult::Unclear { failure: why, again_at: None }, path.clone());
+                walk.record(Event::ProbeFinished { step, probe: acting.probes, result, raw: None, undo: None });
             }
         }
         Ok(())
@@ -417,17 +499,21 @@ impl Act {
         walk: &mut Walk<'_>,
         (open, acting): (&Open, &Acting),
         word: &Word,
-        path: &StepPath,
+        (path, frame): (&StepPath, &Frame<'_>),
     ) -> Result<(), Stop> {
+        let (mut undo, mut blobs) = (None, Vec::new());
         let result = match word {
             Word::Performed(output) => {
                 let value = walk.unhold(output)?;
                 match self.checked(value) {
-                    Ok(_) => StepResult::Done(output.clone()),
+                    Ok(value) => {
+                        undo = self.taken_back(walk, path, frame, &value, &mut blobs)?;
+                        StepResult::Done(output.clone())
+                    }
                     Err(failure) => StepResult::Failed(failure),
                 }
             }
-            Word::NotPerformed if walk.state.cancelling => {
+            Word::NotPerformed if walk.gives_up(path) => {
                 let detail = format!("a person found that `{}` was not performed", self.called());
                 StepResult::Failed(failure(FailureKind::ToolRejected, Phase::Answered, detail))
             }
@@ -439,7 +525,9 @@ impl Act {
                 StepResult::Failed(failure(FailureKind::UnknownOutcome, Phase::Answered, detail))
             }
         };
-        walk.record(finished(path, open.attempt, result));
+        let (step, attempt) = (path.clone(), open.attempt);
+        let event = Event::ActionFinished { step, attempt, result, raw: None, spent: None, proof: None, undo };
+        walk.push(Record { event, blobs });
         Ok(())
     }
 
@@ -455,14 +543,14 @@ impl Act {
         &self,
         walk: &Walk<'_>,
         step: &StepPath,
-        open: &Open,
+        (open, frame): (&Open, &Frame<'_>),
         attempt: u32,
         answer: Result<Value, Failure>,
         raw: Option<BlobRef>,
     ) -> Result<Option<Record>, Stop> {
         let Doing::Acting(acting) = &open.doing else { return Ok(None) };
         if acting.standing == Sending::Probing && acting.probes == attempt {
-            return self.probed(walk, step, acting, answer, raw).map(Some);
+            return self.probed(walk, (step, frame), acting, answer, raw).map(Some);
         }
         if acting.standing != Sending::Open || open.attempt != attempt {
             return Ok(None);
@@ -471,13 +559,14 @@ impl Act {
         let spent = walk.acted_for(step, self.declared(), acting, answer.as_ref().err());
         let event = match answer.and_then(|value| self.checked(value)) {
             Ok(value) => {
+                let undo = self.taken_back(walk, step, frame, &value, &mut blobs)?;
                 let result = StepResult::Done(Held::hold(value, &mut blobs));
-                Event::ActionFinished { step: step.clone(), attempt, result, raw, spent, proof: None }
+                Event::ActionFinished { step: step.clone(), attempt, result, raw, spent, proof: None, undo }
             }
             Err(why) => match self.doubted(open, acting, why) {
                 Doubted::Known(failure) => {
                     let result = StepResult::Failed(failure);
-                    Event::ActionFinished { step: step.clone(), attempt, result, raw, spent, proof: None }
+                    Event::ActionFinished { step: step.clone(), attempt, result, raw, spent, proof: None, undo: None }
                 }
                 Doubted::Unknown(failure) => outcome_unknown(step, attempt, failure, self.probe_at(acting)),
             },
@@ -497,20 +586,23 @@ impl Act {
     fn probed(
         &self,
         walk: &Walk<'_>,
-        step: &StepPath,
+        (step, frame): (&StepPath, &Frame<'_>),
         acting: &Acting,
         answer: Result<Value, Failure>,
         raw: Option<BlobRef>,
     ) -> Result<Record, Stop> {
         let with = walk.unhold(&acting.proposal.with)?;
-        let mut blobs = Vec::new();
+        let (mut undo, mut blobs) = (None, Vec::new());
         let said = answer.and_then(|answer| {
             let Some(probe) = &self.declared().probe else { return Ok(None) };
             let found = probe.read(&with, &acting.key, &answer);
             found.map_err(|why| failure(FailureKind::Internal, Phase::Inside, format!("the probe's answer: {why}")))
         });
         let result = match said.and_then(|found| found.map(|value| self.checked(value)).transpose()) {
-            Ok(Some(value)) => ProbeResult::Found(Held::hold(value, &mut blobs)),
+            Ok(Some(value)) => {
+                undo = self.taken_back(walk, step, frame, &value, &mut blobs)?;
+                ProbeResult::Found(Held::hold(value, &mut blobs))
+            }
             Ok(None) => ProbeResult::Absent,
             Err(failure) => {
                 let settle = self.declared().probe.as_ref().map_or(Span::default(), |probe| probe.settle);
@@ -518,7 +610,8 @@ impl Act {
                 ProbeResult::Unclear { failure, again_at }
             }
         };
-        Ok(Record { event: Event::ProbeFinished { step: step.clone(), probe: acting.probes, result, raw }, blobs })
+        let event = Event::ProbeFinished { step: step.clone(), probe: acting.probes, result, raw, undo };
+        Ok(Record { event, blobs })
     }
 
     /// A rejection speaks for its own sending only: if an earlier one may have arrived, the outcome is unknown (the model
@@ -571,7 +664,7 @@ fn failure(kind: FailureKind, phase: Phase, detail: String) -> Failure {
 }
 
 fn finished(step: &StepPath, attempt: u32, result: StepResult) -> Event {
-    Event::ActionFinished { step: step.clone(), attempt, result, raw: None, spent: None, proof: None }
+    Event::ActionFinished { step: step.clone(), attempt, result, raw: None, spent: None, proof: None, undo: None }
 }
 
 fn outcome_unknown(step: &StepPath, attempt: u32, failure: Failure, probe_at: Option<Timestamp>) -> Event {
@@ -579,13 +672,59 @@ fn outcome_unknown(step: &StepPath, attempt: u32, failure: Failure, probe_at: Op
 }
 
 /// The keys of this kind.
-pub(crate) const KEYS: [&str; 2] = ["act", "with"];
+pub(crate) const KEYS: [&str; 4] = ["act", "with", "undo", "keep"];
 /// Documented keys of later versions.
-pub(crate) const LATER: [&str; 2] = ["undo", "done_when"];
+pub(crate) const LATER: [&str; 1] = ["done_when"];
 
 /// Reads the step; gives the type of its value.
-pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Act, Type)> {
-    call(fields.get("act")?, fields.get("with"), reading)
+pub(crate) fn read(fields: &Fields<'_>, name: Option<&Arc<str>>, reading: &mut Reading<'_>) -> Option<(Act, Type)> {
+    let (mut act, ty) = call(fields.get("act")?, fields.get("with"), reading)?;
+    if let Some(key) = fields.key("keep")
+        && fields.bool("keep", false, &mut reading.complaints)
+    {
+        act.keep = true;
+        let message = if act.declared().effect == Effect::Read {
+            Some(format!("`{}` only reads: there is no effect to keep", act.called()))
+        } else if reading.bodies > 0 {
+            Some("an act inside each, parallel or repeat cannot be kept: another visit has other bodies".to_owned())
+        } else {
+            None
+        };
+        if let Some(message) = message {
+            let complaint = Complaint::new("W132", &fields.node.file, key.span, message);
+            reading.complaints.push(complaint.hint("say how it is taken back, with `undo`"));
+            return None;
+        }
+    }
+    if let Some(node) = fields.get("undo") {
+        // Its own value is among the names that it sees.
+        reading.enter(name.map(|name| (name.clone(), ty.clone())));
+        let undo = undo(node, &act, reading);
+        reading.leave();
+        act.undo = Some(Box::new(undo?));
+    }
+    Some((act, ty))
+}
+
+/// Reads `undo: { act, with }`.
+fn undo(node: &Node, of: &Act, reading: &mut Reading<'_>) -> Option<Act> {
+    let fields = Fields::new(node, "`undo`", &["act", "with"], &[], &mut reading.complaints)?;
+    let called = fields.required("act", &mut reading.complaints)?;
+    let (undo, _) = call(called, fields.get("with"), reading)?;
+    let message = if of.declared().effect == Effect::Read {
+        format!("`{}` only reads: there is nothing to take back", of.called())
+    } else if undo.declared().effect == Effect::Read {
+        format!("`{}` only reads: it takes nothing back", undo.called())
+    } else {
+        return Some(undo);
+    };
+    reading.complaints.push(called.complaint("W130", message));
+    None
+}
+
+/// Under which name the labels of an undo are known: that of its act, and `undo`.
+pub(crate) fn undo_name(act: &str) -> Arc<str> {
+    StepPath::new(act).undo().as_str().into()
 }
 
 /// Reads `tool.operation` and its arguments; gives the type of what it answers.
@@ -612,7 +751,7 @@ pub(crate) fn call(node: &Node, with: Option<&Node>, reading: &mut Reading<'_>) 
     }
     let ty = operation.returns.as_ref().map_or(Type::Any, |schema| schema.ty().clone());
     let with = with.map(|(_, (with, _))| with);
-    Some((Act { tool, operation: name, with }, ty))
+    Some((Act { tool, operation: name, with, undo: None, keep: false }, ty))
 }
 
 /// The operation that `tool.operation` names.

@@ -19,13 +19,16 @@ pub mod wait;
 use std::sync::Arc;
 
 use crate::{
-    complaint::{Place, did_you_mean},
+    complaint::{Complaint, Place, did_you_mean},
     expr::{Condition, Template},
     ids::StepPath,
     next::{Frame, Inner, Stop, Walk},
     run::{Doing, Open},
     types::Type,
-    workflow::{Recoveries, reading::Reading},
+    workflow::{
+        Recoveries,
+        reading::{ListOf, Reading},
+    },
     yaml::{self, Fields, Node},
 };
 
@@ -42,6 +45,10 @@ pub struct Step {
     pub kind: Kind,
     /// Recovery for its own failures.
     pub on_failure: Recoveries,
+    /// A recovery may return to the moment in which it was over.
+    pub checkpoint: bool,
+    /// Of what type its value is, if it is not skipped.
+    pub ty: Type,
 }
 
 /// What a step does.
@@ -212,8 +219,8 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 const LATER: [&str; 3] = ["agent", "plan", "emit"];
 
 /// What every step may have.
-const COMMON: [&str; 3] = ["step", "when", "on_failure"];
-const COMMON_LATER: [&str; 3] = ["checkpoint", "cache", "deadline"];
+const COMMON: [&str; 4] = ["step", "when", "on_failure", "checkpoint"];
+const COMMON_LATER: [&str; 2] = ["cache", "deadline"];
 
 /// Reads a list of steps; each sees those before it.
 pub(crate) fn read_all(nodes: &Node, reading: &mut Reading<'_>) -> Vec<Step> {
@@ -290,7 +297,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
     reading.enter(proven);
     let read = match *kind {
         "reason" => reason::read(&fields, reading).map(|(reason, ty)| (Kind::Reason(reason), ty)),
-        "act" => act::read(&fields, reading).map(|(act, ty)| (Kind::Act(act), ty)),
+        "act" => act::read(&fields, name.as_ref(), reading).map(|(act, ty)| (Kind::Act(act), ty)),
         "decide" => decide::read(&fields, reading).map(|(decide, ty)| (Kind::Decide(decide), ty)),
         "set" => set::read(&fields, reading).map(|(set, ty)| (Kind::Set(set), ty)),
         "each" => each::read(&fields, reading).map(|(each, ty)| (Kind::Each(each), ty)),
@@ -302,8 +309,16 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         "verify" => verify::read(&fields, reading).map(|(verify, ty)| (Kind::Verify(verify), ty)),
         _ => native::read(&fields, reading).map(|(native, ty)| (Kind::Native(native), ty)),
     };
-    let on_failure = reading.on_failure(&fields);
+    let block = ["each", "parallel", "repeat"].contains(kind);
+    let on_failure = reading.on_failure(&fields, if block { ListOf::Block } else { ListOf::Step });
     reading.leave();
+    let checkpoint = fields.bool("checkpoint", false, &mut reading.complaints);
+    if let Some(key) = fields.key("checkpoint").filter(|_| checkpoint && reading.bodies > 0) {
+        let message =
+            "a step inside each, parallel or repeat is no checkpoint: its names are gone when the body is over";
+        let complaint = Complaint::new("W133", &node.file, key.span, message);
+        reading.complaints.push(complaint.hint("make the step before the block the checkpoint"));
+    }
     let name = name?;
     // A step with a mistake is still known to the steps below it, so that one mistake gives one complaint.
     let ty = read.as_ref().map_or(Type::Any, |(_, ty)| ty.clone());
@@ -313,8 +328,8 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         Some(when) => Some(when?),
         None => None,
     };
-    let (kind, _) = read?;
-    Some(Step { name, at: node.span, when, kind, on_failure })
+    let (kind, ty) = read?;
+    Some(Step { name, at: node.span, when, kind, on_failure, checkpoint, ty })
 }
 
 fn remember(node: &Node, reading: &mut Reading<'_>, ty: Type) {

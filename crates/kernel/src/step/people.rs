@@ -71,6 +71,12 @@ pub(crate) fn standings(walk: &Walk<'_>, path: &StepPath, values: &Value) -> Val
     Value::map(values.keys().map(|name| (name.clone(), standing(origins.and_then(|origins| origins.get(name))))))
 }
 
+/// These values, all of them as claims.
+pub(crate) fn claims(values: &Value) -> Value {
+    let Value::Map(values) = values else { return Value::map::<&str>([]) };
+    Value::map(values.keys().map(|name| (name.clone(), standing(None))))
+}
+
 fn standing(origin: Option<&Origin>) -> Value {
     let Some(origin) = origin else {
         let none = || Value::list([]);

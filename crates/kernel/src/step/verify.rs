@@ -86,7 +86,7 @@ impl Verify {
     ) -> Result<Option<Record>, Stop> {
         let Some(read) = &self.read else { return Ok(None) };
         let said = answer.as_ref().ok().cloned();
-        let Some(mut record) = read.settle(walk, path, open, attempt, answer, raw)? else { return Ok(None) };
+        let Some(mut record) = read.settle(walk, path, (open, frame), attempt, answer, raw)? else { return Ok(None) };
         let (Some(said), Event::ActionFinished { result, proof, .. }) = (said, &mut record.event) else {
             return Ok(Some(record));
         };

@@ -7,7 +7,6 @@ use crate::{
     expr::{Condition, Template},
     next::{Frame, Stop, Walk},
     recovery::{Failure, FailureKind},
-    run::Performed,
     step::{Kind, Step, act},
     types::Type,
     workflow::{Stage, reading::Reading},
@@ -64,7 +63,7 @@ impl Demand {
         let missing = match &self.fact {
             Fact::Performed { action, resource, at_least } => {
                 let on = id(walk, resource.as_ref(), frame)?;
-                let (certain, doubtful) = counted(walk, action, on.as_deref());
+                let (certain, doubtful) = counted(walk, action, on.as_deref(), false);
                 if certain >= *at_least as usize {
                     return Ok(());
                 }
@@ -74,7 +73,7 @@ impl Demand {
             }
             Fact::NotPerformed { action, resource } => {
                 let on = id(walk, resource.as_ref(), frame)?;
-                let (certain, doubtful) = counted(walk, action, on.as_deref());
+                let (certain, doubtful) = counted(walk, action, on.as_deref(), true);
                 if certain + doubtful == 0 {
                     return Ok(());
                 }
@@ -94,11 +93,11 @@ impl Demand {
     }
 }
 
-/// How often it was performed, and how often it may have been.
-fn counted(walk: &Walk<'_>, action: &str, on: Option<&str>) -> (usize, usize) {
-    let found: Vec<&Performed> = walk.state.performed.iter().filter(|one| one.is(action, on)).collect();
-    let certain = found.iter().filter(|one| one.certain).count();
-    (certain, found.len() - certain)
+/// How often it was performed, and how often it may have been. What is `gone` because it was taken back counts only if that is asked.
+fn counted(walk: &Walk<'_>, action: &str, on: Option<&str>, gone: bool) -> (usize, usize) {
+    let found = walk.state.performed.iter().filter(|one| one.is(action, on) && (gone || !one.taken_back));
+    let (certain, doubtful): (Vec<_>, Vec<_>) = found.partition(|one| one.certain);
+    (certain.len(), doubtful.len())
 }
 
 fn id(walk: &Walk<'_>, resource: Option<&Template>, frame: &Frame<'_>) -> Result<Option<String>, Stop> {
@@ -185,8 +184,9 @@ fn fact(what: &str, fields: &Fields<'_>, stages: Option<&[Stage]>, reading: &mut
             act::operation(&action, node, reading)?;
             let mut performs = false;
             each_step(stages, &mut |step| {
-                let called = step.call().map(|act| format!("{}.{}", act.tool.name, act.operation));
-                performs |= called.is_some_and(|called| *called == *action);
+                let mut called =
+                    step.call().into_iter().flat_map(|act| std::iter::once(act).chain(act.undo.as_deref()));
+                performs |= called.any(|act| format!("{}.{}", act.tool.name, act.operation) == *action);
             });
             if !performs && stages.is_some() {
                 let message = format!("no step of this workflow performs `{action}`");

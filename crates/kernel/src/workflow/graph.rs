@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::{
+    recovery::{FailureKind, Recovery},
     step::{Kind, Step},
-    workflow::{Program, Stage},
+    workflow::{Program, Recoveries, Stage},
 };
 
 /// The tree: stages in order, steps, branches, and below a `decide` the stages that it may choose.
@@ -16,17 +17,30 @@ pub fn draw(program: &Program) -> String {
     for (place, stage) in stages.iter().chain(&apart).enumerate() {
         let last = place + 1 == count;
         let chosen = if program.order.contains(&stage.name) { "" } else { "  (only when chosen)" };
-        let _ = writeln!(out, "{} stage {}{chosen}", if last { "└─" } else { "├─" }, stage.name);
+        let line = format!("stage {}{chosen}{}", stage.name, back(&stage.on_failure));
+        let _ = writeln!(out, "{} {line}", if last { "└─" } else { "├─" });
         steps(&mut out, &stage.steps, if last { "   " } else { "│  " });
     }
     out
+}
+
+/// The checkpoints to which its recoveries return.
+fn back(lists: &Recoveries) -> String {
+    let to = |(kind, list): (&FailureKind, &Vec<Recovery>)| {
+        let step =
+            list.iter().find_map(|item| if let Recovery::ReturnTo { step, .. } = item { Some(step) } else { None })?;
+        Some(format!("  ↩ {step} on {kind}"))
+    };
+    lists.iter().filter_map(to).collect()
 }
 
 fn steps(out: &mut String, list: &[Step], indent: &str) {
     for (place, step) in list.iter().enumerate() {
         let last = place + 1 == list.len();
         let when = step.when.as_ref().map_or_else(String::new, |when| format!("  when {}", when.source()));
-        let _ = writeln!(out, "{indent}{} {}  {}{when}", if last { "└─" } else { "├─" }, step.name, what(step));
+        let checkpoint = if step.checkpoint { "  (checkpoint)" } else { "" };
+        let line = format!("{}  {}{when}{checkpoint}{}", step.name, what(step), back(&step.on_failure));
+        let _ = writeln!(out, "{indent}{} {line}", if last { "└─" } else { "├─" });
         let below = format!("{indent}{}", if last { "   " } else { "│  " });
         if let Kind::Decide(decide) = &step.kind {
             for rule in &decide.rules {
@@ -55,7 +69,11 @@ fn then(stages: &[std::sync::Arc<str>]) -> String {
 fn what(step: &Step) -> String {
     match &step.kind {
         Kind::Reason(reason) => format!("reason by {}", reason.model),
-        Kind::Act(act) => format!("act {}.{}", act.tool.name, act.operation),
+        Kind::Act(act) => {
+            let undo = act.undo.as_ref().map(|undo| format!(", undo {}.{}", undo.tool.name, undo.operation));
+            let keep = if act.keep { ", kept" } else { "" };
+            format!("act {}.{}{}{keep}", act.tool.name, act.operation, undo.unwrap_or_default())
+        }
         Kind::Each(each) => format!("each {} as {}", each.list.source(), each.name),
         Kind::Repeat(repeat) => match &repeat.until {
             Some(until) => format!("repeat until {}, at most {} turns", until.source(), repeat.max),

@@ -9,6 +9,7 @@ mod parse;
 pub mod profile;
 pub mod project;
 pub(crate) mod reading;
+mod returns;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

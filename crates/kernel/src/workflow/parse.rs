@@ -11,7 +11,11 @@ use crate::{
     ids::Digest,
     step,
     types::Type,
-    workflow::{Program, ResultOf, Stage, contract, reading::Reading},
+    workflow::{
+        Program, ResultOf, Stage, contract,
+        reading::{ListOf, Reading},
+        returns,
+    },
     yaml::{Fields, Node},
 };
 
@@ -60,7 +64,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
     }
     names_of_stages(nodes, reading);
     reading.anywhere = true;
-    let on_failure = reading.on_failure(&fields);
+    let on_failure = reading.on_failure(&fields, ListOf::Workflow);
     reading.anywhere = false;
     let always_doubt = reading.may_leave;
     let mut stages = Vec::new();
@@ -77,6 +81,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         found.all(|one| one.severity != crate::complaint::Severity::Error)
     };
     let done_when = contract::read(&fields, sound(reading).then_some(&stages), reading);
+    returns::check(file, &stages, &on_failure, reading);
     let order: Vec<Arc<str>> =
         stages.iter().map(|stage| stage.name.clone()).filter(|name| !reading.named.contains(name)).collect();
     if !sound(reading) {
@@ -144,7 +149,7 @@ fn stage(node: &Node, reading: &mut Reading<'_>) -> Option<Stage> {
     let known = reading.innermost();
     let nodes = fields.required("steps", &mut reading.complaints)?;
     let steps = step::read_all(nodes, reading);
-    let on_failure = reading.on_failure(&fields);
+    let on_failure = reading.on_failure(&fields, ListOf::Stage);
     if reading.named.contains(&name) || reading.may_leave {
         reading.doubt(&known);
     }

@@ -14,6 +14,7 @@ use crate::{
     },
     recovery::{Backoff, FailureKind, Recovery},
     schema::Schema,
+    step::people,
     tool::Tool,
     types::Type,
     values::Span,
@@ -400,7 +401,7 @@ impl<'a> Reading<'a> {
     }
 
     /// `on_failure: { kind: [ … ] }`.
-    pub(crate) fn on_failure(&mut self, fields: &Fields<'_>) -> Recoveries {
+    pub(crate) fn on_failure(&mut self, fields: &Fields<'_>, of: ListOf) -> Recoveries {
         let mut recoveries = Recoveries::new();
         for (key, node) in fields.map("on_failure", &mut self.complaints) {
             let kind = FailureKind::ALL.iter().find(|kind| kind.as_str() == &*key.text);
@@ -417,25 +418,46 @@ impl<'a> Reading<'a> {
                 continue;
             };
             let Some(items) = node.list(&mut self.complaints) else { continue };
-            let list: Vec<Recovery> = items.iter().filter_map(|item| self.recovery(item)).collect();
+            let list: Vec<Recovery> = items.iter().filter_map(|item| self.recovery(item, *kind, of)).collect();
             recoveries.insert(*kind, list);
         }
         recoveries
     }
 
-    fn recovery(&mut self, node: &Node) -> Option<Recovery> {
+    fn recovery(&mut self, node: &Node, kind: FailureKind, of: ListOf) -> Option<Recovery> {
         if let Some(word) = node.scalar() {
-            if ["probe", "undo"].contains(&&**word) {
+            if ["probe"].contains(&&**word) {
                 self.complaints.push(node.complaint("W002", format!("the recovery `{word}` is not supported yet")));
                 return None;
             }
-            return match node.one_of(&["pause", "fail"], &mut self.complaints)? {
+            return match node.one_of(&["pause", "fail", "undo"], &mut self.complaints)? {
                 "pause" => Some(Recovery::Pause),
+                "undo" if of == ListOf::Step => {
+                    let message = "a step that has no steps inside has done nothing that `undo` could take back";
+                    let hint = "write it in the list of the stage, of the workflow, or of the each, parallel or repeat around it: \
+                                `undo` takes back what was done there";
+                    self.complaints.push(node.complaint("W131", message).hint(hint));
+                    None
+                }
+                "undo" => Some(Recovery::Undo),
                 _ => Some(Recovery::Fail),
             };
         }
-        let known = ["retry", "backoff", "every", "repair", "replan", "model", "stage", "continue_with"];
-        let later = ["person", "return_to", "probe", "undo"];
+        let known = [
+            "retry",
+            "backoff",
+            "every",
+            "repair",
+            "replan",
+            "model",
+            "stage",
+            "continue_with",
+            "return_to",
+            "times",
+            "person",
+            "timeout",
+        ];
+        let later = ["probe"];
         let fields = Fields::new(node, "a recovery", &known, &later, &mut self.complaints)?;
         let mut times =
             |key: &str| fields.int(key, 1, 1000, &mut self.complaints).map(|times| u32::try_from(times).unwrap_or(1));
@@ -455,6 +477,28 @@ impl<'a> Reading<'a> {
         if let Some(node) = fields.get("model") {
             return self.model(node).map(Recovery::Model);
         }
+        if let Some(group) = fields.get("person") {
+            let timeout = fields.time("timeout", &mut self.complaints);
+            if kind == FailureKind::UnknownOutcome {
+                let message = "`person` for an outcome that is not known is not supported yet";
+                let hint =
+                    "it waits for a person without a recovery: `surefoot effects resolve` says what became of it";
+                self.complaints.push(group.complaint("W002", message).hint(hint));
+                return None;
+            }
+            return people::group(group, self).map(|group| Recovery::Person { group, timeout });
+        }
+        if let Some(target) = fields.get("return_to") {
+            let step = target.text(&mut self.complaints)?;
+            let times =
+                fields.int("times", 1, 1000, &mut self.complaints).map_or(1, |times| u32::try_from(times).unwrap_or(1));
+            if self.bodies > 0 {
+                let message = "a step inside each, parallel or repeat cannot return to a checkpoint";
+                self.complaints.push(target.complaint("W133", message).hint("put it on the step outside"));
+                return None;
+            }
+            return Some(Recovery::ReturnTo { step, times, at: target.span });
+        }
         if let Some(node) = fields.get("stage") {
             if self.bodies > 0 {
                 let message = "a step inside each, parallel or repeat cannot leave for a stage";
@@ -468,12 +512,26 @@ impl<'a> Reading<'a> {
             return self.template(node).map(|(template, _)| Recovery::ContinueWith(template));
         }
         if !known.iter().chain(&later).any(|key| fields.has(key)) {
-            self.complaints.push(
-                node.complaint("W003", "a recovery needs one of retry, repair, replan, model, stage, continue_with"),
-            );
+            self.complaints.push(node.complaint(
+                "W003",
+                "a recovery needs one of retry, repair, replan, model, stage, continue_with, return_to, person",
+            ));
         }
         None
     }
+}
+
+/// Whose `on_failure` list it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListOf {
+    /// A step without steps inside.
+    Step,
+    /// An `each`, a `parallel` or a `repeat`.
+    Block,
+    /// A stage.
+    Stage,
+    /// The workflow.
+    Workflow,
 }
 
 /// Failure kinds of later versions.

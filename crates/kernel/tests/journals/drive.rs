@@ -447,7 +447,11 @@ impl Drive {
             "edit" => Decision::Edit { with: json() },
             _ => Decision::Answer { value: json() },
         };
-        let step = StepPath::new(self.state.stages.last().unwrap().steps.open.as_ref().unwrap().name.clone());
+        let asked = self.events.iter().rev().find_map(|event| match event {
+            Event::ApprovalRequested { step, .. } => Some(step.clone()),
+            _ => None,
+        });
+        let Some(step) = asked else { panic!("nobody is asked\n{}", self.outline()) };
         let Some(approving) = self.state.approving(&step) else { panic!("nobody is asked\n{}", self.outline()) };
         let people = &self.charter.project("test").people;
         let terms = &approving.terms;

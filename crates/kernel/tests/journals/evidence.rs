@@ -244,6 +244,7 @@ fn an_outcome_that_nobody_saw_is_found() {
             }),
             raw: None,
             proof: None,
+            undo: None,
             spent: None,
         };
         let retry = kernel::recovery::Response::Retry { at: kernel::values::Timestamp::from_micros(events[2].0) };

@@ -9,9 +9,9 @@ use kernel::{
         charter::{Charter, Grounds},
     },
     ids::StepPath,
-    journal::{ApprovalEnd, Event},
+    journal::{ApprovalEnd, Event, WorkEnd},
     recovery::{FailureKind, Phase, Response},
-    run::{Acting, Body, Doing, RunState},
+    run::{Acting, Body, Doing, Help, RunState},
     values::Timestamp,
 };
 use store::{AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, OpenApproval, OpenWork};
@@ -125,7 +125,13 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
             opened_at: at,
             due_at: *due_at,
         })),
-        Event::WorkEnded { work, .. } => guards.push(Guard::WorkClosed { work: work.clone() }),
+        Event::WorkEnded { step, work, end } => {
+            guards.push(Guard::WorkClosed { work: work.clone() });
+            let help = state.open_at(step).and_then(|open| open.help.as_deref());
+            if let (WorkEnd::Again { .. }, Some(Help { doing: Doing::Acting(acting), .. })) = (end, help) {
+                guards.extend(undone(step, acting));
+            }
+        }
         // For a body that is not needed nobody needs to be asked any more.
         Event::BodyDone { body, .. } => state.body_at(body).into_iter().for_each(|body| dropped(body, guards)),
         Event::StepDone { step, .. } | Event::StepFailed { step, .. } => {
@@ -133,7 +139,8 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
         }
         // What was counted for an action that was certainly not performed is taken back once nothing tries it again.
         Event::FailureAnswered { step, response } => {
-            let leaves = !matches!(response, Response::Retry { .. } | Response::Pause | Response::Repair);
+            let stays = matches!(response, Response::Retry { .. } | Response::Pause | Response::Repair);
+            let leaves = !stays && !matches!(response, Response::Undo { .. } | Response::Person { .. });
             let failure = state.open_at(step).and_then(|open| open.failure.as_ref());
             let certain = failure.is_some_and(|why| {
                 why.phase != Phase::MaybeSent

@@ -98,8 +98,8 @@ pub fn outside() -> std::sync::Arc<Outside> {
 }
 
 /// Starts the run, lets time pass and gives the signal, until the run is over.
-async fn play(world: &World, life: &Life) -> Result<RunRow, String> {
-    let run = life.runtime.start(world.start(INPUT)).await.map_err(|why| why.to_string())?.run;
+async fn play(world: &World, life: &Life, input: &str) -> Result<RunRow, String> {
+    let run = life.runtime.start(world.start(input)).await.map_err(|why| why.to_string())?.run;
     for _ in 0..100 {
         let row = world.settled(run).await;
         if row.status.is_final() {
@@ -171,12 +171,12 @@ async fn done(world: &World, run: RunId) -> Result<Done, String> {
 }
 
 /// One run whose first process dies at `cut`; gives what is wrong about it.
-async fn cut_at(world: &World, cut: Cut, whole: Option<&Done>) -> Result<(Done, u64), String> {
+async fn cut_at(world: &World, input: &str, cut: Cut, whole: Option<&Done>) -> Result<(Done, u64), String> {
     let (life, cutting) = world.boot_cut(cut).await;
     let played = tokio::select! {
         biased;
         () = cutting.silence() => None,
-        played = play(world, &life) => Some(played),
+        played = play(world, &life, input) => Some(played),
     };
     // Whatever was sent reaches the other side before the process is gone.
     for _ in 0..100 {
@@ -198,7 +198,7 @@ async fn cut_at(world: &World, cut: Cut, whole: Option<&Done>) -> Result<(Done, 
         Some(row) => row?,
         None => {
             let life = world.boot().await;
-            let row = play(world, &life).await?;
+            let row = play(world, &life, input).await?;
             life.leave().await;
             row
         }
@@ -230,15 +230,15 @@ async fn cut_at(world: &World, cut: Cut, whole: Option<&Done>) -> Result<(Done, 
 }
 
 /// Kills the process before and after each append of a whole run. Gives the number of deaths, or the first broken promise.
-pub async fn everywhere(make: impl Fn() -> World) -> Result<u64, String> {
-    let (whole, appends) = cut_at(&make(), Cut::Never, None).await?;
+pub async fn everywhere(input: &str, make: impl Fn() -> World) -> Result<u64, String> {
+    let (whole, appends) = cut_at(&make(), input, Cut::Never, None).await?;
     if whole.status != Status::Completed {
         return Err(format!("the whole run ends as {:?}", whole.status));
     }
     let mut deaths = 0;
     for at in 1..=appends {
         for cut in [Cut::Before(at), Cut::After(at)] {
-            cut_at(&make(), cut, Some(&whole)).await.map_err(|why| format!("{cut:?} of {appends}: {why}"))?;
+            cut_at(&make(), input, cut, Some(&whole)).await.map_err(|why| format!("{cut:?} of {appends}: {why}"))?;
             deaths += 1;
         }
     }
@@ -247,13 +247,13 @@ pub async fn everywhere(make: impl Fn() -> World) -> Result<u64, String> {
 
 #[tokio::test]
 async fn whoever_dies_anywhere_is_resumed_by_the_next() {
-    let deaths = everywhere(|| World::new(ALL, outside())).await.unwrap();
+    let deaths = everywhere(INPUT, || World::new(ALL, outside())).await.unwrap();
     assert!(deaths >= 20, "{deaths}");
 }
 
 #[tokio::test]
 async fn the_same_with_a_commit_after_every_step() {
-    let deaths = everywhere(|| {
+    let deaths = everywhere(INPUT, || {
         let mut world = World::new(ALL, outside());
         world.config.commit_every_step = true;
         world
@@ -275,7 +275,7 @@ async fn a_process_that_dies_again_and_again_still_comes_to_an_end() {
         let played = tokio::select! {
             biased;
             () = cutting.silence() => None,
-            played = play(&world, &life) => Some(played.unwrap()),
+            played = play(&world, &life, INPUT) => Some(played.unwrap()),
         };
         life.crash().await;
         if let Some(row) = played {

@@ -21,7 +21,7 @@ fn world(dir: &tempfile::TempDir) -> World {
 #[tokio::test]
 async fn whoever_dies_anywhere_is_resumed_by_the_next() {
     let dirs = std::cell::RefCell::new(Vec::new());
-    let deaths = crash::everywhere(|| {
+    let deaths = crash::everywhere(crash::INPUT, || {
         let dir = tempfile::tempdir().unwrap();
         let world = world(&dir);
         dirs.borrow_mut().push(dir);

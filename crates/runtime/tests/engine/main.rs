@@ -12,5 +12,6 @@ mod paces;
 mod people;
 mod pure;
 mod seals;
+mod undos;
 mod waits;
 mod world;

@@ -3,7 +3,7 @@
 use crate::{acts, crash, waits, world::World};
 
 async fn dies_everywhere(mutant: &'static str) -> String {
-    let found = crash::everywhere(|| {
+    let found = crash::everywhere(crash::INPUT, || {
         let mut world = World::new(crash::ALL, crash::outside());
         world.mutant = Some(mutant);
         world

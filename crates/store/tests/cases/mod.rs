@@ -379,8 +379,15 @@ impl Pen {
 
     pub fn finish_action(&self, step: &str, attempt: u32) -> Append {
         let result = StepResult::Done(Held::Value(Value::Bool(true)));
-        let event =
-            Event::ActionFinished { step: StepPath::new(step), attempt, result, raw: None, spent: None, proof: None };
+        let event = Event::ActionFinished {
+            step: StepPath::new(step),
+            attempt,
+            result,
+            raw: None,
+            spent: None,
+            proof: None,
+            undo: None,
+        };
         self.append(&[event], vec![Guard::ActionClosed { step: step.into() }])
     }
 }

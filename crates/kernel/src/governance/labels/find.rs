@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{ActLabels, Flow, flow::Untied};
 use crate::{
     complaint::Complaint,
-    step::{Step, act::Act},
+    step::{
+        Step,
+        act::{Act, undo_name},
+    },
     workflow::Program,
 };
 
@@ -31,6 +34,7 @@ fn acts<'p>(steps: &'p [Step], found: &mut BTreeMap<Arc<str>, (&'p Step, &'p Act
     for step in steps {
         if let Some(act) = step.call() {
             found.insert(step.name.clone(), (step, act));
+            found.extend(act.undo.iter().map(|undo| (undo_name(&step.name), (step, &**undo))));
         }
         step.bodies().into_iter().for_each(|(_, steps)| acts(steps, found));
     }

@@ -7,11 +7,11 @@ use crate::{
     complaint::Complaint,
     expr::{Derivation, Expr, RootKind, Template},
     governance::labels::words,
-    recovery::Recovery,
+    recovery::{Recovery, outer_part},
     schema::Schema,
     step::{
         Kind, Step,
-        act::Act,
+        act::{Act, undo_name},
         each::{Each, Join},
         native::Native,
         parallel::Parallel,
@@ -144,13 +144,17 @@ impl Walk<'_> {
     fn steps(&mut self, steps: &[Step], stage: &Stage) {
         for step in steps {
             let mut tree = self.step(step, stage);
-            let own = [&step.on_failure];
-            let outer = [&stage.on_failure, &self.program.on_failure];
-            let lists: Vec<&Recoveries> =
-                if step.is_block() { own.to_vec() } else { own.into_iter().chain(outer).collect() };
-            for recovery in lists.into_iter().flat_map(Recoveries::values).flatten() {
-                if let Recovery::ContinueWith(template) = recovery {
-                    tree.join(&self.template(template));
+            let outer = [&stage.on_failure, &self.program.on_failure].into_iter().flat_map(Recoveries::values);
+            // A block goes on where its steps end in an outer list.
+            let outer = outer.flat_map(|list| &list[if step.is_block() { outer_part(list) } else { 0 }..]);
+            for recovery in step.on_failure.values().flatten().chain(outer) {
+                match recovery {
+                    Recovery::ContinueWith(template) => tree.join(&self.template(template)),
+                    // What a person says is as good as a text from outside.
+                    Recovery::Person { .. } if step.takes_value() => {
+                        tree.join(&Tree::flat(Origin::of(UNTRUSTED, &step.name)));
+                    }
+                    _ => {}
                 }
             }
             self.bind(&step.name, tree);
@@ -240,8 +244,19 @@ impl Walk<'_> {
     }
 
     fn act(&mut self, act: &Act, step: &Step) -> Tree {
+        let tree = self.call(act, &step.name);
+        if let Some(undo) = &act.undo {
+            // Its own value is among the names that it sees.
+            self.scopes.push([(step.name.clone(), tree.clone().bounded())].into());
+            self.call(undo, &undo_name(&step.name));
+            self.scopes.pop();
+        }
+        tree
+    }
+
+    fn call(&mut self, act: &Act, name: &Arc<str>) -> Tree {
         let with = act.with.as_ref().map_or_else(|| Tree::map::<&str>([]), |with| self.template(with));
-        let external = Origin::of(UNTRUSTED, &step.name);
+        let external = Origin::of(UNTRUSTED, name);
         let operation = act.declared();
         let names = operation.params.as_ref().map(|params| input_tree(Some(params), &Origin::default(), ""));
         let names = names.iter().flat_map(|tree| tree.fields.keys()).chain(&operation.control);
@@ -253,13 +268,13 @@ impl Walk<'_> {
             arguments.insert("".into(), rest);
         }
         let action: Arc<str> = format!("{}.{}", act.tool.name, act.operation).into();
-        let labels = ActLabels::of(step.name.clone(), action, operation, arguments);
-        let mut base = operation.labels.applied(&external, &step.name);
+        let labels = ActLabels::of(name.clone(), action, operation, arguments);
+        let mut base = operation.labels.applied(&external, name);
         if operation.labels.inherit {
             base.join(&labels.all);
         }
-        let tree = input_tree(operation.returns.as_deref(), &base, &step.name);
-        self.flow.acts.insert(step.name.clone(), labels);
+        let tree = input_tree(operation.returns.as_deref(), &base, name);
+        self.flow.acts.insert(name.clone(), labels);
         self.seen.join(&tree.all());
         tree
     }

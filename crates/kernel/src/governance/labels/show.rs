@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use super::{ActLabels, Origin, find::listed};
-use crate::{step::Step, workflow::Program};
+use crate::{
+    step::{Step, act::undo_name},
+    workflow::Program,
+};
 
 /// For each action of a workflow, in the order written, its arguments: what each carries, where that came in, and what must hold
 /// for it.
@@ -23,7 +26,8 @@ pub fn draw(program: &Program) -> String {
 pub fn acts(program: &Program) -> Vec<&ActLabels> {
     fn collect<'p>(steps: &'p [Step], program: &'p Program, found: &mut Vec<&'p ActLabels>) {
         for step in steps {
-            found.extend(program.labels.acts.get(&step.name));
+            let acts = &program.labels.acts;
+            found.extend([acts.get(&step.name), acts.get(&undo_name(&step.name))].into_iter().flatten());
             step.bodies().into_iter().for_each(|(_, steps)| collect(steps, program, found));
         }
     }

@@ -61,6 +61,9 @@ pub(super) struct Resume {
 pub(super) struct Cancel {
     #[command(flatten)]
     one: OneRun,
+    /// Take back what it did before it ends, the last result first: every act whose step has an `undo`
+    #[arg(long)]
+    undo: bool,
 }
 
 impl Signal {
@@ -92,6 +95,10 @@ impl Resume {
 
 impl Cancel {
     pub(super) async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
+        if self.undo {
+            let post = async |runtime: Runtime, run| runtime.cancel_and_undo(run, SENDER).await;
+            return send(scene, &self.one, "cancel and undo", post).await;
+        }
         send(scene, &self.one, "cancel", async |runtime, run| runtime.cancel(run, SENDER).await).await
     }
 }

@@ -1,0 +1,172 @@
+//! A failed step is put before people: what they are told, what they may answer, and what follows.
+//!
+//! A value is asserted only for a step that does nothing outside, asks no people to approve and chooses no stages.
+
+use std::sync::Arc;
+
+use crate::{
+    governance::approval::seen,
+    ids::StepPath,
+    journal::{Event, Held, WorkEnd},
+    next::{Frame, Record, Stop, Walk},
+    recovery::{Failure, Recovery, Response},
+    run::{Doing, Open},
+    step::{Kind, Step, people},
+    types::Type,
+    values::{Span, Value},
+};
+
+/// The step is begun afresh.
+const AGAIN: &str = "again";
+/// The next recovery counts.
+const GIVE_UP: &str = "give_up";
+
+impl Step {
+    /// Whether a person's value can stand for what the step did not give.
+    pub fn takes_value(&self) -> bool {
+        matches!(self.kind, Kind::Reason(_) | Kind::Set(_) | Kind::Native(_) | Kind::Wait(_) | Kind::Handoff(_))
+    }
+
+    /// Whether this answers what becomes of the step: `"again"`, `"give_up"`, or `{"value": …}` of the step's type where it gives a
+    /// value and does nothing outside.
+    ///
+    /// # Errors
+    /// Why not, in words for the person who answers.
+    pub fn helps(&self, answer: &Value) -> Result<(), String> {
+        let value = match answer {
+            Value::Text(word) if [AGAIN, GIVE_UP].contains(&&**word) => return Ok(()),
+            Value::Map(map) if map.len() == 1 && self.takes_value() => map.get("value"),
+            _ => None,
+        };
+        let Some(value) = value else {
+            let value = if self.takes_value() { ", or `{\"value\": …}`" } else { "" };
+            return Err(format!("the answer is `\"{AGAIN}\"` or `\"{GIVE_UP}\"`{value}"));
+        };
+        let schema = match &self.kind {
+            Kind::Reason(reason) => Some(&reason.output),
+            Kind::Native(native) => native.output.as_ref(),
+            Kind::Handoff(handoff) => Some(&handoff.contract),
+            _ => None,
+        };
+        match schema {
+            Some(schema) => schema.validate(value).map_err(|complaints| complaints.join("; ")),
+            None => self.ty.refusal(&Type::of(value)).map_or(Ok(()), Err),
+        }
+    }
+
+    fn answers(&self) -> Value {
+        let text = |word: &str| Value::map([("const", Value::from(word))]);
+        let schema = match &self.kind {
+            Kind::Reason(reason) => people::schema_value(&reason.output),
+            Kind::Native(native) => native.output.as_deref().map_or(Value::Bool(true), people::schema_value),
+            Kind::Handoff(handoff) => people::schema_value(&handoff.contract),
+            _ => Value::Bool(true),
+        };
+        let value = self.takes_value().then(|| {
+            let properties = Value::map([("value", schema)]);
+            Value::map([
+                ("type", "object".into()),
+                ("required", Value::list(["value".into()])),
+                ("additionalProperties", false.into()),
+                ("properties", properties),
+            ])
+        });
+        Value::map([("oneOf", Value::list([text(AGAIN), text(GIVE_UP)].into_iter().chain(value)))])
+    }
+}
+
+impl Walk<'_> {
+    /// Asks people what becomes of a step that failed, and does what they say.
+    pub(crate) fn help(
+        &mut self,
+        step: &Step,
+        open: &Open,
+        failure: &Failure,
+        path: &StepPath,
+        frame: &Frame<'_>,
+    ) -> Result<(), Stop> {
+        if frame.draining() {
+            return Ok(());
+        }
+        let Doing::Working(working) = &open.doing else {
+            let Some((_, Response::Person { group })) = open.answered.last() else { return Ok(()) };
+            let (list, _) = self.list(step, failure, frame);
+            let timeout = list.iter().find_map(|item| match item {
+                Recovery::Person { group: one, timeout } if one == group => *timeout,
+                _ => None,
+            });
+            self.ask_for_help(step, open, failure, path, (group, timeout));
+            return Ok(());
+        };
+        let (end, blobs) = match (&working.answer, working.due_at) {
+            (Some(answer), _) => {
+                let (said, by) = (self.unhold(&answer.output)?, answer.by.clone());
+                let mut blobs = Vec::new();
+                let end = match (step.helps(&said), said.get("value")) {
+                    (Ok(()), Some(value)) => WorkEnd::Gave { output: Held::hold(value.clone(), &mut blobs), by },
+                    (Ok(()), None) if said.as_str() == Some(AGAIN) => WorkEnd::Again { by },
+                    _ => WorkEnd::GivenUp { by: Some(by) },
+                };
+                (end, blobs)
+            }
+            (None, Some(due)) if due <= self.facts.now => (WorkEnd::GivenUp { by: None }, Vec::new()),
+            (None, due) => {
+                self.wait(due, || format!("{} to say what becomes of `{path}` ({})", working.queue, working.id));
+                return Ok(());
+            }
+        };
+        let event = Event::WorkEnded { step: path.clone(), work: working.id.clone(), end };
+        self.push(Record { event, blobs });
+        Ok(())
+    }
+
+    fn ask_for_help(
+        &mut self,
+        step: &Step,
+        open: &Open,
+        failure: &Failure,
+        path: &StepPath,
+        (group, timeout): (&Arc<str>, Option<Span>),
+    ) {
+        let now = self.facts.now;
+        let people = &self.statutes().people;
+        let due_at = timeout.map(|span| people.working_until(group, now, span).unwrap_or(now + span));
+        let from = Value::map([
+            ("workflow", Value::Text(self.program.name.clone())),
+            ("run", Value::from(self.state.run.to_string())),
+            ("step", Value::from(path.as_str())),
+        ]);
+        let failed = Value::map([
+            ("step", Value::from(path.as_str())),
+            ("kind", Value::from(failure.kind.as_str())),
+            ("detail", Value::from(failure.detail.as_str())),
+        ]);
+        let value = if step.takes_value() { ", or give the value that it should have given" } else { "" };
+        let task = format!(
+            "Say what becomes of `{path}`, which failed: {}. Begin it again or give it up{value}",
+            failure.kind
+        );
+        let envelope = Value::map([
+            ("v", Value::Int(1)),
+            ("from", from),
+            ("to", Value::map([("person", Value::Text(group.clone()))])),
+            ("task", Value::from(task)),
+            // A text about a failure may quote anything that was there.
+            ("evidence", people::claims(&failed)),
+            ("artifact", failed),
+            ("recovers", true.into()),
+            ("contract", step.answers()),
+            ("due_at", due_at.map_or(Value::Null, |at| Value::from(at.to_string()))),
+            ("status", Value::from("open")),
+        ]);
+        let mut blobs = Vec::new();
+        let event = Event::WorkOpened {
+            step: path.clone(),
+            work: people::work_id(self, path, open.asked + 1),
+            queue: group.clone(),
+            card: Held::hold(seen(&envelope), &mut blobs),
+            due_at,
+        };
+        self.push(Record { event, blobs });
+    }
+}

@@ -1,0 +1,65 @@
+//! The fold of what is done about a failure.
+
+use super::{Doing, Help, Illegal, RunState, Sequence, Slot};
+use crate::{ids::StepPath, journal::Event, recovery::Response};
+
+impl RunState {
+    pub(super) fn answered(&mut self, step: &StepPath, response: Response, event: &Event) -> Result<(), Illegal> {
+        let mut place = self.locate(step, event)?;
+        let Some(failure) = place.steps.open.as_mut().and_then(|open| open.failure.take()) else {
+            return Err(place.illegal(event));
+        };
+        let open = place.open();
+        open.answered.push((failure.clone(), response.clone()));
+        if open.doing == Doing::Spent && matches!(response, Response::Retry { .. } | Response::Pause) {
+            open.visit += 1;
+            (open.attempt, open.doing) = (0, Doing::Idle);
+        }
+        match response {
+            Response::Retry { at } => open.not_before = Some(at),
+            Response::Repair => {}
+            Response::Undo { acts, .. } => {
+                // What failed is still to be answered.
+                open.failure = Some(failure);
+                self.take_back(Some(step.clone()), acts, None, event)?;
+            }
+            Response::Replan => {
+                open.visit += 1;
+                (open.attempt, open.doing) = (0, Doing::Idle);
+            }
+            Response::Model { model } => open.model = Some(model),
+            Response::ReturnTo { step: to, acts, kept } => {
+                open.failure = Some(failure);
+                if !place.outermost || self.checkpoint(&to).is_none() {
+                    return Err(self.illegal(event));
+                }
+                self.take_back(Some(step.clone()), acts, Some((to, kept)), event)?;
+            }
+            // It failed for certain: whatever was tried is over, and what becomes of it is for people to say.
+            Response::Person { .. } => {
+                let doing = std::mem::replace(&mut open.doing, Doing::Idle);
+                (open.help, open.not_before) = (Some(Box::new(Help { failure, doing })), None);
+            }
+            Response::Pause => self.paused = true,
+            Response::ContinueWith { output } => {
+                place.close(Slot::Gave(output), event)?;
+                self.steps += 1;
+            }
+            Response::Fail => {
+                let outermost = place.outermost;
+                place.steps.failed = Some(failure.clone());
+                self.steps += 1;
+                if outermost {
+                    self.failed = Some(failure);
+                }
+            }
+            Response::Stage { stage } => {
+                let Some(top) = self.stages.last_mut() else { return Err(self.illegal(event)) };
+                top.steps = Sequence::default();
+                top.stage = stage.clone();
+                self.began.insert(stage);
+            }
+        }
+        Ok(())
+    }
+}
