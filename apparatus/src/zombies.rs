@@ -75,6 +75,26 @@ pub enum Window {
     Answered,
 }
 
+/// The threads of one owner: they end without being waited for.
+struct Threads(Option<tokio::runtime::Runtime>);
+
+impl Threads {
+    fn spawn<F>(&self, future: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.0.as_ref().expect("they are taken when this is dropped").spawn(future)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(threads) = self.0.take() {
+            threads.shutdown_background();
+        }
+    }
+}
+
 const WINDOWS: [Window; 3] = [Window::BeforeSending, Window::Sent, Window::Answered];
 
 /// The lease of both owners.
@@ -111,6 +131,15 @@ pub struct Zombie {
     pub wrong: Option<String>,
 }
 
+impl Zombie {
+    /// One that could not be played to its end.
+    fn failed(zombie: usize, window: Window, class: Class, why: &(dyn std::error::Error + 'static)) -> Zombie {
+        let wrong = Some(whole(why));
+        let (fenced, late, requests, effects, actions, residual) = (0, 0, 0, 0, 0, 0);
+        Zombie { zombie, window, class, fenced, late, requests, effects, actions, residual, wrong }
+    }
+}
+
 /// The zombies of one class, in every window.
 ///
 /// # Errors
@@ -134,7 +163,8 @@ async fn lane(program: &Path, seed: u64, all: Vec<(usize, Window, Class)>) -> Re
     outside.modes().set(&lag).await?;
     let mut zombies = Vec::new();
     for (number, window, class) in all {
-        zombies.push(one(&mut outside, seed, number, window, class).await?);
+        let zombie = one(&mut outside, seed, number, window, class).await;
+        zombies.push(zombie.unwrap_or_else(|why| Zombie::failed(number, window, class, &*why)));
     }
     Ok(zombies)
 }
@@ -201,6 +231,7 @@ async fn one(outside: &mut Outside, seed: u64, number: usize, window: Window, cl
     let gate = Arc::new(Gate::default());
     let zombie = owner(&store, &project, &outside.url(batch, 1), Some((&gate, window)))?;
     let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let threads = Threads(Some(threads));
     let first_life = threads.spawn(zombie.worker().run(std::future::pending::<()>()));
     let sender = Oracle::sender(batch, 1);
     let ours = |line: &&Line| line.sender.as_deref() == Some(&*sender);
@@ -251,7 +282,7 @@ async fn one(outside: &mut Outside, seed: u64, number: usize, window: Window, cl
     second_life.await??;
     // It has ended by itself, without joining again.
     let _ = first_life.await;
-    threads.shutdown_background();
+    drop(threads);
 
     let snapshot = Snapshot::of(&*store).await?;
     outside.follow()?;
