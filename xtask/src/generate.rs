@@ -96,6 +96,7 @@ fn in_words(list: &[Recovery]) -> String {
             Recovery::Fail => "`fail`".into(),
             Recovery::ReturnTo { step, .. } => format!("`return_to: {step}`"),
             Recovery::Person { group, .. } => format!("`person: {group}`"),
+            Recovery::Probe { .. } => "`probe`".into(),
             Recovery::Undo => "`undo`".into(),
         })
         .collect();

@@ -306,6 +306,11 @@ pub const WORKFLOW: &[Known] = &[
         "no way back",
         "`return_to` names a checkpoint that stands before, and each act on the way that changes something says `undo` or `keep`.",
     ),
+    (
+        "W135",
+        "nothing to probe",
+        "The recovery `probe` stands in the list for `unknown_outcome`, where an action has a probe: one with the effect `probed`.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -10,8 +10,8 @@ use crate::{
     journal::{Event, Held, WorkEnd},
     next::{Frame, Record, Stop, Walk},
     recovery::{Failure, Recovery, Response},
-    run::{Doing, Open},
-    step::{Kind, Step, people},
+    run::{Acting, Doing, Open, unknown},
+    step::{Kind, Step, act::Act, people},
     types::Type,
     values::{Span, Value},
 };
@@ -120,13 +120,83 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Only a person can tell what became of an action: does what the list for that says first. `false`: nothing, or no more.
+    pub(crate) fn unresolved(
+        &mut self,
+        act: &Act,
+        open: &Open,
+        acting: &Acting,
+        path: &StepPath,
+        frame: &Frame<'_>,
+    ) -> bool {
+        let step = path.undoes().is_none().then(|| self.program.step(path.name())).flatten();
+        let Some(step) = step.filter(|_| !frame.draining()) else { return false };
+        let now = self.facts.now;
+        if let Some(asked) = &acting.asked {
+            let late = asked.due_at.is_some_and(|due| due <= now);
+            if late {
+                let (work, end) = (asked.id.clone(), WorkEnd::GivenUp { by: None });
+                self.record(Event::WorkEnded { step: path.clone(), work, end });
+            } else if let Some(due) = asked.due_at {
+                self.doubt(Some(due), format!("a person to resolve `{}` at `{path}`", act.called()));
+            }
+            return late || asked.due_at.is_some();
+        }
+        // Each item has its turn once in a visit: those before it had theirs.
+        let (list, _) = self.list(step, &unknown(), frame);
+        let turns: Vec<&Recovery> = list
+            .iter()
+            .filter(|item| matches!(item, Recovery::Probe { .. } | Recovery::Person { .. }))
+            .filter(|item| !matches!(item, Recovery::Probe { .. }) || act.declared().probe.is_some())
+            .collect();
+        let had = open.answered.iter().skip(open.before as usize).filter(|(failure, response)| {
+            let turn = matches!(response, Response::Probe { .. } | Response::Person { .. });
+            turn && *failure == unknown()
+        });
+        match turns.get(had.count()) {
+            Some(Recovery::Probe { .. }) => {
+                let settle = act.declared().probe.as_ref().map(|probe| probe.settle).unwrap_or_default();
+                let response = Response::Probe { at: now + settle };
+                self.record(Event::FailureAnswered { step: path.clone(), response });
+            }
+            Some(Recovery::Person { group, timeout }) => {
+                let (group, timeout) = (group.clone(), *timeout);
+                let task = format!(
+                    "Find out whether `{}` of `{path}` was performed, and say so: surefoot effects resolve {} {path}",
+                    act.called(),
+                    self.state.run
+                );
+                self.hand_over(path, open, (&group, timeout), task, unknown(), ("resolves", Value::Null));
+            }
+            _ => return false,
+        }
+        true
+    }
+
     fn ask_for_help(
         &mut self,
         step: &Step,
         open: &Open,
         failure: &Failure,
         path: &StepPath,
+        whom: (&Arc<str>, Option<Span>),
+    ) {
+        let value = if step.takes_value() { ", or give the value that it should have given" } else { "" };
+        let task = format!(
+            "Say what becomes of `{path}`, which failed: {}. Begin it again or give it up{value}",
+            failure.kind
+        );
+        self.hand_over(path, open, whom, task, failure.clone(), ("recovers", step.answers()));
+    }
+
+    fn hand_over(
+        &mut self,
+        path: &StepPath,
+        open: &Open,
         (group, timeout): (&Arc<str>, Option<Span>),
+        task: String,
+        failure: Failure,
+        (what, contract): (&'static str, Value),
     ) {
         let now = self.facts.now;
         let people = &self.statutes().people;
@@ -141,11 +211,6 @@ impl Walk<'_> {
             ("kind", Value::from(failure.kind.as_str())),
             ("detail", Value::from(failure.detail.as_str())),
         ]);
-        let value = if step.takes_value() { ", or give the value that it should have given" } else { "" };
-        let task = format!(
-            "Say what becomes of `{path}`, which failed: {}. Begin it again or give it up{value}",
-            failure.kind
-        );
         let envelope = Value::map([
             ("v", Value::Int(1)),
             ("from", from),
@@ -154,8 +219,8 @@ impl Walk<'_> {
             // A text about a failure may quote anything that was there.
             ("evidence", people::claims(&failed)),
             ("artifact", failed),
-            ("recovers", true.into()),
-            ("contract", step.answers()),
+            (what, true.into()),
+            ("contract", contract),
             ("due_at", due_at.map_or(Value::Null, |at| Value::from(at.to_string()))),
             ("status", Value::from("open")),
         ]);

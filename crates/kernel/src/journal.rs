@@ -592,6 +592,8 @@ pub enum WorkEnd {
         /// Who said so.
         by: Arc<str>,
     },
+    /// What people were asked to find out is known.
+    Settled,
     /// The step is given up: the next recovery counts.
     GivenUp {
         /// Who said so; `None`: nobody answered in time.

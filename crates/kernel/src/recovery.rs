@@ -173,6 +173,11 @@ pub enum Response {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         kept: Vec<Arc<str>>,
     },
+    /// The action's probe asks once more whether it was performed.
+    Probe {
+        /// Not before.
+        at: Timestamp,
+    },
     /// People of a group say what becomes of the step.
     Person {
         /// Whose people.
@@ -223,6 +228,11 @@ pub enum Recovery {
         step: Arc<str>,
         /// So often in a run, whoever returns there.
         times: u32,
+        /// Where it stands.
+        at: Place,
+    },
+    /// `probe`, for an outcome that is not known: ask once more.
+    Probe {
         /// Where it stands.
         at: Place,
     },
@@ -303,6 +313,7 @@ pub fn choose<'a>(
                 return Some((item, 0));
             }
             Recovery::Undo
+            | Recovery::Probe { .. }
             | Recovery::Person { .. }
             | Recovery::ReturnTo { .. }
             | Recovery::Stage(_)

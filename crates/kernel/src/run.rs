@@ -18,7 +18,6 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use self::proving::in_doubt;
 pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,
@@ -28,6 +27,7 @@ pub use self::{
     undoing::Undoing,
     working::{Answered, Working},
 };
+pub(crate) use self::{answering::unknown, proving::in_doubt};
 use crate::{
     governance::budget::{Misfit, Spent},
     ids::{Digest, FrameKey, RunId, Segment, StepPath},

@@ -118,6 +118,7 @@ pub fn line(event: &Event) -> String {
             WorkEnd::Failed { failure: why } => format!("{step}: {}", failure(why)),
             WorkEnd::Again { by } => format!("{step}: begun afresh, says {by}"),
             WorkEnd::GivenUp { by: Some(by) } => format!("{step}: given up, says {by}"),
+            WorkEnd::Settled => format!("{step}: its outcome is known"),
             WorkEnd::GivenUp { by: None } => format!("{step}: nobody answered in time"),
         },
         Event::WaitStarted { step, until, signals } => match (until, signals.as_slice()) {
@@ -189,6 +190,7 @@ pub fn answer(response: &Response) -> String {
         Response::Replan => "begun afresh".to_owned(),
         Response::Model { model } => format!("passed to model {model}"),
         Response::Stage { stage } => format!("left for stage {stage}"),
+        Response::Probe { at } => format!("the probe asks once more at {at}"),
         Response::Person { group } => format!("put before {group}"),
         Response::Pause => "paused until a person resumes".to_owned(),
         Response::ContinueWith { output } => format!("continued with {}", held(output)),

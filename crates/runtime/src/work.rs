@@ -110,6 +110,10 @@ impl Runtime {
         let program = self.program(row.run, &handed.program).await?;
         let step = program.step(StepPath::new(&*row.step).name());
         let fits = match step.map(|step| (step, &step.kind)) {
+            Some(_) if handed.card.get("resolves").is_some() => {
+                let why = "no answer settles this: say what became of it with `surefoot effects resolve`".to_owned();
+                return Err(RunError::NotTaken { why });
+            }
             Some((step, _)) if handed.card.get("recovers").is_some() => step.helps(&output),
             Some((_, Kind::Handoff(handoff))) => handoff.fits(&output),
             _ => Err(format!("the workflow has no handoff `{}`", row.step)),

@@ -292,6 +292,7 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::WorkOpened { .. } => ("?", WAIT),
         Event::WorkAnswered { .. } => ("✓", WAIT),
         Event::WorkEnded { end: WorkEnd::Gave { .. }, .. } => ("✓", GOOD),
+        Event::WorkEnded { end: WorkEnd::Settled, .. } => ("✓", GOOD),
         Event::WorkEnded { end: WorkEnd::Again { .. }, .. } => ("↻", WAIT),
         Event::WorkEnded { end: WorkEnd::Failed { .. } | WorkEnd::GivenUp { .. }, .. } => ("✗", BAD),
         Event::ApprovalEnded { end: ApprovalEnd::Gave { .. }, .. } => ("✓", GOOD),

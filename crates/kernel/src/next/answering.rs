@@ -4,7 +4,7 @@ use super::{Frame, Record, Stop, Walk};
 use crate::{
     ids::{Digest, StepPath},
     journal::{Event, Held},
-    recovery::{self, Backoff, Failure, Recovery, Response},
+    recovery::{self, Backoff, Failure, FailureKind, Recovery, Response},
     run::Open,
     step::{Kind, Step},
     undo::Reach,
@@ -25,6 +25,9 @@ impl Walk<'_> {
         let (list, reach) = self.list(step, failure, frame);
         let possible = |item: &Recovery| match item {
             Recovery::ReturnTo { step, times, .. } => self.way_back(step, *times).is_some(),
+            // These had their turn while the outcome was not known.
+            Recovery::Probe { .. } => false,
+            Recovery::Person { .. } if kind == FailureKind::UnknownOutcome => false,
             // The same failure is still to be answered after these.
             Recovery::Undo => !open.has_done(|done| matches!(done, Response::Undo { .. })),
             Recovery::Person { group, .. } => {
@@ -41,7 +44,7 @@ impl Walk<'_> {
             return Ok(Record::of(event));
         }
         let response = match chosen {
-            None | Some((Recovery::Fail, _)) => Response::Fail,
+            None | Some((Recovery::Fail | Recovery::Probe { .. }, _)) => Response::Fail,
             Some((Recovery::Retry { backoff, .. }, nth)) => self.retry(*backoff, nth, failure, path),
             Some((Recovery::Undo, _)) => self.to_take_back(reach, path),
             Some((Recovery::ReturnTo { step, times, .. }, _)) => self.way_back(step, *times).unwrap_or(Response::Fail),

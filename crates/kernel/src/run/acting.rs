@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Body, Doing, Illegal, Open, Performed, RunState, Slot};
+use super::{Body, Doing, Illegal, Open, Performed, RunState, Slot, Working};
 use crate::{
     governance::{Proposal, Verdict, charter::Grounds},
     ids::{IdempotencyKey, StepPath},
@@ -38,6 +38,8 @@ pub struct Acting {
     pub word: Option<Word>,
     /// What the verdict rests on.
     pub grounds: Grounds,
+    /// People are asked to find out what became of it.
+    pub asked: Option<Working>,
 }
 
 /// What is known of the last sending of an action.
@@ -88,6 +90,11 @@ impl Acting {
         (self.epoch, self.sent_at, self.standing, self.word) = (epoch, at, Sending::Open, None);
     }
 
+    /// Whether only a person can tell what became of it.
+    pub fn is_unresolved(&self) -> bool {
+        self.standing == Sending::Unknown { probe_at: None } && self.word.is_none()
+    }
+
     /// Whether its outcome is not recorded.
     pub fn is_open(&self) -> bool {
         self.standing != Sending::Failed
@@ -118,6 +125,7 @@ impl RunState {
                     probes: 0,
                     word: None,
                     grounds: grounds.as_deref().cloned().unwrap_or_default(),
+                    asked: None,
                 };
                 let mut place = self.locate(step, &event)?;
                 let allowed = matches!(acting.verdict, Verdict::Allow { .. });

@@ -1,11 +1,29 @@
 //! The fold of what is done about a failure.
 
-use super::{Doing, Help, Illegal, RunState, Sequence, Slot};
-use crate::{ids::StepPath, journal::Event, recovery::Response};
+use super::{Doing, Help, Illegal, RunState, Sending, Sequence, Slot};
+use crate::{
+    ids::StepPath,
+    journal::Event,
+    recovery::{Failure, FailureKind, Phase, Response},
+};
+
+/// The failure of an action while its outcome is not known.
+pub(crate) fn unknown() -> Failure {
+    let detail = "whether it was performed is not known".to_owned();
+    Failure { kind: FailureKind::UnknownOutcome, phase: Phase::MaybeSent, detail, retry_after: None }
+}
 
 impl RunState {
     pub(super) fn answered(&mut self, step: &StepPath, response: Response, event: &Event) -> Result<(), Illegal> {
         let mut place = self.locate(step, event)?;
+        if let (Response::Probe { at }, Some(open)) = (&response, place.steps.open.as_deref_mut())
+            && let Doing::Acting(acting) = &mut open.doing
+            && acting.is_unresolved()
+        {
+            acting.standing = Sending::Unknown { probe_at: Some(*at) };
+            open.answered.push((unknown(), response));
+            return Ok(());
+        }
         let Some(failure) = place.steps.open.as_mut().and_then(|open| open.failure.take()) else {
             return Err(place.illegal(event));
         };
@@ -18,6 +36,7 @@ impl RunState {
         match response {
             Response::Retry { at } => open.not_before = Some(at),
             Response::Repair => {}
+            Response::Probe { .. } => return Err(place.illegal(event)),
             Response::Undo { acts, .. } => {
                 // What failed is still to be answered.
                 open.failure = Some(failure);

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Doing, Illegal, Open, RunState, Slot};
+use super::{Doing, Illegal, Open, RunState, Slot, unknown};
 use crate::{
     ids::StepPath,
     journal::{Event, Held, WorkEnd},
+    recovery::Response,
     values::Timestamp,
 };
 
@@ -38,6 +39,17 @@ impl RunState {
             Event::WorkOpened { ref step, ref work, ref queue, due_at, .. } => {
                 let working = Working { id: work.clone(), queue: queue.clone(), due_at, answer: None };
                 let mut place = self.locate(step, &event)?;
+                if let Some(open) = place.steps.open.as_deref_mut()
+                    && let Doing::Acting(acting) = &mut open.doing
+                    && acting.is_unresolved()
+                    && acting.asked.is_none()
+                {
+                    let response = Response::Person { group: working.queue.clone() };
+                    acting.asked = Some(working);
+                    open.answered.push((unknown(), response));
+                    open.asked += 1;
+                    return Ok(());
+                }
                 place.begin(Doing::Working(Box::new(working)), &event)?;
                 place.open().asked += 1;
                 Ok(())
@@ -60,7 +72,13 @@ impl RunState {
                 }
                 let end = end.clone();
                 let mut place = self.locate(step, &event)?;
+                if let Doing::Acting(acting) = &mut place.open().doing {
+                    acting.asked = None;
+                    let fits = matches!(end, WorkEnd::Settled | WorkEnd::GivenUp { by: None });
+                    return if fits { Ok(()) } else { Err(place.illegal(&event)) };
+                }
                 match end {
+                    WorkEnd::Settled => return Err(place.illegal(&event)),
                     WorkEnd::Gave { output, .. } => {
                         place.close(Slot::Gave(output), &event)?;
                         self.steps += 1;
@@ -91,14 +109,17 @@ impl RunState {
     pub fn working(&self, step: &StepPath) -> Option<&Working> {
         match &self.open_at(step)?.doing {
             Doing::Working(working) => Some(working),
+            Doing::Acting(acting) => acting.asked.as_ref(),
             _ => None,
         }
     }
 
     fn working_mut(&mut self, step: &StepPath, work: &str) -> Option<&mut Working> {
-        match self.open_at_mut(step)? {
-            Open { doing: Doing::Working(working), .. } if *working.id == *work => Some(working),
-            _ => None,
-        }
+        let working = match self.open_at_mut(step)? {
+            Open { doing: Doing::Working(working), .. } => &mut **working,
+            Open { doing: Doing::Acting(acting), .. } => acting.asked.as_mut()?,
+            _ => return None,
+        };
+        (*working.id == *work).then_some(working)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         labels::{Now, Origin, UNTRUSTED},
     },
     ids::{Digest, IdempotencyKey, StepPath},
-    journal::{ApprovalEnd, Blob, BlobRef, Event, Held, ProbeResult, StepResult, Undo},
+    journal::{ApprovalEnd, Blob, BlobRef, Event, Held, ProbeResult, StepResult, Undo, WorkEnd},
     next::{Frame, Next, Record, Stop, Walk},
     recovery::{Failure, FailureKind, Phase},
     run::{Acting, Approving, Doing, Open, Sending, Word},
@@ -327,6 +327,10 @@ impl Act {
         if walk.in_flight(path) {
             return Ok(());
         }
+        if let (Some(_), Some(asked)) = (&acting.word, &acting.asked) {
+            walk.record(Event::WorkEnded { step: path.clone(), work: asked.id.clone(), end: WorkEnd::Settled });
+            return Ok(());
+        }
         if let Some(word) = &acting.word {
             return self.believe(walk, (open, acting), word, (path, frame));
         }
@@ -397,6 +401,7 @@ impl Act {
             Sending::Unknown { probe_at: Some(at) } => {
                 walk.doubt(Some(at), format!("the probe of `{}` at `{path}`", self.called()));
             }
+            Sending::Unknown { probe_at: None } if walk.unresolved(self, open, acting, path, frame) => {}
             Sending::Unknown { probe_at: None } => {
                 walk.doubt(None, format!("a person to resolve `{}` at `{path}`", self.called()));
             }
@@ -636,7 +641,7 @@ impl Act {
         }
     }
 
-    fn called(&self) -> String {
+    pub(crate) fn called(&self) -> String {
         format!("{}.{}", self.tool.name, self.operation)
     }
 }

@@ -81,6 +81,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         found.all(|one| one.severity != crate::complaint::Severity::Error)
     };
     let done_when = contract::read(&fields, sound(reading).then_some(&stages), reading);
+    returns::probes(file, &stages, &on_failure, reading);
     returns::check(file, &stages, &on_failure, reading);
     let order: Vec<Arc<str>> =
         stages.iter().map(|stage| stage.name.clone()).filter(|name| !reading.named.contains(name)).collect();

@@ -425,12 +425,15 @@ impl<'a> Reading<'a> {
     }
 
     fn recovery(&mut self, node: &Node, kind: FailureKind, of: ListOf) -> Option<Recovery> {
-        if let Some(word) = node.scalar() {
-            if ["probe"].contains(&&**word) {
-                self.complaints.push(node.complaint("W002", format!("the recovery `{word}` is not supported yet")));
-                return None;
-            }
-            return match node.one_of(&["pause", "fail", "undo"], &mut self.complaints)? {
+        if node.scalar().is_some() {
+            return match node.one_of(&["pause", "fail", "undo", "probe"], &mut self.complaints)? {
+                "probe" if kind != FailureKind::UnknownOutcome => {
+                    let message = format!("`probe` asks what became of an action, and `{kind}` is known");
+                    self.complaints
+                        .push(node.complaint("W135", message).hint("write it in the list for `unknown_outcome`"));
+                    None
+                }
+                "probe" => Some(Recovery::Probe { at: node.span }),
                 "pause" => Some(Recovery::Pause),
                 "undo" if of == ListOf::Step => {
                     let message = "a step that has no steps inside has done nothing that `undo` could take back";
@@ -457,7 +460,7 @@ impl<'a> Reading<'a> {
             "person",
             "timeout",
         ];
-        let later = ["probe"];
+        let later = [];
         let fields = Fields::new(node, "a recovery", &known, &later, &mut self.complaints)?;
         let mut times =
             |key: &str| fields.int(key, 1, 1000, &mut self.complaints).map(|times| u32::try_from(times).unwrap_or(1));
@@ -479,13 +482,6 @@ impl<'a> Reading<'a> {
         }
         if let Some(group) = fields.get("person") {
             let timeout = fields.time("timeout", &mut self.complaints);
-            if kind == FailureKind::UnknownOutcome {
-                let message = "`person` for an outcome that is not known is not supported yet";
-                let hint =
-                    "it waits for a person without a recovery: `surefoot effects resolve` says what became of it";
-                self.complaints.push(group.complaint("W002", message).hint(hint));
-                return None;
-            }
             return people::group(group, self).map(|group| Recovery::Person { group, timeout });
         }
         if let Some(target) = fields.get("return_to") {

@@ -33,6 +33,37 @@ pub(super) fn check(file: &Arc<str>, stages: &[Stage], on_failure: &Recoveries, 
     }
 }
 
+/// Complains about every `probe` where no action has one.
+pub(super) fn probes(file: &Arc<str>, stages: &[Stage], on_failure: &Recoveries, reading: &mut Reading<'_>) {
+    fn list<'a>(lists: &Recoveries, mut about: impl Iterator<Item = &'a Step>, file: &Arc<str>) -> Option<Complaint> {
+        let asks = |item: &Recovery| if let Recovery::Probe { at } = item { Some(*at) } else { None };
+        let at = lists.values().flatten().find_map(asks)?;
+        if about.any(has_probe) {
+            return None;
+        }
+        let message = "no action here has a probe: only a person can tell what became of it";
+        Some(Complaint::new("W135", file, at, message).hint("only operations with the effect `probed` have one"))
+    }
+    fn within(steps: &[Step], file: &Arc<str>, found: &mut Vec<Complaint>) {
+        for step in steps {
+            found.extend(list(&step.on_failure, std::iter::once(step), file));
+            step.bodies().into_iter().for_each(|(_, steps)| within(steps, file, found));
+        }
+    }
+    let mut found = Vec::new();
+    found.extend(list(on_failure, stages.iter().flat_map(|stage| &stage.steps), file));
+    for stage in stages {
+        found.extend(list(&stage.on_failure, stage.steps.iter(), file));
+        within(&stage.steps, file, &mut found);
+    }
+    reading.complaints.extend(found);
+}
+
+fn has_probe(step: &Step) -> bool {
+    step.call().is_some_and(|act| act.declared().probe.is_some())
+        || step.bodies().into_iter().flat_map(|(_, steps)| steps).any(has_probe)
+}
+
 struct Ways<'a> {
     file: &'a Arc<str>,
     stages: &'a [Stage],

@@ -182,3 +182,115 @@ fn a_crash_after_any_entry_asks_once_and_hears_the_answer() {
         );
     }
 }
+
+/// An action whose outcome is not known, with a list that says who finds out.
+fn doubtful(list: &str, effect: &str) -> String {
+    format!(
+        r#"
+        --- workflows/send.yaml
+        workflow: send
+        stages:
+          - stage: only
+            steps: [ {{ step: send, act: box.put, with: {{ text: =input.text }} }} ]
+            on_failure: {{ unknown_outcome: {list} }}
+        --- tools/box.yaml
+        tool: box
+        native: true
+        operations: {{ put: {{ {effect} }}, find: {{ effect: read }} }}
+        --- people.yaml
+        groups: {{ desk: {{}} }}
+        people: {{ sue: {{ name: Sue, groups: [ desk ] }} }}
+        --- policies/allow/all.cedar
+        @id("all") permit (principal, action, resource);
+        "#
+    )
+}
+
+const PROBED: &str = r#"effect: probed, probe: { operation: find, with: { reference: "=key" }, found: answer.count > 0, value: { id: "=answer.id" }, settle: 2m }"#;
+
+fn doubt(list: &str, effect: &str, outside: &str) -> Drive {
+    let mut drive = Drive::governed(&doubtful(list, effect), "tom", r#"{"text": "hm"}"#, Outside::new(outside));
+    drive.run();
+    drive
+}
+
+#[test]
+fn a_probe_asks_once_more_and_then_people_find_out() {
+    let drive = doubt(
+        "[ probe, { person: desk } ]",
+        PROBED,
+        r#"
+        send: !tool_timeout maybe_sent
+        send@probe: !tool_timeout maybe_sent
+        > > resolve - {"step": "send", "resolution": "performed", "output": {"id": 4}, "reason": "seen", "auth": "local"}
+        "#,
+    );
+    expect![[r#"
+        1   run started: send
+        2   send: started box.put {"text":"hm"}
+        3   send: outcome unknown, tool_timeout: as told; a probe asks at 2026-11-20T00:02:00.000Z
+        4   send: probe 1 asks whether it was performed
+        5   send: the probe cannot tell, tool_timeout: as told
+        6   send: probe 2 asks whether it was performed
+        7   send: the probe cannot tell, tool_timeout: as told
+        8   send: probe 3 asks whether it was performed
+        9   send: the probe cannot tell, tool_timeout: as told
+        10  send: probe 4 asks whether it was performed
+        11  send: the probe cannot tell, tool_timeout: as told
+        12  send: the probe asks once more at 2026-11-20T00:10:00.000Z
+        13  send: probe 5 asks whether it was performed
+        14  send: the probe cannot tell, tool_timeout: as told
+        15  send: handed to desk (wrk_22e1ed23edabbbe9)
+        16  send: ann says that it was performed: seen
+        17  send: its outcome is known
+        18  send: finished {"id":4}
+        19  stage only done
+        20  run completed null
+    "#]]
+    .assert_eq(&drive.outline());
+}
+
+#[test]
+fn a_probe_that_asks_once_more_may_find_it() {
+    let drive = doubt(
+        "[ probe ]",
+        PROBED,
+        r#"
+        send: !tool_timeout maybe_sent
+        send@probe#5: {"count": 1, "id": 7}
+        send@probe: !tool_timeout maybe_sent
+        "#,
+    );
+    expect![[r#"
+        1   run started: send
+        2   send: started box.put {"text":"hm"}
+        3   send: outcome unknown, tool_timeout: as told; a probe asks at 2026-11-20T00:02:00.000Z
+        4   send: probe 1 asks whether it was performed
+        5   send: the probe cannot tell, tool_timeout: as told
+        6   send: probe 2 asks whether it was performed
+        7   send: the probe cannot tell, tool_timeout: as told
+        8   send: probe 3 asks whether it was performed
+        9   send: the probe cannot tell, tool_timeout: as told
+        10  send: probe 4 asks whether it was performed
+        11  send: the probe cannot tell, tool_timeout: as told
+        12  send: the probe asks once more at 2026-11-20T00:10:00.000Z
+        13  send: probe 5 asks whether it was performed
+        14  send: the probe found it performed {"id":7}
+        15  stage only done
+        16  run completed null
+    "#]]
+    .assert_eq(&drive.outline());
+}
+
+#[test]
+fn people_who_find_nothing_out_in_time_leave_it_unknown() {
+    let drive = doubt("[ { person: desk, timeout: 1d } ]", "effect: at_most_once", "send: !tool_timeout maybe_sent");
+    expect![[r#"
+        1   run started: send
+        2   send: started box.put {"text":"hm"}
+        3   send: outcome unknown, tool_timeout: as told; a person must resolve it
+        4   send: handed to desk until 2026-11-21T00:00:00.000Z (wrk_22e1ed23edabbbe9)
+        5   send: nobody answered in time
+    "#]]
+    .assert_eq(&drive.outline());
+}

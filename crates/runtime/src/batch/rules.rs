@@ -139,7 +139,10 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
         }
         // What was counted for an action that was certainly not performed is taken back once nothing tries it again.
         Event::FailureAnswered { step, response } => {
-            let stays = matches!(response, Response::Retry { .. } | Response::Pause | Response::Repair);
+            let stays = matches!(
+                response,
+                Response::Probe { .. } | Response::Retry { .. } | Response::Pause | Response::Repair
+            );
             let leaves = !stays && !matches!(response, Response::Undo { .. } | Response::Person { .. });
             let failure = state.open_at(step).and_then(|open| open.failure.as_ref());
             let certain = failure.is_some_and(|why| {
