@@ -209,6 +209,7 @@ pub(crate) fn forget_last_action(
                 doubts: 0,
                 probes: 0,
                 word: None,
+                asked: None,
                 grounds: grounds.as_deref().cloned().unwrap_or_default(),
             };
             Some((attempt, acting))
