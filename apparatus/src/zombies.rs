@@ -179,7 +179,8 @@ fn owner(
     let config = Config { lease: LEASE, ..Config::default() };
     let mut reach = mixed::reached(&mixed::sources(), project, url)?;
     let builder = Runtime::builder(store.clone()).config(config);
-    let builder = builder.native("large@1", mixed::large).native("double@1", mixed::double);
+    let builder =
+        builder.native("large@1", mixed::large).native("double@1", mixed::double).native("refuse@1", mixed::refuse);
     let builder = builder.native("poison@1", |_| Err("nobody drinks here".to_owned()));
     let builder = match gated {
         Some((gate, window)) => {

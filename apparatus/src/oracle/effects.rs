@@ -183,6 +183,9 @@ impl Oracle {
             }
             return;
         }
+        if line.is_message() {
+            return self.told.line(line, found);
+        }
         let Some(key) = line.key.as_ref().or(line.reference.as_ref()) else {
             return find("no_key", line.path.clone());
         };
@@ -202,6 +205,9 @@ impl Oracle {
         let (sent, applied) = self.sent.entry(key.clone()).or_default();
         *sent += 1;
         *applied += u32::from(line.applied);
+        if line.applied {
+            self.undos.line(line, key);
+        }
         if line.applied && *applied > 1 {
             let detail = format!("{} with key {key}, for the {applied}th time", line.path);
             if intent.class == Effect::Probed && intent.long_under_way(line.at_us) {

@@ -38,9 +38,14 @@ pub(crate) const AFTER_RESPONSE: &str = "after_response";
 #[cfg(feature = "faults")]
 pub(crate) const AFTER_OUTCOME: &str = "after_outcome";
 
+/// A point: a message to people is kept and was taken by a sender, and its first byte is still here.
+pub(crate) const BEFORE_TELL: &str = "before_tell";
+/// A point: a message to people was handed over, and nothing of that is written down.
+pub(crate) const AFTER_TELL: &str = "after_tell";
+
 /// The points of this crate, armed as those of the store are.
 #[cfg(feature = "faults")]
-pub const POINTS: [&str; 3] = [BEFORE_DISPATCH, AFTER_RESPONSE, AFTER_OUTCOME];
+pub const POINTS: [&str; 5] = [BEFORE_DISPATCH, AFTER_RESPONSE, AFTER_OUTCOME, BEFORE_TELL, AFTER_TELL];
 
 /// Every mistake that this crate can make on purpose, beside those of the store.
 pub const MUTANTS: [&str; 12] = [
