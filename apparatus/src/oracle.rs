@@ -117,6 +117,8 @@ pub struct Judgement {
     pub residual: Vec<String>,
     /// Actions whose intent is durable, and nothing of what became of it.
     pub pending: usize,
+    /// Acts that were taken back.
+    pub taken_back: usize,
     /// Messages to people that have not left.
     pub untold: usize,
     /// Messages that the receiver got beyond the first of each id.
@@ -140,6 +142,8 @@ pub struct Oracle {
     sent: BTreeMap<String, (u32, u32)>,
     probed: BTreeMap<String, u32>,
     residual: BTreeSet<String>,
+    /// Keys of which a request was under way for longer than a probe waits.
+    slow: BTreeSet<String>,
     undos: Undos,
     told: Told,
     asked: BTreeMap<(u64, String, u32), u32>,
@@ -160,6 +164,7 @@ impl Oracle {
             sent: BTreeMap::new(),
             probed: BTreeMap::new(),
             residual: BTreeSet::new(),
+            slow: BTreeSet::new(),
             undos: Undos::default(),
             told: Told::default(),
             asked: BTreeMap::new(),
@@ -230,6 +235,7 @@ impl Oracle {
             unknown: snapshot.open.iter().map(effects::told).collect(),
             residual: self.residual.iter().cloned().collect(),
             pending: self.pending(),
+            taken_back: self.undos.count(),
             untold: told::waiting(snapshot),
             told_again: self.told.again(),
             books,

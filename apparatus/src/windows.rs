@@ -480,6 +480,9 @@ async fn one(
             let left = judged.books.open > 0 || judged.pending > 0;
             let wrong =
                 left.then(|| format!("{} sums and {} actions are open at the end", judged.books.open, judged.pending));
+            if place.late && judged.taken_back == 0 {
+                return Ok(Some(Some("nothing was taken back".to_owned())));
+            }
             let once = place.again && kind != Kind::Pause && judged.told_again == 0;
             return Ok(Some(wrong.or_else(|| once.then(|| "no message was handed over again".to_owned()))));
         }
@@ -548,8 +551,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Trouble> {
     for place in PLACES.iter().filter(|place| wanted(place.window)) {
         for (at, kind) in KINDS.into_iter().enumerate() {
             let (window, place_name) = (place.window, place.place);
-            let tell =
-                |class, why| victim::say(&Blank { window, place: place_name, kind, class, not_applicable: why });
+            let tell = |class, why| victim::say(&Blank { window, place: place_name, kind, class, not_applicable: why });
             match blank(place, at, None) {
                 Some(why) => tell(None, why)?,
                 None => {

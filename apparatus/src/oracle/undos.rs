@@ -34,6 +34,11 @@ impl Undos {
         }
     }
 
+    /// How many acts were taken back.
+    pub(super) fn count(&self) -> usize {
+        self.undone.values().map(BTreeMap::len).sum()
+    }
+
     /// At any time: nothing is taken back more often than it was done.
     pub(super) fn twice(&self, batch: u64, found: &mut Vec<Violation>) {
         for (deed, undone) in &self.undone {
