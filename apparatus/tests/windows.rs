@@ -49,10 +49,15 @@ async fn what_is_taken_back_is_taken_back_once_whatever_happens_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_undo_under_another_key_is_noticed() {
-    let arguments = Arguments { mutant: Some("key_per_attempt".to_owned()), ..only("W10") };
-    let cells = windows(program(), &arguments, &mut |_| Ok(())).await.unwrap();
-    assert!(cells.iter().any(|cell| cell.bad > 0), "{cells:#?}");
+async fn an_undo_that_is_sent_again_or_left_out_is_noticed() {
+    let bad = async |mutant: &str| {
+        let arguments = Arguments { mutant: Some(mutant.to_owned()), ..only("W10") };
+        let cells = windows(program(), &arguments, &mut |_| Ok(())).await.unwrap();
+        cells.into_iter().filter(|cell| cell.bad > 0).map(|cell| cell.class).collect::<Vec<_>>()
+    };
+    assert!(bad("unsafe_retried").await.contains(&Class::AtMostOnce));
+    let left_out = bad("undo_left_out").await;
+    assert!([Class::Idempotent, Class::Probed, Class::AtMostOnce].iter().all(|class| left_out.contains(class)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
