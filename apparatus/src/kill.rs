@@ -111,6 +111,8 @@ pub struct Summary {
     pub resent: usize,
     /// Actions by class.
     pub actions: BTreeMap<&'static str, usize>,
+    /// Acts that were taken back, because their run failed when all was done.
+    pub taken_back: usize,
     /// Unknown outcomes that only a person could tell, and of which the person said that it had been performed …
     pub resolved_performed: usize,
     /// … or not.
@@ -191,6 +193,7 @@ impl Summary {
     fn add(&mut self, judged: &Judgement) {
         self.entries += judged.entries;
         self.resent += judged.resent;
+        self.taken_back += judged.taken_back;
         self.reserved += judged.books.reserved;
         self.forfeited += judged.books.forfeited;
         self.spent_calls += judged.books.spent_calls;
@@ -231,7 +234,9 @@ pub async fn kill(
     let words = folder.path().join("words");
     let modes = outside.modes();
     modes.plan(&faults(arguments.seed)).await?;
-    modes.set(&Setting { kind: "book".to_owned(), lag_ms: Some(LAG_MS), ..Setting::default() }).await?;
+    for kind in ["book", "unbook"] {
+        modes.set(&Setting { kind: kind.to_owned(), lag_ms: Some(LAG_MS), ..Setting::default() }).await?;
+    }
     // Whether everything in the batch is over or waits for a person: from then on a person answers before each life.
     let mut asked = false;
     let mut last: Option<Judgement> = None;
@@ -329,9 +334,9 @@ pub async fn kill(
             resent: judged.resent,
             unknown: judged.unknown.clone(),
             books: judged.books.clone(),
-            lost: count(&["lost_start", "lost_signal", "lost_entry", "never_lost", "stuck"]),
+            lost: count(&["lost_start", "lost_signal", "lost_entry", "never_lost", "stuck", "not_taken_back"]),
             done_again: count(&["completed_twice", "done_again", "asked_again", "sent_again"]),
-            duplicates: count(&["applied_twice"]),
+            duplicates: count(&["applied_twice", "taken_back_twice"]),
             violations,
         };
         say(&cycle)?;
@@ -377,7 +382,7 @@ pub async fn kill(
 /// Changes how the receiver treats requests, again and again. `kind`: everything is well from now on.
 async fn switch(modes: Modes, mut dice: Dice, kind: bool) {
     loop {
-        for one in ["note", "keep", "mark", "perhaps", "read", "ask"] {
+        for one in ["note", "unnote", "keep", "mark", "perhaps", "read", "ask"] {
             let setting = if kind { calm(one) } else { mood(one, &mut dice) };
             if modes.set(&setting).await.is_err() {
                 return;

@@ -122,6 +122,11 @@ impl Line {
         self.path == "/ask"
     }
 
+    /// Whether it told people something.
+    pub fn is_message(&self) -> bool {
+        self.path.starts_with("/hook/")
+    }
+
     /// Whether it asked if an effect was applied.
     pub fn is_probe(&self) -> bool {
         self.path == "/probe"

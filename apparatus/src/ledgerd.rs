@@ -5,6 +5,7 @@
 //! | `POST /effect/{kind}` | applies an effect; answers `{id, kind, applied}` |
 //! | `GET /read/{id}` | changes nothing; says whether the effect with this number or key happened |
 //! | `GET /probe?ref=…`, `GET /probe/{ref}` | whether an effect with our reference was applied: `{ref, found, id, kind, count}` |
+//! | `POST /hook/{name}` | takes a message to people; its `webhook-id` is its key; answers `{taken}` |
 //! | `POST /ask` | counts a model call; answers `{asked, body}` |
 //! | `… /as/{class}/effect/{kind}` | the effect is `read`, `idempotent` (as without), `probed` or `at_most_once` |
 //! | `… /from/{name}/…` | any of these with a name before it: its lines say who sent them |
@@ -13,7 +14,7 @@
 //! | `PUT /next` | a [`Once`]: a mode for the next requests of a kind |
 //! | `PUT /plan` | a [`Plan`]: faults drawn for each request by its class |
 //!
-//! Every request of the first six rows is recorded and durable before its answer leaves; those of the last four are not, and
+//! Every request of the first seven rows is recorded and durable before its answer leaves; those of the last four are not, and
 //! neither is a request that is none: an unknown path or class, a probe without a reference.
 //!
 //! What a request meets is decided in this order: the limit of requests in a window (`--limit`), what was set for the next one,
@@ -168,6 +169,7 @@ impl Ledgerd {
                 .route(&format!("{from}/read/{{name}}"), get(read))
                 .route(&format!("{from}/probe"), get(probe))
                 .route(&format!("{from}/probe/{{name}}"), get(probe))
+                .route(&format!("{from}/hook/{{name}}"), post(hook))
                 .route(&format!("{from}/ask"), post(ask));
         }
         let router = router.layer(DefaultBodyLimit::max(64 << 20)).with_state(self.state);
@@ -269,6 +271,18 @@ async fn ask(
     receive(&state, Request { key, sender, body, ..look }).await
 }
 
+async fn hook(
+    State(state): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    UrlPath(Named { sender, name, .. }): UrlPath<Named>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let key = header(&headers, "webhook-id");
+    let look = Request::look("POST", format!("/hook/{name}"), "hook", connection);
+    receive(&state, Request { key, sender, body, ..look }).await
+}
+
 async fn lines(State(state): State<Arc<Shared>>) -> Response {
     match tokio::fs::read_to_string(&state.file).await {
         Ok(mut text) => {
@@ -292,7 +306,7 @@ async fn plan(State(state): State<Arc<Shared>>, Json(plan): Json<Plan>) -> Respo
 }
 
 async fn unknown(uri: axum::http::Uri) -> Response {
-    let known = "/effect/…, /as/…/effect/…, /read/…, /probe, /ask, /from/…, /ledger, /mode, /next, /plan";
+    let known = "/effect/…, /as/…/effect/…, /read/…, /probe, /hook/…, /ask, /from/…, /ledger, /mode, /next, /plan";
     let why = format!("nothing is at `{}`: {known}", uri.path());
     (StatusCode::NOT_FOUND, Json(json!({"error": why}))).into_response()
 }

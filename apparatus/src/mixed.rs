@@ -16,7 +16,7 @@ use crate::{counted::Counted, ledger::Line, victim::Trouble};
 
 mod deeds;
 
-pub use deeds::{CLASSES, Deed, Mix, kind};
+pub use deeds::{CLASSES, Deed, Late, Mix, kind, undo_kind};
 
 /// The project's name, under which its policies are enacted.
 pub const NAME: &str = "mixed";
@@ -54,12 +54,38 @@ pub fn sources() -> Sources {
     FILES.into_iter().collect()
 }
 
+/// What stands in `surefoot.yaml` beside the rest, where people are told.
+const CHANNELS: &str = "channels:
+  desk:
+    kind: webhook
+    url: =env.DESK_HOOK
+    secret: secret://desk-hook
+    events: [ approval_asked, outcome_unknown, run_paused ]
+";
+
+/// The key of its signatures.
+const SIGNED: &str = "whsec_b25seSBhIGhhcm5lc3Mga25vd3MgdGhpcyBzZWNyZXQ=";
+
+/// The same texts, with a channel that the ledger receives.
+pub fn told() -> Sources {
+    let more = format!("{}{CHANNELS}", FILES[0].1);
+    FILES.into_iter().map(|(name, text)| (name, if name == FILES[0].0 { more.as_str() } else { text })).collect()
+}
+
 /// The project, checked.
 ///
 /// # Errors
 /// Its complaints, one a line.
 pub fn project() -> Result<Project, String> {
-    let checked = check(&sources());
+    of(&sources())
+}
+
+/// The project of these texts, checked.
+///
+/// # Errors
+/// Its complaints, one a line.
+pub fn of(sources: &Sources) -> Result<Project, String> {
+    let checked = check(sources);
     let complaints: Vec<_> = checked.complaints.iter().map(ToString::to_string).collect();
     checked.project.ok_or_else(|| complaints.join("\n"))
 }
@@ -94,15 +120,10 @@ forbid (principal, action in [Action::\"ledger.look\", Action::\"ledger.note\", 
     checked.project.and_then(|project| project.policies).ok_or_else(|| complaints.join("\n"))
 }
 
-/// Its tools and models, with `ledger` (a URL) as the world outside.
+/// The tools, models and channels of a project, with `ledger` (a URL) as the world outside.
 ///
 /// # Errors
-/// A tool or a model cannot be set up on this machine.
-pub fn gateway(project: &Project, ledger: &str) -> Result<Gateway, Trouble> {
-    reach(&sources(), project, ledger)
-}
-
-/// The same for another project with the tool `ledger` and models of its own.
+/// One of them cannot be set up on this machine.
 pub(crate) fn reach(sources: &Sources, project: &Project, ledger: &str) -> Result<Gateway, Trouble> {
     Ok(reached(sources, project, ledger)?.gateway())
 }
@@ -110,7 +131,12 @@ pub(crate) fn reach(sources: &Sources, project: &Project, ledger: &str) -> Resul
 /// The same, with its tools still in hand.
 pub(crate) fn reached(sources: &Sources, project: &Project, ledger: &str) -> Result<Reach, Trouble> {
     let url = ledger.to_owned();
-    let around = Surroundings::new(Arc::new(move |name: &str| (name == "LEDGER_URL").then(|| url.clone())));
+    let around = Surroundings::new(Arc::new(move |name: &str| match name {
+        "LEDGER_URL" => Some(url.clone()),
+        "DESK_HOOK" => Some(format!("{url}/hook/desk")),
+        "SUREFOOT_SECRET_DESK_HOOK" => Some(SIGNED.to_owned()),
+        _ => None,
+    }));
     let mut reach = Reach::new(sources, project, &around)?;
     for provider in reach.models.values_mut() {
         *provider = Arc::new(Counted::new(Shared(provider.clone()), ledger)?);
@@ -134,6 +160,14 @@ impl Provider for Shared {
 pub fn large(value: Value) -> Result<Value, String> {
     let text: String = format!("{value} ").chars().cycle().take(LARGE).collect();
     Ok(Value::map([("text", Value::text(text))]))
+}
+
+/// `refuse@1`: fails.
+///
+/// # Errors
+/// Always.
+pub fn refuse(_: Value) -> Result<Value, String> {
+    Err("as told".to_owned())
 }
 
 /// `double@1`: the same twice.
@@ -211,9 +245,14 @@ impl Case {
         1 + self.number % 3
     }
 
+    /// What happens when all is done.
+    pub fn late(&self) -> Late {
+        self.deeds().map_or(Late::Never, |mix| deeds::late(self, mix))
+    }
+
     /// Whether the run waits for a signal.
     pub fn nods(&self) -> bool {
-        self.number % 5 != 4
+        self.number % 5 != 4 && self.late() == Late::Never
     }
 
     /// What the signal carries.
@@ -329,9 +368,11 @@ mod tests {
 
     #[test]
     fn the_project_has_no_complaints() {
-        let checked = check(&sources());
-        let complaints: Vec<_> = checked.complaints.iter().map(ToString::to_string).collect();
-        assert!(complaints.is_empty() && checked.project.is_some(), "{}", complaints.join("\n"));
+        for sources in [sources(), told()] {
+            let checked = check(&sources);
+            let complaints: Vec<_> = checked.complaints.iter().map(ToString::to_string).collect();
+            assert!(complaints.is_empty() && checked.project.is_some(), "{}", complaints.join("\n"));
+        }
     }
 
     #[test]

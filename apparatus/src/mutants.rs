@@ -66,7 +66,7 @@ pub enum Scenario {
 }
 
 /// Every known mistake of the store, the runtime and the gateway, and the scenario that must catch it.
-pub const TABLE: [(&str, Scenario); 23] = [
+pub const TABLE: [(&str, Scenario); 24] = [
     ("key_per_attempt", Scenario::Kills),
     ("intent_after_act", Scenario::Stall),
     ("resend_recorded", Scenario::Kills),
@@ -84,6 +84,7 @@ pub const TABLE: [(&str, Scenario); 23] = [
     ("unsafe_retried", Scenario::Kills),
     ("probe_at_once", Scenario::Kills),
     ("terminal_overwritten", Scenario::Kills),
+    ("undo_left_out", Scenario::Kills),
     ("approval_by_name", Scenario::Asked),
     ("approval_not_consumed", Scenario::Asked),
     ("budget_without_reservation", Scenario::Spend),

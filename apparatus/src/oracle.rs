@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::{
     ids::RunId,
     journal::{Event, Head, Held, ProbeResult, StepResult},
-    recovery::Response,
+    recovery::{FailureKind, Response},
 };
 use serde::Serialize;
 use store::Status;
 
 use crate::{
     ledger::{Ledger, Line},
-    mixed::Case,
+    mixed::{Case, Late},
     victim::Said,
 };
 
@@ -26,10 +26,14 @@ mod effects;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod told;
+mod undos;
 
 pub use books::Books;
 use effects::{Intent, Sendings};
 pub use snapshot::{RunSeen, Snapshot};
+use told::Told;
+use undos::Undos;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,7 +45,7 @@ pub struct Violation {
 }
 
 /// Every rule, with what it means when it is broken.
-pub const RULES: [(&str, &str); 29] = [
+pub const RULES: [(&str, &str); 33] = [
     ("lost_start", "an acknowledged start is not in the database"),
     ("started_twice", "one start key gave two runs"),
     ("lost_signal", "an acknowledged signal is not in its inbox, or was read and is not in the journal"),
@@ -69,7 +73,11 @@ pub const RULES: [(&str, &str); 29] = [
     ("epoch_kept", "a run changed hands without a new epoch for the reap and one for the claim"),
     ("final_undone", "a run that was over is not over any more"),
     ("time_back", "an entry is older than the one before"),
-    ("wrong_end", "a run is not completed at the end of its batch"),
+    ("not_taken_back", "a run failed when all was done, and one of its acts stands"),
+    ("taken_back_twice", "an act was taken back more often than it was done, or although nothing had failed"),
+    ("message_lost", "people were to be told something, and no message of it is kept, or it was never handed over"),
+    ("other_message", "one message was handed over with two texts, or nobody had kept it"),
+    ("wrong_end", "a run is not over at the end of its batch as its input implies"),
     ("wrong_result", "a result is not what the input implies"),
 ];
 
@@ -109,6 +117,12 @@ pub struct Judgement {
     pub residual: Vec<String>,
     /// Actions whose intent is durable, and nothing of what became of it.
     pub pending: usize,
+    /// Acts that were taken back.
+    pub taken_back: usize,
+    /// Messages to people that have not left.
+    pub untold: usize,
+    /// Messages that the receiver got beyond the first of each id.
+    pub told_again: usize,
     /// What was set aside and spent.
     pub books: Books,
     /// What is wrong.
@@ -128,6 +142,10 @@ pub struct Oracle {
     sent: BTreeMap<String, (u32, u32)>,
     probed: BTreeMap<String, u32>,
     residual: BTreeSet<String>,
+    /// Keys of which a request was under way for longer than a probe waits.
+    slow: BTreeSet<String>,
+    undos: Undos,
+    told: Told,
     asked: BTreeMap<(u64, String, u32), u32>,
     found: BTreeSet<Violation>,
 }
@@ -146,9 +164,19 @@ impl Oracle {
             sent: BTreeMap::new(),
             probed: BTreeMap::new(),
             residual: BTreeSet::new(),
+            slow: BTreeSet::new(),
+            undos: Undos::default(),
+            told: Told::default(),
             asked: BTreeMap::new(),
             found: BTreeSet::new(),
         }
+    }
+
+    /// The same, with a project that has a channel: people must be told.
+    #[must_use]
+    pub fn telling(mut self) -> Oracle {
+        self.told.declared = true;
+        self
     }
 
     /// How a life of this batch calls itself to the ledger.
@@ -188,6 +216,8 @@ impl Oracle {
             self.line(line, &mut found);
         }
         self.effects(&mut found);
+        self.undos.twice(self.batch, &mut found);
+        self.told.balance(snapshot, &mut found);
         self.unknowns(snapshot, &mut found);
         let books = books::balance(snapshot, &mut found);
         if over {
@@ -205,6 +235,9 @@ impl Oracle {
             unknown: snapshot.open.iter().map(effects::told).collect(),
             residual: self.residual.iter().cloned().collect(),
             pending: self.pending(),
+            taken_back: self.undos.count(),
+            untold: told::waiting(snapshot),
+            told_again: self.told.again(),
             books,
             violations: found,
         }
@@ -332,6 +365,7 @@ impl Oracle {
 
     /// At the end of a batch: every case has come to what its input implies.
     fn ends(&self, snapshot: &Snapshot, ledger: &Ledger, found: &mut Vec<Violation>) {
+        self.undos.ends(&self.cases, ledger, found);
         let by_number: BTreeMap<u64, &RunSeen> = snapshot
             .runs
             .iter()
@@ -344,9 +378,18 @@ impl Oracle {
                 continue;
             };
             let run = seen.row.run;
-            if seen.row.status != Status::Completed {
+            let fails = case.late() == Late::Fails;
+            let why = match seen.entries.last() {
+                Some((_, Event::RunFinished { failure: Some(failure), .. })) => Some(failure.kind),
+                _ => None,
+            };
+            let wanted = if fails { Status::Failed } else { Status::Completed };
+            if seen.row.status != wanted || why != fails.then_some(FailureKind::NoProgress) {
                 let detail = format!("{run}: {} ({:?})", seen.row.status.as_str(), seen.row.failure);
                 found.push(Violation { rule: "wrong_end", detail });
+                continue;
+            }
+            if fails {
                 continue;
             }
             let result = seen.result.clone().unwrap_or_default();

@@ -77,6 +77,9 @@ pub struct Arguments {
     /// Ask a person before every action of `deeds`, who agrees to each.
     #[arg(long)]
     pub asked: bool,
+    /// Tell people by a channel, which the ledger receives.
+    #[arg(long)]
+    pub told: bool,
     /// How long a lease is, in milliseconds; 0: as long as usual.
     #[arg(long, default_value_t = 0)]
     pub lease_ms: i64,
@@ -248,16 +251,18 @@ pub async fn embed(store: Arc<SqliteStore>, arguments: &Arguments) -> Result<(Ru
         step_us: arguments.step_ms * 1_000,
         step_after: Duration::from_millis(arguments.step_after_ms),
     };
-    let project = mixed::project()?;
+    let sources = if arguments.told { mixed::told() } else { mixed::sources() };
+    let project = mixed::of(&sources)?;
     let mut config = Config::default();
     if arguments.lease_ms > 0 {
         config.lease = Span::from_millis(arguments.lease_ms);
     }
     let runtime = Runtime::builder(store)
         .config(config)
-        .gateway(mixed::gateway(&project, &arguments.ledger)?)
+        .gateway(mixed::reach(&sources, &project, &arguments.ledger)?)
         .native("large@1", mixed::large)
         .native("double@1", mixed::double)
+        .native("refuse@1", mixed::refuse)
         .native("poison@1", |_| std::process::abort())
         .clock(Arc::new(clock))
         .build();
@@ -267,6 +272,7 @@ pub async fn embed(store: Arc<SqliteStore>, arguments: &Arguments) -> Result<(Ru
         false => people::enact(&runtime, false).await?,
     }
     people::limit(&runtime, &project).await?;
+    people::channels(&runtime, &project).await?;
     Ok((runtime, project.bundle.digest))
 }
 

@@ -13,7 +13,7 @@ use crate::{
     ledger::{Class, Mode},
     ledgerd::Once,
     life::{Ended, Life},
-    mixed::{CLASSES, Mix, kind},
+    mixed::{CLASSES, Mix, kind as acts, undo_kind},
     mutants::{Stage, first},
     victim::{self, Trouble},
 };
@@ -103,14 +103,22 @@ struct Place {
     pending: bool,
     /// … and something is set aside for it, of which nothing is at the end.
     reserved: bool,
+    /// Every run fails when all is done, and takes it back.
+    late: bool,
+    /// People are told by a channel: after the death, a message has not left.
+    told: bool,
+    /// … and at the end, one was handed over twice.
+    again: bool,
 }
 
 const fn at(window: &'static str, place: &'static str, armed: [&'static str; 3]) -> Place {
-    Place { window, place, how: How::Armed(armed), asked: false, pending: false, reserved: false }
+    let how = How::Armed(armed);
+    let (asked, pending, reserved, late, told, again) = (false, false, false, false, false, false);
+    Place { window, place, how, asked, pending, reserved, late, told, again }
 }
 
 /// Every place.
-const PLACES: [Place; 14] = [
+const PLACES: [Place; 21] = [
     at(
         "W0",
         "before the commit of the intent",
@@ -188,6 +196,62 @@ const PLACES: [Place; 14] = [
             ["after_response:N:kill", "before_commit_of_outcome:N:eio", "before_dispatch:N:stop"],
         )
     },
+    Place {
+        late: true,
+        ..at(
+            "W10",
+            "before the commit of an undo's intent",
+            [
+                "before_commit_of_undo_intent:N:kill",
+                "before_commit_of_undo_intent:N:eio",
+                "before_commit_of_undo_intent:N:stop",
+            ],
+        )
+    },
+    Place {
+        late: true,
+        pending: true,
+        ..at(
+            "W10",
+            "after it, before its reply",
+            [
+                "after_commit_of_undo_intent:N:kill",
+                "after_commit_of_undo_intent:N:eio",
+                "after_commit_of_undo_intent:N:stop",
+            ],
+        )
+    },
+    Place {
+        how: How::Wire,
+        late: true,
+        pending: true,
+        ..at("W10", "an undo is sent, and no answer is there", [""; 3])
+    },
+    Place {
+        late: true,
+        pending: true,
+        ..at(
+            "W10",
+            "before the commit of an undo's outcome",
+            [
+                "before_commit_of_undo_outcome:N:kill",
+                "before_commit_of_undo_outcome:N:eio",
+                "before_commit_of_undo_outcome:N:stop",
+            ],
+        )
+    },
+    Place {
+        late: true,
+        ..at(
+            "W10",
+            "after it, before its reply",
+            [
+                "after_commit_of_undo_outcome:N:kill",
+                "after_commit_of_undo_outcome:N:eio",
+                "after_commit_of_undo_outcome:N:stop",
+            ],
+        )
+    },
     at(
         "W11",
         "the disk is full at the outcome",
@@ -198,12 +262,25 @@ const PLACES: [Place; 14] = [
         ],
     ),
     at("W11", "the disk is full at the intent", ["", "before_commit_of_intent:N:full", ""]),
-];
-
-/// Windows that have no cells, and why.
-const MISSING: [(&str, &str); 2] = [
-    ("W10", "no step is undone here: there is no compensation to die in"),
-    ("W12", "nothing sends what stands in the outbox: there is no delivery to die before"),
+    Place {
+        asked: true,
+        told: true,
+        ..at(
+            "W12",
+            "a message is kept with what it tells of, and not sent",
+            ["before_tell:N:kill", "before_tell:N:eio", "before_tell:N:stop"],
+        )
+    },
+    Place {
+        asked: true,
+        told: true,
+        again: true,
+        ..at(
+            "W12",
+            "a message is handed over, and nothing of that is written down",
+            ["after_tell:N:kill", "after_tell:N:eio", "after_tell:N:stop"],
+        )
+    },
 ];
 
 /// One line.
@@ -232,17 +309,22 @@ pub struct Cell {
 pub struct Blank {
     /// `W0` to `W12`.
     pub window: &'static str,
-    /// What would have to happen; `None`: anything.
-    pub kind: Option<Kind>,
+    /// Where in it.
+    pub place: &'static str,
+    /// What would have to happen.
+    pub kind: Kind,
+    /// To actions of which class; `None`: any.
+    pub class: Option<Class>,
     /// Why it cannot.
     pub not_applicable: &'static str,
 }
 
 const KINDS: [Kind; 3] = [Kind::Abort, Kind::Error, Kind::Pause];
 
-/// Why a place has no cell of a kind.
-fn blank(place: &Place, at: usize) -> Option<&'static str> {
+/// Why a place has no cell of a kind and a class; `None`: of any class.
+fn blank(place: &Place, at: usize, class: Option<Class>) -> Option<&'static str> {
     match place.how {
+        _ if place.late && class == Some(Class::Read) => Some("a read changes nothing: there is nothing to take back"),
         How::Zombie if KINDS[at] != Kind::Pause => {
             Some("a process that has lost its run goes on: nothing else is this window")
         }
@@ -268,7 +350,7 @@ pub async fn windows(
     let wanted = |place: &Place| arguments.only.as_deref().is_none_or(|only| only == place.window);
     for place in PLACES.into_iter().filter(wanted) {
         for (at, class) in (0..KINDS.len()).flat_map(|at| CLASSES.map(|class| (at, class))) {
-            if blank(&place, at).is_some() {
+            if blank(&place, at, Some(class)).is_some() {
                 continue;
             }
             let (program, arguments, places) = (program.to_owned(), arguments.clone(), places.clone());
@@ -289,12 +371,21 @@ pub async fn windows(
 
 async fn cell(program: &Path, arguments: &Arguments, place: &Place, at: usize, class: Class) -> Result<Cell, Trouble> {
     let (window, kind) = (place.window, KINDS[at]);
-    let checked =
-        ["every life: the oracle", "the end: every run completed, its result as its input and the ledger imply"];
+    let end = match place.late {
+        true => "the end: every act taken back exactly once, every run ended as its input implies",
+        false => "the end: every run completed, its result as its input and the ledger imply",
+    };
+    let checked = ["every life: the oracle", end];
     let more = [
         (place.pending && kind == Kind::Abort, "after the death: an intent without an outcome"),
         (place.reserved && kind != Kind::Pause, "after the death: set aside; at the end: spent, and nothing set aside"),
         (kind == Kind::Pause && place.how != How::Zombie, "it stood still for two leases and went on"),
+        (place.told && kind == Kind::Abort, "after the death: a message that has not left"),
+        (
+            place.told,
+            "the end: every message kept as the journals imply, and handed over with the same bytes under one id",
+        ),
+        (place.again && kind != Kind::Pause, "the end: one was handed over again"),
         (place.how == How::Zombie, "its append is fenced, its answer is kept, nothing happens twice"),
     ];
     let more = more.into_iter().filter_map(|(holds, words)| holds.then_some(words));
@@ -311,7 +402,8 @@ async fn cell(program: &Path, arguments: &Arguments, place: &Place, at: usize, c
         return Ok(cell);
     }
     let mut stage = Stage::set(program, arguments.seed, 2).await?;
-    stage.mix = Some(Mix::only(class));
+    stage.mix = Some(if place.late { Mix::only(class).all_late() } else { Mix::only(class) });
+    stage.told = place.told;
     for time in 0..arguments.times.max(1) {
         let Some(wrong) = one(&mut stage, place, at, (class, time), arguments.mutant.as_deref()).await? else {
             continue;
@@ -351,7 +443,10 @@ async fn one(
             let fault = armed[at].replace('N', &nth.to_string()).replace('M', &(nth + 2).to_string());
             first_life.variable("SUREFOOT_FAULT", &fault).live().await?
         }
-        How::Wire => wire(stage, first_life, kind, class, time).await?,
+        How::Wire => {
+            let of = if place.late { undo_kind(class) } else { None };
+            wire(stage, first_life, kind, of.unwrap_or_else(|| acts(class)), time).await?
+        }
         How::Zombie => return Ok(None),
     };
     let undisturbed = ended.over() || ended.idle();
@@ -376,12 +471,20 @@ async fn one(
     if place.reserved && kind != Kind::Pause && judged.books.open == 0 {
         return Ok(Some(Some("nothing is set aside after the death".to_owned())));
     }
+    if place.told && kind == Kind::Abort && judged.untold == 0 {
+        return Ok(Some(Some("every message has left after the death".to_owned())));
+    }
     for _ in 0..LIVES {
-        if ended.over() {
+        // What was not taken is sent again later, when every run may be over.
+        if ended.over() && judged.untold == 0 {
             let left = judged.books.open > 0 || judged.pending > 0;
             let wrong =
                 left.then(|| format!("{} sums and {} actions are open at the end", judged.books.open, judged.pending));
-            return Ok(Some(wrong));
+            if place.late && judged.taken_back == 0 {
+                return Ok(Some(Some("nothing was taken back".to_owned())));
+            }
+            let once = place.again && kind != Kind::Pause && judged.told_again == 0;
+            return Ok(Some(wrong.or_else(|| once.then(|| "no message was handed over again".to_owned()))));
         }
         let words = stage.words().await?;
         ended = life(stage).with("--words", words.display()).live().await?;
@@ -390,12 +493,15 @@ async fn one(
             return Ok(Some(Some(found)));
         }
     }
-    let wrong = (!ended.over()).then(|| format!("not over after {LIVES} lives: {}", ended.last_words()));
+    let untold = judged.untold;
+    let over = ended.over() && untold == 0;
+    let wrong =
+        (!over).then(|| format!("not over after {LIVES} lives, {untold} messages wait: {}", ended.last_words()));
     Ok(Some(wrong))
 }
 
 /// The receiver has a request, and no answer comes: with the effect the first time, without it the second.
-async fn wire(stage: &mut Stage, mut life: Life, how: Kind, class: Class, time: usize) -> Result<Ended, Trouble> {
+async fn wire(stage: &mut Stage, mut life: Life, how: Kind, of: &str, time: usize) -> Result<Ended, Trouble> {
     let with_effect = time.is_multiple_of(2);
     let mode = match (how, with_effect) {
         (Kind::Abort, true) => Mode::HangAfter,
@@ -406,7 +512,7 @@ async fn wire(stage: &mut Stage, mut life: Life, how: Kind, class: Class, time: 
         (Kind::Pause, false) => Mode::Hang,
     };
     let modes = stage.outside.modes();
-    let once = Once { kind: kind(class).to_owned(), mode, ms: 100, seconds: 1, times: 1 };
+    let once = Once { kind: of.to_owned(), mode, ms: 100, seconds: 1, times: 1 };
     modes.next(&once).await?;
     let seen = Arc::new(Notify::new());
     match how {
@@ -444,13 +550,17 @@ pub async fn run(arguments: Arguments) -> Result<(), Trouble> {
     let wanted = |window: &str| arguments.only.as_deref().is_none_or(|only| only == window);
     for place in PLACES.iter().filter(|place| wanted(place.window)) {
         for (at, kind) in KINDS.into_iter().enumerate() {
-            if let Some(why) = blank(place, at) {
-                victim::say(&Blank { window: place.window, kind: Some(kind), not_applicable: why })?;
+            let (window, place_name) = (place.window, place.place);
+            let tell = |class, why| victim::say(&Blank { window, place: place_name, kind, class, not_applicable: why });
+            match blank(place, at, None) {
+                Some(why) => tell(None, why)?,
+                None => {
+                    for class in CLASSES {
+                        blank(place, at, Some(class)).map_or(Ok(()), |why| tell(Some(class), why))?;
+                    }
+                }
             }
         }
-    }
-    for (window, why) in MISSING.into_iter().filter(|(window, _)| wanted(window)) {
-        victim::say(&Blank { window, kind: None, not_applicable: why })?;
     }
     let passes = |cell: &&Cell| cell.bad == 0 && cell.covered > 0;
     let mut table: BTreeMap<&str, (usize, usize)> = BTreeMap::new();

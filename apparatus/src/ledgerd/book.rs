@@ -217,6 +217,9 @@ impl Book {
             let reference = request.reference.as_deref().unwrap_or_default();
             return Answer::Json(StatusCode::OK, self.probe(reference, at_us));
         }
+        if request.kind == "hook" {
+            return Answer::Json(StatusCode::OK, json!({"taken": true}));
+        }
         let asked =
             self.seen.iter().filter(|((path, _), _)| *path == request.path).map(|(_, count)| count).sum::<u64>();
         Answer::Json(StatusCode::OK, json!({"asked": asked + 1, "body": readable(&request.body)}))

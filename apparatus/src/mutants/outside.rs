@@ -16,6 +16,9 @@ use crate::{
     victim::{Said, Trouble},
 };
 
+/// Longer than a message is left to a sender of which nothing is heard, in milliseconds.
+const SENDER_MS: u32 = 61_000;
+
 /// A ledger, and one directory after the other.
 pub(crate) struct Stage {
     folder: tempfile::TempDir,
@@ -26,6 +29,8 @@ pub(crate) struct Stage {
     pub(crate) runs: u64,
     /// Which actions the runs have; `None`: all are of `mixed`.
     pub(crate) mix: Option<Mix>,
+    /// Whether people are told by a channel.
+    pub(crate) told: bool,
     program: PathBuf,
     oracle: Oracle,
 }
@@ -35,7 +40,8 @@ impl Stage {
         let folder = tempfile::tempdir()?;
         let outside = Outside::start(program, &folder.path().join("ledger")).await?;
         let oracle = Oracle::new(0, BTreeMap::new());
-        Ok(Stage { folder, outside, batch: 0, life: 0, seed, runs, mix: None, program: program.to_owned(), oracle })
+        let (program, mix, told) = (program.to_owned(), None, false);
+        Ok(Stage { folder, outside, batch: 0, life: 0, seed, runs, mix, told, program, oracle })
     }
 
     /// Begins a new directory, which does not exist yet.
@@ -43,7 +49,8 @@ impl Stage {
         let _ = std::fs::remove_dir_all(self.data());
         self.batch += 1;
         self.life = 0;
-        self.oracle = Oracle::new(self.batch, mixed::cases(self.seed, self.batch, self.runs, self.mix));
+        let oracle = Oracle::new(self.batch, mixed::cases(self.seed, self.batch, self.runs, self.mix));
+        self.oracle = if self.told { oracle.telling() } else { oracle };
         self.data()
     }
 
@@ -64,9 +71,14 @@ impl Stage {
     pub(crate) fn life(&mut self) -> Life {
         self.life += 1;
         let life = Life::of(&self.program, &self.outside, &self.data(), (self.batch, self.life), self.runs, self.seed);
-        match self.mix {
+        let life = match self.mix {
             Some(mix) => life.with("--mix", mix),
             None => life,
+        };
+        match self.told {
+            // A sender that died is taken for dead after a minute: so much later is each life.
+            true => life.flag("--told").with("--off-ms", SENDER_MS * (self.life - 1)),
+            false => life,
         }
     }
 
@@ -83,9 +95,13 @@ impl Stage {
 }
 
 impl Stage {
-    /// Whether a journal tells of something in these words.
+    /// Whether a journal, or what is kept for people, tells of something in these words.
     pub(crate) async fn tells(&self, words: &str) -> Result<bool, Trouble> {
         let snapshot = Snapshot::of_directory(&self.data(), &self.folder.path().join("copy")).await?;
+        let mut kept = snapshot.outbox.iter().filter_map(|row| row.why.as_deref());
+        if kept.any(|why| why.contains(words)) {
+            return Ok(true);
+        }
         let mut events = snapshot.runs.iter().flat_map(|seen| &seen.entries);
         Ok(events.any(|(_, event)| format!("{event:?}").contains(words)))
     }

@@ -32,6 +32,8 @@ pub(super) struct Intent {
     since: u32,
     /// The first life after which its outcome was durable.
     done: Option<u32>,
+    /// How many sendings were recorded when each life died: a request of it is one of these.
+    by: BTreeMap<u32, usize>,
     sent: Sent,
 }
 
@@ -144,11 +146,12 @@ impl Sendings {
     /// Tells the oracle what it knows after a life.
     pub(super) fn note(self, run: RunId, life: u32, intents: &mut BTreeMap<String, Intent>) {
         for (key, (step, class, bytes, sent)) in self.all {
-            let new = Intent { run, step, class, bytes, since: life, done: None, sent };
-            let intent = match intents.remove(&key) {
+            let new = Intent { run, step, class, bytes, since: life, done: None, by: BTreeMap::new(), sent };
+            let mut intent = match intents.remove(&key) {
                 Some(known) => Intent { sent: new.sent, ..known },
                 None => new,
             };
+            intent.by.insert(life, intent.sent.at_us.len());
             let done = intent.done.or((intent.sent.last == Outcome::Done).then_some(life));
             intents.insert(key, Intent { done, ..intent });
         }
@@ -183,6 +186,9 @@ impl Oracle {
             }
             return;
         }
+        if line.is_message() {
+            return self.told.line(line, found);
+        }
         let Some(key) = line.key.as_ref().or(line.reference.as_ref()) else {
             return find("no_key", line.path.clone());
         };
@@ -202,9 +208,16 @@ impl Oracle {
         let (sent, applied) = self.sent.entry(key.clone()).or_default();
         *sent += 1;
         *applied += u32::from(line.applied);
+        if line.applied {
+            self.undos.line(line, key);
+        }
+        if line.applied && intent.long_under_way(line.at_us, life) {
+            self.slow.insert(key.clone());
+        }
         if line.applied && *applied > 1 {
             let detail = format!("{} with key {key}, for the {applied}th time", line.path);
-            if intent.class == Effect::Probed && intent.long_under_way(line.at_us) {
+            // Whichever of them was the slow one: the other was sent when it had not arrived.
+            if intent.class == Effect::Probed && self.slow.contains(key) {
                 self.residual.insert(format!("{}: {detail}", intent.run));
             } else {
                 find("applied_twice", detail);
@@ -286,9 +299,10 @@ impl Oracle {
 }
 
 impl Intent {
-    /// Whether a request that arrived at this time had been under way for longer than the promise allows.
-    fn long_under_way(&self, at_us: i64) -> bool {
-        let sent = self.sent.at_us.iter().filter(|sent| **sent <= at_us + CLOCK_US).max();
+    /// Whether a request of this life that arrived at this time had been under way for longer than the promise allows.
+    fn long_under_way(&self, at_us: i64, life: u32) -> bool {
+        let own = self.by.range(..=life).next_back().map_or(0, |(_, sendings)| *sendings);
+        let sent = self.sent.at_us.iter().take(own).filter(|sent| **sent <= at_us + CLOCK_US).max();
         sent.is_none_or(|sent| at_us - sent >= LONG_UNDER_WAY_US)
     }
 }

@@ -7,7 +7,7 @@ use kernel::{
     journal::{Entry, Event, Held},
 };
 use store::{
-    BudgetRow, Finding, Message, OpenActionRow, RunQuery, RunRow, Store, StoreError,
+    BudgetRow, Finding, Message, OpenActionRow, OutQuery, OutRow, RunQuery, RunRow, Store, StoreError,
     sqlite::{SqliteOptions, SqliteStore},
 };
 
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub open: Vec<OpenActionRow>,
     /// All sums of budgets.
     pub budgets: Vec<BudgetRow>,
+    /// All messages to people, also those that have left.
+    pub outbox: Vec<OutRow>,
     /// Empty: all is well.
     pub findings: Vec<Finding>,
 }
@@ -103,7 +105,8 @@ impl Snapshot {
         }
         let open = store.open_actions(true).await?;
         let budgets = store.budgets().await?;
-        Ok(Snapshot { runs, open, budgets, findings })
+        let outbox = store.outbox(OutQuery { all_states: true, limit: u32::MAX, ..OutQuery::default() }).await?;
+        Ok(Snapshot { runs, open, budgets, outbox, findings })
     }
 }
 

@@ -15,6 +15,7 @@ use super::*;
 use crate::ledger::Mode;
 
 mod classes;
+mod later;
 
 const RUN: [u8; 16] = [7; 16];
 

@@ -69,6 +69,13 @@ pub(super) async fn limit(runtime: &Runtime, project: &Project) -> Result<(), Tr
     Ok(())
 }
 
+/// Makes what the project says of channels that of today.
+pub(super) async fn channels(runtime: &Runtime, project: &Project) -> Result<(), Trouble> {
+    let asker = asker("operator");
+    patiently(u64::MAX, || runtime.channels(project, &asker)).await?;
+    Ok(())
+}
+
 /// Changes the rules of today again and again; first releases what an earlier process left held. Without `go_on` that is all.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 //! Where an owner stands still: its first call blocks the thread that it is made on, its clock wakes nobody, and once it has lost its
-//! run it may not join again, which another process could not either.
+//! run it may not join again, which another process could not either. Before that it may: a busy machine can starve its heartbeat.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::Window;
 
 /// Nothing waits for longer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One owner's gate. It is open until the first call, and again once it is opened.
 #[derive(Default)]
@@ -38,8 +38,8 @@ pub(super) struct Gate {
     pub(super) sent: Notify,
     /// Calls that were made and are not answered.
     pub(super) calls: AtomicU64,
-    /// Ids that the worker drew: the second is that of a second life.
-    drawn: AtomicU64,
+    /// The first call has come: who draws an id from now on begins a second life.
+    came: AtomicBool,
     /// The second life may end.
     gone: Mutex<bool>,
     left: Condvar,
@@ -109,6 +109,7 @@ impl Gated {
             self.gate.while_closed().await;
             return self.inner.call(permit).await;
         }
+        self.gate.came.store(true, Ordering::SeqCst);
         self.gate.closed.store(true, Ordering::SeqCst);
         match self.window {
             Window::BeforeSending => {
@@ -166,12 +167,12 @@ impl Clock for Gazing {
 /// The length of what a worker's id is drawn from.
 const ID: usize = 10;
 
-/// The machine's randomness, which ends a worker that would begin a second life.
+/// The machine's randomness, which ends a worker that would begin a second life after its first call.
 pub(super) struct OneLife(pub(super) Arc<Gate>);
 
 impl Random for OneLife {
     fn fill(&self, bytes: &mut [u8]) {
-        if bytes.len() == ID && self.0.drawn.fetch_add(1, Ordering::SeqCst) > 0 {
+        if bytes.len() == ID && self.0.came.load(Ordering::SeqCst) {
             let waited = self.0.left.wait_timeout_while(lock(&self.0.gone), PATIENCE, |gone| !*gone);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
             // No panic that anyone reads about: this worker is to be gone, as its process would be.

@@ -29,6 +29,8 @@ pub(crate) const PROBE_AT_ONCE: &str = "probe_at_once";
 pub(crate) const APPROVAL_BY_NAME: &str = "approval_by_name";
 /// An action begins without using up its approval.
 pub(crate) const APPROVAL_NOT_CONSUMED: &str = "approval_not_consumed";
+/// One of the acts that are to be taken back is left out.
+pub(crate) const UNDO_LEFT_OUT: &str = "undo_left_out";
 
 /// A point: the intent of an action is acknowledged, and its first byte is still here.
 pub(crate) const BEFORE_DISPATCH: &str = "before_dispatch";
@@ -38,12 +40,17 @@ pub(crate) const AFTER_RESPONSE: &str = "after_response";
 #[cfg(feature = "faults")]
 pub(crate) const AFTER_OUTCOME: &str = "after_outcome";
 
+/// A point: a message to people is kept and was taken by a sender, and its first byte is still here.
+pub(crate) const BEFORE_TELL: &str = "before_tell";
+/// A point: a message to people was handed over, and nothing of that is written down.
+pub(crate) const AFTER_TELL: &str = "after_tell";
+
 /// The points of this crate, armed as those of the store are.
 #[cfg(feature = "faults")]
-pub const POINTS: [&str; 3] = [BEFORE_DISPATCH, AFTER_RESPONSE, AFTER_OUTCOME];
+pub const POINTS: [&str; 5] = [BEFORE_DISPATCH, AFTER_RESPONSE, AFTER_OUTCOME, BEFORE_TELL, AFTER_TELL];
 
 /// Every mistake that this crate can make on purpose, beside those of the store.
-pub const MUTANTS: [&str; 12] = [
+pub const MUTANTS: [&str; 13] = [
     INTENT_AFTER_ACT,
     KEY_PER_ATTEMPT,
     NO_SELF_FENCE,
@@ -56,6 +63,7 @@ pub const MUTANTS: [&str; 12] = [
     PROBE_AT_ONCE,
     APPROVAL_BY_NAME,
     APPROVAL_NOT_CONSUMED,
+    UNDO_LEFT_OUT,
 ];
 
 /// The mistakes switched on in one runtime: by its builder, or for the whole process by `SUREFOOT_MUTANT`.
@@ -89,7 +97,7 @@ pub(crate) fn instead(mutants: &Mutants, state: &kernel::run::RunState, record: 
     use kernel::{
         governance::Effect,
         journal::{Event, StepResult},
-        recovery::{Failure, FailureKind, Phase},
+        recovery::{Failure, FailureKind, Phase, Response},
     };
 
     if mutants.make(UNSAFE_RETRIED)
@@ -104,6 +112,11 @@ pub(crate) fn instead(mutants: &Mutants, state: &kernel::run::RunState, record: 
         && let Event::OutcomeUnknown { probe_at: Some(at), .. } = &mut record.event
     {
         *at = state.at;
+    }
+    if mutants.make(UNDO_LEFT_OUT)
+        && let Event::FailureAnswered { response: Response::Undo { acts, .. }, .. } = &mut record.event
+    {
+        acts.pop();
     }
     if mutants.make(APPROVAL_BY_NAME) {
         approve_by_name(state.run, &mut record.event);

@@ -12,7 +12,7 @@ use kernel::{
     settle::Answer,
 };
 
-use crate::fault::{AFTER_RESPONSE, BEFORE_DISPATCH};
+use crate::fault::{AFTER_RESPONSE, AFTER_TELL, BEFORE_DISPATCH, BEFORE_TELL};
 
 /// Asks a model once.
 pub(crate) async fn ask(gateway: &Gateway, request: &ModelRequest) -> Answer {
@@ -42,8 +42,15 @@ pub(crate) async fn call(gateway: &Gateway, permit: Permit) -> Answer {
 
 /// Tells people something once.
 pub(crate) async fn tell(gateway: &Gateway, channel: &str, message: &Message) -> Result<(), Failure> {
+    let way = format!("the channel `{channel}`");
+    if store::fault::reach(BEFORE_TELL) {
+        return Err(armed(Phase::NotSent, &way));
+    }
     let told = caught(gateway.tell(channel, message)).await;
-    told.unwrap_or_else(|| Err(panicked(FailureKind::Internal, &format!("the channel `{channel}`"))))
+    if store::fault::reach(AFTER_TELL) {
+        return Err(armed(Phase::MaybeSent, &way));
+    }
+    told.unwrap_or_else(|| Err(panicked(FailureKind::Internal, &way)))
 }
 
 /// What `future` gives, or `None` if it panicked. The gateway catches the panics of what others wrote; this catches its own.

@@ -11,8 +11,8 @@
 pub const POINTS: [&str; 4] = ["after_begin", "before_commit", "after_commit_before_reply", "before_checkpoint"];
 
 /// What an append may hold, as `before_commit_of_…` and `after_commit_of_…` say it: an action begins or is sent again, it is closed,
-/// its outcome is unknown, or it uses up its approval.
-pub const KINDS: [&str; 4] = ["intent", "outcome", "doubt", "consumption"];
+/// its outcome is unknown, or it uses up its approval. `undo_…`: it takes another one back.
+pub const KINDS: [&str; 6] = ["intent", "outcome", "doubt", "consumption", "undo_intent", "undo_outcome"];
 
 /// The mutants of the store.
 pub const MUTANTS: [&str; 10] = [

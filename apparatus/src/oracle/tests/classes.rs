@@ -118,6 +118,20 @@ fn probed_happens_once_unless_a_request_was_under_way_for_too_long() {
     let twice = |late| [shown(1, 1, true), asked(2), shown(3, late, true)];
     assert_eq!(judged(&events, Vec::new(), &twice(9)), (vec!["applied_twice"], 0));
     assert_eq!(judged(&events, Vec::new(), &twice(2_000_000)), (Vec::new(), 1));
+    // Of two lives, the first one's request was the slow one, and the other was sent when it had not arrived.
+    let of_first = [started(Effect::Probed)];
+    let mut oracle = Oracle::new(1, BTreeMap::new());
+    let mut judge = |life, events: &[Event], lines: &[Line]| {
+        let snapshot = Snapshot { runs: vec![seen(events)], ..Snapshot::default() };
+        let lines: Vec<_> = lines.iter().collect();
+        let judged = oracle.judge(life, &[], &snapshot, (&Ledger::default(), &lines), false);
+        (judged.violations.into_iter().map(|found| found.rule).collect::<Vec<_>>(), judged.residual.len())
+    };
+    assert_eq!(judge(1, &of_first, &[]), (Vec::new(), 0));
+    let second = Line { sender: Some(Oracle::sender(1, 2)), ..shown(2, 900_001, true) };
+    let slow = shown(1, 900_000, true);
+    let (rules, residual) = judge(2, &events, &[slow, second]);
+    assert!(!rules.contains(&"applied_twice") && residual == 1, "{rules:?}");
     let [_, found] = probe(ProbeResult::Found(Held::Value(Value::Int(1))));
     let events = [started(Effect::Probed), unknown(1), asks, found];
     assert_eq!(broken(&events, Vec::new(), &[shown(1, 1, true), asked(2)]), [""; 0]);

@@ -277,16 +277,20 @@ impl<'c> Db<'c> {
     /// Remembers what the transaction holds, so that a point can lie exactly there.
     #[cfg(feature = "faults")]
     pub fn holds(&mut self, guard: &crate::Guard) {
-        use crate::Guard;
+        use crate::{Guard, OpenAction};
 
-        let kind = match guard {
-            Guard::ActionOpen(_) | Guard::ActionResent { .. } => "intent",
-            Guard::ActionClosed { .. } => "outcome",
-            Guard::ActionUnknown { .. } => "doubt",
-            Guard::Consume { .. } => "consumption",
+        let (kind, undo, step) = match guard {
+            Guard::ActionOpen(OpenAction { step, .. }) | Guard::ActionResent { step, .. } => {
+                ("intent", Some("undo_intent"), Some(step))
+            }
+            Guard::ActionClosed { step } => ("outcome", Some("undo_outcome"), Some(step)),
+            Guard::ActionUnknown { .. } => ("doubt", None, None),
+            Guard::Consume { .. } => ("consumption", None, None),
             _ => return,
         };
         self.held.insert(kind);
+        let takes_back = step.is_some_and(|step| kernel::ids::StepPath::new(&**step).undoes().is_some());
+        self.held.extend(undo.filter(|_| takes_back));
     }
 
     /// Nothing, without the feature `faults`.
