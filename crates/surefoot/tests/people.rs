@@ -251,3 +251,21 @@ fn a_yes_and_a_no_take_no_other_values() {
         ));
     }
 }
+
+#[test]
+fn who_decides_has_a_name_and_a_mistyped_command_is_json_too() {
+    let place = begun();
+    for args in [
+        &["hold", "demo", "--scope", "workflow:call", "--as", ""][..],
+        &["evidence", "erase", "last", "demo", "--as", "sue", "--reason", ""],
+    ] {
+        let said = place.call(args);
+        assert!(said.code == 2 && said.err.contains("a value is required"), "{} {}", said.code, said.err);
+    }
+    assert_eq!(place.ok(&["hold", "demo"]), "nothing is held\n");
+    expect![[r#"
+        {"error":{"causes":[],"code":2,"hints":[],"kind":"usage","message":"unrecognized subcommand 'shw' tip: a similar subcommand exists: 'show'"}}
+        --- 2
+    "#]]
+    .assert_eq(&shown(&place, &["approvals", "shw", "--json"]));
+}

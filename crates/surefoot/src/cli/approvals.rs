@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use kernel::{
     governance::approval::Decision,
     ids::Digest,
@@ -76,7 +76,7 @@ struct DecideArgs {
     #[command(flatten)]
     place: Place,
     /// Who decides: a person of people.yaml. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Why; a no is passed on to the run
     #[arg(long, value_name = "TEXT")]
@@ -140,8 +140,10 @@ impl Ls {
             scene.out.line(format!("{} {state} {}", paint(STRONG, &row.id), plain(&says)));
             let left = row.expires_at.filter(|_| row.state.as_str() == "pending");
             let left = left.map(|at| format!(", {}", time_left(at, now))).unwrap_or_default();
+            let yes = row.votes.iter().filter(|vote| &*vote.decision == "approve").count();
+            let agreed = if row.quorum > 1 { format!(", {yes} of {} agreed", row.quorum) } else { String::new() };
             scene.out.line(format!(
-                "    for {}{left}, asked by {}, run {}",
+                "    for {}{agreed}{left}, asked by {}, run {}",
                 row.groups.join(" or "),
                 who(row),
                 row.run

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use kernel::{
     evidence::{self, Audit, Status},
     ids::Digest,
@@ -95,10 +95,10 @@ struct Erase {
     #[command(flatten)]
     place: Place,
     /// Who erases it. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Why: the legal ground. Recorded, and never erased
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
 }
 

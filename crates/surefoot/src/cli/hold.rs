@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use kernel::{complaint::did_you_mean, tool::Tool, workflow::project::Project};
 use runtime::{Runtime, govern::Asker};
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(super) struct Hold {
     #[command(flatten)]
     place: Place,
     /// Who stops it. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: Option<String>,
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -41,7 +41,7 @@ pub(super) struct Release {
     #[command(flatten)]
     place: Place,
     /// Who releases it. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "")]

@@ -4,7 +4,7 @@ use std::{
     sync::Arc,
 };
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use kernel::{
     governance::people::PEOPLE_FILE,
     ids::RunId,
@@ -64,7 +64,7 @@ pub(super) struct Run {
     #[arg(long)]
     key: Option<String>,
     /// Who starts it: a person of people.yaml. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: Option<String>,
     /// The profile of surefoot.yaml to use, or `none` [default: SUREFOOT_PROFILE, else that of `profile:`]
     #[arg(long, value_name = "NAME")]

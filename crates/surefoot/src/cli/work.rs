@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use kernel::values::Value;
 use runtime::{
     Runtime,
@@ -72,7 +72,7 @@ struct Claim {
     #[command(flatten)]
     one: One,
     /// Who takes it: a person of people.yaml. Known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
 }
 
@@ -88,7 +88,7 @@ struct Answer {
     #[arg(long, value_name = "JSON")]
     with: String,
     /// Who answers: a person of people.yaml. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Leave the run where it is
     #[arg(long)]
@@ -101,10 +101,10 @@ struct Reassign {
     #[command(flatten)]
     one: One,
     /// To whom; back to the group if absent
-    #[arg(long, value_name = "PERSON")]
+    #[arg(long, value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     to: Option<String>,
     /// Who passes it on: a person of people.yaml. Known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
 }
 
