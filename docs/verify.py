@@ -3,10 +3,11 @@
 
     python3 verify.py run.ndjson [HEAD]
 
-Exit code 0 if it holds, 6 with the first line that does not. It checks digests, hashes, order, header, blobs, seals and erasures; that
-each event may follow the ones before it, that actions were allowed, and what anchors say, `surefoot evidence verify` checks alone.
+Exit code 0 if it holds, 6 with the first line that does not, 2 if it was called in another way, 4 if there is no such file. It checks
+digests, hashes, order, header, blobs, seals and erasures; that each event may follow the ones before it, that actions were allowed, and
+what anchors say, `surefoot evidence verify` checks alone.
 """
-import hashlib, json, sys
+import hashlib, json, os, sys
 
 
 def sha(*parts):
@@ -117,6 +118,12 @@ def check(lines, noted=None):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3) or any(word.startswith("-") for word in sys.argv[1:]):
+        print("usage: python3 verify.py run.ndjson [HEAD]", file=sys.stderr)
+        sys.exit(2)
+    if not os.path.isfile(sys.argv[1]):
+        print(f"there is no file {sys.argv[1]}", file=sys.stderr)
+        sys.exit(4)
     with open(sys.argv[1], encoding="utf-8", newline="\n") as file:
         try:
             wrong = check(file.read().split("\n")[:-1], *sys.argv[2:3])

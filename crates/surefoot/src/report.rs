@@ -65,6 +65,34 @@ pub struct Now {
     pub what: String,
     /// What happens to it after a crash, or when it is tried again, and why.
     pub again: Option<String>,
+    /// What a person can do about it.
+    #[serde(skip)]
+    call: Option<Call>,
+}
+
+/// What a person can do about an open step.
+#[derive(Clone, Debug)]
+enum Call {
+    Decide(Arc<str>),
+    Answer(Arc<str>),
+    Resolve,
+    Signal(Arc<str>),
+}
+
+/// The commands for what a run waits for from people, without the program's name: what stands before the folder, and after it.
+pub fn calls(state: &RunState) -> Vec<(String, &'static str)> {
+    let mut doing = Vec::new();
+    let frames = state.stages.iter().map(|frame| &frame.steps);
+    frames.chain(state.undoing.iter().map(|undoing| &undoing.steps)).for_each(|steps| open(&mut doing, steps, ""));
+    let words = |now: Now| match now.call? {
+        Call::Decide(id) => Some((format!("approvals show {id}"), "")),
+        Call::Answer(id) => Some((format!("work show {id}"), "")),
+        Call::Resolve => {
+            Some((format!("effects resolve {} {} OUTCOME", state.run, now.step), " --as PERSON --reason TEXT"))
+        }
+        Call::Signal(name) => Some((format!("runs signal {} {name}", state.run), "")),
+    };
+    doing.into_iter().filter_map(words).take(3).collect()
 }
 
 /// A failure and what was done about it.
@@ -162,7 +190,7 @@ fn open(now: &mut Vec<Now>, steps: &Sequence, prefix: &str) {
             }
             if now.len() == before {
                 let what = format!("{} of {} bodies over", bodies.over, bodies.count);
-                now.push(Now { step: path("").as_str().into(), what, again: None });
+                now.push(Now { step: path("").as_str().into(), what, again: None, call: None });
             }
         }
         Doing::Turns(turns) => {
@@ -170,15 +198,25 @@ fn open(now: &mut Vec<Now>, steps: &Sequence, prefix: &str) {
             open(now, &turns.body.steps, &format!("{}/", path(&format!("[{}]", turns.turn))));
             if now.len() == before {
                 let what = format!("turn {}", turns.turn);
-                now.push(Now { step: path("").as_str().into(), what, again: None });
+                now.push(Now { step: path("").as_str().into(), what, again: None, call: None });
             }
         }
         // The stages that it chose are told by their own frames.
         Doing::Deciding { .. } => {}
         _ => {
             let (what, again) = under_way(open_step);
-            now.push(Now { step: path("").as_str().into(), what, again });
+            now.push(Now { step: path("").as_str().into(), what, again, call: call(open_step) });
         }
+    }
+}
+
+fn call(open: &Open) -> Option<Call> {
+    match &open.doing {
+        Doing::Approving(approving) => Some(Call::Decide(approving.id.to_string().into())),
+        Doing::Working(working) => Some(Call::Answer(working.id.to_string().into())),
+        Doing::Acting(acting) if matches!(acting.standing, Sending::Unknown { probe_at: None }) => Some(Call::Resolve),
+        Doing::Waiting { signals, .. } => signals.first().cloned().map(Call::Signal),
+        _ => None,
     }
 }
 

@@ -117,7 +117,7 @@ fn what_cannot_be_raised_is_said_in_one_sentence() {
     expect![[r#"
         error: run <run 1> is over: completed
           try: see how it ended with `surefoot runs show <run 1>`
-        --- 2
+        --- 9
     "#]]
     .assert_eq(&raise(&["run:last", "calls", "9"]));
 }

@@ -194,3 +194,78 @@ fn work_that_nobody_knows_is_not_found() {
     let other = place.call(&["work", "ls", "demo", "--group", "leads"]);
     assert_eq!(other.out, "no work waits for people\n");
 }
+
+#[test]
+fn what_the_project_does_not_have_is_said_with_what_was_meant() {
+    let place = begun();
+    let end = json(&place, &["work", "ls", "demo", "--json"])["work"].as_str().unwrap().to_owned();
+    expect![[r#"
+        error: people.yaml has no group `dsk`
+          try: did you mean `desk`?
+        --- 4
+    "#]]
+    .assert_eq(&shown(&place, &["approvals", "ls", "demo", "--group", "dsk"]));
+    expect![[r#"
+        error: people.yaml has no group `lead`
+          try: did you mean `leads`?
+        --- 4
+    "#]]
+    .assert_eq(&shown(&place, &["work", "ls", "demo", "--group", "lead"]));
+    expect![[r#"
+        error: `sua` is not in people.yaml, and this is work for `desk`
+          try: did you mean `sue`?
+        --- 9
+    "#]]
+    .assert_eq(&shown(&place, &["work", "claim", &end, "demo", "--as", "sua"]));
+    expect![[r#"
+        error: there is no message `msg_none`
+          try: list those that are dead with `outbox ls`
+        --- 4
+    "#]]
+    .assert_eq(&shown(&place, &["outbox", "retry", "msg_none", "demo"]));
+    // A stop is made all the same: the data may belong to more than this project.
+    expect![[r#"
+        held workflow:cal by sue (change 2)
+        the project here has no workflow `cal`: did you mean `call`?
+        --- 0
+    "#]]
+    .assert_eq(&shown(&place, &["hold", "demo", "--scope", "workflow:cal", "--as", "sue"]));
+    let said = place.call(&["run", "demo", "--input", "input.json", "--as", "tam"]);
+    assert!(said.err.contains("`tam` is not in people.yaml: did you mean `tom`?"), "{}", said.err);
+    // What waits says what to type.
+    assert!(said.out.contains("        surefoot work show wrk_"), "{}", said.out);
+}
+
+#[test]
+fn a_yes_and_a_no_take_no_other_values() {
+    let place = begun();
+    for word in ["approve", "reject"] {
+        expect![[r#"
+            error: `--with` belongs to `edit` and `answer`: a yes or a no covers what was shown
+              try: to change it first, decide `edit`
+            --- 2
+        "#]]
+        .assert_eq(&shown(
+            &place,
+            &["approvals", "decide", "apr_none", word, "demo", "--as", "ann", "--with", r#"{"window": "day"}"#],
+        ));
+    }
+}
+
+#[test]
+fn who_decides_has_a_name_and_a_mistyped_command_is_json_too() {
+    let place = begun();
+    for args in [
+        &["hold", "demo", "--scope", "workflow:call", "--as", ""][..],
+        &["evidence", "erase", "last", "demo", "--as", "sue", "--reason", ""],
+    ] {
+        let said = place.call(args);
+        assert!(said.code == 2 && said.err.contains("a value is required"), "{} {}", said.code, said.err);
+    }
+    assert_eq!(place.ok(&["hold", "demo"]), "nothing is held\n");
+    expect![[r#"
+        {"error":{"causes":[],"code":2,"hints":[],"kind":"usage","message":"unrecognized subcommand 'shw' tip: a similar subcommand exists: 'show'"}}
+        --- 2
+    "#]]
+    .assert_eq(&shown(&place, &["approvals", "shw", "--json"]));
+}

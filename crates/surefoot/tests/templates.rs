@@ -1,6 +1,6 @@
 //! What `init` writes is in order.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 fn templates() -> Vec<std::path::PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
@@ -53,20 +53,40 @@ fn every_file_of_a_template_says_in_its_first_line_what_it_is() {
 #[test]
 fn the_descriptions_for_editors_fit_the_templates() {
     let editor = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/.editor");
+    let node = |path: &Arc<str>, text: &str| kernel::yaml::parse(path, text).unwrap();
+    let fits = |path: &Arc<str>, text: &str, name: &str| {
+        let schema = fs::read_to_string(editor.join(name)).unwrap();
+        let schema = kernel::schema::Schema::load(path, &node(path, &schema)).unwrap();
+        schema.validate(&node(path, text).to_value().unwrap()).unwrap_or_else(|wrong| panic!("{path}: {wrong:?}"));
+    };
     let mut seen = 0;
     for folder in templates() {
         let sources = surefoot::project::read(&folder, true).unwrap();
         for (path, text) in sources.files.iter() {
             let first = text.lines().next().unwrap_or_default();
             let Some((_, name)) = first.split_once(".editor/") else { continue };
-            let node = |path: &std::sync::Arc<str>, text: &str| kernel::yaml::parse(path, text).unwrap();
-            let schema = fs::read_to_string(editor.join(name)).unwrap();
-            let schema = kernel::schema::Schema::load(path, &node(path, &schema)).unwrap();
-            schema.validate(&node(path, text).to_value().unwrap()).unwrap_or_else(|wrong| panic!("{path}: {wrong:?}"));
+            fits(path, text, name);
             seen += 1;
         }
     }
     assert!(seen >= 5);
+    // The applications use more keys than the templates.
+    let mut seen = 0;
+    for application in ["crm-leads", "support-desk"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../apps").join(application);
+        let sources = surefoot::project::read(&folder, false).unwrap();
+        for (path, text) in sources.files.iter().filter(|(path, _)| path.ends_with(".yaml")) {
+            let name = match path.split_once('/') {
+                None if **path == *"surefoot.yaml" => "project",
+                Some(("tools", _)) => "tool",
+                Some(("workflows", _)) => "workflow",
+                _ => continue,
+            };
+            fits(path, text, &format!("{name}.schema.json"));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10);
 }
 
 #[test]

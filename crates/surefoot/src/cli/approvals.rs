@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use kernel::{
     governance::approval::Decision,
     ids::Digest,
@@ -76,7 +76,7 @@ struct DecideArgs {
     #[command(flatten)]
     place: Place,
     /// Who decides: a person of people.yaml. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Why; a no is passed on to the run
     #[arg(long, value_name = "TEXT")]
@@ -119,7 +119,7 @@ impl Approvals {
 impl Ls {
     async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let runtime = Runtime::builder(self.place.open()?).build();
-        let group = self.group.map(Into::into);
+        let group = self.group.map(|group| self.place.group(&group)).transpose()?;
         let rows = runtime.approvals(ApprovalQuery { group, all_states: self.all, ..ApprovalQuery::default() }).await?;
         let now = SystemClock::new().now();
         if scene.out.json {
@@ -138,9 +138,12 @@ impl Ls {
                 state => paint(FAINT, state),
             };
             scene.out.line(format!("{} {state} {}", paint(STRONG, &row.id), plain(&says)));
-            let left = row.expires_at.map(|at| format!(", {}", time_left(at, now))).unwrap_or_default();
+            let left = row.expires_at.filter(|_| row.state.as_str() == "pending");
+            let left = left.map(|at| format!(", {}", time_left(at, now))).unwrap_or_default();
+            let yes = row.votes.iter().filter(|vote| &*vote.decision == "approve").count();
+            let agreed = if row.quorum > 1 { format!(", {yes} of {} agreed", row.quorum) } else { String::new() };
             scene.out.line(format!(
-                "    for {}{left}, asked by {}, run {}",
+                "    for {}{agreed}{left}, asked by {}, run {}",
                 row.groups.join(" or "),
                 who(row),
                 row.run
@@ -162,7 +165,10 @@ impl Show {
             return Ok(Exit::Ok);
         }
         tell(scene, &row, &asked);
-        if row.state.as_str() == "pending" {
+        let over = row.expires_at.is_some_and(|at| at <= SystemClock::new().now());
+        if row.state.as_str() == "pending" && over {
+            scene.out.aside("the time to decide it is over; the run notices when it goes on");
+        } else if row.state.as_str() == "pending" {
             let call = scene.application.call;
             let place = self.place.typed();
             let (command, shown) = (format!("{call} approvals decide {}", row.id), row.shown);
@@ -179,6 +185,10 @@ impl Show {
 
 impl DecideArgs {
     async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
+        if self.with.is_some() && matches!(self.decision, Word::Approve | Word::Reject) {
+            let error = CliError::usage("`--with` belongs to `edit` and `answer`: a yes or a no covers what was shown");
+            return Err(error.hint("to change it first, decide `edit`"));
+        }
         let decision = match self.decision {
             Word::Approve => Decision::Approve,
             Word::Reject => Decision::Reject { reason: self.reason.clone().unwrap_or_default() },
@@ -202,7 +212,8 @@ impl DecideArgs {
         let row = find(&runtime, &self.approval).await?;
         let asker = Asker { by: self.by.as_str().into(), auth: "local".into() };
         let decide = Decide { approval: row.id.clone(), decision, shown, reason: self.reason.clone() };
-        let decided = runtime.decide(decide, &asker).await?;
+        let decided = runtime.decide(decide, &asker).await;
+        let decided = decided.map_err(|error| self.place.hint_at(error.into(), &self.by))?;
         let (run, new) = match decided {
             Decided::New { run } => (run, true),
             Decided::Again { run } => (run, false),

@@ -1,6 +1,6 @@
 //! Budgets: how they stand, and a limit raised.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use kernel::{
     governance::budget::{self, Period},
     ids::RunId,
@@ -63,7 +63,7 @@ struct Raise {
     #[command(flatten)]
     place: Place,
     /// Who raises it. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Resume the runs that were paused because they had no room there
     #[arg(long)]
@@ -82,10 +82,10 @@ struct Unfreeze {
     #[command(flatten)]
     place: Place,
     /// Who has looked at it. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// What was found. Recorded
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
     /// Resume the runs that were paused because they had no room there
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! Actions whose outcome is not recorded: look at them, say what became of them.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use kernel::{ids::StepPath, values::Value};
 use runtime::{
     Runtime,
@@ -61,10 +61,10 @@ struct Resolve {
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
     /// Who says so. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// How it is known
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
     /// What the tool would have answered, as JSON, for `performed`
     #[arg(long, value_name = "JSON", default_value = "null")]

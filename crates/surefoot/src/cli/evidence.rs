@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use kernel::{
     evidence::{self, Audit, Status},
     ids::Digest,
@@ -95,10 +95,10 @@ struct Erase {
     #[command(flatten)]
     place: Place,
     /// Who erases it. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Why: the legal ground. Recorded, and never erased
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
 }
 
@@ -188,7 +188,7 @@ impl Verify {
         if scene.out.json {
             scene.out.object(&json!({ "ok": true, "run": verified.run, "workflow": verified.workflow, "bundle": verified.bundle,
                 "entries": verified.entries, "acts": verified.acts, "blobs": verified.blobs, "head": verified.head, "end": end, "noted": noted.is_some(),
-                "seals": verified.seals, "sealed": verified.sealed, "anchored": anchors.is_some(), "unanchored": verified.unanchored,
+                "seals": verified.seals, "sealed": verified.sealed, "anchored": anchors.is_some() && verified.unanchored < verified.seals, "unanchored": verified.unanchored,
                 "erased": erased.map(|erased| json!({ "by": erased.by, "at": erased.at.to_string(), "reason": erased.reason })) }));
             return Ok(Exit::Ok);
         }
@@ -208,6 +208,9 @@ impl Verify {
             (0, true, _) => scene.out.line("the anchors know nothing of this run"),
             (_, false, _) => scene.out.line(format!("{seals}, up to entry {sealed}")),
             (_, true, 0) => scene.out.line(format!("{seals}, up to entry {sealed}, all of them in the anchors")),
+            (all, true, out) if out == all => scene.out.line(format!(
+                "{seals}, up to entry {sealed}, none of them in the anchors: those prove nothing of this file"
+            )),
             (_, true, out) => {
                 scene
                     .out

@@ -1,6 +1,9 @@
 //! The emergency stop: nothing of a scope begins until it is released.
 
-use clap::Args;
+use std::sync::Arc;
+
+use clap::{Args, builder::NonEmptyStringValueParser};
+use kernel::{complaint::did_you_mean, tool::Tool, workflow::project::Project};
 use runtime::{Runtime, govern::Asker};
 use serde_json::json;
 
@@ -22,7 +25,7 @@ pub(super) struct Hold {
     #[command(flatten)]
     place: Place,
     /// Who stops it. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: Option<String>,
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -38,7 +41,7 @@ pub(super) struct Release {
     #[command(flatten)]
     place: Place,
     /// Who releases it. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -56,6 +59,11 @@ impl Hold {
             let (Some(scope), Some(by)) = (&self.scope, &self.by) else { return ls(scene, &runtime).await };
             let generation = runtime.hold(scope, &self.reason, &local(by)).await?;
             said(scene, "held", scope, by, generation);
+            if let Some(project) = self.place.project()
+                && let Some(doubt) = unknown(&project, scope)
+            {
+                scene.out.aside(doubt);
+            }
             Ok(Exit::Ok)
         })
     }
@@ -79,11 +87,11 @@ async fn ls(scene: &Scene, runtime: &Runtime) -> Result<Exit, CliError> {
             scene.out.object(&json!({ "kind": "hold", "scope": scope, "by": hold.by, "reason": hold.reason, "at": hold.at.to_string() }));
         } else {
             scene.out.line(format!(
-                "{} {scope} by {} at {}: {}",
+                "{} {scope} by {} at {}{}",
                 paint(BAD, "held"),
                 hold.by,
                 hold.at,
-                plain(&hold.reason)
+                if hold.reason.is_empty() { String::new() } else { format!(": {}", plain(&hold.reason)) }
             ));
         }
     }
@@ -91,6 +99,30 @@ async fn ls(scene: &Scene, runtime: &Runtime) -> Result<Exit, CliError> {
         scene.out.line("nothing is held");
     }
     Ok(Exit::Ok)
+}
+
+/// That the project has nothing of this name, if so: it is held all the same, for the data may belong to more than this project.
+fn unknown(project: &Project, scope: &str) -> Option<String> {
+    let (kind, name) = scope.split_once(':')?;
+    let names: Vec<Arc<str>> = match (kind, name.split_once('.')) {
+        ("tool", None) => project.tools.keys().cloned().collect(),
+        ("tool", Some((tool, _))) => {
+            let tools: Vec<_> = project.tools.iter().filter(|(name, _)| ***name == *tool).collect();
+            let operations = |(name, tool): (&Arc<str>, &Arc<Tool>)| {
+                tool.operations.keys().map(|operation| format!("{name}.{operation}").into()).collect::<Vec<_>>()
+            };
+            let all = if tools.is_empty() { project.tools.iter().collect() } else { tools };
+            all.into_iter().flat_map(operations).collect()
+        }
+        ("model", _) => project.file.models.keys().cloned().collect(),
+        ("workflow", _) => project.workflows.keys().cloned().collect(),
+        _ => return None,
+    };
+    if names.iter().any(|one| **one == *name) {
+        return None;
+    }
+    let meant = did_you_mean(name, names.iter().map(|name| &**name)).map(|text| format!(": {text}"));
+    Some(format!("the project here has no {kind} `{name}`{}", meant.unwrap_or_default()))
 }
 
 fn said(scene: &Scene, what: &str, scope: &str, by: &str, generation: u64) {

@@ -106,12 +106,21 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
     if let Some(code) = gateway::tool::command::sandbox::main(&args) {
         return code;
     }
+    let wants_json = args.iter().any(|arg| arg == "--json");
     let parsed = application.command().try_get_matches_from(args);
     let cli = match parsed.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way as well, to standard output. A reader that has gone is no error.
-            let _ = error.print();
+            if wants_json && error.use_stderr() {
+                let text = error.render().to_string();
+                let lines = text.trim_start_matches("error: ").lines().map(str::trim);
+                let said = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+                let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
+                report(&Out::new(true, true, Color::Never), &CliError::usage(said.join(" ")));
+            } else {
+                let _ = error.print();
+            }
             return error.exit_code();
         }
     };

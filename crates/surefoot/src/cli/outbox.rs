@@ -86,7 +86,11 @@ impl Ls {
             scene.out.line(format!("{} {} {news} by {}", paint(tint, row.state.as_str()), row.id, row.channel));
             let next = next.map(|at| format!(", next at {at}")).unwrap_or_default();
             let why = row.why.as_ref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
-            scene.out.line(format!("    run {}, since {}, tried {} times{next}{why}", row.run, row.at, row.attempts));
+            let tried = match row.attempts {
+                1 => "once".to_owned(),
+                attempts => format!("{attempts} times"),
+            };
+            scene.out.line(format!("    run {}, since {}, tried {tried}{next}{why}", row.run, row.at));
         }
         if rows.is_empty() && !scene.out.json {
             scene.out.line("no message waits");
@@ -98,6 +102,11 @@ impl Ls {
 impl Retry {
     async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let runtime = Runtime::builder(self.place.open()?).build();
+        let one = OutQuery { id: Some(self.id.as_str().into()), ..OutQuery::default() };
+        if runtime.outbox(one).await?.is_empty() {
+            let error = CliError::not_found(format!("there is no message `{}`", self.id));
+            return Err(error.hint("list those that are dead with `outbox ls`"));
+        }
         runtime.outbox_again(&self.id.as_str().into()).await?;
         if scene.out.json {
             scene.out.object(&json!({ "kind": "again", "id": self.id }));

@@ -4,8 +4,9 @@ use std::{
     sync::Arc,
 };
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use kernel::{
+    governance::people::PEOPLE_FILE,
     ids::RunId,
     journal::End,
     values::Value,
@@ -31,6 +32,7 @@ use crate::{
     embed::Surefoot,
     error::CliError,
     exit::Exit,
+    report::calls,
     seen::Seen,
     story::{self, Story},
 };
@@ -62,7 +64,7 @@ pub(super) struct Run {
     #[arg(long)]
     key: Option<String>,
     /// Who starts it: a person of people.yaml. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: Option<String>,
     /// The profile of surefoot.yaml to use, or `none` [default: SUREFOOT_PROFILE, else that of `profile:`]
     #[arg(long, value_name = "NAME")]
@@ -111,6 +113,14 @@ impl Run {
             && wanted.key.is_none()
         {
             wanted.key = (scene.application.key)(&wanted.workflow, &wanted.input);
+        }
+        if let Some(by) = wanted.as_ref().and_then(|wanted| wanted.by.as_deref())
+            && sources.get(PEOPLE_FILE).is_some()
+            && project.people.person(by).is_none()
+        {
+            let ids = project.people.ids().map(|id| &**id);
+            let meant = kernel::complaint::did_you_mean(by, ids).map(|text| format!(": {text}")).unwrap_or_default();
+            scene.out.aside(paint(WAIT, format!("`{by}` is not in people.yaml{meant}")));
         }
         let dir = self.data.dir(&folder);
         let plan = Plan { folder, dir, sources, project, wanted, detach: self.detach, profile: self.profile.clone() };
@@ -485,10 +495,11 @@ pub(super) fn tell_rest(
                 Status::Paused | Status::Quarantined => {
                     out.line(format!("        {call} runs resume {run}{folder}{data}"))
                 }
-                Status::Waiting if row.wake_at.is_none() => {
-                    out.line(format!("        {call} runs signal {run} NAME{folder}{data}"));
+                _ => {
+                    for (words, rest) in calls(&story.state) {
+                        out.line(format!("        {call} {words}{folder}{data}{rest}"));
+                    }
                 }
-                _ => {}
             }
             out.line(format!("        {}", plan.go_on(scene)));
         }

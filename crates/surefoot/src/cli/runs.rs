@@ -8,7 +8,12 @@ mod why;
 use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand};
-use kernel::{journal::Entry, run::RunState, workflow::Program};
+use kernel::{
+    complaint::did_you_mean,
+    journal::Entry,
+    run::RunState,
+    workflow::{Program, project::Project},
+};
 use store::{RunRow, Store, sqlite::SqliteStore};
 
 use super::{
@@ -90,6 +95,31 @@ impl Place {
     /// The data directory.
     pub(super) fn data_dir(&self) -> PathBuf {
         self.data.dir(&self.folder)
+    }
+
+    /// The project in the folder, if it has one without errors.
+    pub(super) fn project(&self) -> Option<Project> {
+        let sources = crate::project::read(&self.folder, false).ok()?;
+        kernel::workflow::project::check(&sources).project
+    }
+
+    /// A group of the project's people. Without people nothing is known of groups, and every name may be one.
+    pub(super) fn group(&self, name: &str) -> Result<Arc<str>, CliError> {
+        let people = self.project().map(|project| project.people).unwrap_or_default();
+        if people.group(name).is_some() || people.group_names().next().is_none() {
+            return Ok(name.into());
+        }
+        let error = CliError::not_found(format!("people.yaml has no group `{name}`"));
+        Err(did_you_mean(name, people.group_names().map(|name| &**name)).into_iter().fold(error, CliError::hint))
+    }
+
+    /// The same error, with whom was probably meant, if it says that this person is in no directory.
+    pub(super) fn hint_at(&self, error: CliError, person: &str) -> CliError {
+        if !error.message.contains(&format!("`{person}` is not in people.yaml")) {
+            return error;
+        }
+        let people = self.project().map(|project| project.people).unwrap_or_default();
+        did_you_mean(person, people.ids().map(|id| &**id)).into_iter().fold(error, CliError::hint)
     }
 
     /// The folder and the data directory as they are typed after a command.

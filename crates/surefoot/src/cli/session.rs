@@ -344,11 +344,8 @@ impl From<RunError> for CliError {
             | RunError::BundleMissing { .. }
             | RunError::NoApproval { .. }
             | RunError::NoWork { .. } => Exit::NotFound,
-            RunError::NotTaken { .. } => Exit::Refused,
-            RunError::InputInvalid { .. }
-            | RunError::TooLarge { .. }
-            | RunError::KeyTaken { .. }
-            | RunError::Over { .. } => Exit::Usage,
+            RunError::NotTaken { .. } | RunError::Over { .. } => Exit::Refused,
+            RunError::InputInvalid { .. } | RunError::TooLarge { .. } | RunError::KeyTaken { .. } => Exit::Usage,
             RunError::Crowded { .. } => Exit::Unfinished,
             RunError::BundleUnreadable { .. } => Exit::Project,
             RunError::Journal { .. } => Exit::Unverified,

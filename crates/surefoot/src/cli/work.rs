@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use kernel::values::Value;
 use runtime::{
     Runtime,
@@ -72,7 +72,7 @@ struct Claim {
     #[command(flatten)]
     one: One,
     /// Who takes it: a person of people.yaml. Known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
 }
 
@@ -88,7 +88,7 @@ struct Answer {
     #[arg(long, value_name = "JSON")]
     with: String,
     /// Who answers: a person of people.yaml. Recorded as known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Leave the run where it is
     #[arg(long)]
@@ -101,10 +101,10 @@ struct Reassign {
     #[command(flatten)]
     one: One,
     /// To whom; back to the group if absent
-    #[arg(long, value_name = "PERSON")]
+    #[arg(long, value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     to: Option<String>,
     /// Who passes it on: a person of people.yaml. Known locally
-    #[arg(long = "as", value_name = "PERSON")]
+    #[arg(long = "as", value_name = "PERSON", value_parser = NonEmptyStringValueParser::new())]
     by: String,
 }
 
@@ -125,7 +125,7 @@ impl Work {
 impl Ls {
     async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let runtime = Runtime::builder(self.place.open()?).build();
-        let queue = self.group.map(Into::into);
+        let queue = self.group.map(|group| self.place.group(&group)).transpose()?;
         let rows = runtime.work(WorkQuery { queue, all_states: self.all, ..WorkQuery::default() }).await?;
         if scene.out.json {
             rows.iter().for_each(|row| scene.out.object(&as_json(row)));
@@ -177,7 +177,8 @@ impl Claim {
         let (_, runtime) = self.one.open()?;
         run::enact_people(&runtime, self.one.place.folder()).await?;
         let row = self.one.find(&runtime).await?;
-        runtime.claim_work(&row.id, &asker(&self.by)).await?;
+        let claimed = runtime.claim_work(&row.id, &asker(&self.by)).await;
+        claimed.map_err(|error| self.one.place.hint_at(error.into(), &self.by))?;
         said(scene, "claimed", &row, &self.by, Some(&self.by));
         Ok(Exit::Ok)
     }
@@ -189,7 +190,11 @@ impl Reassign {
         run::enact_people(&runtime, self.one.place.folder()).await?;
         let row = self.one.find(&runtime).await?;
         let to: Option<Arc<str>> = self.to.as_deref().map(Into::into);
-        runtime.reassign_work(&row.id, to.as_ref(), &asker(&self.by)).await?;
+        let passed = runtime.reassign_work(&row.id, to.as_ref(), &asker(&self.by)).await;
+        passed.map_err(|error| {
+            let error = self.one.place.hint_at(error.into(), &self.by);
+            self.to.iter().fold(error, |error, to| self.one.place.hint_at(error, to))
+        })?;
         said(scene, "reassigned", &row, &self.by, self.to.as_deref());
         Ok(Exit::Ok)
     }
@@ -201,7 +206,10 @@ impl Answer {
         let (store, runtime) = self.one.open()?;
         run::enact_people(&runtime, self.one.place.folder()).await?;
         let row = self.one.find(&runtime).await?;
-        let WorkDone { run, new } = runtime.answer_work(&row.id, output, &asker(&self.by)).await?;
+        let WorkDone { run, new } = runtime
+            .answer_work(&row.id, output, &asker(&self.by))
+            .await
+            .map_err(|error| self.one.place.hint_at(error.into(), &self.by))?;
         if scene.out.json {
             scene.out.object(&json!({ "kind": "answered", "work": row.id, "run": run, "by": self.by, "new": new }));
         } else {

@@ -87,6 +87,7 @@ fn paths(found: &Found, wanted: &str) -> Result<Vec<StepPath>, CliError> {
         return Err(CliError::not_found(format!("run {} has not come to the step `{wanted}`", found.row.run)));
     }
     let mut names: Vec<&str> = all.iter().map(StepPath::name).collect();
+    names.sort_unstable();
     names.dedup();
     let error = CliError::not_found(format!("run {} has no step `{wanted}`", found.row.run));
     Err(kernel::complaint::did_you_mean(wanted, names).into_iter().fold(error, CliError::hint))
