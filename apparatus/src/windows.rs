@@ -202,8 +202,8 @@ const PLACES: [Place; 14] = [
 
 /// Windows that have no cells, and why.
 const MISSING: [(&str, &str); 2] = [
-    ("W10", "no step is undone here: there is no compensation to die in"),
-    ("W12", "nothing sends what stands in the outbox: there is no delivery to die before"),
+    ("W10", "the workflows of the windows take nothing back: there is no compensation to die in"),
+    ("W12", "the workflows of the windows tell nobody: there is no delivery to die before"),
 ];
 
 /// One line.
