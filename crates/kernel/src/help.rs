@@ -144,13 +144,16 @@ impl Walk<'_> {
         }
         // Each item has its turn once in a visit: those before it had theirs.
         let (list, _) = self.list(step, &unknown(), frame);
+        // After data were put back no probe decides: people alone have their turn.
+        let probes = !acting.is_before_review(self.state);
         let turns: Vec<&Recovery> = list
             .iter()
             .filter(|item| matches!(item, Recovery::Probe { .. } | Recovery::Person { .. }))
-            .filter(|item| !matches!(item, Recovery::Probe { .. }) || act.declared().probe.is_some())
+            .filter(|item| !matches!(item, Recovery::Probe { .. }) || (probes && act.declared().probe.is_some()))
             .collect();
         let had = open.answered.iter().skip(open.before as usize).filter(|(failure, response)| {
-            let turn = matches!(response, Response::Probe { .. } | Response::Person { .. });
+            let turn =
+                matches!(response, Response::Person { .. }) || (probes && matches!(response, Response::Probe { .. }));
             turn && *failure == unknown()
         });
         match turns.get(had.count()) {

@@ -412,7 +412,8 @@ impl<'a> Walk<'a> {
         };
         if let Some(failure) = &open.failure {
             if let Some(undoing) = self.state.undoing_by(Some(path)) {
-                self.undo(undoing, frame.drain);
+                // Also where a join needs the body no more: nothing is left half taken back.
+                self.undo(undoing, self.state.paused || self.state.cancelling);
                 return Ok(());
             }
             if frame.drain && !self.state.cancelling {
@@ -424,6 +425,12 @@ impl<'a> Walk<'a> {
         }
         if let Some(help) = &open.help {
             return self.help(step, open, &help.failure, path, frame);
+        }
+        if self.state.cancelling
+            && let Some(event) = step.call().and_then(|act| act.stays_cancelled(open, path))
+        {
+            self.record(event);
+            return Ok(());
         }
         if let Some(at) = open.not_before
             && at > self.facts.now

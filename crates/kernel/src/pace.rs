@@ -12,7 +12,7 @@ use crate::{
     governance::charter::Charter,
     ids::StepPath,
     next::{Query, Stop, Walk},
-    run::{Doing, RunState},
+    run::{Doing, RunState, Sending},
     step::Kind,
     tool::Tool,
     values::{Span, Timestamp},
@@ -128,12 +128,18 @@ fn bucket(state: &RunState, whose: &str) -> Arc<str> {
 /// The rate limit that what is on its way at `step` has a place in: what answers "too many" speaks for all who share it.
 pub fn bucket_of(program: &Program, state: &RunState, charter: &Charter, step: &StepPath) -> Option<Arc<str>> {
     let open = state.open_at(step)?;
-    match (&open.doing, &program.step(step.name())?.kind) {
-        (Doing::Acting(acting), _) => {
-            let (tool, _) = program.tools.get(&acting.proposal.tool)?.pace(&acting.proposal.operation)?;
+    match &open.doing {
+        Doing::Acting(acting) => {
+            let tool = program.tools.get(&acting.proposal.tool)?;
+            let operation = &acting.proposal.operation;
+            // Only its probe is on its way: that has a place of its own.
+            let probe = tool.operations.get(operation).and_then(|operation| operation.probe.as_ref());
+            let probe = probe.filter(|_| acting.standing == Sending::Probing).map(|probe| &probe.operation);
+            let (tool, _) = tool.pace(probe.unwrap_or(operation))?;
             Some(bucket(state, &format!("tool:{tool}")))
         }
-        (Doing::Asking { .. }, Kind::Reason(reason)) => {
+        Doing::Asking { .. } => {
+            let Kind::Reason(reason) = &program.step(step.name())?.kind else { return None };
             let project = state.start.as_ref().map(|start| &*start.project).unwrap_or_default();
             let model = open.model.as_ref().unwrap_or(&reason.model);
             charter.project(project).models.get(model)?.pace?;

@@ -334,7 +334,8 @@ pub fn choose<'a>(
 
 /// Where the part of a list begins that only what stands outside of all bodies may do: it takes back or leaves what others did.
 pub fn outer_part(list: &[Recovery]) -> usize {
-    list.iter().position(|item| matches!(item, Recovery::Undo | Recovery::ReturnTo { .. })).unwrap_or(list.len())
+    let outer = |item: &Recovery| matches!(item, Recovery::Undo | Recovery::ReturnTo { .. } | Recovery::Stage(_));
+    list.iter().position(outer).unwrap_or(list.len())
 }
 
 /// Whether the last two failures of `kind` said the same although the first was to be repaired: another repair is no progress.

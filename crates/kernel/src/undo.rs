@@ -112,6 +112,12 @@ impl<'a> Walk<'a> {
             self.record(Event::FailureAnswered { step: path.clone(), response });
             return Ok(());
         }
+        if self.gives_up(path)
+            && let Some(event) = act.stays_cancelled(open, path)
+        {
+            self.record(event);
+            return Ok(());
+        }
         if let Some(at) = open.not_before
             && at > self.facts.now
         {

@@ -212,9 +212,11 @@ fn action_guards(state: &RunState, event: &Event, at: Timestamp, guards: &mut Ve
         }
         Event::OutcomeUnknown { step, attempt, .. } => {
             guards.extend(reopened(step, *attempt));
-            // After a probe that found nothing the row says so already.
-            let absent = state.acting(step).is_some_and(|acting| acting.standing == Sending::Absent);
-            guards.extend((!absent).then(|| Guard::ActionUnknown { step: name(step) }));
+            // While it is probed, and after a probe that found nothing, the row says so already.
+            let known = state.acting(step).is_some_and(|acting| {
+                matches!(acting.standing, Sending::Absent | Sending::Probing | Sending::Unknown { .. })
+            });
+            guards.extend((!known).then(|| Guard::ActionUnknown { step: name(step) }));
         }
         Event::ActionFinished { step, .. } | Event::ProbeFinished { step, result: ProbeResult::Found(_), .. } => {
             guards.push(Guard::ActionClosed { step: name(step) });

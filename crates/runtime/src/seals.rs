@@ -15,7 +15,7 @@ use kernel::{
     ids::{Digest, RunId},
     values::{Span, Value},
 };
-use store::{RunQuery, SYSTEM, Seal, Sealed, Status};
+use store::{OutQuery, RunQuery, SYSTEM, Seal, Sealed, Status, Tried};
 use tokio::sync::{Mutex, Notify};
 
 use crate::{Inner, RunError, Runtime, clock, govern::Asker, worker::Local};
@@ -197,8 +197,23 @@ impl Runtime {
             let id = format!("review:{occasion}").into();
             self.post(*run, "review", "".into(), &Value::Null, Some(id), asker.by.clone(), false).await?;
         }
+        self.keep_back().await?;
         let open = self.effects(false).await?.len();
         Ok(Reviewed { runs, open, instance })
+    }
+
+    /// Messages to people that were to leave may have left since: none does before a person says so.
+    async fn keep_back(&self) -> Result<(), RunError> {
+        let (store, now) = (&self.inner.store, self.inner.clock.now());
+        let failed = |why| RunError::store("keep messages back", why);
+        let query = OutQuery { limit: u32::MAX, ..OutQuery::default() };
+        for row in store.outbox(query).await.map_err(failed)? {
+            if row.next_at.is_some_and(|at| at <= now) {
+                let why = "the data were put back or copied: it may have left".into();
+                store.outbox_tried(row.id, Tried::Dead { why }).await.map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// Which deployment this is.

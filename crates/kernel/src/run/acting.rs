@@ -95,6 +95,11 @@ impl Acting {
         self.standing == Sending::Unknown { probe_at: None } && self.word.is_none()
     }
 
+    /// Whether it was last sent before the data were put back or copied.
+    pub fn is_before_review(&self, state: &RunState) -> bool {
+        state.reviewed.is_some_and(|epoch| self.epoch <= epoch)
+    }
+
     /// Whether its outcome is not recorded.
     pub fn is_open(&self) -> bool {
         self.standing != Sending::Failed
@@ -105,6 +110,7 @@ impl RunState {
     #[expect(clippy::too_many_lines, reason = "one arm an event, in the order of the journal's file")]
     pub(super) fn acted(&mut self, event: Event) -> Result<(), Illegal> {
         let (at, epoch, entry, run) = (self.at, self.epoch, self.head.seq + 1, self.run);
+        let reviewed = self.reviewed;
         match event {
             Event::ActionJudged { ref step, ref verdict, .. } => {
                 let Verdict::Deny { reason, .. } = verdict else { return Err(self.illegal(&event)) };
@@ -167,16 +173,20 @@ impl RunState {
             Event::OutcomeUnknown { ref step, attempt, probe_at, .. } => {
                 let place = self.locate(step, &event)?;
                 match place.steps.open.as_deref_mut() {
-                    Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, .. })
+                    Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, not_before, .. })
                         if *sent == attempt
                             && match acting.standing {
                                 Sending::Open | Sending::Absent => failure.is_none(),
                                 // Instead of what would leave the step, or of another sending.
                                 Sending::Failed => true,
-                                Sending::Unknown { .. } | Sending::Probing => false,
+                                // Nor does a probe count that was to ask before the data were put back.
+                                Sending::Unknown { probe_at: Some(_) } | Sending::Probing => {
+                                    reviewed.is_some_and(|epoch| acting.epoch <= epoch)
+                                }
+                                Sending::Unknown { probe_at: None } => false,
                             } =>
                     {
-                        *failure = None;
+                        (*failure, *not_before) = (None, None);
                         acting.standing = Sending::Unknown { probe_at };
                         Ok(())
                     }
@@ -266,12 +276,20 @@ impl RunState {
                         acting.standing = Sending::Failed;
                         if let StepResult::Failed(why) = result {
                             // Whoever tries again is not answered by what was said of the sending before.
-                            acting.word = None;
+                            if acting.word.take() == Some(Word::NotPerformed) {
+                                acting.doubts = 0;
+                            }
                             let unclear = why.phase == Phase::MaybeSent || why.kind == FailureKind::UnknownOutcome;
                             acting.doubts += u32::from(unclear);
-                            let doubtful = Performed::after(step, acting, &why);
+                            let (doubtful, doubts) = (Performed::after(step, acting, &why), acting.doubts);
+                            let entry = acting.entry;
                             *failure = Some(why);
-                            doubtful.into_iter().for_each(|performed| self.performed(performed));
+                            match doubtful {
+                                Some(performed) => self.performed(performed),
+                                // It is certain now that no sending was performed.
+                                None if doubts == 0 => self.performed.retain(|one| one.entry != entry),
+                                None => {}
+                            }
                             return Ok(());
                         }
                         Performed { undo, ..Performed::of(step, acting, true) }
@@ -301,6 +319,10 @@ impl RunState {
     pub fn open_at(&self, path: &StepPath) -> Option<&Open> {
         if let Some(undoing) = self.undoing_at(path) {
             return self.undoing[undoing].steps.open.as_deref();
+        }
+        // One whose turn has not come back yet still hears what people say.
+        if let Some(act) = path.undoes() {
+            return self.standing(&act)?.parked.as_deref();
         }
         let mut steps = &self.stages.last()?.steps;
         let mut segments = path.segments().peekable();
@@ -347,6 +369,9 @@ impl RunState {
     pub(super) fn open_at_mut(&mut self, path: &StepPath) -> Option<&mut Open> {
         if let Some(undoing) = self.undoing_at(path) {
             return self.undoing[undoing].steps.open.as_deref_mut();
+        }
+        if let Some(act) = path.undoes() {
+            return self.standing_mut(&act)?.parked.as_deref_mut();
         }
         let mut steps = &mut self.stages.last_mut()?.steps;
         let mut segments = path.segments().peekable();

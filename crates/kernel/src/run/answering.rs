@@ -74,6 +74,10 @@ impl RunState {
             }
             Response::Stage { stage } => {
                 let Some(top) = self.stages.last_mut() else { return Err(self.illegal(event)) };
+                // A return may bring the run here again: what is left now was done under this visit's paths and keys.
+                if let Some(left) = &top.steps.open {
+                    self.visits.insert(left.name.clone(), left.visit + 1);
+                }
                 top.steps = Sequence::default();
                 top.stage = stage.clone();
                 self.began.insert(stage);

@@ -57,7 +57,11 @@ impl RunState {
             | Event::StepFailed { step, .. }
             | Event::TurnDone { body: step, .. }
             | Event::BodyDone { body: step, .. } => {
-                let left = reserved.keys().filter(|path| is_at_or_inside(path.as_str(), step.as_str()));
+                // What takes something back goes on beside the blocks that it was done in.
+                let inside = |path: &&StepPath| {
+                    *path == step || (path.undoes().is_none() && is_at_or_inside(path.as_str(), step.as_str()))
+                };
+                let left = reserved.keys().filter(inside);
                 left.map(|path| (path.clone(), Closing::Forfeit)).collect()
             }
             Event::FailureAnswered { response: Response::Stage { .. } | Response::ReturnTo { .. }, .. }

@@ -1,6 +1,6 @@
 //! The fold of taking back: what is on the list, how far it is, and what was taken back.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Illegal, Place, RunState, Sequence, Values};
 use crate::{
@@ -46,6 +46,11 @@ impl RunState {
         self.undoing.iter().find(|undoing| undoing.by.as_ref() == step)
     }
 
+    /// Whether a step inside of this block has asked for something to be taken back, and that is not over.
+    pub fn takes_back_inside(&self, block: &StepPath) -> bool {
+        self.undoing.iter().filter_map(|undoing| undoing.by.as_ref()).any(|by| by.is_inside(block))
+    }
+
     /// Whether the run takes back what it did before it is cancelled, and that is not over.
     pub fn unwinds(&self) -> bool {
         self.cancelling && self.undo_all && (!self.unwound || self.undoing_by(None).is_some())
@@ -71,8 +76,9 @@ impl RunState {
         then: Option<(Arc<str>, Vec<Arc<str>>)>,
         event: &Event,
     ) -> Result<(), Illegal> {
-        let known = |act: &StepPath| self.standing(act).is_some_and(|one| one.undo.is_some());
-        if !acts.iter().all(known) || self.undoing_by(by.as_ref()).is_some() {
+        let stand = self.performed.iter().filter(|one| one.certain && !one.taken_back && one.undo.is_some());
+        let stand: BTreeSet<&StepPath> = stand.map(|one| &one.step).collect();
+        if !acts.iter().all(|act| stand.contains(act)) || self.undoing_by(by.as_ref()).is_some() {
             return Err(self.illegal(event));
         }
         if !acts.is_empty() {
@@ -106,7 +112,7 @@ impl RunState {
         }
     }
 
-    fn standing_mut(&mut self, act: &StepPath) -> Option<&mut Performed> {
+    pub(super) fn standing_mut(&mut self, act: &StepPath) -> Option<&mut Performed> {
         self.performed.iter_mut().rev().find(|one| one.certain && !one.taken_back && one.step == *act)
     }
 

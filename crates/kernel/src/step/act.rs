@@ -349,14 +349,19 @@ impl Act {
                 )));
             }
             // What the state of today does not know may have happened since: neither a second sending nor a probe decides over it.
-            Sending::Open if walk.state.reviewed.is_some_and(|epoch| acting.epoch <= epoch) => {
+            Sending::Absent | Sending::Probing | Sending::Unknown { probe_at: Some(_) }
+                if acting.is_before_review(walk.state) =>
+            {
+                self.outside(walk, open, path);
+            }
+            Sending::Failed
+                if !frame.draining() && acting.is_before_review(walk.state) && self.is_sent_once(acting) =>
+            {
+                self.outside(walk, open, path);
+            }
+            Sending::Open if acting.is_before_review(walk.state) => {
                 if acting.proposal.effect != Effect::Read {
-                    let detail = format!(
-                        "`{}` was sent before the data were put back or copied: what became of it stands outside",
-                        self.called()
-                    );
-                    let why = failure(FailureKind::UnknownOutcome, Phase::MaybeSent, detail);
-                    walk.record(outcome_unknown(path, open.attempt, why, None));
+                    self.outside(walk, open, path);
                 } else if !frame.draining() || walk.state.cancelling {
                     self.resend(walk, open, acting, path)?;
                 }
@@ -390,14 +395,7 @@ impl Act {
                 let why = failure(FailureKind::UnknownOutcome, Phase::MaybeSent, detail);
                 walk.record(outcome_unknown(path, open.attempt, why, None));
             }
-            Sending::Unknown { probe_at: Some(at) } if at <= walk.facts.now => {
-                let operation = self.declared().probe.as_ref().map_or(&self.operation, |probe| &probe.operation);
-                if let Some((at, why)) = walk.tool_is_full(path, &self.tool, operation)? {
-                    walk.doubt(Some(at), why);
-                    return Ok(());
-                }
-                walk.record(Event::ProbeStarted { step: path.clone(), probe: acting.probes + 1 });
-            }
+            Sending::Unknown { probe_at: Some(at) } if at <= walk.facts.now => self.ask_probe(walk, acting, path)?,
             Sending::Unknown { probe_at: Some(at) } => {
                 walk.doubt(Some(at), format!("the probe of `{}` at `{path}`", self.called()));
             }
@@ -406,7 +404,7 @@ impl Act {
                 walk.doubt(None, format!("a person to resolve `{}` at `{path}`", self.called()));
             }
             Sending::Probing if mine => self.probe(walk, acting, path)?,
-            Sending::Probing => walk.record(Event::ProbeStarted { step: path.clone(), probe: acting.probes + 1 }),
+            Sending::Probing => self.ask_probe(walk, acting, path)?,
         }
         Ok(())
     }
@@ -451,6 +449,31 @@ impl Act {
             Some((scope, hold)) => walk.wait_for_release(&scope, &hold),
         }
         Ok(())
+    }
+
+    /// Announces the next probe, once there is a place for it.
+    fn ask_probe(&self, walk: &mut Walk<'_>, acting: &Acting, path: &StepPath) -> Result<(), Stop> {
+        let operation = self.declared().probe.as_ref().map_or(&self.operation, |probe| &probe.operation);
+        match walk.tool_is_full(path, &self.tool, operation)? {
+            Some((at, why)) => walk.doubt(Some(at), why),
+            None => walk.record(Event::ProbeStarted { step: path.clone(), probe: acting.probes + 1 }),
+        }
+        Ok(())
+    }
+
+    /// The data were put back or copied since: only somebody who looks outside can tell what became of it.
+    fn outside(&self, walk: &mut Walk<'_>, open: &Open, path: &StepPath) {
+        let detail = format!(
+            "`{}` was sent before the data were put back or copied: what became of it stands outside",
+            self.called()
+        );
+        let why = failure(FailureKind::UnknownOutcome, Phase::MaybeSent, detail);
+        walk.record(outcome_unknown(path, open.attempt, why, None));
+    }
+
+    /// Whether a second sending may be a second effect.
+    fn is_sent_once(&self, acting: &Acting) -> bool {
+        matches!(acting.proposal.effect, Effect::Probed | Effect::AtMostOnce)
     }
 
     /// Whether the same bytes may be sent once more although the last sending may have been performed.
@@ -539,8 +562,20 @@ impl Act {
     /// No recovery that would leave the step may decide over an action that may have been performed.
     pub(crate) fn stays(&self, open: &Open, path: &StepPath, why: &Failure) -> Option<Event> {
         let Doing::Acting(acting) = &open.doing else { return None };
-        let doubt = why.phase == Phase::MaybeSent && acting.proposal.effect != Effect::Read;
+        // A sending that did not leave says nothing of the one before it.
+        let maybe = why.phase == Phase::MaybeSent || (acting.doubts > 0 && why.phase != Phase::Answered);
+        let doubt = maybe && acting.proposal.effect != Effect::Read;
         doubt.then(|| outcome_unknown(path, open.attempt, why.clone(), self.probe_at(acting)))
+    }
+
+    /// The same, where the run is cancelled before a retry that was decided.
+    pub(crate) fn stays_cancelled(&self, open: &Open, path: &StepPath) -> Option<Event> {
+        let Doing::Acting(acting) = &open.doing else { return None };
+        let (why, _) = open.answered.last().filter(|_| acting.standing == Sending::Failed && open.failure.is_none())?;
+        let maybe = acting.doubts > 0 && acting.proposal.effect != Effect::Read;
+        // A person may have given it up: that is a word about it.
+        let given_up = why.kind == FailureKind::UnknownOutcome && why.phase == Phase::Answered;
+        (maybe && !given_up).then(|| outcome_unknown(path, open.attempt, why.clone(), self.probe_at(acting)))
     }
 
     /// What the tool answered, as an event; `None` if nobody waits for it.

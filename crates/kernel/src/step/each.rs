@@ -81,7 +81,7 @@ impl Each {
     ) -> Result<(), Stop> {
         let Doing::Bodies(bodies) = &open.doing else { return Ok(()) };
         let decided = self.decided(bodies);
-        if decided.is_some() && !open.doing.is_acting() {
+        if decided.is_some() && !open.doing.is_acting() && !walk.state.takes_back_inside(path) {
             return self.close(walk, bodies, path, decided.unwrap_or(Verdict::Enough));
         }
         let waiting = (bodies.first..bodies.count).filter(|index| bodies.results[*index as usize].is_none());

@@ -61,7 +61,7 @@ impl Parallel {
     ) -> Result<(), Stop> {
         let Doing::Bodies(bodies) = &open.doing else { return Ok(()) };
         let decided = bodies.failed.is_some() || bodies.over == bodies.count;
-        if decided && !open.doing.is_acting() {
+        if decided && !open.doing.is_acting() && !walk.state.takes_back_inside(path) {
             return self.close(walk, bodies, path);
         }
         for index in 0..bodies.count {

@@ -452,6 +452,15 @@ impl Drive {
             _ => None,
         });
         let Some(step) = asked else { panic!("nobody is asked\n{}", self.outline()) };
+        self.cast(by, decision, step);
+    }
+
+    /// A person says yes to what this step asks.
+    pub fn approve(&mut self, by: &str, step: &StepPath) {
+        self.cast(by, Decision::Approve, step.clone());
+    }
+
+    fn cast(&mut self, by: &str, decision: Decision, step: StepPath) {
         let Some(approving) = self.state.approving(&step) else { panic!("nobody is asked\n{}", self.outline()) };
         let people = &self.charter.project("test").people;
         let terms = &approving.terms;

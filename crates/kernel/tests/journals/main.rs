@@ -9,6 +9,7 @@ mod blocks;
 mod budgets;
 mod control;
 mod crashes;
+mod crossings;
 mod doubts;
 mod evidence;
 mod handoffs;

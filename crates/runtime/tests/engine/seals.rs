@@ -8,18 +8,23 @@ use std::{
 };
 
 use expect_test::expect;
-use kernel::{ids::RunId, values::Span};
+use kernel::{
+    ids::RunId,
+    next::Starter,
+    recovery::{FailureKind, Phase},
+    values::Span,
+};
 use runtime::{
-    RunError, Runtime,
+    RunError, Runtime, Start,
     govern::{Asker, Outcome},
     seals::{self, Anchors},
 };
 use store::{
-    Seal, Status,
+    OutMessage, OutQuery, OutState, Seal, Status,
     sqlite::{SqliteOptions, SqliteStore},
 };
 
-use crate::world::{Outside, World, json, lock};
+use crate::world::{Outside, World, failure, json, lock};
 
 const PAY: &str = r#"
     --- workflows/pay.yaml
@@ -38,6 +43,8 @@ const PAY: &str = r#"
     @id("all") permit (principal, action, resource);
 "#;
 
+const PROBED: &str = r#"{ pay: { effect: probed, probe: { operation: find, with: { key: "=key" }, found: answer.count > 0, settle: 2m } }, find: { effect: read } }"#;
+
 /// A data directory in a folder, and the world that drives it.
 struct Place {
     folder: tempfile::TempDir,
@@ -46,8 +53,12 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
+        Place::of(PAY, Outside::echo())
+    }
+
+    fn of(text: &str, outside: Arc<Outside>) -> Place {
         let folder = tempfile::tempdir().unwrap();
-        let world = World::new(PAY, Outside::echo());
+        let world = World::new(text, outside);
         let mut place = Place { folder, world };
         place.open("data");
         place
@@ -303,6 +314,60 @@ async fn an_old_copy_in_the_place_of_the_data_is_refused_and_sends_nothing_again
     place.open("data");
     let refused = place.refusal().await;
     assert!(refused.contains("db accept-rollback"), "{refused}");
+}
+
+/// An unknown outcome that its probe was to ask about, and a message whose time had come.
+#[tokio::test]
+async fn after_a_rollback_no_probe_asks_and_no_message_leaves_by_itself() {
+    let text = PAY.replace("{ pay: { effect: idempotent } }", PROBED).replace("    result: { value: =second }\n", "");
+    let outside = Outside::new(|asked, _, _| match &*asked.what {
+        "bank.pay" => Err(failure(FailureKind::ToolTimeout, Phase::MaybeSent)),
+        _ => Ok(json(r#"{"count": 0}"#)),
+    });
+    let mut place = Place::of(&text, outside);
+    let life = place.world.boot().await;
+    let program = Asker { by: "program".into(), auth: "local".into() };
+    life.runtime.enact(&"test".into(), place.world.project.policies.as_deref(), None, &program).await.unwrap();
+    let starter = Starter { project: "test".into(), by: None };
+    let run = life.start(Start { starter, ..place.world.start(r#"{"cents": 5}"#) }).await.run;
+    assert_eq!(place.rested(run).await, Status::Waiting, "{}", place.world.outline(run).await);
+    let now = place.world.now();
+    for (id, due_at) in [("msg_now", now), ("msg_later", now + Span::from_millis(86_400_000))] {
+        let body = br#"{"news":"run_paused"}"#.as_slice().into();
+        let message = OutMessage { id: id.into(), channel: "test/desk".into(), body, at: now, due_at };
+        assert!(place.world.store.tell(run, message).await.unwrap());
+    }
+    life.leave().await;
+    place.close();
+    place.copy("data", "old");
+    place.open("data");
+    let life = place.world.boot().await;
+    life.runtime.signal(run, "news", json("1"), None, "ann").await.unwrap();
+    place.rested(run).await;
+    life.leave().await;
+    place.close();
+
+    fs::rename(place.path("data"), place.path("new")).unwrap();
+    fs::rename(place.path("old"), place.path("data")).unwrap();
+    place.open("data");
+    let sent = place.sent();
+    place.runtime().accept_rollback("the disk was lost", &ann()).await.unwrap();
+    let kept = place.world.store.outbox(OutQuery::default()).await.unwrap();
+    let states: Vec<_> = kept.iter().map(|row| (&*row.id, row.state)).collect();
+    assert_eq!(states, [("msg_later", OutState::Waiting), ("msg_now", OutState::Dead)]);
+
+    // The time of the probe comes, and a person lets the run go on: nothing asks.
+    place.world.clock.advance(Span::from_millis(600_000));
+    let life = place.world.boot().await;
+    assert_eq!(place.rested(run).await, Status::Paused);
+    life.runtime.resume(run, "ann").await.unwrap();
+    assert_eq!(place.rested(run).await, Status::Waiting);
+    assert_eq!(place.sent(), sent, "{}", place.world.outline(run).await);
+    let unknown = life.runtime.effects(true).await.unwrap();
+    assert_eq!(unknown.iter().map(|row| &*row.action.step).collect::<Vec<_>>(), ["first"]);
+    expect![[r#""#]].assert_eq(&place.world.outline(run).await);
+    life.leave().await;
+    place.world.check_store().await.unwrap();
 }
 
 #[tokio::test]
