@@ -409,7 +409,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Trouble> {
             .map(|at| (at + 1, WINDOWS[at % WINDOWS.len()], CLASSES[at / WINDOWS.len() % CLASSES.len()]))
             .collect();
         let (program, seed) = (program.clone(), arguments.seed);
-        playing.spawn(async move { play(&program, seed, all, |zombie| victim::say(zombie)).await });
+        playing.spawn(async move { play(&program, seed, all, victim::say).await });
     }
     let mut zombies = Vec::new();
     while let Some(lane) = playing.join_next().await {
