@@ -57,8 +57,8 @@ pub fn approval(row: &ApprovalRow) -> Vec<Finding> {
         });
     };
     let votes = row.votes.iter().filter(|vote| &*vote.decision != "reject").count();
-    if row.state == ApprovalState::Consumed && votes < row.quorum as usize {
-        find(format!("was used up with {votes} votes for it, it needed {}", row.quorum));
+    if matches!(row.state, ApprovalState::Approved | ApprovalState::Consumed) && votes < row.quorum as usize {
+        find(format!("was given with {votes} votes for it, it needed {}", row.quorum));
     }
     for vote in row.votes.iter().filter(|vote| vote.shown != row.shown) {
         find(format!("has a vote of {} on card {}, it shows {}", vote.by, vote.shown, row.shown));
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(details(approval(&row)), [""; 0]);
         row.votes[1] = vote("bob", "reject", Digest::of(&[b"x"]));
         let found = details(approval(&row));
-        assert_eq!(found[0], "approval: approval `a` was used up with 1 votes for it, it needed 2");
+        assert_eq!(found[0], "approval: approval `a` was given with 1 votes for it, it needed 2");
         assert!(found[1].starts_with("approval: approval `a` has a vote of bob on card "), "{found:?}");
         row.state = ApprovalState::Pending;
         assert_eq!(details(approval(&row)).len(), 1);
