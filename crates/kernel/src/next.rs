@@ -247,6 +247,8 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     }
     if let Some(failure) = &state.failed
         && !state.unwinds()
+        // Nor does it end over an undo that may have been performed.
+        && state.undoing.is_empty()
     {
         match state.cancelling {
             true => walk.finish(End::Cancelled, None, None),
