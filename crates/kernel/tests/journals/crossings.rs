@@ -774,3 +774,42 @@ fn the_keys_and_the_questions_of_a_second_visit_are_new() {
     assert_eq!(asked.len(), 2, "{}", drive.outline());
     assert_ne!(asked[0], asked[1]);
 }
+
+#[test]
+fn a_join_that_needs_a_body_no_more_leaves_nothing_in_doubt_that_was_to_be_tried_again() {
+    let right = "                        - { step: early, wait: { for: 1s } }
+                        - { step: last, act: travel.note, on_failure: { tool_rejected: [ fail ] } }";
+    let left = "[ { retry: 9, every: 50s, backoff: constant } ]";
+    let text = branches("effect: idempotent", right, "").replace(
+        "tool_rejected: [ fail ] } }\n                      gives",
+        &format!("tool_timeout: {left} }} }}\n                      gives"),
+    );
+    let outside = "hotel: {\"id\": 1}\ngarden: !tool_timeout maybe_sent\nlast: !tool_rejected
+        > > resolve - {\"step\": \"both.left/garden\", \"resolution\": \"performed\", \"output\": {}, \"reason\": \"seen\", \"auth\": \"local\"}";
+    let drive = driven(&text, "{}", outside);
+    expect![[r#"
+        1   run started: trip
+        2   both: branches left, right
+        3   both.left/hotel: started travel.book {}
+        4   both.right/early: waits until 2026-11-20T00:00:01.000Z
+        5   both.left/hotel: finished {"id":1}
+        6   both.left/garden: started travel.note {}
+        7   both.left/garden: action failed, tool_timeout: as told
+        8   both.left/garden: tried again at 2026-11-20T00:00:39.509Z
+        9   both.right/early: time is up
+        10  both.right/last: started travel.note {}
+        11  both.right/last: action failed, tool_rejected: as told
+        12  both.right/last: no recovery left
+        13  both.right: failed, tool_rejected: as told
+        14  both.left/garden: outcome unknown, tool_timeout: as told; a person must resolve it
+        15  both.left/garden: ann says that it was performed: seen
+        16  both.left/garden: finished {}
+        17  both: failed, tool_rejected: as told
+        18  both: takes back both.left/hotel; what stays: both.left/garden
+        19  both.left/hotel/undo: started travel.cancel {"id":1}
+        20  both.left/hotel/undo: finished {"ok":true}
+        21  both: no recovery left
+        22  run failed, tool_rejected: as told
+    "#]]
+    .assert_eq(&drive.outline());
+}
