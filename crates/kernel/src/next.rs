@@ -247,6 +247,8 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     }
     if let Some(failure) = &state.failed
         && !state.unwinds()
+        // Nor does it end over an undo that may have been performed.
+        && state.undoing.is_empty()
     {
         match state.cancelling {
             true => walk.finish(End::Cancelled, None, None),
@@ -417,6 +419,7 @@ impl<'a> Walk<'a> {
                 return Ok(());
             }
             if frame.drain && !self.state.cancelling {
+                self.leave_nothing_in_doubt(step, open, path);
                 return Ok(());
             }
             let answer = self.answer(step, open, failure, path, frame)?;
@@ -426,10 +429,7 @@ impl<'a> Walk<'a> {
         if let Some(help) = &open.help {
             return self.help(step, open, &help.failure, path, frame);
         }
-        if self.state.cancelling
-            && let Some(event) = step.call().and_then(|act| act.stays_cancelled(open, path))
-        {
-            self.record(event);
+        if frame.drain && self.leave_nothing_in_doubt(step, open, path) {
             return Ok(());
         }
         if let Some(at) = open.not_before
@@ -445,6 +445,16 @@ impl<'a> Walk<'a> {
             Doing::Deciding { .. } => Ok(()),
             _ => step.go_on(self, open, path, frame),
         }
+    }
+
+    /// Nothing tries this step again, because the run is cancelled or a join needs its body no more: what may have been performed is for
+    /// a person. `false`: nothing may, or the run is only paused.
+    fn leave_nothing_in_doubt(&mut self, step: &Step, open: &Open, path: &StepPath) -> bool {
+        let left = self.state.cancelling || !self.state.paused;
+        let event = step.call().filter(|_| left).and_then(|act| act.stays_untried(open, path));
+        let is_left = event.is_some();
+        event.into_iter().for_each(|event| self.record(event));
+        is_left
     }
 
     fn result(&mut self) {

@@ -31,10 +31,13 @@ pub use self::{
 };
 pub(crate) use self::{answering::unknown, proving::in_doubt};
 use crate::{
-    governance::budget::{Misfit, Spent},
+    governance::{
+        Effect,
+        budget::{Misfit, Spent},
+    },
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
     journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, StepResult, Usage},
-    recovery::{Failure, Response},
+    recovery::{Failure, FailureKind, Phase, Response},
     values::{Timestamp, Value},
 };
 
@@ -219,6 +222,14 @@ impl Open {
         let latest = self.answered.iter().skip(self.before as usize).rev().map(|(_, response)| response);
         let mut same = latest.take_while(|one| matches!(one, Response::Undo { .. } | Response::Person { .. }));
         same.any(wanted)
+    }
+
+    /// Whether its action may have been performed although its last failure is recorded, and no person gave it up.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        let Doing::Acting(acting) = &self.doing else { return false };
+        let why = self.failure.as_ref().or(self.answered.last().map(|(failure, _)| failure));
+        let given_up = why.is_some_and(|why| why.kind == FailureKind::UnknownOutcome && why.phase == Phase::Answered);
+        !acting.is_open() && acting.doubts > 0 && acting.proposal.effect != Effect::Read && !given_up
     }
 
     fn is(&self, segment: &Segment<'_>) -> bool {
@@ -796,6 +807,7 @@ impl Doing {
 impl Body {
     /// Whether an action in it is sent and not answered.
     pub fn is_acting(&self) -> bool {
-        self.steps.open.as_deref().is_some_and(|open| open.doing.is_acting())
+        let open = self.steps.open.as_deref();
+        open.is_some_and(|open| open.doing.is_acting() || (self.steps.failed.is_none() && open.is_in_doubt()))
     }
 }

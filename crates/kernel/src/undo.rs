@@ -112,8 +112,9 @@ impl<'a> Walk<'a> {
             self.record(Event::FailureAnswered { step: path.clone(), response });
             return Ok(());
         }
-        if self.gives_up(path)
-            && let Some(event) = act.stays_cancelled(open, path)
+        if open.failure.is_none()
+            && self.gives_up(path)
+            && let Some(event) = act.stays_untried(open, path)
         {
             self.record(event);
             return Ok(());

@@ -568,14 +568,11 @@ impl Act {
         doubt.then(|| outcome_unknown(path, open.attempt, why.clone(), self.probe_at(acting)))
     }
 
-    /// The same, where the run is cancelled before a retry that was decided.
-    pub(crate) fn stays_cancelled(&self, open: &Open, path: &StepPath) -> Option<Event> {
+    /// The same, where nothing is tried again: the run is cancelled, or a join needs the body no more.
+    pub(crate) fn stays_untried(&self, open: &Open, path: &StepPath) -> Option<Event> {
         let Doing::Acting(acting) = &open.doing else { return None };
-        let (why, _) = open.answered.last().filter(|_| acting.standing == Sending::Failed && open.failure.is_none())?;
-        let maybe = acting.doubts > 0 && acting.proposal.effect != Effect::Read;
-        // A person may have given it up: that is a word about it.
-        let given_up = why.kind == FailureKind::UnknownOutcome && why.phase == Phase::Answered;
-        (maybe && !given_up).then(|| outcome_unknown(path, open.attempt, why.clone(), self.probe_at(acting)))
+        let why = open.failure.as_ref().or(open.answered.last().map(|(failure, _)| failure))?;
+        open.is_in_doubt().then(|| outcome_unknown(path, open.attempt, why.clone(), self.probe_at(acting)))
     }
 
     /// What the tool answered, as an event; `None` if nobody waits for it.

@@ -717,3 +717,99 @@ fn an_act_that_waits_for_a_yes_when_the_run_is_cancelled_is_not_done() {
     "#]]
     .assert_eq(&drive.outline());
 }
+
+#[test]
+fn a_cancelled_run_that_failed_does_not_end_over_an_undo_that_may_have_been_performed() {
+    let outside = format!(
+        "{FAILS}\nhotel/undo: !tool_timeout maybe_sent\n> > cancel -
+        > > resolve - {{\"step\": \"hotel/undo\", \"resolution\": \"performed\", \"output\": {{}}, \"reason\": \"seen\", \"auth\": \"local\"}}"
+    );
+    let mut drive = until(6, &trip("effect: at_most_once", ""), "{}", &outside);
+    let undo = Value::map([("undo", true.into())]);
+    drive.push(next::receive(1, "cancel", "", undo, "ann").unwrap());
+    drive.run();
+    expect![[r#"
+        1   run started: trip
+        2   hotel: started travel.book {}
+        3   hotel: finished {"id":1}
+        4   pay: started travel.pay {}
+        5   pay: action failed, tool_rejected: as told
+        6   pay: takes back hotel
+        7   cancel and undo asked by ann
+        8   takes back hotel
+        9   pay: no recovery left
+        10  hotel/undo: started travel.cancel {"id":1}
+        11  hotel/undo: outcome unknown, tool_timeout: as told; a person must resolve it
+        12  cancel asked by ann
+        13  hotel/undo: ann says that it was performed: seen
+        14  hotel/undo: finished {}
+        15  run cancelled
+    "#]]
+    .assert_eq(&drive.outline());
+}
+
+#[test]
+fn the_keys_and_the_questions_of_a_second_visit_are_new() {
+    let outside = "read: {\"text\": \"a\"}\nsend: {}\nlast: !tool_rejected\n> vote cora approve\n> vote cora approve\n> work cora {\"ok\": true}";
+    let text = REPLACED.replace("tool_rejected: [ { stage: second } ]", "tool_rejected: [ fail ]").replace(
+        "      - stage: second\n        steps:\n          - { step: note, act: post.look, on_failure: { tool_rejected: [ { return_to: read } ] } }\n",
+        "          - { step: last, act: post.look, on_failure: { tool_rejected: [ { return_to: read }, { person: desk, timeout: 1d } ] } }\n",
+    );
+    let drive = driven(&text, "{}", outside);
+    let of = |step: &str| -> Vec<&str> {
+        drive.calls.iter().filter_map(|call| call.strip_prefix(&format!("call {step} "))?.split(' ').next()).collect()
+    };
+    let keys = [of("send"), of("send/undo"), of("send~2")];
+    assert!(keys.iter().all(|keys| keys.len() == 1), "{:?}\n{}", drive.calls, drive.outline());
+    let different: std::collections::BTreeSet<_> = keys.iter().flatten().collect();
+    assert_eq!(different.len(), 3, "{keys:?}");
+    let asked: Vec<String> = drive
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::ApprovalRequested { approval, .. } => Some(approval.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked.len(), 2, "{}", drive.outline());
+    assert_ne!(asked[0], asked[1]);
+}
+
+#[test]
+fn a_join_that_needs_a_body_no_more_leaves_nothing_in_doubt_that_was_to_be_tried_again() {
+    let right = "                        - { step: early, wait: { for: 1s } }
+                        - { step: last, act: travel.note, on_failure: { tool_rejected: [ fail ] } }";
+    let left = "[ { retry: 9, every: 50s, backoff: constant } ]";
+    let text = branches("effect: idempotent", right, "").replace(
+        "tool_rejected: [ fail ] } }\n                      gives",
+        &format!("tool_timeout: {left} }} }}\n                      gives"),
+    );
+    let outside = "hotel: {\"id\": 1}\ngarden: !tool_timeout maybe_sent\nlast: !tool_rejected
+        > > resolve - {\"step\": \"both.left/garden\", \"resolution\": \"performed\", \"output\": {}, \"reason\": \"seen\", \"auth\": \"local\"}";
+    let drive = driven(&text, "{}", outside);
+    expect![[r#"
+        1   run started: trip
+        2   both: branches left, right
+        3   both.left/hotel: started travel.book {}
+        4   both.right/early: waits until 2026-11-20T00:00:01.000Z
+        5   both.left/hotel: finished {"id":1}
+        6   both.left/garden: started travel.note {}
+        7   both.left/garden: action failed, tool_timeout: as told
+        8   both.left/garden: tried again at 2026-11-20T00:00:39.509Z
+        9   both.right/early: time is up
+        10  both.right/last: started travel.note {}
+        11  both.right/last: action failed, tool_rejected: as told
+        12  both.right/last: no recovery left
+        13  both.right: failed, tool_rejected: as told
+        14  both.left/garden: outcome unknown, tool_timeout: as told; a person must resolve it
+        15  both.left/garden: ann says that it was performed: seen
+        16  both.left/garden: finished {}
+        17  both: failed, tool_rejected: as told
+        18  both: takes back both.left/hotel; what stays: both.left/garden
+        19  both.left/hotel/undo: started travel.cancel {"id":1}
+        20  both.left/hotel/undo: finished {"ok":true}
+        21  both: no recovery left
+        22  run failed, tool_rejected: as told
+    "#]]
+    .assert_eq(&drive.outline());
+}

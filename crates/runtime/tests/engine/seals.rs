@@ -365,7 +365,14 @@ async fn after_a_rollback_no_probe_asks_and_no_message_leaves_by_itself() {
     assert_eq!(place.sent(), sent, "{}", place.world.outline(run).await);
     let unknown = life.runtime.effects(true).await.unwrap();
     assert_eq!(unknown.iter().map(|row| &*row.action.step).collect::<Vec<_>>(), ["first"]);
-    expect![[r#""#]].assert_eq(&place.world.outline(run).await);
+    expect![[r#"
+        1   run started: pay
+        2   first: started bank.pay {"cents":5}
+        3   first: outcome unknown, tool_timeout: as told; a probe asks at 2030-01-01T00:02:00.000Z
+        4   review of what was sent asked by ann
+        5   first: outcome unknown, unknown_outcome: `bank.pay` was sent before the data were put back or copied: what became of it stands outside; a person must resolve it
+        6   resume asked by ann
+    "#]].assert_eq(&place.world.outline(run).await);
     life.leave().await;
     place.world.check_store().await.unwrap();
 }

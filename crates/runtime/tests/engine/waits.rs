@@ -2,11 +2,15 @@
 
 use expect_test::expect;
 use kernel::{
+    ids::StepPath,
     journal::End,
     recovery::{FailureKind, Phase},
     values::{Span, Timestamp, Value},
 };
-use runtime::RunError;
+use runtime::{
+    RunError,
+    govern::{Asker, Outcome},
+};
 use store::{Message, Posted, Status};
 
 use crate::{
@@ -234,8 +238,22 @@ async fn cancel_works_in_every_state() {
     assert_eq!(world.outside.asked("box.get").len(), 0);
     world.check_store().await.unwrap();
 
-    // Between two tries.
+    // Between two tries: what may have been performed is for a person first.
     let world = World::new(TWO, Outside::new(|_, _, _| Err(failure(FailureKind::ToolTimeout, Phase::MaybeSent))));
+    let life = world.boot().await;
+    let run = life.start(world.start(r#"{"text": "a"}"#)).await.run;
+    assert_eq!(world.settled(run).await.status, Status::Waiting);
+    life.runtime.cancel(run, "ada").await.unwrap();
+    assert_eq!(world.settled(run).await.status, Status::Waiting);
+    let unknown = life.runtime.effects(true).await.unwrap();
+    let step = StepPath::new(unknown[0].action.step.clone());
+    let ada = Asker { by: "ada".into(), auth: "local".into() };
+    life.runtime.resolve(run, (&step, None), Outcome::NotPerformed, "looked", &ada).await.unwrap();
+    assert_eq!(world.settled(run).await.status, Status::Cancelled);
+    world.check_store().await.unwrap();
+
+    // Nothing has left before the next try.
+    let world = World::new(TWO, Outside::new(|_, _, _| Err(failure(FailureKind::ToolError, Phase::NotSent))));
     let life = world.boot().await;
     let run = life.start(world.start(r#"{"text": "a"}"#)).await.run;
     assert_eq!(world.settled(run).await.status, Status::Waiting);
