@@ -24,7 +24,11 @@ pub fn lines(act: &Act, actor: &Actor, hash: &dyn Fn(u64) -> Option<Digest>) -> 
             Verdict::Deny { rule, policy, .. } => ("denied", rule, policy),
         };
         let generation = act.grounds.generation;
-        say(word, format!("by {rule}, policies {}, generation {generation}", policy.short()));
+        let by = match act.grounds.approval {
+            Some(_) => format!("by people, as {rule} asks"),
+            None => format!("by {rule}"),
+        };
+        say(word, format!("{by}, policies {}, generation {generation}", policy.short()));
         verdict.rulings().iter().for_each(|ruling| say("", ruling.to_string()));
         if let Verdict::Deny { reason, .. } = verdict {
             say("", reason.clone());

@@ -173,7 +173,11 @@ async fn detail(scene: &Scene, found: &Found, event: &Event) -> Result<(), CliEr
         }
         Event::ActionStarted { proposal, verdict, key, grounds, .. } => {
             if let Verdict::Allow { rule, policy, .. } = verdict {
-                out.line(format!("            allowed by {rule} (rules {}), key {key}", policy.short()));
+                let by = match grounds.as_deref().and_then(|grounds| grounds.approval.as_ref()) {
+                    Some(_) => format!("people, as {rule} asks"),
+                    None => rule.to_string(),
+                };
+                out.line(format!("            allowed by {by} (rules {}), key {key}", policy.short()));
             }
             rulings(out, verdict, grounds.as_deref());
             out.line(format!("            with {}", value(found, &proposal.with).await?));
