@@ -37,7 +37,7 @@ fn an_approved_act_says_who_allowed_it_who_approved_and_what_proves_it() {
             who        step pay of pay, started by tom, acts for tom
             on         Account a1
             what       at_most_once, arguments sha256:48e94d55ab83
-            allowed    by bank.review, policies c4d7a51a4575, generation 2
+            allowed    by people, as bank.review asks, policies c4d7a51a4575, generation 2
                        bank.review (policies/ask/bank.cedar:1): history.paid = 0, input.cents = 6000
             asked      desk, until 2026-11-20T04:00:00.000Z (apr_1b2817164ca3965e)
                        sue approved at 2026-11-20T00:00:00.000Z, entry 3
