@@ -10,7 +10,7 @@ use std::{
 
 use kernel::{
     ids::RunId,
-    journal::{End, Entry, Event, Held},
+    journal::{self, End, Entry, Event, Head, Held},
     recovery::Failure,
     run,
     values::{Span, Timestamp, Value},
@@ -182,14 +182,14 @@ async fn resolve(inner: &Inner, run: RunId, end: run::Ended) -> Result<Ended, Ru
 /// A run's durable entries, from the first on; new ones as they come.
 pub struct Entries {
     watching: Watching,
-    after: u64,
+    head: Head,
     page: VecDeque<Entry>,
     over: bool,
 }
 
 impl Entries {
     pub(crate) fn begin(inner: Arc<Inner>, run: RunId) -> Entries {
-        Entries { watching: Watching::begin(inner, run), after: 0, page: VecDeque::new(), over: false }
+        Entries { watching: Watching::begin(inner, run), head: Head::START, page: VecDeque::new(), over: false }
     }
 
     /// The next entry with its event, once it is durable; `None` after the last one.
@@ -197,7 +197,7 @@ impl Entries {
     /// Cancelling loses nothing: the next call gives what this one would have given.
     ///
     /// # Errors
-    /// There is no such run, an entry cannot be read, or the store fails.
+    /// There is no such run, an entry cannot be read or is not what was chained, or the store fails.
     pub async fn next(&mut self) -> Result<Option<(Entry, Event)>, RunError> {
         let (inner, run) = (self.watching.inner.clone(), self.watching.run);
         loop {
@@ -213,14 +213,15 @@ impl Entries {
             tokio::pin!(grown);
             // Listen before looking: an entry in between is not missed.
             grown.as_mut().enable();
-            let page = inner.store.journal(run, self.after, PAGE).await;
+            let page = inner.store.journal(run, self.head.seq, PAGE).await;
             let page = page.map_err(|why| RunError::store("read the journal", why))?;
-            if let Some(last) = page.last() {
-                self.after = last.seq;
+            if !page.is_empty() {
+                let verified = journal::verify(run, self.head, &page);
+                self.head = verified.map_err(|why| RunError::Journal { run, detail: why.to_string() })?;
                 self.page = page.into();
                 continue;
             }
-            if self.after == 0 {
+            if self.head.seq == 0 {
                 return Err(RunError::NoRun { run });
             }
             tokio::select! {

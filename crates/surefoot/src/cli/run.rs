@@ -361,7 +361,7 @@ async fn go(
         out.line("nothing is unfinished");
         return Ok(Exit::Ok);
     }
-    let mut exit = Exit::Ok;
+    let (mut exit, mut damaged) = (Exit::Ok, None);
     for (run, workflow) in told {
         heading(scene, plan, run, &workflow);
         let mut story = Story::new(out, run);
@@ -371,7 +371,15 @@ async fn go(
                 None => std::future::pending().await,
             }
         };
-        let rest = driver.follow(&mut story, 0, plan.detach, tripped).await?;
+        let rest = match driver.follow(&mut story, 0, plan.detach, tripped).await {
+            Ok(rest) => rest,
+            // A journal that was changed keeps no other run back.
+            Err(why) if why.kind == Exit::Unverified => {
+                damaged = damaged.or(Some(why));
+                continue;
+            }
+            Err(why) => return Err(why),
+        };
         let words = words(scene, plan, &*store, &rest).await?;
         exit = worse(exit, tell_rest(scene, plan, &story, &rest, words));
         if matches!(rest, Rest::Interrupted) {
@@ -383,7 +391,7 @@ async fn go(
         exit = worse(exit, settle(scene, plan, &mut driver, &others).await?);
     }
     driver.end().await?;
-    Ok(exit)
+    damaged.map_or(Ok(exit), Err)
 }
 
 /// The first that is not well counts.
