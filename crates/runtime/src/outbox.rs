@@ -21,7 +21,7 @@ use kernel::{
     workflow::project::Project,
 };
 use store::{ApprovalQuery, ApprovalState, OutMessage, OutQuery, OutRow, RunQuery, Status, StoreError, Tried};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{Inner, RunError, Runtime, govern::Asker, perform, worker::Local};
 
@@ -66,7 +66,7 @@ pub(crate) fn message(notice: Notice, at: Timestamp) -> OutMessage {
     OutMessage { id, channel, body: body.to_jcs().into(), at, due_at }
 }
 
-/// Sends what is due until the worker ends.
+/// Sends what is due until the worker leaves; what is on its way then is brought to its end.
 pub(crate) async fn send(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
     // What an earlier process put aside and told nobody of.
     inner.post.quarantined.store(true, Ordering::SeqCst);
@@ -89,6 +89,8 @@ pub(crate) async fn send(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), Sto
             }
         };
         tokio::select! {
+            biased;
+            () = local.left() => return Ok(()),
             () = inner.post.news.notified() => {}
             () = due => {}
             // Without a channel there is nothing of others to look for.
@@ -97,13 +99,17 @@ pub(crate) async fn send(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), Sto
     }
 }
 
-/// What is due when a worker leaves is tried once: nobody else may be there for long.
-pub(crate) async fn last(inner: &Inner) {
+/// What is on its way when a worker leaves is waited for, and what is due then is tried once: nobody else may be there for long.
+pub(crate) async fn last(inner: &Inner, sender: &mut JoinSet<Result<(), StoreError>>) {
     if inner.gateway.channels().next().is_none() {
         return;
     }
+    let rest = async {
+        while sender.join_next().await.is_some() {}
+        round(inner).await
+    };
     tokio::select! {
-        done = round(inner) => drop(done),
+        done = rest => drop(done),
         () = inner.clock.sleep(inner.config.grace) => {}
     }
 }

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use kernel::{
     governance::charter::Change,
     ids::{RunId, WorkerId},
@@ -196,6 +197,11 @@ impl Local {
         }
     }
 
+    /// Waits until no new work is begun here.
+    pub(crate) async fn left(&self) {
+        self.until(|local| local.phase.load(Ordering::SeqCst) != WORKING).await;
+    }
+
     /// Waits until `done`, looking whenever the phase changes or a run leaves.
     async fn until(&self, done: impl Fn(&Local) -> bool) {
         loop {
@@ -239,6 +245,10 @@ impl Drop for Seat {
             if live.get(&self.run).is_some_and(|poke| Arc::ptr_eq(poke, &self.poke)) {
                 live.remove(&self.run);
             }
+        }
+        // News that came between the commit of the suspend and this moment was heard by nobody: the claim loop looks.
+        if self.poke.notified().now_or_never().is_some() {
+            self.local.due_by(Timestamp::from_micros(i64::MIN));
         }
         self.local.free(1);
         if self.local.phase.load(Ordering::SeqCst) != WORKING {
@@ -335,7 +345,9 @@ impl Worker {
         tending.spawn(beat(inner.clone(), local.clone()));
         tending.spawn(claim(inner.clone(), local.clone()));
         tending.spawn(seals::tend(inner.clone(), local.clone()));
-        tending.spawn(outbox::send(inner.clone(), local.clone()));
+        // Apart: what is on its way to people is not cut off when the worker leaves.
+        let mut post = JoinSet::new();
+        post.spawn(outbox::send(inner.clone(), local.clone()));
 
         let mut pile = Vec::new();
         let mut grace = None;
@@ -371,7 +383,13 @@ impl Worker {
                         next = engines.try_join_next();
                     }
                 }
-                Some(ended) = tending.join_next() => {
+                Some(ended) = async {
+                    tokio::select! {
+                        Some(ended) = tending.join_next() => Some(ended),
+                        Some(ended) = post.join_next() => Some(ended),
+                        else => None,
+                    }
+                } => {
                     if let Ok(Err(why)) = ended {
                         return Err(RunError::store("go on", why));
                     }
@@ -404,7 +422,7 @@ impl Worker {
         }
         tending.shutdown().await;
         if let Boot::Shutdown = boot {
-            outbox::last(inner).await;
+            outbox::last(inner, &mut post).await;
             seals::close(inner).await;
         }
         // A worker that was declared dead has nothing to release; one that feared it has.

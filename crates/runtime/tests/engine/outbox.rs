@@ -360,3 +360,23 @@ async fn people_are_told_once_of_a_run_that_was_put_aside() {
     assert_eq!(world.outside.asked("test/ops").len(), 1, "another process says nothing new");
     life.leave().await;
 }
+
+#[tokio::test]
+async fn what_is_on_its_way_when_a_worker_leaves_is_brought_to_its_end() {
+    let world = world(Outside::echo());
+    world.outside.hold("test/desk");
+    let (life, run) = begun(&world).await;
+    world.settled(run).await;
+    world.until("the message", |outside| outside.asked("test/desk").len() == 1).await;
+    let leaving = tokio::spawn(life.leave());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!leaving.is_finished());
+    world.outside.release("test/desk");
+    leaving.await.unwrap();
+    // Handed over once, and known to be.
+    assert_eq!(world.outside.asked("test/desk").len(), 1);
+    let rows = outbox(&world).await;
+    assert!(rows.iter().any(|row| row.state == OutState::Left) && left(&world).await, "{rows:?}");
+}
