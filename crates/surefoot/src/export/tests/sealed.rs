@@ -114,31 +114,8 @@ fn change(lines: &[&str], kind: usize, dice: &mut Dice) -> (String, Vec<u8>) {
     let whole = |lines: &[String]| lines.concat().into_bytes();
     let seals = lines.len() - 3..lines.len();
     match kind {
-        0..=2 => {
-            let mut bytes = whole(&owned);
-            let at = dice.below(bytes.len());
-            match kind {
-                0 => bytes[at] = u8::try_from(dice.below(256)).unwrap(),
-                1 => drop(bytes.remove(at)),
-                _ => bytes.insert(at, u8::try_from(32 + dice.below(95)).unwrap()),
-            }
-            (format!("byte {at}, kind {kind}"), bytes)
-        }
-        3 => {
-            let at = dice.below(owned.len());
-            owned.remove(at);
-            (format!("line {at} removed"), whole(&owned))
-        }
-        4 => {
-            let (one, two) = (dice.below(owned.len()), dice.below(owned.len()));
-            owned.swap(one, two);
-            (format!("lines {one} and {two} swapped"), whole(&owned))
-        }
-        5 => {
-            let at = dice.below(owned.len());
-            owned.insert(at, owned[at].clone());
-            (format!("line {at} doubled"), whole(&owned))
-        }
+        // What is done to bytes and lines is the same for every export.
+        0..=5 => super::change(lines, kind, dice),
         6 => {
             let count = 2 + dice.below(16);
             (format!("cut after entry {count}, header and seals told so"), cut(count, |_| true))
