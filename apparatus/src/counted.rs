@@ -92,6 +92,7 @@ mod tests {
             user: String::new(),
             data: Value::Null,
             output_schema: None,
+            ..ModelRequest::default()
         };
         assert_eq!(counted.ask(&request).await.answer, Ok("7".into()));
         let asked = Ledger::read(&file).unwrap();

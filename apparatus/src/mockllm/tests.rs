@@ -65,6 +65,7 @@ impl World {
             user: user.to_owned(),
             data: kernel::values::Value::Null,
             output_schema: schema.map(|schema| Schema::from_json(schema).unwrap()),
+            ..ModelRequest::default()
         };
         provider.ask(&request).await
     }

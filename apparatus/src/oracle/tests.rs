@@ -75,7 +75,15 @@ fn failed(name: &str, kind: FailureKind) -> Event {
 
 fn answered(name: &str) -> Event {
     let result = StepResult::Done(Held::Value(Value::Int(1)));
-    Event::ModelAnswered { step: step(name), attempt: 1, result, usage: Usage::default(), raw: None, spent: None }
+    Event::ModelAnswered {
+        step: step(name),
+        attempt: 1,
+        result,
+        usage: Usage::default(),
+        raw: None,
+        spent: None,
+        said: None,
+    }
 }
 
 /// A run with these events after its start, all of one epoch, a microsecond apart.
@@ -272,6 +280,7 @@ fn what_is_recorded_is_not_done_again() {
         usage: Usage::default(),
         raw: None,
         spent: None,
+        said: None,
     };
     let mut play = Play::default().life(&[], vec![seen(std::slice::from_ref(&asked))], &[]);
     let mut later = seen(&[asked]);

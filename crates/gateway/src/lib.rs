@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use channel::Channel;
 use kernel::{
-    context::ModelRequest,
+    context::{ModelRequest, Proposed, Said},
     governance::Permit,
     journal::Usage,
     recovery::{Failure, FailureKind, Phase},
@@ -43,12 +43,21 @@ pub struct Reply {
     pub usage: Usage,
     /// The bytes as they came, for the record. `None` if there are none, or nothing that the answer does not say.
     pub raw: Option<Arc<[u8]>>,
+    /// What the model proposed, if the request offers something; `answer` is then the text beside it.
+    pub proposed: Vec<Proposed>,
+    /// What the server said besides.
+    pub said: Said,
 }
 
 impl Reply {
     /// A failure for which nothing was billed.
     pub fn failed(failure: Failure) -> Reply {
-        Reply { answer: Err(failure), usage: Usage::default(), raw: None }
+        Reply::of(Err(failure), Usage::default(), None)
+    }
+
+    /// An answer about which there is nothing else to say.
+    pub fn of(answer: Result<Value, Failure>, usage: Usage, raw: Option<Arc<[u8]>>) -> Reply {
+        Reply { answer, usage, raw, proposed: Vec::new(), said: Said::default() }
     }
 }
 
@@ -225,7 +234,7 @@ mod tests {
     impl Provider for Echo {
         async fn ask(&self, request: &ModelRequest) -> Reply {
             assert!(!request.user.is_empty(), "asked for nothing");
-            Reply { answer: Ok(request.user.as_str().into()), usage: Usage::default(), raw: None }
+            Reply::of(Ok(request.user.as_str().into()), Usage::default(), None)
         }
     }
 
@@ -239,6 +248,7 @@ mod tests {
             user: user.to_owned(),
             data: Value::Null,
             output_schema: None,
+            ..ModelRequest::default()
         }
     }
 

@@ -63,8 +63,88 @@ pub struct Segment {
     pub reduced: Option<Arc<str>>,
 }
 
-/// A model call, ready to be sent. Made only by the kernel, after `ModelAsked` is durable.
+/// What a model may propose in its answer: an operation of a tool that it was granted, or a way to end its turn.
 #[derive(Clone, Debug)]
+pub struct Offer {
+    /// What the model calls it: letters, digits, `_` and `-`, at most 64 of them.
+    pub name: Arc<str>,
+    /// What it is for.
+    pub says: Arc<str>,
+    /// What its arguments must fit: canonical JSON Schema of an object.
+    pub params: Arc<Schema>,
+}
+
+/// A use of an offer, as a model asked for it. Nothing has judged it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposed {
+    /// The provider's name of this use, or ours where it gives none: a result is given under it.
+    pub id: Arc<str>,
+    /// The offer, as the model wrote it: there may be none of that name.
+    pub name: Arc<str>,
+    /// The arguments; a text where they are no JSON.
+    pub arguments: Value,
+}
+
+/// What came of a proposal, for the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Returned {
+    /// The proposal's id.
+    pub id: Arc<str>,
+    /// The offer's name.
+    pub name: Arc<str>,
+    /// The result, or one line that says why there is none.
+    pub text: Arc<str>,
+    /// It was not done, or failed.
+    pub failed: bool,
+}
+
+/// What followed the ask, oldest first: a model sees its own earlier answers of the same step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Turn {
+    /// What the model said.
+    Said {
+        /// The project's name of the model that said it.
+        model: Arc<str>,
+        /// In words; may be empty.
+        text: Arc<str>,
+        /// What it proposed.
+        proposed: Vec<Proposed>,
+        /// What its provider wants to see again, see [`Said::echo`].
+        echo: Option<Value>,
+    },
+    /// What came of each of its proposals, in their order.
+    Returned(Vec<Returned>),
+    /// What we say to it: what was wrong with its last answer.
+    Told(Arc<str>),
+}
+
+/// What a server said beside its answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Said {
+    /// Its name of the call, for its support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Arc<str>>,
+    /// Which model answered, by the server's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Arc<str>>,
+    /// Why the model ended, in the server's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Arc<str>>,
+    /// What of the request could not be sent as it was meant: parameters left out, constraints that the server's schema dialect lacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adaptations: Vec<Arc<str>>,
+    /// What was read from the answer although it was written otherwise: a fence, a number as a text. By place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coerced: Vec<Arc<str>>,
+    /// Parts of the answer that the provider wants to see again with the next turn, opaque to us; sent to the same model only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub echo: Option<Value>,
+}
+
+/// A model call, ready to be sent. Made only by the kernel, after `ModelAsked` is durable.
+#[derive(Clone, Debug, Default)]
 pub struct ModelRequest {
     /// The step that asks.
     pub step: StepPath,
@@ -80,8 +160,14 @@ pub struct ModelRequest {
     pub user: String,
     /// The data the step was shown, by name: what the `rules` and `scripted` providers read.
     pub data: Value,
-    /// What the answer must fit: canonical JSON Schema.
+    /// What the answer must fit: canonical JSON Schema. With offers the answer is what was proposed, and this is `None`.
     pub output_schema: Option<Arc<Schema>>,
+    /// Where in `system` a layer ends, as byte offsets, rising: what stands before changes less often than what follows.
+    pub edges: Vec<usize>,
+    /// What the model may propose; then it must propose something. Empty: it answers.
+    pub offers: Arc<[Offer]>,
+    /// What followed the ask.
+    pub turns: Vec<Turn>,
 }
 
 /// Three bytes of text are at least one token in every tokenizer we know: an upper estimate.
@@ -142,6 +228,7 @@ pub(crate) fn compile(
         user,
         data: Value::Map(Arc::new(made.data)),
         output_schema: Some(reason.output.clone()),
+        ..ModelRequest::default()
     };
     Ok((request, manifest))
 }

@@ -202,7 +202,7 @@ impl fmt::Debug for IdempotencyKey {
 ///
 /// A segment is a step's name, then `~visit` from the second visit on, then `[item]` for an item of an `each` or a turn of a
 /// `repeat` (counted from 0), or `.branch` for a branch of a `parallel`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepPath(Arc<str>);
 

@@ -1,6 +1,7 @@
 //! What came back from outside becomes an event: judged here, by the same program and state that asked for it.
 
 use crate::{
+    context::{Proposed, Said},
     ids::StepPath,
     journal::{Blob, Usage},
     next::{Facts, Frame, Query, Record, Stop, Walk},
@@ -24,6 +25,10 @@ pub enum Answer {
         usage: Usage,
         /// The raw body, for the record.
         raw: Option<Blob>,
+        /// What it proposed, if it was offered something.
+        proposed: Vec<Proposed>,
+        /// What the server said besides.
+        said: Said,
     },
     /// From a tool.
     Tool {
@@ -101,10 +106,10 @@ fn settle_here(
         Some(record)
     };
     match (&here.kind, answer) {
-        (Kind::Reason(reason), Answer::Model { attempt, answer, usage, raw }) => {
+        (Kind::Reason(reason), Answer::Model { attempt, answer, usage, raw, said, .. }) => {
             let waits = |open: &&Open| open.attempt == *attempt && matches!(open.doing, Doing::Asking { .. });
             let Some(open) = open.filter(waits) else { return Ok(None) };
-            let billed = (*usage, raw.as_ref().map(Blob::reference));
+            let billed = (*usage, raw.as_ref().map(Blob::reference), said.clone());
             let record = reason.settle(walk, step, open, frame, answer.clone(), billed)?;
             Ok(with_raw(record, raw))
         }

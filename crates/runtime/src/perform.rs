@@ -7,7 +7,7 @@ use gateway::{Gateway, Outcome, Reply, channel::Message};
 use kernel::{
     context::ModelRequest,
     governance::Permit,
-    journal::{Blob, Usage},
+    journal::Blob,
     recovery::{Failure, FailureKind, Phase},
     settle::Answer,
 };
@@ -16,12 +16,17 @@ use crate::fault::{AFTER_RESPONSE, AFTER_TELL, BEFORE_DISPATCH, BEFORE_TELL};
 
 /// Asks a model once.
 pub(crate) async fn ask(gateway: &Gateway, request: &ModelRequest) -> Answer {
-    let reply = caught(gateway.ask(request)).await.unwrap_or_else(|| Reply {
-        answer: Err(panicked(FailureKind::ProviderError, &format!("the call of the model `{}`", request.model))),
-        usage: Usage::default(),
-        raw: None,
+    let reply = caught(gateway.ask(request)).await.unwrap_or_else(|| {
+        Reply::failed(panicked(FailureKind::ProviderError, &format!("the call of the model `{}`", request.model)))
     });
-    Answer::Model { attempt: request.attempt, answer: reply.answer, usage: reply.usage, raw: reply.raw.map(Blob::new) }
+    Answer::Model {
+        attempt: request.attempt,
+        answer: reply.answer,
+        usage: reply.usage,
+        raw: reply.raw.map(Blob::new),
+        proposed: reply.proposed,
+        said: reply.said,
+    }
 }
 
 /// Lets a tool act once. The permit is spent.

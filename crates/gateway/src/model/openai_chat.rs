@@ -11,6 +11,7 @@ use async_trait::async_trait;
 pub use kernel::workflow::model::{Cap, Structured};
 use kernel::{
     context::ModelRequest,
+    journal::Usage,
     recovery::{Failure, FailureKind, Phase},
     values::{Span, Value},
 };
@@ -193,7 +194,7 @@ impl OpenAiChat {
         let raw = came.kept(scrubber);
         let fault = serde_json::from_slice(&raw).map_or_else(|_| Fault::default(), |body| Fault::of_body(&body));
         let failure = fault.failure(&self.of, Some(status), wait);
-        Reply { answer: Err(failure), usage: Default::default(), raw: (!raw.is_empty()).then(|| raw.into()) }
+        Reply::of(Err(failure), Usage::default(), (!raw.is_empty()).then(|| raw.into()))
     }
 
     async fn read(&self, response: Response, request: &ModelRequest, limits: &Limits, scrubber: &Scrubber) -> Reply {
@@ -218,7 +219,7 @@ impl OpenAiChat {
             (Ok(()), Ok(())) => self.judge(said, request, scrubber),
         };
         let raw = came.kept(scrubber);
-        Reply { answer, usage, raw: (!raw.is_empty()).then(|| raw.into()) }
+        Reply::of(answer, usage, (!raw.is_empty()).then(|| raw.into()))
     }
 
     /// A whole answer: what the model said, or why that is none.

@@ -171,7 +171,7 @@ impl Provider for Rules {
             other if request.output_schema.is_none() => other.to_json().into(),
             other => other,
         });
-        Reply { answer, usage: Usage::default(), raw: None }
+        Reply::of(answer, Usage::default(), None)
     }
 }
 

@@ -157,7 +157,7 @@ impl ScriptedAnswer {
                 (Err(failure), None)
             }
         };
-        Reply { answer, usage: self.usage, raw }
+        Reply::of(answer, self.usage, raw)
     }
 }
 

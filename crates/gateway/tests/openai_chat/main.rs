@@ -52,6 +52,7 @@ fn request(schema: Option<serde_json::Value>) -> ModelRequest {
         user: "What is it?".to_owned(),
         data: Value::Null,
         output_schema: schema.map(|schema| Schema::from_json(&schema).unwrap()),
+        ..ModelRequest::default()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    context,
+    context::{self, Said},
     expr::Condition,
     governance::{
         budget::request_bytes,
@@ -96,9 +96,10 @@ impl Reason {
         open: &Open,
         frame: &Frame<'_>,
         answer: Result<Value, Failure>,
-        billed: (Usage, Option<BlobRef>),
+        billed: (Usage, Option<BlobRef>, Said),
     ) -> Result<Record, Stop> {
-        let ((usage, raw), attempt) = (billed, open.attempt);
+        let ((usage, raw, said), attempt) = (billed, open.attempt);
+        let said = (said != Said::default()).then(|| Box::new(said));
         let spent = match &open.doing {
             Doing::Asking { at, .. } => {
                 let model = open.model.as_ref().unwrap_or(&self.model);
@@ -114,7 +115,8 @@ impl Reason {
                 None => StepResult::Done(Held::hold(value, &mut blobs)),
             },
         };
-        Ok(Record { event: Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent }, blobs })
+        let event = Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said };
+        Ok(Record { event, blobs })
     }
 
     fn judge(&self, walk: &Walk<'_>, value: &Value, frame: &Frame<'_>) -> Result<Option<Failure>, Stop> {

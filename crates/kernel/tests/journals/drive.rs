@@ -7,6 +7,7 @@ use std::{
 };
 
 use kernel::{
+    context::Said,
     evidence::{Audit, Ledger},
     governance::{
         Effect,
@@ -356,7 +357,17 @@ impl Drive {
                     let answer = self.outside.answer(&request.step, request.attempt);
                     let usage = Usage { input: 10, output: 5, ..Usage::default() };
                     let attempt = request.attempt;
-                    answers.push((request.step.clone(), Answer::Model { attempt, answer, usage, raw: None }));
+                    answers.push((
+                        request.step.clone(),
+                        Answer::Model {
+                            attempt,
+                            answer,
+                            usage,
+                            raw: None,
+                            proposed: Vec::new(),
+                            said: Said::default(),
+                        },
+                    ));
                 }
                 Next::Call(permit) => {
                     let input = String::from_utf8(permit.input().to_vec()).expect("JSON");

@@ -120,7 +120,7 @@ impl Provider for Model {
     async fn ask(&self, request: &ModelRequest) -> Reply {
         let text = format!("{}\n{}", request.system, request.user);
         let answer = self.0.answer(request.step.to_string(), String::new(), text, &request.data).await;
-        Reply { answer, usage: Usage { input: 10, output: 2, ..Usage::default() }, raw: None }
+        Reply::of(answer, Usage { input: 10, output: 2, ..Usage::default() }, None)
     }
 }
 

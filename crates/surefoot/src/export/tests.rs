@@ -50,6 +50,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
             usage: Usage { input: 3, ..Usage::default() },
             raw: Some(raw.reference()),
             spent: None,
+            said: None,
         },
         Event::StepSkipped { step: "b".into() },
         Event::StageDone { stage: "s".into() },

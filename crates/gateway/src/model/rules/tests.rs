@@ -397,6 +397,7 @@ async fn the_provider_answers_what_the_rules_say_and_bills_nothing() {
         user: String::new(),
         data: data(r#"{"text":"Founded in 1998.","fields":["founded"]}"#),
         output_schema: schema(serde_json::json!({"type": "object"})),
+        ..ModelRequest::default()
     };
     let rules = reader();
     let reply = rules.ask(&request).await;

@@ -21,6 +21,7 @@ fn request(step: &str, attempt: u32) -> ModelRequest {
         output_schema: Some(
             kernel::schema::Schema::from_json(&serde_json::json!({"type": "object"})).expect("a schema"),
         ),
+        ..ModelRequest::default()
     }
 }
 
