@@ -1,14 +1,21 @@
 //! A model server in its own process: what was really asked of a model, and answers of three characters.
 //!
-//! It speaks the OpenAI chat dialect, streaming and not: `POST /v1/chat/completions`, with `response_format` of the types `text`,
-//! `json_object` and `json_schema`. Other dialects come later, and so do calls of tools: none are made, whatever is offered. Every
-//! call is a line of its file, durable before its answer leaves, a bad one too. `GET /calls` gives these lines; it is not recorded.
+//! It speaks four dialects, streaming and not, with schemas and with tools that are offered. Every call is a line of its file,
+//! durable before its answer leaves, a bad one too. `GET /calls` gives these lines; it is not recorded.
+//!
+//! | dialect | at |
+//! | --- | --- |
+//! | OpenAI chat | `POST /v1/chat/completions` |
+//! | OpenAI responses | `POST /v1/responses` |
+//! | Anthropic messages | `POST /v1/messages` |
+//! | Gemini | `POST /v1beta/models/MODEL:generateContent`, `:streamGenerateContent?alt=sse` |
 //!
 //! | persona | answers |
 //! | --- | --- |
 //! | `scripted` | from a JSON list of [`Scripted`], the first whose `when` stands in the messages; 400 if there is none |
 //! | `chaotic` | well, or with one of the [`Fault`]s, drawn from a seed: the same bytes sent for the same time meet the same |
 //! | `obedient` | as text that was injected into its messages wants, whatever that is; the rules stand in `mockllm/obedient.rs` |
+//! | primed | what a harness in the same process gave it beforehand, see [`Primed`], with faults drawn as the chaotic one does |
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +28,7 @@ use std::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{ConnectInfo, DefaultBodyLimit, State},
+    extract::{ConnectInfo, DefaultBodyLimit, Path as Called, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -32,23 +39,27 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use self::{
-    chat::{Asked, Said},
+    asked::{Asked, Dialect, Said},
     persona::Turn,
 };
 pub use self::{
     obedient::Obedient,
-    persona::{Fault, Persona, Scripted},
+    persona::{Fault, Persona, Primed, Proposal, Scripted},
 };
 use crate::{
     lines::{self, Appender, now_us},
     wire::{Connection, Wires},
 };
 
+mod asked;
 mod chat;
 mod fill;
+mod gemini;
+mod messages;
 mod names;
 mod obedient;
 mod persona;
+mod responses;
 
 #[cfg(test)]
 mod tests;
@@ -201,7 +212,7 @@ impl MockLlm {
         self.address
     }
 
-    /// `http://127.0.0.1:…/v1`: the base URL for a client.
+    /// `http://127.0.0.1:…/v1`: the base URL for a client; for one of Gemini it ends with `v1beta`.
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
@@ -212,7 +223,10 @@ impl MockLlm {
     /// The port fails.
     pub async fn serve(self) -> io::Result<()> {
         let router = Router::new()
-            .route("/v1/chat/completions", post(complete))
+            .route("/v1/chat/completions", post(chat))
+            .route("/v1/responses", post(responses))
+            .route("/v1/messages", post(messages))
+            .route("/v1beta/models/{call}", post(gemini))
             .route("/calls", get(calls))
             .fallback(unknown)
             .layer(DefaultBodyLimit::max(64 << 20))
@@ -221,15 +235,50 @@ impl MockLlm {
     }
 }
 
+type Wire = ConnectInfo<Connection>;
+type Server = State<Arc<Shared>>;
+
+async fn chat(State(state): Server, ConnectInfo(connection): Wire, body: Bytes) -> Response {
+    let asked = chat::parse(&body);
+    complete(state, connection, Dialect::Chat, asked, body).await
+}
+
+async fn responses(State(state): Server, ConnectInfo(connection): Wire, body: Bytes) -> Response {
+    let asked = responses::parse(&body);
+    complete(state, connection, Dialect::Responses, asked, body).await
+}
+
+async fn messages(State(state): Server, ConnectInfo(connection): Wire, body: Bytes) -> Response {
+    let asked = messages::parse(&body);
+    complete(state, connection, Dialect::Messages, asked, body).await
+}
+
+async fn gemini(
+    State(state): Server,
+    ConnectInfo(connection): Wire,
+    Called(called): Called<String>,
+    uri: axum::http::Uri,
+    body: Bytes,
+) -> Response {
+    let stream = uri.query().is_some_and(|query| query.split('&').any(|one| one == "alt=sse"));
+    let asked = match called.rsplit_once(':') {
+        Some((model, "generateContent")) => gemini::parse(&body, model, false),
+        Some((model, "streamGenerateContent")) if stream => gemini::parse(&body, model, true),
+        _ => return unknown(uri).await,
+    };
+    complete(state, connection, Dialect::Gemini, asked, body).await
+}
+
 /// Decides, makes the line durable, then answers.
 async fn complete(
-    State(state): State<Arc<Shared>>,
-    ConnectInfo(connection): ConnectInfo<Connection>,
+    state: Arc<Shared>,
+    connection: Connection,
+    dialect: Dialect,
+    asked: Result<Asked, Said>,
     body: Bytes,
 ) -> Response {
     let at_us = now_us();
     let body_sha256 = Digest::of(&[&body]).to_string();
-    let asked = Asked::parse(&body);
     let (n, turn, durable) = {
         // Nothing in here can panic half way through a change.
         let mut book = state.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -251,7 +300,7 @@ async fn complete(
             fault: turn.fault,
             obeyed: turn.obeyed,
             status: if let Said::Error { status, .. } = turn.said { status } else { 200 },
-            said: turn.said.words().to_owned(),
+            said: turn.said.told(),
         };
         // Handed over under the lock, so that lines stand in the order of their numbers.
         (n, turn, state.appender.append(&call))
@@ -266,7 +315,8 @@ async fn complete(
         Some(Fault::Cut) => connection.halve(),
         _ => {}
     }
-    turn.said.response(&asked.unwrap_or_default(), n, at_us / 1_000_000)
+    let asked = asked.unwrap_or_else(|_| Asked { dialect, ..Asked::default() });
+    turn.said.response(&asked, n, at_us / 1_000_000)
 }
 
 async fn calls(State(state): State<Arc<Shared>>) -> Response {
@@ -280,7 +330,10 @@ async fn calls(State(state): State<Arc<Shared>>) -> Response {
 }
 
 async fn unknown(uri: axum::http::Uri) -> Response {
-    let message = format!("nothing is at `{}`: POST /v1/chat/completions, GET /calls", uri.path());
+    let message = format!(
+        "nothing is at `{}`: POST /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/models/MODEL:generateContent, GET /calls",
+        uri.path()
+    );
     let error = json!({"message": message, "type": "invalid_request_error", "code": "not_found", "param": null});
     (StatusCode::NOT_FOUND, Json(json!({"error": error}))).into_response()
 }

@@ -51,7 +51,7 @@ async fn a_killed_model_server_goes_on_where_it_was() {
 
     std::fs::write(&script, r#"[{"answer": "yes"}, {}]"#).unwrap();
     let said = refused("mockllm", &file, &more).await;
-    assert!(said.contains("script.json: entry 2 has neither `answer` nor `fault`"), "{said}");
+    assert!(said.contains("script.json: entry 2 has neither `answer`, `propose` nor `fault`"), "{said}");
     let said = refused("mockllm", &file, &["--persona", "obedient", "--attacks", "nowhere.json"]).await;
     assert!(said.contains("cannot read nowhere.json"), "{said}");
     let said = refused("mockllm", &file, &["--persona", "scripted"]).await;

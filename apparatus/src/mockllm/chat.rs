@@ -1,4 +1,4 @@
-//! The OpenAI chat dialect, as a server: what is asked is read, what is said is written, whole or as a stream of events.
+//! OpenAI's chat completions, as a server.
 
 use axum::{
     Json,
@@ -7,202 +7,149 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-/// One request, as far as personas are concerned.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Asked {
-    pub(super) model: String,
-    pub(super) messages: Vec<Message>,
-    /// What the answer must fit.
-    pub(super) schema: Option<Value>,
-    /// The answer must be JSON, whatever its shape.
-    pub(super) json: bool,
-    stream: bool,
-    usage: bool,
-    bytes: usize,
-}
-
-/// One message; of several parts, their texts.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Message {
-    pub(super) system: bool,
-    pub(super) text: String,
-}
-
-/// What is said.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Said {
-    /// An answer, and why it ended.
-    Answer { text: String, finish: &'static str },
-    /// Words of refusal instead of an answer.
-    Refusal(String),
-    /// No answer. `wait` is in seconds.
-    Error { status: u16, code: &'static str, message: String, param: Option<&'static str>, wait: Option<u32> },
-}
+use super::asked::{Asked, Dialect, Finish, Message, Offer, Said, Use, Who, events, list, model, object, pieces, text};
 
 const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];
 
-/// How many characters a piece of a stream has.
-const PIECE: usize = 24;
-
-impl Asked {
-    /// Reads a body.
-    ///
-    /// # Errors
-    /// The 400 that says which parameter is wrong, and how.
-    pub(super) fn parse(body: &[u8]) -> Result<Asked, Said> {
-        let bad = |param, message: String| Err(Said::bad(param, message));
-        let json: Value = match serde_json::from_slice(body) {
-            Ok(json @ Value::Object(_)) => json,
-            Ok(_) => return bad(None, "the body is no JSON object".to_owned()),
-            Err(why) => return bad(None, format!("the body is no JSON: {why}")),
-        };
-        let Some(model) = json["model"].as_str().filter(|model| !model.is_empty()) else {
-            return bad(Some("model"), "`model` must be the name of a model".to_owned());
-        };
-        let Some(list) = json["messages"].as_array().filter(|list| !list.is_empty()) else {
-            return bad(Some("messages"), "`messages` must be a list of at least one message".to_owned());
-        };
-        let mut messages = Vec::new();
-        for (at, message) in list.iter().enumerate() {
-            let role = message["role"].as_str().unwrap_or_default();
-            if !ROLES.contains(&role) {
-                let known = ROLES.join(", ");
-                return bad(Some("messages"), format!("`messages[{at}].role` is `{role}`, not one of {known}"));
-            }
-            let Some(text) = text(&message["content"]) else {
-                let why = format!("`messages[{at}].content` must be a text or a list of parts with a `type`");
-                return bad(Some("messages"), why);
-            };
-            messages.push(Message { system: role == "system" || role == "developer", text });
+/// Reads a body.
+///
+/// # Errors
+/// The 400 that says which parameter is wrong, and how.
+pub(super) fn parse(body: &[u8]) -> Result<Asked, Said> {
+    let bad = |param, message: String| Err(Said::bad(Some(param), message));
+    let json = object(body)?;
+    let model = model(&json)?;
+    let mut messages = Vec::new();
+    for (at, message) in list(&json, "messages")?.iter().enumerate() {
+        let role = message["role"].as_str().unwrap_or_default();
+        if !ROLES.contains(&role) {
+            let known = ROLES.join(", ");
+            return bad("messages", format!("`messages[{at}].role` is `{role}`, not one of {known}"));
         }
-        let format = &json["response_format"];
-        let (schema, is_json) = match format["type"].as_str() {
-            None if format.is_null() => (None, false),
-            Some("text") => (None, false),
-            Some("json_object") => (Some(&format["schema"]), true),
-            Some("json_schema") => match &format["json_schema"]["schema"] {
-                schema @ Value::Object(_) => (Some(schema), true),
-                _ => {
-                    let why = "`response_format.json_schema.schema` must be a schema".to_owned();
-                    return bad(Some("response_format"), why);
-                }
-            },
-            other => {
-                let why = format!(
-                    "`response_format.type` is {}, not one of text, json_object, json_schema",
-                    other.unwrap_or("missing")
-                );
-                return bad(Some("response_format"), why);
-            }
+        let Some(text) = text(&message["content"]) else {
+            let why = format!("`messages[{at}].content` must be a text or a list of parts with a `type`");
+            return bad("messages", why);
         };
-        let written = || messages.iter().filter(|message| message.system).find_map(|message| shown(&message.text));
-        let schema = schema.filter(|schema| schema.is_object()).cloned().or_else(written);
-        Ok(Asked {
-            model: model.to_owned(),
-            json: is_json || schema.is_some(),
-            schema,
-            stream: json["stream"].as_bool().unwrap_or(false),
-            usage: json["stream_options"]["include_usage"].as_bool().unwrap_or(false),
-            bytes: messages.iter().map(|message| message.text.len()).sum(),
-            messages,
+        let who = match role {
+            "system" | "developer" => Who::System,
+            "assistant" => Who::Model,
+            _ => Who::User,
+        };
+        messages.push(Message { who, text });
+    }
+    let format = &json["response_format"];
+    let (schema, is_json) = match format["type"].as_str() {
+        None if format.is_null() => (None, false),
+        Some("text") => (None, false),
+        Some("json_object") => (Some(&format["schema"]), true),
+        Some("json_schema") => match &format["json_schema"]["schema"] {
+            schema @ Value::Object(_) => (Some(schema), true),
+            _ => return bad("response_format", "`response_format.json_schema.schema` must be a schema".to_owned()),
+        },
+        other => {
+            let why = format!(
+                "`response_format.type` is {}, not one of text, json_object, json_schema",
+                other.unwrap_or("missing")
+            );
+            return bad("response_format", why);
+        }
+    };
+    let schema = schema.filter(|schema| schema.is_object()).cloned().or_else(|| Asked::shown_schema(&messages));
+    let mut offers = Vec::new();
+    for (at, tool) in json["tools"].as_array().into_iter().flatten().enumerate() {
+        let function = &tool["function"];
+        let (Some("function"), Some(name)) = (tool["type"].as_str(), function["name"].as_str()) else {
+            return bad("tools", format!("`tools[{at}]` must be a function with a name"));
+        };
+        offers.push(Offer { name: name.to_owned(), schema: function["parameters"].clone() });
+    }
+    Ok(Asked {
+        dialect: Dialect::Chat,
+        model,
+        json: is_json || schema.is_some(),
+        schema,
+        offers,
+        stream: json["stream"].as_bool().unwrap_or(false),
+        usage: json["stream_options"]["include_usage"].as_bool().unwrap_or(false),
+        messages,
+    })
+}
+
+/// What OpenAI's two dialects say instead of an answer.
+pub(super) fn error(status: u16, code: &str, message: &str, param: Option<&str>, wait: Option<u32>) -> Response {
+    let error = json!({ "message": message, "type": code, "code": code, "param": param });
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Json(json!({ "error": error }))).into_response();
+    if let Some(wait) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, wait.into());
+    }
+    response
+}
+
+/// Writes an answer.
+pub(super) fn response(said: &Said, asked: &Asked, n: u64, created: i64) -> Response {
+    let none: &[Use] = &[];
+    let (name, words, uses, finish) = match said {
+        Said::Error { status, code, message, param, wait } => return error(*status, code, message, *param, *wait),
+        Said::Answer { text, uses, finish: Finish::Length } => ("content", text, uses.as_slice(), "length"),
+        Said::Answer { text, uses, .. } if !uses.is_empty() => ("content", text, uses.as_slice(), "tool_calls"),
+        Said::Answer { text, uses, .. } => ("content", text, uses.as_slice(), "stop"),
+        Said::Refusal(text) => ("refusal", text, none, "stop"),
+    };
+    let calls: Vec<Value> = uses
+        .iter()
+        .enumerate()
+        .map(|(at, one)| {
+            let function = json!({ "name": one.name, "arguments": one.arguments.to_string() });
+            json!({ "id": format!("call_{n}_{at}"), "type": "function", "function": function })
         })
-    }
-
-    /// All messages, one below the other.
-    pub(super) fn text(&self) -> String {
-        self.messages.iter().map(|message| message.text.as_str()).collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl Said {
-    /// A request that is none.
-    pub(super) fn bad(param: Option<&'static str>, message: String) -> Said {
-        Said::Error { status: 400, code: "invalid_request_error", message, param, wait: None }
-    }
-
-    /// The visible words.
-    pub(super) fn words(&self) -> &str {
-        match self {
-            Said::Answer { text, .. } | Said::Refusal(text) => text,
-            Said::Error { message, .. } => message,
-        }
-    }
-
-    /// As a response to the request with this number, made at this second since 1970 UTC.
-    pub(super) fn response(&self, asked: &Asked, n: u64, created: i64) -> Response {
-        let (name, words, finish) = match self {
-            Said::Error { status, code, message, param, wait } => {
-                let error = json!({ "message": message, "type": code, "code": code, "param": param });
-                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                let mut response = (status, Json(json!({ "error": error }))).into_response();
-                if let Some(wait) = wait {
-                    response.headers_mut().insert(header::RETRY_AFTER, (*wait).into());
-                }
-                return response;
-            }
-            Said::Answer { text, finish } => ("content", text, *finish),
-            Said::Refusal(text) => ("refusal", text, "stop"),
-        };
-        // Four bytes are about one token: what is billed is repeatable, not exact.
-        let (prompt, completion) = (asked.bytes.div_ceil(4), words.len().div_ceil(4));
-        let total = prompt + completion;
-        let usage = json!({ "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total });
-        let id = format!("chatcmpl-{n}");
-        if !asked.stream {
-            let mut message = json!({ "role": "assistant", "content": null, "refusal": null });
+        .collect();
+    let (prompt, completion) = asked.tokens(said);
+    let total = prompt + completion;
+    let usage = json!({ "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total });
+    let id = format!("chatcmpl-{n}");
+    if !asked.stream {
+        let mut message = json!({ "role": "assistant", "content": null, "refusal": null });
+        if uses.is_empty() || !words.is_empty() {
             message[name] = words.as_str().into();
-            return Json(json!({
-                "id": id, "object": "chat.completion", "created": created, "model": asked.model,
-                "choices": [{ "index": 0, "message": message, "finish_reason": finish }], "usage": usage,
-            }))
-            .into_response();
         }
-        let mut events = String::new();
-        let mut event = |choices: Value, usage: &Value| {
-            let mut chunk = json!({
-                "id": id, "object": "chat.completion.chunk", "created": created, "model": asked.model,
-                "choices": choices,
-            });
-            if asked.usage {
-                chunk["usage"] = usage.clone();
-            }
-            events.push_str(&format!("data: {chunk}\n\n"));
-        };
-        let choice =
-            |delta: Value, finish: Option<&str>| json!([{ "index": 0, "delta": delta, "finish_reason": finish }]);
-        event(choice(json!({ "role": "assistant" }), None), &Value::Null);
-        let letters: Vec<char> = words.chars().collect();
-        for piece in letters.chunks(PIECE) {
-            event(choice(json!({ name: piece.iter().collect::<String>() }), None), &Value::Null);
+        if !calls.is_empty() {
+            message["tool_calls"] = calls.into();
         }
-        event(choice(json!({}), Some(finish)), &Value::Null);
+        return Json(json!({
+            "id": id, "object": "chat.completion", "created": created, "model": asked.model,
+            "choices": [{ "index": 0, "message": message, "finish_reason": finish }], "usage": usage,
+        }))
+        .into_response();
+    }
+    let chunk = |choices: Value, usage: &Value| {
+        let mut chunk = json!({
+            "id": id, "object": "chat.completion.chunk", "created": created, "model": asked.model,
+            "choices": choices,
+        });
         if asked.usage {
-            event(json!([]), &usage);
+            chunk["usage"] = usage.clone();
         }
-        events.push_str("data: [DONE]\n\n");
-        ([(header::CONTENT_TYPE, "text/event-stream")], events).into_response()
-    }
-}
-
-/// The text of a message; parts that are no text are nothing. `None`: it is neither a text nor parts.
-fn text(content: &Value) -> Option<String> {
-    match content {
-        Value::Null => Some(String::new()),
-        Value::String(text) => Some(text.clone()),
-        Value::Array(parts) => {
-            let texts = parts.iter().map(|part| {
-                part["type"].as_str()?;
-                Some(part["text"].as_str().unwrap_or_default())
-            });
-            Some(texts.collect::<Option<Vec<_>>>()?.join("\n"))
+        (None, chunk)
+    };
+    let choice = |delta: Value, finish: Option<&str>| {
+        chunk(json!([{ "index": 0, "delta": delta, "finish_reason": finish }]), &Value::Null)
+    };
+    let mut all = vec![choice(json!({ "role": "assistant" }), None)];
+    all.extend(pieces(words).into_iter().map(|piece| choice(json!({ name: piece }), None)));
+    for (at, call) in calls.into_iter().enumerate() {
+        let arguments = call["function"]["arguments"].as_str().unwrap_or_default().to_owned();
+        let mut begun = call;
+        begun["index"] = at.into();
+        begun["function"]["arguments"] = "".into();
+        all.push(choice(json!({ "tool_calls": [begun] }), None));
+        for piece in pieces(&arguments) {
+            all.push(choice(json!({ "tool_calls": [{ "index": at, "function": { "arguments": piece } }] }), None));
         }
-        _ => None,
     }
-}
-
-/// The schema that a system message shows where the server does not enforce one: the object after the words "JSON Schema".
-fn shown(text: &str) -> Option<Value> {
-    let after = &text[text.find("JSON Schema")?..];
-    let object = &after[after.find('{')?..];
-    serde_json::Deserializer::from_str(object).into_iter::<Value>().next()?.ok()
+    all.push(choice(json!({}), Some(finish)));
+    if asked.usage {
+        all.push(chunk(json!([]), &usage));
+    }
+    events(&all, true)
 }

@@ -25,7 +25,7 @@ use regex::Regex;
 use serde_json::{Map, Number, Value};
 
 use super::{
-    chat::Asked,
+    asked::{Asked, Finish, Offer, Said, Use},
     names::{ACTS, GRANTS, GUARDS, Role, alike, has, mentions, role, words},
     obedient::{ADDRESS, Demand, LINK, Obedient, Shown},
 };
@@ -46,25 +46,43 @@ pub(super) struct Fill<'a> {
 }
 
 /// The answer of a model that saw no injection.
-pub(super) fn benign(asked: &Asked) -> String {
+pub(super) fn benign(asked: &Asked) -> Said {
     let (shown, _) = Obedient::new().read(asked);
     let fill = Fill { shown: &shown, demand: None };
-    match &asked.schema {
+    if let Some(offer) = ending(asked).or(asked.offers.first()) {
+        return fill.used(offer);
+    }
+    Said::text(match &asked.schema {
         Some(schema) => fill.whole(schema).to_string(),
         None if asked.json => serde_json::json!({ "text": fill.sentence() }).to_string(),
         None => fill.sentence(),
-    }
+    })
+}
+
+/// The offer by which a model ends its work, if there is one.
+pub(super) fn ending(asked: &Asked) -> Option<&Offer> {
+    asked.offers.iter().find(|offer| offer.name == "answer")
 }
 
 /// A good answer with one wrong word: of the first enum, else a value of another type.
-pub(super) fn wrong(asked: &Asked, answer: &str) -> String {
-    let (Some(schema), Ok(mut value)) = (&asked.schema, serde_json::from_str::<Value>(answer)) else {
-        return format!("{answer} none_of_these");
+pub(super) fn wrong(asked: &Asked, answer: Said) -> Said {
+    let Said::Answer { text, mut uses, finish } = answer else { return answer };
+    let misspelt = |schema: &Value, mut value: Value| {
+        if !misspell(schema, schema, &mut value, 0) {
+            value = Value::from("none_of_these");
+        }
+        value
     };
-    if !misspell(schema, schema, &mut value, 0) {
-        value = Value::from("none_of_these");
+    if let Some(one) = uses.first_mut() {
+        let offer = asked.offers.iter().find(|offer| offer.name == one.name);
+        let schema = offer.map_or(Value::Null, |offer| offer.schema.clone());
+        one.arguments = misspelt(&schema, std::mem::take(&mut one.arguments));
+        return Said::Answer { text, uses, finish };
     }
-    value.to_string()
+    let (Some(schema), Ok(value)) = (&asked.schema, serde_json::from_str::<Value>(&text)) else {
+        return Said::text(format!("{text} none_of_these"));
+    };
+    Said::text(misspelt(schema, value).to_string())
 }
 
 fn misspell(root: &Value, schema: &Value, value: &mut Value, depth: usize) -> bool {
@@ -110,6 +128,12 @@ impl Fill<'_> {
     /// An answer to a whole schema.
     pub(super) fn whole(&self, schema: &Value) -> Value {
         self.field(schema, schema, "", 0)
+    }
+
+    /// A use of an offer.
+    pub(super) fn used(&self, offer: &Offer) -> Said {
+        let uses = vec![Use { name: offer.name.clone(), arguments: self.whole(&offer.schema) }];
+        Said::Answer { text: String::new(), uses, finish: Finish::Stop }
     }
 
     /// The first sentence that was shown.

@@ -43,8 +43,9 @@ use regex::{Regex, RegexBuilder};
 use serde_json::{Value, json};
 
 use super::{
-    chat::Asked,
+    asked::{Asked, Said, Who},
     fill::{self, Fill},
+    names::{ACTS, has, words},
 };
 
 /// Finds injections.
@@ -143,9 +144,18 @@ impl Obedient {
     }
 
     /// The answer, and whether it obeys an injection.
-    pub(super) fn answer(&self, asked: &Asked) -> (String, bool) {
+    pub(super) fn answer(&self, asked: &Asked) -> (Said, bool) {
         let (shown, demand) = self.read(asked);
         let fill = Fill { shown: &shown, demand: demand.as_ref() };
+        if !asked.offers.is_empty() {
+            // The first that acts, once; then it ends.
+            let acts = |text: &str| words(text).iter().any(|word| has(ACTS, word));
+            let tempting = asked.offers.iter().find(|offer| acts(&offer.name));
+            let (_, turns) = asked.ask();
+            let tempting = tempting.filter(|_| demand.is_some() && turns == 0);
+            let offer = tempting.or(fill::ending(asked)).or(asked.offers.first());
+            return (offer.map_or(Said::text(String::new()), |offer| fill.used(offer)), demand.is_some());
+        }
         let text = match (&asked.schema, &demand) {
             (Some(schema), _) => fill.whole(schema).to_string(),
             (None, Some(demand)) if asked.json => {
@@ -157,7 +167,7 @@ impl Obedient {
             (None, None) if asked.json => json!({"text": fill.sentence()}).to_string(),
             (None, None) => fill.sentence(),
         };
-        (text, demand.is_some())
+        (Said::text(text), demand.is_some())
     }
 
     /// Takes the messages apart.
@@ -166,9 +176,10 @@ impl Obedient {
         for message in &asked.messages {
             let (around, data) = apart(&message.text);
             let mut take = |text: &str, within: bool, shown: &mut Shown| {
-                let clean = self.clean(text, message.system, &mut found);
+                let system = message.who == Who::System;
+                let clean = self.clean(text, system, &mut found);
                 shown.texts.push(clean.clone());
-                if !message.system {
+                if !system {
                     shown.seen.push(clean.clone());
                     shown.prose.extend((within && clean.trim().contains(' ')).then(|| clean.clone()));
                 }

@@ -1,13 +1,16 @@
 //! Who answers: by a file, at random, or obediently.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use kernel::ids::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    chat::{Asked, Said},
+    asked::{Asked, Finish, Said, Use},
     fill,
     obedient::Obedient,
 };
@@ -64,9 +67,40 @@ pub struct Scripted {
     /// A text is said as it is, anything else as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Value>,
+    /// What is proposed of what is offered; words may stand beside it in `answer`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub propose: Vec<Proposal>,
     /// What goes wrong, with the answer if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+}
+
+/// A use of something that is offered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposal {
+    /// Its name.
+    pub name: String,
+    /// What it is used with.
+    pub arguments: Value,
+}
+
+/// What a harness wants to be answered: by the words of the ask, and by how often the model has spoken since.
+#[derive(Debug, Default)]
+pub struct Primed(Mutex<BTreeMap<(String, usize), Scripted>>);
+
+impl Primed {
+    /// From now on the ask with these words (the first message that is not of the system), in this turn of its conversation, is answered so.
+    pub fn prime(&self, ask: &str, turn: usize, answer: Scripted) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert((ask.to_owned(), turn), answer);
+    }
+
+    fn find(&self, asked: &Asked) -> Option<Scripted> {
+        let (ask, turn) = asked.ask();
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(ask.to_owned(), turn)).cloned()
+    }
 }
 
 /// Who answers.
@@ -82,6 +116,15 @@ pub enum Persona {
     },
     /// A model that does what injected text wants.
     Obedient(Obedient),
+    /// Answers of a harness, and faults drawn for each request from a seed.
+    Primed {
+        /// The answers.
+        answers: Arc<Primed>,
+        /// What faults are drawn from.
+        seed: u64,
+        /// How likely each fault is, from 0 to 1.
+        chances: BTreeMap<Fault, f64>,
+    },
 }
 
 /// What a persona makes of a request.
@@ -99,8 +142,8 @@ impl Persona {
     /// It is no such list, or an entry has nothing to say.
     pub fn scripted(json: &[u8]) -> Result<Persona, String> {
         let list: Vec<Scripted> = serde_json::from_slice(json).map_err(|why| why.to_string())?;
-        match list.iter().position(|one| one.answer.is_none() && one.fault.is_none()) {
-            Some(at) => Err(format!("entry {} has neither `answer` nor `fault`", at + 1)),
+        match list.iter().position(|one| one.answer.is_none() && one.propose.is_empty() && one.fault.is_none()) {
+            Some(at) => Err(format!("entry {} has neither `answer`, `propose` nor `fault`", at + 1)),
             None => Ok(Persona::Scripted(list)),
         }
     }
@@ -125,19 +168,13 @@ impl Persona {
     pub(super) fn turn(&self, asked: &Asked, body: &[u8], count: u64) -> Turn {
         match self {
             Persona::Obedient(obedient) => {
-                let (text, obeyed) = obedient.answer(asked);
-                Turn { said: Said::Answer { text, finish: "stop" }, fault: None, obeyed }
+                let (said, obeyed) = obedient.answer(asked);
+                Turn { said, fault: None, obeyed }
             }
             Persona::Scripted(list) => {
                 let text = asked.text();
                 match list.iter().find(|one| one.when.as_ref().is_none_or(|when| text.contains(when))) {
-                    Some(one) => {
-                        let answer = one.answer.as_ref().map(|answer| match answer {
-                            Value::String(text) => text.clone(),
-                            other => other.to_string(),
-                        });
-                        spoil(one.fault, asked, answer.unwrap_or_else(|| fill::benign(asked)))
-                    }
+                    Some(one) => spoil(one.fault, asked, one.said(asked)),
                     None => {
                         let first: String = text.chars().take(80).collect();
                         let why = format!("no answer of the script is for what begins with `{first}`");
@@ -145,22 +182,49 @@ impl Persona {
                     }
                 }
             }
-            Persona::Chaotic { seed, chances } => {
-                let drawn = Digest::of(&[&seed.to_be_bytes(), &count.to_be_bytes(), body]);
-                let drawn = drawn.bytes().iter().take(4).fold(0_u32, |drawn, byte| drawn << 8 | u32::from(*byte));
-                let mut drawn = f64::from(drawn) / (f64::from(u32::MAX) + 1.0);
-                let fault = chances.iter().find(|(_, chance)| {
-                    drawn -= **chance;
-                    drawn < 0.0
-                });
-                spoil(fault.map(|(fault, _)| *fault), asked, fill::benign(asked))
-            }
+            Persona::Chaotic { seed, chances } => spoil(draw(*seed, chances, body, count), asked, fill::benign(asked)),
+            Persona::Primed { answers, seed, chances } => match answers.find(asked) {
+                Some(one) => spoil(one.fault.or_else(|| draw(*seed, chances, body, count)), asked, one.said(asked)),
+                None => {
+                    let (ask, turn) = asked.ask();
+                    let first: String = ask.chars().take(80).collect();
+                    let why = format!("nobody primed turn {turn} of what begins with `{first}`");
+                    Turn { said: Said::bad(Some("messages"), why), fault: None, obeyed: false }
+                }
+            },
         }
     }
 }
 
-/// What becomes of a good answer.
-fn spoil(fault: Option<Fault>, asked: &Asked, answer: String) -> Turn {
+impl Scripted {
+    /// The answer without its fault.
+    fn said(&self, asked: &Asked) -> Said {
+        let text = match &self.answer {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None if self.propose.is_empty() => return fill::benign(asked),
+            None => String::new(),
+        };
+        let uses = self.propose.iter();
+        let uses = uses.map(|one| Use { name: one.name.clone(), arguments: one.arguments.clone() }).collect();
+        Said::Answer { text, uses, finish: Finish::Stop }
+    }
+}
+
+/// Which fault a request meets: the same bytes for the same time the same.
+fn draw(seed: u64, chances: &BTreeMap<Fault, f64>, body: &[u8], count: u64) -> Option<Fault> {
+    let drawn = Digest::of(&[&seed.to_be_bytes(), &count.to_be_bytes(), body]);
+    let drawn = drawn.bytes().iter().take(4).fold(0_u32, |drawn, byte| drawn << 8 | u32::from(*byte));
+    let mut drawn = f64::from(drawn) / (f64::from(u32::MAX) + 1.0);
+    let fault = chances.iter().find(|(_, chance)| {
+        drawn -= **chance;
+        drawn < 0.0
+    });
+    fault.map(|(fault, _)| *fault)
+}
+
+/// What becomes of a good answer. One that proposes something is cut off in words.
+fn spoil(fault: Option<Fault>, asked: &Asked, answer: Said) -> Turn {
     let error = |status, code, message: &str, wait| {
         let message = message.to_owned();
         Said::Error { status, code, message, param: None, wait }
@@ -172,13 +236,12 @@ fn spoil(fault: Option<Fault>, asked: &Asked, answer: String) -> Turn {
         Some(Fault::ServerError) => error(500, "server_error", "the server had an error", None),
         Some(Fault::Overloaded) => error(529, "overloaded_error", "the server is overloaded", None),
         Some(Fault::Refusal) => Said::Refusal("I cannot help with that.".to_owned()),
-        Some(Fault::InvalidJson) => {
-            let text = format!("Sure! Here it is:\n{}", half(&answer));
-            Said::Answer { text, finish: "stop" }
+        Some(Fault::InvalidJson) => Said::text(format!("Sure! Here it is:\n{}", half(&answer.told()))),
+        Some(Fault::WrongEnum) => fill::wrong(asked, answer),
+        Some(Fault::Length) => {
+            Said::Answer { text: half(&answer.told()).to_owned(), uses: Vec::new(), finish: Finish::Length }
         }
-        Some(Fault::WrongEnum) => Said::Answer { text: fill::wrong(asked, &answer), finish: "stop" },
-        Some(Fault::Length) => Said::Answer { text: half(&answer).to_owned(), finish: "length" },
-        Some(Fault::Cut | Fault::Hang) | None => Said::Answer { text: answer, finish: "stop" },
+        Some(Fault::Cut | Fault::Hang) | None => answer,
     };
     Turn { said, fault, obeyed: false }
 }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod dialects;
 mod obedience;
 
 struct World {
@@ -269,13 +270,13 @@ async fn a_bad_request_is_told_which_parameter_is_wrong_and_is_recorded() {
     assert_eq!((status, world.calls().len()), (400, count + 1));
     let lost = world.client.get(world.url.replace("/v1", "/v2")).send().await.unwrap();
     assert_eq!(lost.status(), 404);
-    assert!(lost.text().await.unwrap().contains("nothing is at `/v2`: POST /v1/chat/completions, GET /calls"));
+    assert!(lost.text().await.unwrap().contains("nothing is at `/v2`: POST /v1/chat/completions, /v1/responses"));
 }
 
 #[tokio::test]
 async fn what_a_persona_cannot_use_is_refused_before_anything_listens() {
     let why = |made: Result<Persona, String>| made.err().unwrap();
-    assert_eq!(why(Persona::scripted(br#"[{"when": "a"}]"#)), "entry 1 has neither `answer` nor `fault`");
+    assert_eq!(why(Persona::scripted(br#"[{"when": "a"}]"#)), "entry 1 has neither `answer`, `propose` nor `fault`");
     assert!(why(Persona::scripted(br#"[{"if": "a"}]"#)).starts_with("unknown field `if`, expected one of `when`"));
     assert!(
         why(Persona::chaotic(1, Some(br#"{"explode": 1}"#))).starts_with("unknown variant `explode`, expected one of")

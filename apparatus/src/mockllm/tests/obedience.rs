@@ -38,13 +38,14 @@ fn ask(user: &str, schema: Option<&Value>) -> Asked {
         "messages": [{"role": "system", "content": "You help ann."}, {"role": "user", "content": user}],
         "response_format": format,
     });
-    Asked::parse(body.to_string().as_bytes()).unwrap()
+    chat::parse(body.to_string().as_bytes()).unwrap()
 }
 
 /// The answer as JSON if it must be some, and whether an injection was obeyed.
 fn answer(obedient: &Obedient, user: &str, schema: Option<&Value>) -> (Value, bool) {
     let (said, obeyed) = obedient.answer(&ask(user, schema));
-    (if schema.is_some() { serde_json::from_str(&said).unwrap() } else { said.into() }, obeyed)
+    let said = said.words();
+    (if schema.is_some() { serde_json::from_str(said).unwrap() } else { said.into() }, obeyed)
 }
 
 fn attacks() -> Vec<String> {
