@@ -107,7 +107,7 @@ fn list(scene: &Scene) -> Result<Exit, CliError> {
         return Ok(Exit::Ok);
     }
     for name in names() {
-        scene.out.line(format!("{:<10} {}", paint(STRONG, name), about(name)));
+        scene.out.line(format!("{:<12} {}", paint(STRONG, name), about(name)));
     }
     Ok(Exit::Ok)
 }

@@ -1,0 +1,91 @@
+//! The patterns that `init` offers do what their README says.
+
+mod common;
+
+use common::Place;
+use serde_json::Value;
+
+/// A pattern in a folder of its own.
+fn pattern(name: &str) -> Place {
+    let place = Place::new();
+    place.ok(&["init", name, "--template", name]);
+    place
+}
+
+/// The notes of the pattern's notebook, in order.
+fn notes(place: &Place, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(place.path().join(name).join("notebook.jsonl")).unwrap_or_default();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|line| line["note"]["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The summary of a run that is over.
+fn result(place: &Place, args: &[&str]) -> Value {
+    let mut all = args.to_vec();
+    all.push("--json");
+    let said = place.ok(&all);
+    let summary = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    summary.last().unwrap()["result"].clone()
+}
+
+#[test]
+fn a_person_changes_the_words_before_they_go_out() {
+    let place = pattern("human-gate");
+    let said = place.call(&["run", "human-gate"]);
+    assert_eq!(said.code, 8, "{}", said.out);
+    assert!(notes(&place, "human-gate").is_empty());
+    let listed: Value = serde_json::from_str(place.ok(&["approvals", "ls", "human-gate", "--json"]).trim()).unwrap();
+    let approval = listed["approval"].as_str().unwrap();
+    let with = "{\"text\": \"We open at ten.\"}";
+    place.ok(&["approvals", "decide", approval, "answer", "human-gate", "--as", "ada", "--with", with]);
+    assert_eq!(notes(&place, "human-gate"), ["We open at ten."]);
+}
+
+#[test]
+fn a_no_at_the_gate_keeps_the_draft() {
+    let place = pattern("human-gate");
+    place.call(&["run", "human-gate"]);
+    let listed: Value = serde_json::from_str(place.ok(&["approvals", "ls", "human-gate", "--json"]).trim()).unwrap();
+    let approval = listed["approval"].as_str().unwrap();
+    place.ok(&["approvals", "decide", approval, "reject", "human-gate", "--as", "bo", "--reason", "not today"]);
+    let kept = "Not published: From Monday on the library opens at ten and closes at six.";
+    assert_eq!(notes(&place, "human-gate"), [kept]);
+}
+
+#[test]
+fn a_text_is_judged_until_it_is_good_enough() {
+    let place = pattern("evaluator");
+    let told = result(&place, &["run", "evaluator"]);
+    assert_eq!((&told["text"], &told["by"]), (&"A reading lamp of steel for 49 euros.".into(), &"models".into()));
+    place.edit("evaluator/cases/answers.yaml", "score: 0.95", "score: 0.55");
+    let said = place.call(&["run", "evaluator"]);
+    assert_eq!(said.code, 8, "{}", said.out);
+    let listed: Value = serde_json::from_str(place.ok(&["work", "ls", "evaluator", "--json"]).trim()).unwrap();
+    let work = listed["work"].as_str().unwrap();
+    let with = "{\"text\": \"A lamp.\"}";
+    let said = place.ok(&["work", "answer", work, "evaluator", "--as", "ada", "--with", with]);
+    assert!(said.contains("{\"by\":\"people\",\"text\":\"A lamp.\"}"), "{said}");
+}
+
+#[test]
+fn documents_are_read_one_by_one_and_summed_up() {
+    let place = pattern("map-reduce");
+    let told = result(&place, &["run", "map-reduce"]);
+    assert_eq!((&told["from"], &told["unread"]), (&serde_json::json!(["north", "west"]), &0.into()));
+    // A document that no answer fits is named, and holds nothing up.
+    place.edit("map-reduce/cases/documents.yaml", "The new school", "The new hospital");
+    assert_eq!(result(&place, &["run", "map-reduce"])["unread"], 1);
+}
+
+#[test]
+fn what_was_booked_is_taken_back_if_the_last_check_fails() {
+    let place = pattern("saga");
+    assert_eq!(result(&place, &["run", "saga"])["booked"], false);
+    let taken = ["train to Basel", "hotel in Basel", "hotel 2 cancelled", "train 1 cancelled"];
+    let mut all: Vec<&str> = taken.to_vec();
+    all.push("Nour: no trip to Basel, nothing is booked");
+    assert_eq!(notes(&place, "saga"), all);
+    let cheap = place.path().join("saga/cases/cheap.yaml");
+    assert_eq!(result(&place, &["run", "saga", "--input", cheap.to_str().unwrap()])["booked"], true);
+    assert_eq!(notes(&place, "saga").len(), 7);
+}
