@@ -26,6 +26,8 @@ use crate::{
 
 /// Rules that no project writes and every project has.
 const CONTROL: &str = "untrusted-control";
+/// An act of work that was handed over within bounds which do not hold it.
+const SCOPE: &str = "handoff-scope";
 /// What a run waits for while something is held begins so.
 pub const RELEASE: &str = "the release of ";
 
@@ -85,6 +87,10 @@ impl Asking<'_> {
         if let Some((scope, hold)) = walk.held(self.proposal) {
             return Ok(Judged::Held(scope, hold));
         }
+        if let Some(verdict) = self.beyond(walk) {
+            let generation = walk.facts.charter.generation;
+            return Ok(Judged::Deny(verdict, Grounds { generation, ..Grounds::default() }));
+        }
         let statutes = walk.statutes();
         let now = match &self.carried {
             Carried::Program(Some(labels)) => labels.judge(&|expr| walk.given(expr, self.frame), self.with)?,
@@ -128,6 +134,22 @@ impl Asking<'_> {
                 }
             }
         })
+    }
+
+    /// What was handed over with a bound goes no further, whatever the rules of a project allow. Taking back what was within it is.
+    fn beyond(&self, walk: &Walk<'_>) -> Option<Verdict> {
+        let parent = walk.state.parent()?;
+        let (tool, operation) = (&self.proposal.tool, &self.proposal.operation);
+        if parent.scope.admits(tool, operation) || self.path.undoes().is_some() {
+            return None;
+        }
+        let above = parent.above.last().map_or("", |name| &**name);
+        let reason = format!(
+            "`{tool}.{operation}` is outside the scope in which workflow `{above}` handed over this work (step `{}` of {})",
+            parent.step, parent.run
+        );
+        let policy = walk.statutes().policies.as_ref().map_or(Digest::ZERO, |policies| policies.digest());
+        Some(Verdict::Deny { rule: SCOPE.into(), policy, reason, by: Vec::new() })
     }
 
     /// The rules that hold whatever a project writes, for what no person is asked about.

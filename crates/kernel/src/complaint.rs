@@ -311,6 +311,36 @@ pub const WORKFLOW: &[Known] = &[
         "nothing to probe",
         "The recovery `probe` stands in the list for `unknown_outcome`, where an action has a probe: one with the effect `probed`.",
     ),
+    (
+        "W185",
+        "no such workflow to hand work to",
+        "A `handoff` names a workflow of this project: the text after `workflow:` in one of the files in `workflows/`.",
+    ),
+    (
+        "W186",
+        "handed over does not fit",
+        "What a `handoff` gives a workflow in `with:` is that workflow's input, and must fit the schema that its `input:` names.",
+    ),
+    (
+        "W187",
+        "result does not fit the contract",
+        "What a workflow gives as its `result:` must fit the contract of every `handoff` to it.",
+    ),
+    (
+        "W188",
+        "a claim, where only facts cross",
+        "Of another workflow's result only what is verified crosses as a fact. `accept: claims` takes the rest too, labelled `unverified`.",
+    ),
+    (
+        "W189",
+        "no such tool in the scope",
+        "The `tools` of a scope are names of tools, or of operations, as in `billing` or `billing.refund`.",
+    ),
+    (
+        "W190",
+        "act outside the scope",
+        "A step of the other workflow calls what the scope does not hold: it would be denied each time.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

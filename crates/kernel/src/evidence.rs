@@ -189,6 +189,22 @@ pub struct Actor {
     pub acts_for: Option<Arc<str>>,
 }
 
+/// Work that was handed to another workflow: its acts stand in the journal of that run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Handed {
+    /// The entry.
+    pub entry: u64,
+    /// The step.
+    pub step: StepPath,
+    /// The other run.
+    pub run: RunId,
+    /// Its workflow.
+    pub workflow: Arc<str>,
+    /// What it said that it can prove, by evidence id.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub facts: Value,
+}
+
 /// The acts of one run.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -198,6 +214,8 @@ pub struct Ledger {
     pub actor: Actor,
     /// In the order in which they began.
     pub acts: Vec<Act>,
+    /// What was handed to other workflows.
+    pub handed: Vec<Handed>,
     /// Entries of actions that belong to no act: votes and words about something that was never asked or sent.
     pub stray: Vec<u64>,
     /// The latest act of each step.
@@ -213,6 +231,7 @@ impl Ledger {
             run,
             actor: Actor::default(),
             acts: Vec::new(),
+            handed: Vec::new(),
             stray: Vec::new(),
             latest: BTreeMap::new(),
             approvals: BTreeMap::new(),
@@ -242,6 +261,17 @@ impl Ledger {
                     started_by: by.clone(),
                     acts_for: acts_for.clone(),
                 };
+            }
+            Event::ChildStarted { step, child, workflow, .. } => self.handed.push(Handed {
+                entry: seq,
+                step: step.clone(),
+                run: *child,
+                workflow: workflow.clone(),
+                facts: Value::Null,
+            }),
+            Event::ChildReported { child, facts, .. } => {
+                let one = self.handed.iter_mut().find(|one| one.run == *child);
+                one.into_iter().for_each(|one| one.facts = facts.clone());
             }
             Event::ActionJudged { step, proposal, verdict, grounds } => {
                 let act = self.begin(seq, at, step, Some(proposal), Status::Denied);

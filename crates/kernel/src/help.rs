@@ -24,7 +24,7 @@ const GIVE_UP: &str = "give_up";
 impl Step {
     /// Whether a person's value can stand for what the step did not give.
     pub fn takes_value(&self) -> bool {
-        matches!(self.kind, Kind::Reason(_) | Kind::Set(_) | Kind::Native(_) | Kind::Wait(_) | Kind::Handoff(_))
+        matches!(self.kind, Kind::Reason(_) | Kind::Set(_) | Kind::Native(_) | Kind::Wait(_) | Kind::Handoff(_) | Kind::Specialist(_))
     }
 
     /// Whether this answers what becomes of the step: `"again"`, `"give_up"`, or `{"value": …}` of the step's type where it gives a
@@ -46,6 +46,7 @@ impl Step {
             Kind::Reason(reason) => Some(&reason.output),
             Kind::Native(native) => native.output.as_ref(),
             Kind::Handoff(handoff) => Some(&handoff.contract),
+            Kind::Specialist(specialist) => Some(&specialist.contract),
             _ => None,
         };
         match schema {
@@ -60,6 +61,7 @@ impl Step {
             Kind::Reason(reason) => people::schema_value(&reason.output),
             Kind::Native(native) => native.output.as_deref().map_or(Value::Bool(true), people::schema_value),
             Kind::Handoff(handoff) => people::schema_value(&handoff.contract),
+            Kind::Specialist(specialist) => people::schema_value(&specialist.contract),
             _ => Value::Bool(true),
         };
         let value = self.takes_value().then(|| {

@@ -4,6 +4,7 @@
 //! hash over the header, that digest and the hash before it. Erasing a body leaves a chain that still verifies.
 
 mod about;
+mod child;
 mod entry;
 mod held;
 mod undo;
@@ -14,6 +15,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    child::{ChildEnd, Parent, Report, Scope},
     entry::{Broken, Entry, Head, verify},
     held::{Blob, BlobRef, Held},
     undo::Undo,
@@ -66,6 +68,9 @@ pub enum Event {
         /// For whom it acts: this person must be allowed what it does, as well as its steps.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         acts_for: Option<Arc<str>>,
+        /// The run that handed it its work.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Box<Parent>>,
     },
     /// A step that touches nothing outside is done: `set`, `native`, a finished block.
     StepDone {
@@ -400,6 +405,52 @@ pub enum Event {
         work: Arc<str>,
         /// How.
         end: WorkEnd,
+    },
+    /// Work was handed to another workflow: its run starts in the transaction of this entry.
+    ChildStarted {
+        /// Which step.
+        step: StepPath,
+        /// The other run.
+        child: RunId,
+        /// Its workflow.
+        workflow: Arc<str>,
+        /// What it was handed: the envelope.
+        envelope: Held,
+        /// From this moment on no result counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_at: Option<Timestamp>,
+        /// What was set aside for it of the run's own budget; `None`: that limits nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reserved: Option<Box<Reserved>>,
+    },
+    /// The run that work was handed to is over. Only what comes while its step waits for it counts.
+    ChildReported {
+        /// Number of the message in the run's inbox, from 1.
+        message: u64,
+        /// Which step.
+        step: StepPath,
+        /// The other run.
+        child: RunId,
+        /// How it ended.
+        report: Report,
+        /// What it can prove, by evidence id.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        facts: Value,
+        /// What it has spent, as far as something limited it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spent: Option<Amounts>,
+    },
+    /// A handoff to another workflow came to its end.
+    ChildEnded {
+        /// Which step.
+        step: StepPath,
+        /// The other run.
+        child: RunId,
+        /// How.
+        end: ChildEnd,
+        /// What it cost of what was set aside; `None`: nothing was, or what it cost is not known and all of it counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spent: Option<Amounts>,
     },
     /// A `wait` began.
     WaitStarted {

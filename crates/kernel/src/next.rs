@@ -4,6 +4,7 @@
 //! what it lacks it asks for with [`Next::Look`] and is called again. The order of its answers is the order of the program.
 
 mod answering;
+mod handing;
 mod inbox;
 
 use std::{
@@ -13,7 +14,10 @@ use std::{
     sync::Arc,
 };
 
-pub use self::inbox::receive;
+pub use self::{
+    handing::{Handed, Handing, hand, report},
+    inbox::receive,
+};
 use crate::{
     context::ModelRequest,
     expr::{Condition, Expr, Root, RootKind, Template, Text},
@@ -23,7 +27,7 @@ use crate::{
         charter::Charter,
     },
     ids::{Digest, RunId, StepPath},
-    journal::{Blob, BlobRef, End, Entry, Event, Head, Held},
+    journal::{Blob, BlobRef, End, Entry, Event, Head, Held, Parent},
     pace::{PaceQuery, Place},
     recovery::{Failure, FailureKind},
     run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
@@ -139,6 +143,8 @@ pub enum Next {
     Call(Permit),
     /// A pure function to run.
     Native(NativeCall),
+    /// Work for another workflow, whose program the caller brings to [`hand`].
+    Hand(Box<Handing>),
     /// Nothing to do until then, once nothing is in flight.
     Suspend(Suspend),
     /// The last entry.
@@ -196,6 +202,18 @@ pub fn start(
     now: Timestamp,
     salt: [u8; 16],
 ) -> Result<Starting, Vec<String>> {
+    begin(program, run, epoch, (input, starter, None), now, salt)
+}
+
+/// Like [`start`], also for a run that is handed its work: by whom, and for whom that one acts.
+fn begin(
+    program: &Program,
+    run: RunId,
+    epoch: u64,
+    (input, starter, handed): (&Value, &Starter, Option<(Parent, Option<Arc<str>>)>),
+    now: Timestamp,
+    salt: [u8; 16],
+) -> Result<Starting, Vec<String>> {
     if let Some(schema) = &program.input {
         schema.validate(input)?;
     }
@@ -216,6 +234,10 @@ pub fn start(
             }
         }
     };
+    let (parent, acts_for) = match handed {
+        Some((parent, above)) => (Some(Box::new(parent)), above.or(acts_for)),
+        None => (None, acts_for),
+    };
     let about = if keys.is_empty() { Value::Null } else { Value::map(keys.clone()) };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_json(), str::to_owned);
     let mut blobs = Vec::new();
@@ -228,6 +250,7 @@ pub fn start(
         project: starter.project.clone(),
         by: starter.by.clone(),
         acts_for,
+        parent,
     };
     let first = Entry::seal(run, Head::START, epoch, now, salt, &event);
     let mut state = RunState::new(run);
@@ -647,20 +670,22 @@ impl<'a> Walk<'a> {
                 Some(start) => self.unhold(&start.input),
                 None => Ok(Value::Null),
             },
-            ("run", None) => Ok(self.run_value()),
+            ("run", None) => self.run_value(),
             // A step that was skipped, or that stands in a stage which was not chosen.
             (_, Some(Slot::Skipped) | None) => Ok(Value::Null),
         }
     }
 
-    fn run_value(&self) -> Value {
+    fn run_value(&self) -> Result<Value, Stop> {
         let start = self.state.start.as_ref();
-        Value::map([
+        let handoff = self.state.parent().map(|parent| self.unhold(&parent.envelope)).transpose()?;
+        Ok(Value::map([
             ("id", Value::from(self.state.run.to_string())),
             ("workflow", Value::Text(self.program.name.clone())),
             ("started_at", start.map_or(Value::Null, |start| start.at.to_string().into())),
             ("about", start.map_or(Value::Null, |start| start.about.clone())),
-        ])
+            ("handoff", handoff.unwrap_or_default()),
+        ]))
     }
 }
 

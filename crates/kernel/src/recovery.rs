@@ -75,6 +75,8 @@ failure_kinds! {
     ApprovalExpired = "approval_expired",
     /// Nobody answered handed-over work in time.
     NoAnswer = "no_answer",
+    /// The run that work was handed to failed, or was cancelled.
+    HandoffFailed = "handoff_failed",
     /// What the call may cost at most does not fit a budget, or cannot be said.
     BudgetExceeded = "budget_exceeded",
     /// A required item does not fit the context budget.

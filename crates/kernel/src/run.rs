@@ -7,6 +7,7 @@ mod acting;
 mod answering;
 mod approving;
 mod bodies;
+mod handing;
 mod place;
 mod proving;
 mod returning;
@@ -23,6 +24,7 @@ use self::place::Place;
 pub use self::{
     acting::{Acting, Sending, Word},
     approving::Approving,
+    handing::{Handed, Reported},
     proving::Performed,
     returning::Passed,
     spending::Unlimited,
@@ -36,7 +38,7 @@ use crate::{
         budget::{Misfit, Spent},
     },
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
-    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, StepResult, Usage},
+    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, Parent, StepResult, Usage},
     recovery::{Failure, FailureKind, Phase, Response},
     values::{Timestamp, Value},
 };
@@ -133,6 +135,8 @@ pub struct Start {
     pub by: Option<Arc<str>>,
     /// For whom it acts.
     pub acts_for: Option<Arc<str>>,
+    /// The run that handed it its work.
+    pub parent: Option<Box<Parent>>,
 }
 
 /// What the last entry said.
@@ -273,6 +277,8 @@ pub enum Doing {
     Approving(Box<Approving>),
     /// People work for it.
     Working(Box<Working>),
+    /// Another workflow does it.
+    Handed(Box<Handed>),
     /// An action has an intent.
     Acting(Box<Acting>),
     /// A wait.
@@ -420,8 +426,8 @@ impl RunState {
         }
         let (at, epoch) = (self.at, self.epoch);
         match event {
-            Event::RunStarted { bundle, workflow, stages, input, about, project, by, acts_for } => {
-                self.start = Some(Start { bundle, workflow, input, about, at, project, by, acts_for });
+            Event::RunStarted { bundle, workflow, stages, input, about, project, by, acts_for, parent } => {
+                self.start = Some(Start { bundle, workflow, input, about, at, project, by, acts_for, parent });
                 self.enter(stages);
                 Ok(())
             }
@@ -593,6 +599,7 @@ impl RunState {
             | Event::ApprovalEscalated { .. }
             | Event::ApprovalEnded { .. } => self.approved(event),
             Event::WorkOpened { .. } | Event::WorkAnswered { .. } | Event::WorkEnded { .. } => self.worked(event),
+            Event::ChildStarted { .. } | Event::ChildReported { .. } | Event::ChildEnded { .. } => self.handed_over(event),
             Event::WaitStarted { ref step, until, ref signals } => {
                 let doing = Doing::Waiting { until, signals: signals.clone() };
                 self.locate(step, &event)?.begin(doing, &event)

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::{
-    governance::budget::{self, Amounts, Closing, Exceeded, Limiting, Rate, Reserved, RunScope, Tariff, act},
+    governance::budget::{self, Amounts, Closing, Exceeded, Limit, Limiting, Rate, Reserved, RunScope, Tariff, act},
     ids::StepPath,
     journal::Usage,
     next::Walk,
@@ -49,14 +49,16 @@ impl Walk<'_> {
         worst: impl FnOnce(&Self, &Limiting) -> Result<Amounts, Exceeded>,
     ) -> Result<Option<Box<Reserved>>, Exceeded> {
         let statutes = self.statutes();
-        let own = self.program.budget.as_ref();
+        let own = self.own_limit();
+        let own = own.as_ref();
         if own.is_none() && statutes.limits.is_empty() {
             return Ok(None);
         }
         if let Some(why) = self.facts.refused.get(path) {
             return Err(why.clone());
         }
-        let run = RunScope { tenant: self.facts.tenant.into(), workflow: self.program.name.clone() };
+        let above = self.state.parent().map(|parent| parent.above.clone()).unwrap_or_default();
+        let run = RunScope { tenant: self.facts.tenant.into(), workflow: self.program.name.clone(), above };
         let limiting = budget::limiting(own, &statutes.limits, &run);
         if limiting.is_empty() {
             return Ok(None);
@@ -73,6 +75,15 @@ impl Walk<'_> {
         spent.reserve(path.clone(), max).expect("nothing is open: closed above");
         let lines = budget::lines(&statutes.limits, &run, self.facts.now, &max);
         Ok(Some(Box::new(Reserved { generation: self.facts.charter.generation, max, lines })))
+    }
+
+    /// What the run itself may spend: as its workflow says, and never more than what was handed to it with its work.
+    pub(crate) fn own_limit(&self) -> Option<Limit> {
+        let handed = self.state.parent().and_then(|parent| parent.scope.budget);
+        match (self.program.budget, handed) {
+            (Some(own), Some(handed)) => Some(own.narrowed(&handed)),
+            (own, handed) => own.or(handed),
+        }
     }
 
     /// Waits until a limit is raised, or is empty again in its next period.

@@ -4,7 +4,8 @@ use crate::{
     governance::{Verdict, approval::Terms},
     ids::StepPath,
     journal::{
-        ApprovalEnd, BodyResult, Control, End, Event, Held, ProbeResult, Proof, Resolution, StepResult, WorkEnd,
+        ApprovalEnd, BodyResult, ChildEnd, Control, End, Event, Held, ProbeResult, Proof, Report, Resolution, StepResult,
+        WorkEnd,
     },
     recovery::{Failure, Response},
     values::Value,
@@ -120,6 +121,19 @@ pub fn line(event: &Event) -> String {
             WorkEnd::GivenUp { by: Some(by) } => format!("{step}: given up, says {by}"),
             WorkEnd::Settled => format!("{step}: its outcome is known"),
             WorkEnd::GivenUp { by: None } => format!("{step}: nobody answered in time"),
+        },
+        Event::ChildStarted { step, child, workflow, due_at, .. } => {
+            let until = due_at.map(|at| format!(" until {at}")).unwrap_or_default();
+            format!("{step}: handed to workflow {workflow}{until} ({child})")
+        }
+        Event::ChildReported { step, child, report, .. } => match report {
+            Report::Completed(result) => format!("{step}: {child} completed {}", held(result)),
+            Report::Failed(why) => format!("{step}: {child} failed, {}", failure(why)),
+            Report::Cancelled => format!("{step}: {child} was cancelled"),
+        },
+        Event::ChildEnded { step, end, .. } => match end {
+            ChildEnd::Gave { output, .. } => format!("{step}: came back {}", held(output)),
+            ChildEnd::Failed { failure: why } => format!("{step}: {}", failure(why)),
         },
         Event::WaitStarted { step, until, signals } => match (until, signals.as_slice()) {
             (Some(until), []) => format!("{step}: waits until {until}"),

@@ -10,9 +10,9 @@ use kernel::{
     run::{Illegal, RunState, Sending},
     values::Timestamp,
 };
-use store::{Append, Expect, Guard, OpenAction};
+use store::{Append, Expect, Guard, NewRun, OpenAction};
 
-mod rules;
+pub(crate) mod rules;
 
 /// A long run without outside calls is written at least every so many entries.
 const MOST_ENTRIES: usize = 256;
@@ -93,6 +93,16 @@ impl Batch {
     /// How many conditions and rows go with it.
     pub(crate) fn conditions(&self) -> usize {
         self.guards.len()
+    }
+
+    /// Another run starts with the last entry.
+    pub(crate) fn start(&mut self, child: NewRun) {
+        self.guards.push(Guard::StartChild(Box::new(child)));
+    }
+
+    /// Its conditions and rows.
+    pub(crate) fn guards(&self) -> &[Guard] {
+        &self.guards
     }
 
     /// Whether people are told something with it.

@@ -10,6 +10,7 @@
 //! as blocked, with the reason.
 
 mod durable;
+mod handing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +37,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     Inner,
-    batch::{Batch, Writer},
+    batch::{Batch, Writer, rules},
     clock, fault, late, perform,
     worker::{Local, Seat},
 };
@@ -258,6 +259,10 @@ impl Engine {
                         }
                     }
                     Next::Native(call) => moved |= self.native(program, call, now).await?,
+                    Next::Hand(handing) => {
+                        moved = true;
+                        self.hand(*handing, now).await?;
+                    }
                     Next::Look(queries) => looks.extend(queries),
                     Next::Ask(request) => quiet.asks.push(*request),
                     Next::Call(permit) => quiet.calls.push(permit),
@@ -499,8 +504,11 @@ impl Engine {
             }
         };
         let now = self.now();
+        // Who handed it its work learns of its end together with it.
+        let told = next::report(&self.state, &record).map(|(parent, body)| rules::report(&self.state, parent, &body, now));
         self.record(record, now)?;
-        match self.append(&[Guard::Finish { status, failure }]).await? {
+        let lease: Vec<Guard> = told.into_iter().chain([Guard::Finish { status, failure }]).collect();
+        match self.append(&lease).await? {
             Appended::Done { .. } => Ok(Some(Left::Finished)),
             Appended::Refused { guard, current } => {
                 self.decide_again(guard, current).await?;

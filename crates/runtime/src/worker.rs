@@ -475,6 +475,7 @@ pub(crate) fn new_run(
         first: starting.first,
         blobs: starting.blobs,
         owner,
+        parent: None,
         key,
         now,
     };

@@ -269,6 +269,7 @@ async fn start(store: &SqliteStore, number: u64, owner: WorkerId, bundle: Digest
         project: "".into(),
         by: None,
         acts_for: None,
+        parent: None,
     };
     let first = Entry::seal(run(number), Head::START, 1, now(), [5; 16], &event);
     let head = first.head();
@@ -283,6 +284,7 @@ async fn start(store: &SqliteStore, number: u64, owner: WorkerId, bundle: Digest
         first,
         blobs: Vec::new(),
         owner: Some(owner),
+        parent: None,
         key: [5; 32],
         now: now(),
     };

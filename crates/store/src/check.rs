@@ -145,6 +145,14 @@ impl<'a> RunCheck<'a> {
                     self.failed.insert(step, sent);
                 }
             }
+            Event::RunStarted { parent, .. } => {
+                let parent = parent.map(|parent| parent.run);
+                if parent != self.row.parent {
+                    let name = |run: Option<RunId>| run.map_or_else(|| "nobody".to_owned(), |run| run.to_string());
+                    let (row, journal) = (name(self.row.parent), name(parent));
+                    self.find("parent", format!("by its row {row} handed it its work, by its journal {journal}"));
+                }
+            }
             Event::RunFinished { .. } => self.ended = true,
             _ => {}
         }

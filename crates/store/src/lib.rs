@@ -178,7 +178,7 @@ impl Status {
 }
 
 /// A run to be started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewRun {
     /// Its id, chosen by the caller.
     pub run: RunId,
@@ -200,6 +200,8 @@ pub struct NewRun {
     pub blobs: Vec<Blob>,
     /// A worker that claims the run with this very call; `None` queues it, due at once.
     pub owner: Option<WorkerId>,
+    /// The run that hands it its work.
+    pub parent: Option<RunId>,
     /// 32 random bytes, the run's own key for hashes over what erasure must make unguessable.
     pub key: [u8; 32],
     /// Now.
@@ -341,6 +343,18 @@ pub enum Guard {
     },
     /// A message is to leave.
     Outbox(OutMessage),
+    /// Another run begins, whose parent this one is: queued, without an owner or a start key, known to nobody before.
+    StartChild(Box<NewRun>),
+    /// Another run has this message in its inbox, and is woken unless it is blocked; a full inbox does not refuse it. One that is over,
+    /// or has a message of that id, is told nothing.
+    TellRun {
+        /// Which run.
+        run: RunId,
+        /// The message.
+        message: Message,
+        /// Its strikes are forgotten; only so is a quarantined run woken.
+        pardon: bool,
+    },
     /// The lease is given back until `wake_at`, or until a message comes.
     Suspend {
         /// [`Status::Waiting`], [`Status::Paused`] or [`Status::Blocked`].
@@ -462,7 +476,8 @@ pub struct Message {
     pub seq: u64,
     /// The sender's id for it: a second message with the same id changes nothing.
     pub id: Arc<str>,
-    /// `signal`, or one of the control messages: `pause`, `resume`, `cancel`, `review`, `vote`, `resolve`, `late`, `answer`.
+    /// `signal`, or one of the control messages: `pause`, `resume`, `cancel`, `review`, `vote`, `resolve`, `late`, `answer`,
+    /// `child`.
     pub kind: Arc<str>,
     /// The signal's name; empty for the others.
     pub name: Arc<str>,
@@ -548,6 +563,8 @@ pub struct RunRow {
     pub updated_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// The run that handed it its work.
+    pub parent: Option<RunId>,
 }
 
 /// Which runs to list, newest first.
@@ -559,6 +576,8 @@ pub struct RunQuery {
     pub workflow: Option<Arc<str>>,
     /// Only runs whose `about` holds this key with this value.
     pub about: Option<(Arc<str>, String)>,
+    /// Only runs that this one handed their work.
+    pub parent: Option<RunId>,
     /// Only runs before this one: the last of the page before.
     pub before: Option<RunId>,
     /// At most so many; 0 means 50.
@@ -610,7 +629,7 @@ pub enum Erased {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Which rule is broken: `chain`, `head`, `blob`, `open_action`, `inbox`, `never_lost`, `pages`, `governance`, `budget`,
-    /// `approval`, `orphan`, `seal`.
+    /// `approval`, `orphan`, `seal`, `parent`.
     pub rule: &'static str,
     /// The run it concerns, if one.
     pub run: Option<RunId>,

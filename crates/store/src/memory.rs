@@ -87,6 +87,87 @@ impl Inner {
         self.workers.get(&worker).is_some_and(|worker| !worker.dead)
     }
 
+    fn start(&mut self, new: NewRun) -> Result<Started, StoreError> {
+        let key = new.start_key.as_ref().map(|key| (new.tenant.clone(), new.workflow.clone(), key.clone()));
+        let earlier = key.as_ref().and_then(|key| self.start_keys.get(key)).copied();
+        if let Some(earlier) = earlier.or_else(|| self.runs.contains_key(&new.run).then_some(new.run)) {
+            return Ok(match self.runs.get(&earlier) {
+                Some(kept) if kept.input == new.input => Started::Known { run: earlier },
+                _ => Started::Conflict { run: earlier },
+            });
+        }
+        if !self.bundles.contains_key(&new.bundle) {
+            return Err(StoreError::NoBundle { bundle: new.bundle });
+        }
+        if let Some(owner) = new.owner
+            && !self.alive(owner)
+        {
+            return Err(StoreError::Misuse { verb: "start", detail: format!("{owner} has no lease") });
+        }
+        let row = RunRow {
+            run: new.run,
+            tenant: new.tenant,
+            workflow: new.workflow,
+            bundle: new.bundle,
+            status: if new.owner.is_some() { Status::Running } else { Status::Queued },
+            waits_for: None,
+            wake_at: if new.owner.is_some() { None } else { Some(new.now) },
+            doing: None,
+            about: new.about,
+            failure: None,
+            epoch: u64::from(new.owner.is_some()),
+            owner: new.owner,
+            head: new.first.head(),
+            inbox_gen: 0,
+            inbox_read: 0,
+            strikes: 0,
+            created_at: new.now,
+            updated_at: new.now,
+            finished_at: None,
+            parent: new.parent,
+        };
+        sound(&row)?;
+        let kept = Kept {
+            row,
+            input: new.input,
+            key: Some(new.key),
+            entries: vec![new.first],
+            blobs: new.blobs.into_iter().map(|blob| (blob.digest, Some(blob.bytes))).collect(),
+            inbox: Vec::new(),
+            open: BTreeMap::new(),
+            late: BTreeMap::new(),
+        };
+        self.runs.insert(new.run, kept);
+        self.appends.push(new.run);
+        if let Some(key) = key {
+            self.start_keys.insert(key, new.run);
+        }
+        Ok(Started::Created)
+    }
+
+    /// Why one of these cannot be started by `parent`, looked at before anything is written.
+    fn cannot_start(&self, parent: RunId, children: &[NewRun]) -> Result<(), StoreError> {
+        let mut seen = BTreeSet::new();
+        for child in children {
+            let new = !self.runs.contains_key(&child.run) && seen.insert(child.run);
+            rules::row_fits(parent, &format!("child {}", child.run), new, "is known already")?;
+            if !self.bundles.contains_key(&child.bundle) {
+                return Err(StoreError::NoBundle { bundle: child.bundle });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a message into a run's inbox, unless that is over, gone or has it already.
+    fn tell(&mut self, run: RunId, message: Message, pardon: bool) -> Result<(), StoreError> {
+        let Some(kept) = self.runs.get_mut(&run) else { return Ok(()) };
+        if kept.row.status.is_final() || kept.knows(&message.id).is_some() {
+            return Ok(());
+        }
+        let wake = kept.row.status != Status::Blocked;
+        kept.receive(message, pardon, wake).map(drop)
+    }
+
     fn govern(&mut self, change: &Change) -> Result<Governed, StoreError> {
         let current = self.governed.generation();
         if change.expect.is_some_and(|expect| expect != current) {
@@ -180,61 +261,7 @@ fn sound(row: &RunRow) -> Result<(), StoreError> {
 impl Store for MemoryStore {
     async fn start(&self, new: NewRun) -> Result<Started, StoreError> {
         rules::start_is_sound(&new)?;
-        let mut inner = self.lock();
-        let key = new.start_key.as_ref().map(|key| (new.tenant.clone(), new.workflow.clone(), key.clone()));
-        let earlier = key.as_ref().and_then(|key| inner.start_keys.get(key)).copied();
-        if let Some(earlier) = earlier.or_else(|| inner.runs.contains_key(&new.run).then_some(new.run)) {
-            return Ok(match inner.runs.get(&earlier) {
-                Some(kept) if kept.input == new.input => Started::Known { run: earlier },
-                _ => Started::Conflict { run: earlier },
-            });
-        }
-        if !inner.bundles.contains_key(&new.bundle) {
-            return Err(StoreError::NoBundle { bundle: new.bundle });
-        }
-        if let Some(owner) = new.owner
-            && !inner.alive(owner)
-        {
-            return Err(StoreError::Misuse { verb: "start", detail: format!("{owner} has no lease") });
-        }
-        let row = RunRow {
-            run: new.run,
-            tenant: new.tenant,
-            workflow: new.workflow,
-            bundle: new.bundle,
-            status: if new.owner.is_some() { Status::Running } else { Status::Queued },
-            waits_for: None,
-            wake_at: if new.owner.is_some() { None } else { Some(new.now) },
-            doing: None,
-            about: new.about,
-            failure: None,
-            epoch: u64::from(new.owner.is_some()),
-            owner: new.owner,
-            head: new.first.head(),
-            inbox_gen: 0,
-            inbox_read: 0,
-            strikes: 0,
-            created_at: new.now,
-            updated_at: new.now,
-            finished_at: None,
-        };
-        sound(&row)?;
-        let kept = Kept {
-            row,
-            input: new.input,
-            key: Some(new.key),
-            entries: vec![new.first],
-            blobs: new.blobs.into_iter().map(|blob| (blob.digest, Some(blob.bytes))).collect(),
-            inbox: Vec::new(),
-            open: BTreeMap::new(),
-            late: BTreeMap::new(),
-        };
-        inner.runs.insert(new.run, kept);
-        inner.appends.push(new.run);
-        if let Some(key) = key {
-            inner.start_keys.insert(key, new.run);
-        }
-        Ok(Started::Created)
+        self.lock().start(new)
     }
 
     async fn claim(&self, worker: WorkerId, limit: u32, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
@@ -287,6 +314,13 @@ impl Store for MemoryStore {
         let lease = rules::append_is_sound(&append)?;
         let mut inner = self.lock();
         let governed = inner.governed.clone();
+        let mut children: Vec<NewRun> = Vec::new();
+        for guard in &append.guards {
+            if let Guard::StartChild(child) = guard {
+                children.push((**child).clone());
+            }
+        }
+        let wrong = inner.cannot_start(append.run, &children);
         let kept = inner.kept(append.run)?;
         let expect = append.expect;
         if (kept.row.epoch, kept.row.owner, kept.row.head.seq) != (expect.epoch, Some(expect.owner), expect.head) {
@@ -323,6 +357,7 @@ impl Store for MemoryStore {
                 return Ok(Appended::Refused { guard, current });
             }
         }
+        wrong?;
         match lease {
             Lease::Suspended(Guard::Suspend { status, waits_for, wake_at }) => {
                 row.owner = None;
@@ -348,6 +383,14 @@ impl Store for MemoryStore {
         }
         inner.governed = draft.governed;
         inner.appends.extend(wrote);
+        for child in children {
+            inner.start(child)?;
+        }
+        for guard in append.guards {
+            if let Guard::TellRun { run, message, pardon } = guard {
+                inner.tell(run, message, pardon)?;
+            }
+        }
         Ok(Appended::Done { inbox_gen: current })
     }
 
@@ -394,6 +437,7 @@ impl Store for MemoryStore {
             (query.status.is_empty() || query.status.contains(&row.status))
                 && query.workflow.as_ref().is_none_or(|workflow| *workflow == row.workflow)
                 && query.about.as_ref().is_none_or(|(key, value)| row.about.get(key) == Some(value))
+                && query.parent.is_none_or(|parent| row.parent == Some(parent))
                 && query.before.is_none_or(|before| row.run < before)
         };
         let rows = inner.runs.values().rev().map(|kept| &kept.row);

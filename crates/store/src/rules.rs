@@ -136,6 +136,17 @@ fn guard_is_sound(run: RunId, guard: &Guard) -> Result<(), StoreError> {
             }
             Ok(())
         }
+        Guard::StartChild(child) => {
+            start_is_sound(child)?;
+            if child.owner.is_some() || child.start_key.is_some() || child.parent != Some(run) {
+                let detail = format!("run {run}: its child {} has an owner, a start key or another parent", child.run);
+                return Err(misuse("append", detail));
+            }
+            Ok(())
+        }
+        Guard::TellRun { run: other, message, .. } if *other == run => {
+            Err(misuse("append", format!("run {run} tells itself `{}`", message.id)))
+        }
         Guard::Settle { step, actual } => {
             actual.iter().try_for_each(|(unit, spent)| amount(&format!("what `{step}` cost in {unit}"), *spent))
         }

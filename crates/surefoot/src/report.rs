@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kernel::{
     governance::Effect,
-    ids::StepPath,
-    journal::{Entry, Event, StepResult},
+    ids::{RunId, StepPath},
+    journal::{ChildEnd, Entry, Event, StepResult},
     recovery::Failure,
     run::{Acting, Doing, Open, RunState, Sending, Sequence},
     story,
@@ -24,6 +24,8 @@ pub struct Report {
     pub done: Vec<Done>,
     /// Steps that are open.
     pub doing: Vec<Now>,
+    /// Work that was handed to other workflows.
+    pub handed: Vec<Handed>,
     /// Names of steps and stages that follow, as far as no decision changes it.
     pub next: Vec<String>,
     /// Signals that arrived and that no step has taken yet.
@@ -54,6 +56,21 @@ pub struct Done {
     pub step: StepPath,
     /// What it gave, cut to a line.
     pub gave: String,
+}
+
+/// Work that was handed to another workflow.
+#[derive(Clone, Debug, Serialize)]
+pub struct Handed {
+    /// The entry that records it.
+    pub seq: u64,
+    /// The step.
+    pub step: StepPath,
+    /// The run that does it.
+    pub run: RunId,
+    /// Its workflow.
+    pub workflow: Arc<str>,
+    /// What it said when it was over; `None`: nothing yet.
+    pub said: Option<&'static str>,
 }
 
 /// An open step.
@@ -152,9 +169,26 @@ impl Report {
             let gave = line.split_once(": ").map_or(line.as_str(), |(_, gave)| gave).to_owned();
             self.done.push(Done { seq, step: step.clone(), gave });
         }
+        match event {
+            Event::ChildStarted { step, child, workflow, .. } => {
+                let (step, workflow) = (step.clone(), workflow.clone());
+                self.handed.push(Handed { seq, step, run: *child, workflow, said: None });
+            }
+            Event::ChildReported { child, report, .. } => {
+                let said = match report {
+                    kernel::journal::Report::Completed(_) => "completed",
+                    kernel::journal::Report::Failed(_) => "failed",
+                    kernel::journal::Report::Cancelled => "cancelled",
+                };
+                let one = self.handed.iter_mut().find(|one| one.run == *child);
+                one.into_iter().for_each(|one| one.said = Some(said));
+            }
+            _ => {}
+        }
         let failure = match event {
             Event::ModelAnswered { result: StepResult::Failed(failure), .. }
             | Event::ActionFinished { result: StepResult::Failed(failure), .. }
+            | Event::ChildEnded { end: ChildEnd::Failed { failure }, .. }
             | Event::StepFailed { failure, .. } => Some(story::failure(failure)),
             Event::ActionJudged { .. } => Some(story::line(event)),
             _ => None,
@@ -254,6 +288,11 @@ fn under_way(open: &Open) -> (String, Option<String>) {
             let until = working.due_at.map(|at| format!(" until {at}")).unwrap_or_default();
             let waits = format!("handed to {}{until}, work {}", working.queue, working.id);
             (waits, Some(format!("answer it: work answer {}", working.id)))
+        }
+        Doing::Handed(handed) => {
+            let until = handed.due_at.map(|at| format!(" until {at}")).unwrap_or_default();
+            let waits = format!("handed to workflow {}{until}, run {}", handed.workflow, handed.child);
+            (waits, Some("after a crash it is not started again: its run began with the entry that says so".to_owned()))
         }
         _ => (format!("is begun{waits}"), because),
     }

@@ -14,7 +14,7 @@ use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
     ids::{RunId, StepPath},
-    journal::{ApprovalEnd, BodyResult, Control, End, Entry, Event, ProbeResult, StepResult, Usage, WorkEnd},
+    journal::{ApprovalEnd, BodyResult, ChildEnd, Control, End, Entry, Event, ProbeResult, StepResult, Usage, WorkEnd},
     recovery::Response,
     run::RunState,
     values::Timestamp,
@@ -222,6 +222,7 @@ impl<'a> Story<'a> {
             }
             Event::WaitStarted { step, .. }
             | Event::WorkOpened { step, .. }
+            | Event::ChildStarted { step, .. }
             | Event::OutcomeUnknown { step, .. }
             | Event::ProbeStarted { step, .. } => {
                 let line = kernel::story::line(event);
@@ -238,6 +239,7 @@ impl<'a> Story<'a> {
             | Event::ProbeFinished { step, result: ProbeResult::Found(_), .. }
             | Event::WaitEnded { step, .. }
             | Event::WorkEnded { step, .. }
+            | Event::ChildEnded { step, .. }
             | Event::StepFailed { step, .. } => {
                 self.doing.remove(step);
             }
@@ -290,7 +292,10 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::ApprovalRequested { .. } | Event::ApprovalEscalated { .. } => ("?", WAIT),
         Event::VoteReceived { .. } => ("✓", WAIT),
         Event::WorkOpened { .. } => ("?", WAIT),
-        Event::WorkAnswered { .. } => ("✓", WAIT),
+        Event::WorkAnswered { .. } | Event::ChildReported { .. } => ("✓", WAIT),
+        Event::ChildStarted { .. } => ("→", WAIT),
+        Event::ChildEnded { end: ChildEnd::Gave { .. }, .. } => ("✓", GOOD),
+        Event::ChildEnded { end: ChildEnd::Failed { .. }, .. } => ("✗", BAD),
         Event::WorkEnded { end: WorkEnd::Gave { .. }, .. } => ("✓", GOOD),
         Event::WorkEnded { end: WorkEnd::Settled, .. } => ("✓", GOOD),
         Event::WorkEnded { end: WorkEnd::Again { .. }, .. } => ("↻", WAIT),

@@ -5,6 +5,7 @@
 //! carries all that it was shown. Which branch ran carries nothing.
 
 mod allow;
+mod between;
 mod find;
 mod flow;
 mod judge;
@@ -21,7 +22,7 @@ use std::{
 
 pub use self::{
     allow::Allowed,
-    flow::flow,
+    between::{Flows, flows},
     judge::Now,
     show::{acts, draw},
     trust::{Trust, TrustRef},
@@ -40,11 +41,13 @@ pub const PRIVATE: &str = "private";
 pub const SECRET: &str = "secret";
 /// The opposite of [`PRIVATE`] and [`SECRET`]: takes them away where it is declared, and is never carried.
 pub const PUBLIC: &str = "public";
+/// Another workflow says so, and nothing there verified it.
+pub const UNVERIFIED: &str = "unverified";
 /// A model wrote it.
 pub const GENERATED: &str = "generated";
 
 /// The words that mean something here; any other is carried, and means what a policy makes of it.
-pub const BUILT_IN: [&str; 6] = [UNTRUSTED, TRUSTED, PRIVATE, SECRET, PUBLIC, GENERATED];
+pub const BUILT_IN: [&str; 7] = [UNTRUSTED, TRUSTED, PRIVATE, SECRET, PUBLIC, GENERATED, UNVERIFIED];
 
 /// What one value carries, and where each of it came in.
 #[derive(Clone, Debug, Default)]

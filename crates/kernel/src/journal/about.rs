@@ -1,6 +1,8 @@
 //! What an event is about: the questions that readers of a journal ask of every event, answered once.
 
-use super::{ApprovalEnd, BlobRef, BodyResult, Event, Held, ProbeResult, Resolution, StepResult, WorkEnd};
+use super::{
+    ApprovalEnd, BlobRef, BodyResult, ChildEnd, Event, Held, ProbeResult, Report, Resolution, StepResult, WorkEnd,
+};
 use crate::{governance::budget::Reserved, ids::StepPath, recovery::Response};
 
 impl Event {
@@ -34,6 +36,9 @@ impl Event {
             | Event::WorkOpened { step, .. }
             | Event::WorkAnswered { step, .. }
             | Event::WorkEnded { step, .. }
+            | Event::ChildStarted { step, .. }
+            | Event::ChildReported { step, .. }
+            | Event::ChildEnded { step, .. }
             | Event::WaitStarted { step, .. }
             | Event::WaitEnded { step, .. }
             | Event::StepFailed { step, .. }
@@ -58,6 +63,7 @@ impl Event {
             | Event::ActionFinished { step, result: StepResult::Done(output), .. }
             | Event::ProbeFinished { step, result: ProbeResult::Found(output), .. }
             | Event::WorkEnded { step, end: WorkEnd::Gave { output, .. }, .. }
+            | Event::ChildEnded { step, end: ChildEnd::Gave { output, .. }, .. }
             | Event::ApprovalEnded { step, end: ApprovalEnd::Gave { output, .. }, .. } => Some((step, Some(output))),
             _ => None,
         }
@@ -68,6 +74,7 @@ impl Event {
         match self {
             Event::ModelAsked { step, reserved: Some(reserved), .. }
             | Event::ActionResent { step, reserved: Some(reserved), .. } => Some((step, reserved)),
+            Event::ChildStarted { step, reserved: Some(reserved), .. } => Some((step, reserved)),
             Event::ActionStarted { step, grounds: Some(grounds), .. } => Some((step, grounds.reserved.as_deref()?)),
             _ => None,
         }
@@ -76,8 +83,10 @@ impl Event {
     /// Blobs that it names.
     pub fn blobs(&self) -> Vec<BlobRef> {
         let (held, raw) = match self {
-            Event::RunStarted { input: held, .. }
-            | Event::StepDone { output: held, .. }
+            Event::RunStarted { input, parent, .. } => {
+                return named(parent.iter().map(|parent| &parent.envelope).chain([input]), None);
+            }
+            Event::StepDone { output: held, .. }
             | Event::EachOpened { items: held, .. }
             | Event::BodyDone { result: BodyResult::Gave(held), .. }
             | Event::TurnDone { output: held, .. }
@@ -91,7 +100,10 @@ impl Event {
                 ..
             }
             | Event::RunFinished { result: Some(held), .. } => (Some(held), None),
-            Event::WorkAnswered { output: held, .. }
+            Event::ChildStarted { envelope: held, .. }
+            | Event::ChildReported { report: Report::Completed(held), .. }
+            | Event::ChildEnded { end: ChildEnd::Gave { output: held, .. }, .. }
+            | Event::WorkAnswered { output: held, .. }
             | Event::WorkEnded { end: WorkEnd::Gave { output: held, .. }, .. } => (Some(held), None),
             Event::ApprovalEscalated { card, .. } | Event::WorkOpened { card, .. } => (Some(card), None),
             Event::ApprovalRequested { proposal, card, .. } => {
@@ -122,6 +134,8 @@ impl Event {
             | Event::VoteReceived { .. }
             | Event::ApprovalEnded { .. }
             | Event::WorkEnded { .. }
+            | Event::ChildReported { .. }
+            | Event::ChildEnded { .. }
             | Event::ActionResent { .. }
             | Event::ClaimVerified { .. }
             | Event::OutcomeUnknown { .. }

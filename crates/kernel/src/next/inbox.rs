@@ -31,6 +31,7 @@ pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -
         "late" => return late(number, &body),
         "resolve" => return resolve(number, &body, sender),
         "vote" => return vote(number, &body),
+        "child" => return super::handing::reported(number, &body),
         "answer" => return answer(number, &body, sender),
         "raise" => return raise(number, &body, sender),
         _ => return None,

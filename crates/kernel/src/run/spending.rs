@@ -50,6 +50,7 @@ impl RunState {
             Event::ModelAnswered { step, spent, .. } | Event::ActionFinished { step, spent, .. } => {
                 one(step, spent.map_or(Closing::Forfeit, Closing::Settle))
             }
+            Event::ChildEnded { step, spent, .. } => one(step, spent.map_or(Closing::Forfeit, Closing::Settle)),
             Event::ModelAsked { step, .. }
             | Event::ActionResent { step, reserved: Some(_), .. }
             | Event::ProbeFinished { step, result: ProbeResult::Found(_), .. } => one(step, Closing::Forfeit),

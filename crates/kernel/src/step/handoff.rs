@@ -126,17 +126,14 @@ pub(crate) const KEYS: [&str; 1] = ["handoff"];
 
 /// The keys below `handoff`, and those of later versions.
 const INNER: [&str; 5] = ["to", "task", "with", "contract", "timeout"];
-const LATER: [&str; 2] = ["scope", "on_timeout"];
+const LATER: [&str; 1] = ["on_timeout"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Handoff, Type)> {
     let node = fields.get("handoff")?;
     let fields = Fields::new(node, "`handoff`", &INNER, &LATER, &mut reading.complaints)?;
     let to = fields.required("to", &mut reading.complaints).and_then(|node| {
-        let fields = Fields::new(node, "`to`", &["person"], &["workflow"], &mut reading.complaints)?;
-        if fields.has("workflow") {
-            return None;
-        }
+        let fields = Fields::new(node, "`to`", &["person"], &[], &mut reading.complaints)?;
         let group = fields.required("person", &mut reading.complaints)?;
         people::group(group, reading)
     });

@@ -13,6 +13,7 @@ pub(crate) mod people;
 pub mod reason;
 pub mod repeat;
 pub mod set;
+pub mod specialist;
 pub mod verify;
 pub mod wait;
 
@@ -76,6 +77,8 @@ pub enum Kind {
     Approve(approve::Approve),
     /// Work for people.
     Handoff(handoff::Handoff),
+    /// Work for another workflow.
+    Specialist(specialist::Specialist),
     /// A claim is proven, or the step fails.
     Verify(verify::Verify),
 }
@@ -94,7 +97,7 @@ impl Step {
             Kind::Wait(_) => "wait",
             Kind::Native(_) => "native",
             Kind::Approve(_) => "approve",
-            Kind::Handoff(_) => "handoff",
+            Kind::Handoff(_) | Kind::Specialist(_) => "handoff",
             Kind::Verify(_) => "verify",
         }
     }
@@ -148,6 +151,7 @@ impl Step {
             Kind::Native(native) => native.begin(walk, path, frame),
             Kind::Approve(approve) => approve.begin(walk, path, frame, open),
             Kind::Handoff(handoff) => handoff.begin(walk, path, frame, open),
+            Kind::Specialist(specialist) => specialist.begin(walk, path, frame, open),
             Kind::Verify(verify) => verify.begin(walk, path, frame, open),
         }
     }
@@ -169,6 +173,7 @@ impl Step {
             Kind::Wait(wait) => wait.go_on(walk, open, path, frame),
             Kind::Approve(approve) => approve.go_on(walk, open, path, frame),
             Kind::Handoff(handoff) => handoff.go_on(walk, open, path, frame),
+            Kind::Specialist(specialist) => specialist.go_on(walk, open, path, frame),
             Kind::Verify(verify) => verify.go_on(walk, open, path, frame),
             Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) => Ok(()),
         }
@@ -304,6 +309,9 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         "parallel" => parallel::read(&fields, reading).map(|(parallel, ty)| (Kind::Parallel(parallel), ty)),
         "repeat" => repeat::read(&fields, reading).map(|(repeat, ty)| (Kind::Repeat(repeat), ty)),
         "approve" => approve::read(&fields, reading).map(|(approve, ty)| (Kind::Approve(approve), ty)),
+        "handoff" if fields.get("handoff").is_some_and(specialist::names_workflow) => {
+            specialist::read(&fields, reading).map(|(specialist, ty)| (Kind::Specialist(specialist), ty))
+        }
         "handoff" => handoff::read(&fields, reading).map(|(handoff, ty)| (Kind::Handoff(handoff), ty)),
         "wait" => wait::read(&fields, reading).map(|(wait, ty)| (Kind::Wait(wait), ty)),
         "verify" => verify::read(&fields, reading).map(|(verify, ty)| (Kind::Verify(verify), ty)),

@@ -90,6 +90,7 @@ fn what(step: &Step) -> String {
         }
         Kind::Approve(approve) => format!("approve by {}", approve.of.join(" or ")),
         Kind::Handoff(handoff) => format!("handoff to {}", handoff.to),
+        Kind::Specialist(specialist) => format!("handoff to workflow {}", specialist.to),
         Kind::Verify(verify) => {
             let proves = verify.proves.as_ref().map(|step| format!(" {step}")).unwrap_or_default();
             let by = verify.read.as_ref().map(|read| format!(" by {}.{}", read.tool.name, read.operation));

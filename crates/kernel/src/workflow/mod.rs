@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod channel;
 pub mod contract;
 pub mod graph;
+mod handoffs;
 pub mod model;
 mod parse;
 pub mod profile;
@@ -25,6 +26,7 @@ use crate::{
     schema::Schema,
     step::Step,
     tool::Tool,
+    types::Type,
 };
 
 /// `on_failure`: for each kind, what to try in order.
@@ -74,6 +76,8 @@ pub struct ResultOf {
     pub schema: Option<Arc<Schema>>,
     /// What it is.
     pub value: Template,
+    /// Of what type that is.
+    pub ty: Type,
 }
 
 /// A group of steps sharing one context.
@@ -139,6 +143,17 @@ impl Program {
     /// A stage by name.
     pub fn stage(&self, name: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| *stage.name == *name)
+    }
+
+    /// Does something with every step, wherever it stands.
+    pub(crate) fn each_step<'p>(&'p self, with: &mut dyn FnMut(&'p Step)) {
+        fn walk<'p>(steps: &'p [Step], with: &mut dyn FnMut(&'p Step)) {
+            for step in steps {
+                with(step);
+                step.bodies().into_iter().for_each(|(_, steps)| walk(steps, with));
+            }
+        }
+        self.stages.iter().for_each(|stage| walk(&stage.steps, with));
     }
 
     /// A step by name, wherever it stands: names are unique in a workflow.

@@ -6,7 +6,7 @@ use crate::{
     expr::Template,
     governance::{
         budget::Limit,
-        labels::{self, Flow},
+        labels::Flow,
     },
     ids::Digest,
     step,
@@ -89,7 +89,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         return None;
     }
     let name = name?;
-    let mut program = Program {
+    Some(Program {
         bundle,
         title: title.unwrap_or_else(|| name.clone()),
         name,
@@ -104,14 +104,10 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         order,
         on_failure,
         tools: reading.tools.clone(),
+        // Followed once all workflows are read: what one hands to another carries labels.
         labels: Flow::default(),
         done_when,
-    };
-    let (labels, found) = labels::flow(&program);
-    let wrong = found.iter().any(|one| one.severity == crate::complaint::Severity::Error);
-    reading.complaints.extend(found);
-    program.labels = labels;
-    (!wrong).then_some(program)
+    })
 }
 
 /// What is computed at the start.
@@ -167,5 +163,5 @@ fn result(node: &Node, reading: &mut Reading<'_>) -> Option<ResultOf> {
     {
         reading.complaints.push(node.complaint("W025", format!("the result does not fit its schema: {why}")));
     }
-    Some(ResultOf { schema, value })
+    Some(ResultOf { schema, value, ty })
 }

@@ -10,6 +10,7 @@ use crate::{
     governance::{
         budget::{self, Limits, Tariff},
         charter::Change,
+        labels::{self, Flows},
         people::People,
         policy::{self, Known, Policies},
     },
@@ -19,6 +20,7 @@ use crate::{
         Program,
         bundle::Bundle,
         channel::{self, ChannelDecl},
+        handoffs,
         model::{self, OpenAiChat},
         parse,
         profile::Profiles,
@@ -218,20 +220,41 @@ pub(super) fn compile(
 ) -> Compiled {
     let mut reading = Reading::new(sources, models);
     crate::tool::read_all(&mut reading);
-    let mut workflows: BTreeMap<Arc<str>, Arc<Program>> = BTreeMap::new();
+    let mut programs: BTreeMap<Arc<str>, Program> = BTreeMap::new();
+    // Names of workflows, also of those with mistakes: a step that hands work to one of these is not to blame.
+    let mut names = BTreeSet::new();
     for (path, text) in sources.below("workflows/", ".yaml") {
         let Some(node) = reading.complaints.take(yaml::parse(path, text)) else { continue };
+        names.extend(name_of(&node));
         let Some(program) = parse::workflow(path, &node, bundle, &mut reading) else { continue };
-        if let Some(other) = workflows.get(&program.name) {
+        if let Some(other) = programs.get(&program.name) {
             let message = format!("workflow `{}` stands in {} as well", program.name, other.file);
             reading.complaints.push(node.complaint("W011", message));
         }
-        workflows.insert(program.name.clone(), Arc::new(program));
+        programs.insert(program.name.clone(), program);
+    }
+    let mut flows = labels::flows(&programs);
+    handoffs::check(&programs, &names, &flows, &mut reading.complaints);
+    let mut workflows = BTreeMap::new();
+    for (name, mut program) in programs {
+        let Some(Flows { flow, complaints, .. }) = flows.remove(&name) else { continue };
+        let wrong = complaints.iter().any(|one| one.severity == Severity::Error);
+        reading.complaints.extend(complaints);
+        program.labels = flow;
+        if !wrong {
+            workflows.insert(name, Arc::new(program));
+        }
     }
     reading.check_unused_schemas();
     let tools = reading.tools.clone();
     complaints.extend(reading.complaints.into_sorted());
     (workflows, tools)
+}
+
+/// What a file says of its name.
+fn name_of(node: &Node) -> Option<Arc<str>> {
+    let yaml::Kind::Map(entries) = &node.kind else { return None };
+    entries.iter().find(|(key, _)| &*key.text == "workflow").and_then(|(_, node)| node.scalar().cloned())
 }
 
 fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<ProjectFile> {

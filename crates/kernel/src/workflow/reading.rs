@@ -80,6 +80,7 @@ impl<'a> Reading<'a> {
             ("workflow", Type::TEXT),
             ("started_at", Type::TEXT),
             ("about", Type::Any),
+            ("handoff", Type::Any),
         ]);
         self.scopes = vec![BTreeMap::from([("input".into(), input), ("run".into(), run)])];
         (self.steps, self.stages, self.named) = (BTreeMap::new(), Vec::new(), BTreeSet::new());

@@ -8,13 +8,13 @@ use kernel::{
         channel::{self, Teller},
         charter::{Charter, Grounds},
     },
-    ids::StepPath,
-    journal::{ApprovalEnd, Event, WorkEnd},
+    ids::{RunId, StepPath},
+    journal::{ApprovalEnd, Control, Event, WorkEnd},
     recovery::{FailureKind, Phase, Response},
     run::{Acting, Body, Doing, Help, RunState},
-    values::Timestamp,
+    values::{Timestamp, Value},
 };
-use store::{AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, OpenApproval, OpenWork};
+use store::{AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, Message, OpenApproval, OpenWork};
 
 use crate::{govern::card_bytes, work::envelope_bytes};
 
@@ -133,9 +133,32 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
             }
         }
         // For a body that is not needed nobody needs to be asked any more.
-        Event::BodyDone { body, .. } => state.body_at(body).into_iter().for_each(|body| dropped(body, guards)),
+        Event::BodyDone { body, .. } => {
+            let mut children = Vec::new();
+            state.body_at(body).into_iter().for_each(|body| {
+                dropped(body, guards);
+                body.children(&mut children);
+            });
+            guards.extend(children.into_iter().map(|child| stop(state, child, false, at)));
+        }
         Event::StepDone { step, .. } | Event::StepFailed { step, .. } => {
-            state.open_at(step).into_iter().for_each(|open| left(&open.doing, guards));
+            let mut children = Vec::new();
+            state.open_at(step).into_iter().for_each(|open| {
+                left(&open.doing, guards);
+                open.doing.children(&mut children);
+            });
+            guards.extend(children.into_iter().map(|child| stop(state, child, false, at)));
+        }
+        // Who does not wait any more lets nobody go on for it.
+        Event::ChildEnded { step, child, .. } if state.handed(step).is_some_and(|one| one.reported.is_none()) => {
+            guards.push(stop(state, *child, false, at));
+        }
+        Event::ControlReceived { control: control @ (Control::Cancel | Control::CancelUndo), .. } => {
+            let undo = *control == Control::CancelUndo;
+            guards.extend(state.children().into_iter().map(|child| stop(state, child, undo, at)));
+        }
+        Event::RunFinished { .. } => {
+            guards.extend(state.children().into_iter().map(|child| stop(state, child, state.undo_all, at)));
         }
         // What was counted for an action that was certainly not performed is taken back once nothing tries it again.
         Event::FailureAnswered { step, response } => {
@@ -188,6 +211,26 @@ fn left(doing: &Doing, guards: &mut Vec<Guard>) {
 
 fn dropped(body: &Body, guards: &mut Vec<Guard>) {
     body.steps.open.iter().for_each(|open| left(&open.doing, guards));
+}
+
+/// A run that was handed its work is not needed any more.
+fn stop(state: &RunState, child: RunId, undo: bool, at: Timestamp) -> Guard {
+    let (id, body) = match undo {
+        true => ("parent:undo", Value::map([("undo", true.into())])),
+        false => ("parent", Value::Null),
+    };
+    Guard::TellRun { run: child, message: said(state, id.into(), "cancel", &body, at), pardon: true }
+}
+
+/// A run that was handed its work tells its parent how it ended.
+pub(crate) fn report(state: &RunState, parent: RunId, body: &Value, at: Timestamp) -> Guard {
+    let id = format!("child:{}", state.run).into();
+    Guard::TellRun { run: parent, message: said(state, id, "child", body, at), pardon: false }
+}
+
+fn said(state: &RunState, id: Arc<str>, kind: &str, body: &Value, at: Timestamp) -> Message {
+    let sender = state.run.to_string().into();
+    Message { seq: 0, id, kind: kind.into(), name: "".into(), sender, body: body.to_jcs().into(), at }
 }
 
 fn undone<'g>(step: &'g StepPath, acting: &'g Acting) -> impl Iterator<Item = Guard> + 'g {

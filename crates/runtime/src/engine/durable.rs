@@ -19,7 +19,7 @@ use kernel::{
 use store::{Appended, CounterQuery, Guard, Status, StoreError, Taken};
 
 use super::{Engine, Halt, Left};
-use crate::{batch::Batch, programs::NoProgram};
+use crate::{batch::Batch, programs::{Loaded, NoProgram}};
 
 /// Entries read at a time.
 const PAGE: u32 = 1_000;
@@ -99,6 +99,9 @@ impl Engine {
                     let entries = self.state.head.seq.saturating_sub(self.durable);
                     self.inner.sealing.count(entries, self.inner.config.seal_records);
                     self.durable = self.state.head.seq;
+                    for guard in self.batch.guards().iter().chain(lease) {
+                        self.news(guard);
+                    }
                     if self.batch.tells() {
                         self.inner.post.look();
                     }
@@ -185,20 +188,39 @@ impl Engine {
         Ok(())
     }
 
+    /// What a durable append means for other runs: one is due, or has a message.
+    fn news(&self, guard: &Guard) {
+        let due = match guard {
+            Guard::StartChild(_) => true,
+            Guard::TellRun { run, .. } => !self.local.poke(*run),
+            _ => false,
+        };
+        if due {
+            self.local.due_by(self.now());
+        }
+    }
+
     pub(super) async fn program(&self) -> Result<Arc<Program>, Halt> {
+        let Some(start) = &self.state.start else {
+            return Err(Halt::Blocked("its journal has no first entry".to_owned()));
+        };
+        let loaded = self.loaded(&start.workflow.clone()).await?;
+        match &loaded.missing {
+            None => Ok(loaded.program.clone()),
+            Some(name) => Err(Halt::Blocked(format!("a worker with the native function `{name}`"))),
+        }
+    }
+
+    /// A workflow of the run's bundle.
+    pub(super) async fn loaded(&self, workflow: &Arc<str>) -> Result<Arc<Loaded>, Halt> {
         let Some(start) = &self.state.start else {
             return Err(Halt::Blocked("its journal has no first entry".to_owned()));
         };
         let mut pause = RETRY.0;
         loop {
             let inner = &self.inner;
-            let why = match inner.programs.get(&*inner.store, &inner.natives, start.bundle, &start.workflow).await {
-                Ok(loaded) => {
-                    return match &loaded.missing {
-                        None => Ok(loaded.program.clone()),
-                        Some(name) => Err(Halt::Blocked(format!("a worker with the native function `{name}`"))),
-                    };
-                }
+            let why = match inner.programs.get(&*inner.store, &inner.natives, start.bundle, workflow).await {
+                Ok(loaded) => return Ok(loaded),
                 Err(NoProgram::Bundle) => format!("a worker with bundle {}", start.bundle.short()),
                 Err(NoProgram::Unreadable(why)) => {
                     format!("a worker that can read bundle {}: {why}", start.bundle.short())

@@ -41,6 +41,7 @@ fn row(entries: &[Entry]) -> RunRow {
         strikes: 0,
         created_at: Timestamp::from_micros(1),
         updated_at: Timestamp::from_micros(1),
+        parent: None,
         finished_at: None,
     }
 }

@@ -169,7 +169,12 @@ impl Draft {
                 let new = self.governed.send(self.run, message);
                 rules::row_fits(self.run, &format!("message `{}`", message.id), new, "is known already")?;
             }
-            Guard::InboxIs(_) | Guard::GovernanceIs(_) | Guard::Suspend { .. } | Guard::Finish { .. } => {}
+            Guard::InboxIs(_)
+            | Guard::GovernanceIs(_)
+            | Guard::StartChild(_)
+            | Guard::TellRun { .. }
+            | Guard::Suspend { .. }
+            | Guard::Finish { .. } => {}
         }
         Ok(None)
     }

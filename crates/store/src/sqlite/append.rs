@@ -55,6 +55,7 @@ impl Operation for NewRun {
                 ":input": self.input.bytes(),
                 ":about": about,
                 ":key": self.key,
+                ":parent": self.parent.map(|parent| parent.bytes()),
             },
         )?;
         add_entries(db, self.run, 0, std::slice::from_ref(&self.first))?;
@@ -234,6 +235,12 @@ impl Append {
             db.execute(sql::CLEAR_STRIKES, named_params! { ":run": self.run.bytes() })?;
         }
         add_blobs(db, self.run, &self.blobs)?;
+        for guard in &self.guards {
+            // After the entries of its parent: each row of the journal has the next number.
+            let Guard::StartChild(child) = guard else { continue };
+            let started = child.apply(db)?;
+            rules::row_fits(self.run, &format!("child {}", child.run), started == Started::Created, "is known already")?;
+        }
         self.give_back(db, lease)?;
         if matches!(lease, Lease::Kept) {
             db.remember(self.run, after);

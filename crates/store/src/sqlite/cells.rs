@@ -123,6 +123,7 @@ impl<'r, 's> Cells<'r, 's> {
             created_at: self.time("created_at_us")?,
             updated_at: self.time("updated_at_us")?,
             finished_at: self.maybe_time("finished_at_us")?,
+            parent: self.get::<Option<[u8; 16]>>("parent")?.map(RunId::from_bytes),
         })
     }
 

@@ -8,10 +8,13 @@ use rusqlite::{named_params, params};
 use super::{
     aside,
     cells::int,
+    dispatch::{InboxState, find_message},
     sql,
     writer::{Db, Failure},
 };
-use crate::{Append, BudgetLine, Counted, Guard, OpenAction, OpenApproval, OpenWork, StoreError, rules};
+use crate::{
+    Append, BudgetLine, Counted, Guard, Message, OpenAction, OpenApproval, OpenWork, Status, StoreError, rules,
+};
 
 /// Whether a guard can be refused only once others of its append are applied.
 pub(super) fn may_refuse(guard: &Guard) -> bool {
@@ -79,7 +82,12 @@ impl Append {
                 let changed = usize::from(aside::send(db, self.run, message)?);
                 self.fits("message", &message.id, changed, "is known already")?;
             }
-            Guard::InboxIs(_) | Guard::GovernanceIs(_) | Guard::Suspend { .. } | Guard::Finish { .. } => {}
+            Guard::TellRun { run, message, pardon } => tell(db, *run, message, *pardon)?,
+            Guard::InboxIs(_)
+            | Guard::GovernanceIs(_)
+            | Guard::StartChild(_)
+            | Guard::Suspend { .. }
+            | Guard::Finish { .. } => {}
         }
         Ok(None)
     }
@@ -206,6 +214,17 @@ impl Append {
         )?;
         Ok(self.fits("work", &work.id, changed, "is known already")?)
     }
+}
+
+/// Puts a message into the inbox of another run, unless that is over, gone or has it already.
+fn tell(db: &Db<'_>, run: RunId, message: &Message, pardon: bool) -> Result<(), Failure> {
+    let Some(inbox) = InboxState::read(db, run)? else { return Ok(()) };
+    if inbox.ended().is_some() || find_message(db, run, &message.id)?.is_some() {
+        return Ok(());
+    }
+    let wake = inbox.status() != Some(Status::Blocked);
+    inbox.receive(db, run, message, (pardon, wake))?;
+    Ok(())
 }
 
 /// Changes what a sum says is set aside, and nothing else.

@@ -66,6 +66,7 @@ impl Readers {
             ":workflow": query.workflow.as_deref(),
             ":key": query.about.as_ref().map(|(key, _)| &**key),
             ":value": query.about.as_ref().map(|(_, value)| value),
+            ":parent": query.parent.map(|run| run.bytes()),
             ":limit": rules::page(query.limit) as i64,
         };
         all(&self.take().0, ("run", sql::LIST_RUNS), params, |cells| cells.run_row())

@@ -5,6 +5,7 @@ mod append;
 pub mod approval;
 mod aside;
 pub mod budget;
+pub mod child;
 mod claim;
 pub mod governed;
 mod post;
@@ -17,7 +18,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 use kernel::{
     governance::{Effect, Proposal, Verdict},
     ids::{Digest, IdempotencyKey, RunId, StepPath, WorkerId},
-    journal::{Blob, End, Entry, Event, Head, Held, StepResult},
+    journal::{Blob, End, Entry, Event, Head, Held, Parent, Scope, StepResult},
     values::{Span, Timestamp, Value},
 };
 use store::{
@@ -81,6 +82,10 @@ cases! {
         a_message_to_a_finished_run_is_refused
         a_crowded_inbox_still_takes_a_cancel
         only_a_pardon_wakes_a_quarantined_run;
+    child:
+        a_child_starts_with_the_entry_of_its_parent_or_not_at_all
+        what_a_child_says_is_told_with_its_last_entry_and_once
+        a_full_inbox_and_a_blocked_run_are_told_all_the_same;
     worker:
         a_lease_lives_by_its_beats
         a_reaped_run_is_due_at_once_with_a_strike
@@ -225,6 +230,7 @@ impl Bed {
             project: "".into(),
             by: None,
             acts_for: None,
+            parent: None,
         };
         NewRun {
             run,
@@ -237,6 +243,7 @@ impl Bed {
             first: Entry::seal(run, Head::START, u64::from(owner.is_some()), at(seconds), [9; 16], &event),
             blobs: Vec::new(),
             owner,
+            parent: None,
             key: key(number),
             now: at(seconds),
         }

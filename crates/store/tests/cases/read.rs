@@ -36,6 +36,7 @@ pub async fn rows_are_listed_newest_first_and_filtered(bed: Bed) {
         workflow: Some("lead".into()),
         about: Some(("number".into(), "7".into())),
         before: Some(run_id(8)),
+        parent: None,
         limit: 5,
     };
     assert_eq!(list(both).await, numbers(vec![7]));

@@ -14,7 +14,7 @@ use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery
 use crate::cases::{LEASE, Pen, at, blob_step, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 66] = [
+pub const KINDS: [&str; 68] = [
     "started",
     "started owned",
     "start known",
@@ -42,6 +42,8 @@ pub const KINDS: [&str; 66] = [
     "work opened",
     "work closed",
     "sent",
+    "child started",
+    "told",
     "governed",
     "governed too late",
     "voted",
@@ -249,11 +251,15 @@ impl Walk<'_> {
         pen.now = at(self.now);
         let (append, kind) = self.compose(&pen).await;
         let head = append.entries.last().map_or(pen.head, Entry::head);
+        let started = if kind == "child started" { self.runs + 1 } else { 0 };
         match both!(self, append(append)) {
             Ok(Appended::Done { .. }) => {
                 self.did("appended");
                 self.did(kind);
                 pen.head = head;
+                if kind == "child started" {
+                    self.runs = self.runs.max(started);
+                }
                 if matches!(kind, "suspended" | "finished") && self.dice.chance(70) {
                     self.pens.remove(&(pen.run, pen.epoch));
                 } else {
@@ -281,7 +287,7 @@ impl Walk<'_> {
         let open = self.reference.open_actions(false).await.unwrap();
         let open = open.iter().find(|row| row.run == pen.run && self.dice.chance(60));
         let opened = open.map_or(step.clone(), |row| row.action.step.to_string());
-        let mut append = match self.dice.roll(20) {
+        let mut append = match self.dice.roll(22) {
             0 | 1 => {
                 kind = "action open";
                 pen.start_action(&step)
@@ -315,6 +321,22 @@ impl Walk<'_> {
             9 => {
                 kind = "action in doubt";
                 pen.append(&[], vec![Guard::ActionUnknown { step: opened.as_str().into() }])
+            }
+            20 => {
+                kind = "child started";
+                let number = if self.dice.chance(80) { self.runs + 1 } else { 1 + self.dice.roll(9) as u16 };
+                let bed = crate::cases::Bed::memory();
+                let parent = if self.dice.chance(90) { pen.run } else { run_id(1) };
+                let mut new = crate::cases::child::child(&bed, number, parent, self.now).await;
+                new.bundle = self.bundle;
+                pen.append(&[step_done(&step)], vec![Guard::StartChild(Box::new(new))])
+            }
+            21 => {
+                kind = "told";
+                let run = run_id(1 + self.dice.roll(u64::from(self.runs) + 1) as u16);
+                let message = message(&format!("m{}", self.dice.roll(9)), "child", self.now);
+                let tell = Guard::TellRun { run, message, pardon: self.dice.chance(30) };
+                pen.append(&[step_done(&step)], vec![tell])
             }
             10..18 => {
                 let (guards, what) = self.governed_guards(pen).await;
@@ -442,6 +464,7 @@ impl Walk<'_> {
             about: self.dice.chance(30).then(|| ("number".into(), self.dice.roll(9).to_string())),
             before: self.dice.chance(30).then_some(run),
             limit: self.dice.roll(9) as u32,
+            parent: self.dice.chance(20).then(|| run_id(1 + self.dice.roll(4) as u16)),
         };
         if !both!(self, runs(query)).unwrap().is_empty() {
             self.did("listed");

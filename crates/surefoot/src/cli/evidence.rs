@@ -146,6 +146,15 @@ impl Show {
             scene.out.line(paint(style, plain(&lines.next().unwrap_or_default())));
             lines.for_each(|line| scene.out.line(plain(&line)));
         }
+        for handed in &ledger.handed {
+            if scene.out.json {
+                scene.out.object(&json!({ "kind": "handed", "handed": handed }));
+                continue;
+            }
+            let line = format!("{}: handed to workflow {}, run {}", handed.step, handed.workflow, handed.run);
+            scene.out.line(paint(WAIT, plain(&line)));
+            scene.out.line(format!("  its acts: surefoot evidence show {}", handed.run));
+        }
         if ledger.acts.is_empty() && !scene.out.json {
             scene.out.line(format!("{} did nothing outside", found.row.run));
         }

@@ -28,6 +28,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
         project: "".into(),
         by: None,
         acts_for: None,
+        parent: None,
     }];
     for step in 0..12 {
         events.push(Event::StepDone {
@@ -267,6 +268,7 @@ fn an_event_that_cannot_follow_is_found_though_the_chain_holds() {
             project: "".into(),
             by: None,
             acts_for: None,
+            parent: None,
         },
         _ => unreachable!("a journal begins with its start"),
     };
@@ -294,6 +296,7 @@ fn read_under(keyed: &str) -> String {
         project: "".into(),
         by: None,
         acts_for: None,
+        parent: None,
     };
     let proposal =
         Proposal { tool: "box".into(), operation: "find".into(), effect: Effect::Read, with: Held::Value(Value::Null) };

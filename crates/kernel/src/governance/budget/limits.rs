@@ -1,6 +1,9 @@
 //! Limits: a run's own, and the standing ones of workflows, tenants and days, which today's project file decides.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +112,22 @@ impl Limit {
         }
     }
 
+    /// The smaller of both in each unit: what is within one and within the other.
+    #[must_use]
+    pub fn narrowed(&self, other: &Limit) -> Limit {
+        let least = |unit| match (self.get(unit), other.get(unit)) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Limit {
+            per: self.per,
+            money_uusd: least(Unit::Money),
+            tokens: least(Unit::Tokens),
+            calls: least(Unit::Calls),
+            time_us: least(Unit::Time),
+        }
+    }
+
     /// The units that are limited, with the most of each.
     pub fn limited(&self) -> impl Iterator<Item = (Unit, i64)> {
         Unit::ALL.into_iter().filter_map(|unit| Some((unit, self.get(unit)?)))
@@ -122,6 +141,8 @@ pub struct RunScope {
     pub tenant: Arc<str>,
     /// The workflow that it is a run of.
     pub workflow: Arc<str>,
+    /// The workflows whose runs stand above it: what it does, it does for them.
+    pub above: Vec<Arc<str>>,
 }
 
 /// A limit that the owner has changed for one period. It never lowers what the project file says; of two for the same scope,
@@ -249,8 +270,9 @@ impl Limits {
     /// The limits that apply to a run, with the names of their scopes, sorted by these.
     fn applying(&self, run: &RunScope) -> Vec<(Arc<str>, &Limit)> {
         let tenant = self.tenant.as_ref().map(|limit| (format!("tenant:{}", run.tenant).into(), limit));
-        let workflow = self.workflow.get(&run.workflow);
-        let workflow = workflow.map(|limit| (format!("workflow:{}", run.workflow).into(), limit));
+        let names: BTreeSet<&Arc<str>> = run.above.iter().chain([&run.workflow]).collect();
+        let named = |name: &Arc<str>| Some((format!("workflow:{name}").into(), self.workflow.get(name)?));
+        let workflow = names.into_iter().filter_map(named);
         self.day.as_ref().map(|limit| (DAY.into(), limit)).into_iter().chain(tenant).chain(workflow).collect()
     }
 

@@ -69,6 +69,19 @@ impl Spent {
         Ok(())
     }
 
+    /// What of `limit` is neither settled nor reserved, raises included, in each unit that it limits.
+    pub fn left(&self, limit: &Limit) -> Limit {
+        let total = self.total();
+        let left = |unit| limit.get(unit).map(|written| (self.in_force(unit, written) - total.get(unit)).max(0));
+        Limit {
+            per: limit.per,
+            money_uusd: left(Unit::Money),
+            tokens: left(Unit::Tokens),
+            calls: left(Unit::Calls),
+            time_us: left(Unit::Time),
+        }
+    }
+
     /// The open call of `step` has cost `actual`. What it cost beyond its reservation is returned, counted, and freezes the run
     /// in that unit.
     ///

@@ -28,7 +28,7 @@ fn price() -> Price {
 }
 
 fn run() -> RunScope {
-    RunScope { tenant: "main".into(), workflow: "w".into() }
+    RunScope { tenant: "main".into(), workflow: "w".into(), above: Vec::new() }
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! Follows data through a workflow: steps in the order written, all branches, names by the frames they can be seen from.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use super::{ActLabels, Flow, GENERATED, Origin, Trust, TrustRef, UNTRUSTED, find, schema, tree::Tree};
+use super::{
+    ActLabels, Flow, GENERATED, Origin, Trust, TrustRef, UNTRUSTED, UNVERIFIED, between::Crossing, find, schema, tree::Tree,
+};
 use crate::{
     complaint::Complaint,
     expr::{Derivation, Expr, RootKind, Template},
@@ -18,13 +23,38 @@ use crate::{
         reason::Reason,
         repeat::Repeat,
     },
-    workflow::{Program, Recoveries, See, Stage},
+    workflow::{Program, Recoveries, See, Stage, contract::Fact},
 };
 
-/// What every action of a workflow carries, and what `check` has to say about it.
-pub fn flow(program: &Program) -> (Flow, Vec<Complaint>) {
+/// What following data through one workflow found.
+pub(super) struct Followed {
+    /// What every action of it carries.
+    pub flow: Flow,
+    /// What `check` has to say about it.
+    pub complaints: Vec<Complaint>,
+    /// What it hands to other workflows.
+    pub hands: Vec<Hands>,
+    /// What its result carries.
+    pub result: Tree,
+}
+
+/// What one step hands to another workflow.
+pub(super) struct Hands {
+    /// Which workflow.
+    pub to: Arc<str>,
+    /// What its input carries by that.
+    pub with: Tree,
+}
+
+/// Follows data through one workflow, with what `crossing` says of the others. `marks`: what nothing in it verifies is marked as
+/// unverified, which is asked for its result alone.
+pub(super) fn follow(program: &Program, crossing: &Crossing, marks: bool) -> Followed {
     let external = Origin::of(UNTRUSTED, "input");
-    let input = input_tree(program.input.as_deref(), &external, "input");
+    let mut input = input_tree(program.input.as_deref(), &external, "input");
+    crossing.onto(&program.name, &mut input);
+    if marks {
+        input.cover(&Origin::of(UNVERIFIED, "input"));
+    }
     let mut walk = Walk {
         program,
         scopes: vec![[("input".into(), input)].into()],
@@ -32,14 +62,36 @@ pub fn flow(program: &Program) -> (Flow, Vec<Complaint>) {
         flow: Flow::default(),
         untied: BTreeMap::new(),
         turns: BTreeMap::new(),
+        crossing,
+        hands: Vec::new(),
+        marks,
+        proven: if marks { proven(program) } else { BTreeSet::new() },
     };
     let about: Vec<_> = program.about.iter().map(|(key, value)| (key.clone(), walk.template(value))).collect();
-    walk.bind("run", Tree::map([("about", Tree::map(about))]));
+    // Whoever handed the work over wrote its task.
+    let mut handoff = crossing.all(&program.name);
+    handoff.join(&Origin::of(UNTRUSTED, "run.handoff"));
+    if marks {
+        handoff.join(&Origin::of(UNVERIFIED, "run.handoff"));
+    }
+    walk.bind("run", Tree::map([("about", Tree::map(about)), ("handoff", Tree::flat(handoff))]));
     for stage in &program.stages {
         walk.steps(&stage.steps, stage);
     }
+    let result = program.result.as_ref().map(|result| walk.template(&result.value)).unwrap_or_default();
     let complaints = find::complaints(program, &walk.flow, &walk.untied);
-    (walk.flow, complaints)
+    Followed { flow: walk.flow, complaints, hands: walk.hands, result: result.bounded() }
+}
+
+/// The acts that a `verify` step proves without which no run completes.
+fn proven(program: &Program) -> BTreeSet<Arc<str>> {
+    let demanded = program.done_when.iter().filter(|demand| demand.when.is_none());
+    let verified = demanded.filter_map(|demand| match &demand.fact {
+        Fact::Verified(step) => program.step(step),
+        _ => None,
+    });
+    let proves = |step: &Step| if let Kind::Verify(verify) = &step.kind { verify.proves.clone() } else { None };
+    verified.filter_map(proves).collect()
 }
 
 fn input_tree(schema: Option<&Schema>, base: &Origin, source: &str) -> Tree {
@@ -59,6 +111,13 @@ struct Walk<'p> {
     untied: Untied,
     /// What the turns of each `repeat` were found to give so far: a loop inside a loop does not begin anew each time.
     turns: BTreeMap<Arc<str>, Origin>,
+    /// What is known of the other workflows.
+    crossing: &'p Crossing,
+    hands: Vec<Hands>,
+    /// What nothing verifies is marked.
+    marks: bool,
+    /// Acts that are proven.
+    proven: BTreeSet<Arc<str>>,
 }
 
 impl Walk<'_> {
@@ -144,6 +203,9 @@ impl Walk<'_> {
     fn steps(&mut self, steps: &[Step], stage: &Stage) {
         for step in steps {
             let mut tree = self.step(step, stage);
+            if self.marks && self.claims(step) {
+                tree.cover(&Origin::of(UNVERIFIED, &step.name));
+            }
             let outer = [&stage.on_failure, &self.program.on_failure].into_iter().flat_map(Recoveries::values);
             // A block goes on where its steps end in an outer list.
             let outer = outer.flat_map(|list| &list[if step.is_block() { outer_part(list) } else { 0 }..]);
@@ -152,12 +214,25 @@ impl Walk<'_> {
                     Recovery::ContinueWith(template) => tree.join(&self.template(template)),
                     // What a person says is as good as a text from outside.
                     Recovery::Person { .. } if step.takes_value() => {
-                        tree.join(&Tree::flat(Origin::of(UNTRUSTED, &step.name)));
+                        let mut said = Origin::of(UNTRUSTED, &step.name);
+                        if self.marks {
+                            said.join(&Origin::of(UNVERIFIED, &step.name));
+                        }
+                        tree.join(&Tree::flat(said));
                     }
                     _ => {}
                 }
             }
             self.bind(&step.name, tree);
+        }
+    }
+
+    /// Whether what a step gives is what somebody says, and not made of what it was given.
+    fn claims(&self, step: &Step) -> bool {
+        match &step.kind {
+            Kind::Reason(_) | Kind::Wait(_) | Kind::Approve(_) | Kind::Handoff(_) => true,
+            Kind::Act(_) => !self.proven.contains(&step.name),
+            _ => false,
         }
     }
 
@@ -190,6 +265,15 @@ impl Walk<'_> {
             Kind::Handoff(handoff) => {
                 self.told(handoff.with.as_ref(), step);
                 said(Some(&handoff.contract), step)
+            }
+            Kind::Specialist(specialist) => {
+                self.told(specialist.with.as_ref(), step);
+                let with = specialist.with.as_ref().map_or_else(|| Tree::map::<&str>([]), |with| self.template(with));
+                self.hands.push(Hands { to: specialist.to.clone(), with });
+                let mut tree = self.crossing.result(&specialist.to, &step.name);
+                tree.add(&input_tree(Some(&specialist.contract), &Origin::default(), &step.name));
+                self.seen.join(&tree.all());
+                tree
             }
             // What it gives says that it held, and nothing of what was read.
             Kind::Verify(verify) => {

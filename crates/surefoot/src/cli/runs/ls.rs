@@ -25,6 +25,9 @@ pub(super) struct Ls {
     /// Only runs whose `about` holds this, as in `district=Old Harbour`
     #[arg(long, value_name = "KEY=VALUE")]
     about: Option<String>,
+    /// Only runs that this one handed their work
+    #[arg(long, value_name = "RUN")]
+    parent: Option<RunId>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -57,6 +60,7 @@ impl Ls {
             status: self.status,
             workflow: self.workflow.map(Into::into),
             about,
+            parent: self.parent,
             before: self.before,
             // One more tells whether there is another page.
             limit: self.limit + 1,
@@ -122,6 +126,6 @@ pub(super) fn as_json(row: &RunRow) -> serde_json::Value {
         "waits_for": row.waits_for, "wake_at": row.wake_at.map(|at| at.to_string()), "doing": row.doing, "about": row.about,
         "failure": row.failure, "epoch": row.epoch, "head": row.head, "unread": row.inbox_gen - row.inbox_read.min(row.inbox_gen),
         "strikes": row.strikes, "created_at": row.created_at.to_string(), "updated_at": row.updated_at.to_string(),
-        "finished_at": row.finished_at.map(|at| at.to_string()),
+        "finished_at": row.finished_at.map(|at| at.to_string()), "parent": row.parent,
     })
 }

@@ -62,6 +62,20 @@ impl Show {
             "done",
             report.done.iter().map(|done| format!("{}: {}", paint(STRONG, &done.step), plain(&done.gave))).collect(),
         );
+        if let Some(parent) = found.state.parent() {
+            field("parent", format!("{}, step {}", parent.run, parent.step));
+        }
+        list(
+            "handed",
+            report
+                .handed
+                .iter()
+                .map(|one| {
+                    let said = one.said.unwrap_or("not over");
+                    format!("{}: workflow {}, {}, {said}", paint(STRONG, &one.step), one.workflow, one.run)
+                })
+                .collect(),
+        );
         list(
             "failures",
             report

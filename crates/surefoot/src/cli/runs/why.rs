@@ -282,6 +282,9 @@ fn expressions(step: &Step) -> Vec<(&'static str, String)> {
         Kind::Native(native) => all.push(("calls", native.function.to_string())),
         Kind::Approve(approve) => all.push(("asks", format!("{}: {}", approve.of.join(" or "), approve.ask.source()))),
         Kind::Handoff(handoff) => all.push(("hands", format!("{}: {}", handoff.to, handoff.task.source()))),
+        Kind::Specialist(specialist) => {
+            all.push(("hands", format!("workflow {}: {}", specialist.to, specialist.task.source())));
+        }
         Kind::Verify(verify) => {
             all.extend(verify.read.as_ref().map(|read| ("reads", format!("{}.{}", read.tool.name, read.operation))));
             all.push(("holds", verify.holds.source().to_owned()));
@@ -323,6 +326,10 @@ fn roots(step: &Step) -> Vec<Arc<str>> {
         Kind::Handoff(handoff) => {
             add(handoff.task.roots());
             handoff.with.iter().for_each(|with| add(with.roots()));
+        }
+        Kind::Specialist(specialist) => {
+            add(specialist.task.roots());
+            specialist.with.iter().for_each(|with| add(with.roots()));
         }
         Kind::Verify(verify) => {
             verify.read.iter().filter_map(|read| read.with.as_ref()).for_each(|with| add(with.roots()));
