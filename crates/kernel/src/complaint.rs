@@ -334,7 +334,7 @@ pub const WORKFLOW: &[Known] = &[
     (
         "W189",
         "no such tool in the scope",
-        "The `tools` of a scope are names of tools, or of operations, as in `billing` or `billing.refund`.",
+        "The `tools` of a scope are names of tools, or of operations, as in `billing` or `billing.pay`.",
     ),
     (
         "W190",

@@ -599,7 +599,9 @@ impl RunState {
             | Event::ApprovalEscalated { .. }
             | Event::ApprovalEnded { .. } => self.approved(event),
             Event::WorkOpened { .. } | Event::WorkAnswered { .. } | Event::WorkEnded { .. } => self.worked(event),
-            Event::ChildStarted { .. } | Event::ChildReported { .. } | Event::ChildEnded { .. } => self.handed_over(event),
+            Event::ChildStarted { .. } | Event::ChildReported { .. } | Event::ChildEnded { .. } => {
+                self.handed_over(event)
+            }
             Event::WaitStarted { ref step, until, ref signals } => {
                 let doing = Doing::Waiting { until, signals: signals.clone() };
                 self.locate(step, &event)?.begin(doing, &event)

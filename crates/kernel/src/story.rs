@@ -4,8 +4,8 @@ use crate::{
     governance::{Verdict, approval::Terms},
     ids::StepPath,
     journal::{
-        ApprovalEnd, BodyResult, ChildEnd, Control, End, Event, Held, ProbeResult, Proof, Report, Resolution, StepResult,
-        WorkEnd,
+        ApprovalEnd, BodyResult, ChildEnd, Control, End, Event, Held, ProbeResult, Proof, Report, Resolution,
+        StepResult, WorkEnd,
     },
     recovery::{Failure, Response},
     values::Value,
