@@ -334,13 +334,35 @@ pub const WORKFLOW: &[Known] = &[
     (
         "W189",
         "no such tool in the scope",
-        "The `tools` of a scope are names of tools, or of operations, as in `billing` or `billing.refund`.",
+        "The `tools` of a scope are names of tools, or of operations, as in `billing` or `billing.pay`.",
     ),
     (
         "W190",
         "act outside the scope",
         "A step of the other workflow calls what the scope does not hold: it would be denied each time.",
     ),
+    (
+        "W220",
+        "not a decision table",
+        "In a file of `decisions/` each row says what it gives, or each says which stages follow; a value fits `output` and is small.",
+    ),
+    (
+        "W221",
+        "inputs of the table do not fit",
+        "A step that decides by a table gives each of its inputs in `with:`, of the type that the table says, and nothing else.",
+    ),
+    (
+        "W222",
+        "condition cannot be",
+        "A condition of a row names an input of the table, and values that this input can have.",
+    ),
+    (
+        "W223",
+        "rows overlap",
+        "With `hit: unique` at most one row may match, whatever the inputs are. Write `hit: first` if the order decides.",
+    ),
+    ("W224", "rows leave a gap", "For some inputs no row matches, and the table has no `otherwise:`."),
+    ("W225", "row never fires", "The rows above match wherever this one does. It may stand too far down."),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

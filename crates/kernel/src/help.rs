@@ -24,7 +24,10 @@ const GIVE_UP: &str = "give_up";
 impl Step {
     /// Whether a person's value can stand for what the step did not give.
     pub fn takes_value(&self) -> bool {
-        matches!(self.kind, Kind::Reason(_) | Kind::Set(_) | Kind::Native(_) | Kind::Wait(_) | Kind::Handoff(_) | Kind::Specialist(_))
+        matches!(
+            self.kind,
+            Kind::Reason(_) | Kind::Set(_) | Kind::Native(_) | Kind::Wait(_) | Kind::Handoff(_) | Kind::Specialist(_)
+        )
     }
 
     /// Whether this answers what becomes of the step: `"again"`, `"give_up"`, or `{"value": …}` of the step's type where it gives a

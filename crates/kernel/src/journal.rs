@@ -5,6 +5,7 @@
 
 mod about;
 mod child;
+mod decided;
 mod entry;
 mod held;
 mod undo;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     child::{ChildEnd, Parent, Report, Scope},
+    decided::TableRow,
     entry::{Broken, Entry, Head, verify},
     held::{Blob, BlobRef, Held},
     undo::Undo,
@@ -95,6 +97,9 @@ pub enum Event {
         saw: Value,
         /// The stages chosen, in order; empty for `next`.
         then: Vec<Arc<str>>,
+        /// The row of a table in a file of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Box<TableRow>>,
     },
     /// All steps of the innermost stage are done.
     StageDone {

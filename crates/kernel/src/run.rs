@@ -38,7 +38,7 @@ use crate::{
         budget::{Misfit, Spent},
     },
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
-    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, Parent, StepResult, Usage},
+    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, Parent, StepResult, TableRow, Usage},
     recovery::{Failure, FailureKind, Phase, Response},
     values::{Timestamp, Value},
 };
@@ -456,11 +456,8 @@ impl RunState {
                 self.steps += 1;
                 Ok(())
             }
-            Event::Decided { ref step, rule, ref then, .. } => {
-                let output = Value::map([
-                    ("rule", rule.map_or(Value::Null, Value::from)),
-                    ("then", Value::list(then.iter().map(|stage| Value::Text(stage.clone())))),
-                ]);
+            Event::Decided { ref step, rule, ref then, ref by, .. } => {
+                let output = decided(rule, then, by.as_deref());
                 let mut place = self.locate(step, &event)?;
                 if place.steps.open.as_ref().is_some_and(|open| open.failure.is_some() || open.doing != Doing::Idle) {
                     return Err(place.illegal(&event));
@@ -599,7 +596,9 @@ impl RunState {
             | Event::ApprovalEscalated { .. }
             | Event::ApprovalEnded { .. } => self.approved(event),
             Event::WorkOpened { .. } | Event::WorkAnswered { .. } | Event::WorkEnded { .. } => self.worked(event),
-            Event::ChildStarted { .. } | Event::ChildReported { .. } | Event::ChildEnded { .. } => self.handed_over(event),
+            Event::ChildStarted { .. } | Event::ChildReported { .. } | Event::ChildEnded { .. } => {
+                self.handed_over(event)
+            }
             Event::WaitStarted { ref step, until, ref signals } => {
                 let doing = Doing::Waiting { until, signals: signals.clone() };
                 self.locate(step, &event)?.begin(doing, &event)
@@ -762,6 +761,17 @@ impl RunState {
         };
         Illegal::Event { event: crate::story::line(event), state }
     }
+}
+
+/// What a `decide` gives.
+fn decided(rule: Option<u32>, then: &[Arc<str>], by: Option<&TableRow>) -> Value {
+    let then = Value::list(then.iter().map(|stage| Value::Text(stage.clone())));
+    let mut fields = vec![("rule", rule.map_or(Value::Null, Value::from)), ("then", then)];
+    if let Some(by) = by {
+        fields.push(("row", by.row.clone().map_or(Value::Null, Value::Text)));
+        fields.push(("gives", by.gives.clone()));
+    }
+    Value::map(fields)
 }
 
 impl Doing {

@@ -4,8 +4,8 @@ use crate::{
     governance::{Verdict, approval::Terms},
     ids::StepPath,
     journal::{
-        ApprovalEnd, BodyResult, ChildEnd, Control, End, Event, Held, ProbeResult, Proof, Report, Resolution, StepResult,
-        WorkEnd,
+        ApprovalEnd, BodyResult, ChildEnd, Control, End, Event, Held, ProbeResult, Proof, Report, Resolution,
+        StepResult, WorkEnd,
     },
     recovery::{Failure, Response},
     values::Value,
@@ -20,9 +20,21 @@ pub fn line(event: &Event) -> String {
         Event::RunStarted { workflow, bundle, .. } => format!("run started: {workflow} of bundle {}", bundle.short()),
         Event::StepDone { step, output } => format!("{step}: done {}", held(output)),
         Event::StepSkipped { step } => format!("{step}: skipped"),
-        Event::Decided { step, rule, then, .. } => {
-            let rule = rule.map_or_else(|| "otherwise".to_owned(), |rule| format!("rule {}", rule + 1));
-            let then = if then.is_empty() { "next".to_owned() } else { then.join(", ") };
+        Event::Decided { step, rule, then, by, .. } => {
+            let rule = match (by, rule) {
+                (Some(by), _) => {
+                    let line = by.line.map(|line| format!(":{line}")).unwrap_or_default();
+                    let row = by.row.as_ref().map_or_else(|| "otherwise".to_owned(), |row| format!("row {row}"));
+                    format!("{row} of {}{line}", by.table)
+                }
+                (None, Some(rule)) => format!("rule {}", rule + 1),
+                (None, None) => "otherwise".to_owned(),
+            };
+            let then = match by.as_ref().map(|by| &by.gives).filter(|gives| !gives.is_null()) {
+                Some(gives) => short(gives),
+                None if then.is_empty() => "next".to_owned(),
+                None => then.join(", "),
+            };
             format!("{step}: decided {then} by {rule}")
         }
         Event::StageDone { stage } => format!("stage {stage} done"),

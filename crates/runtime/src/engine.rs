@@ -505,7 +505,8 @@ impl Engine {
         };
         let now = self.now();
         // Who handed it its work learns of its end together with it.
-        let told = next::report(&self.state, &record).map(|(parent, body)| rules::report(&self.state, parent, &body, now));
+        let told =
+            next::report(&self.state, &record).map(|(parent, body)| rules::report(&self.state, parent, &body, now));
         self.record(record, now)?;
         let lease: Vec<Guard> = told.into_iter().chain([Guard::Finish { status, failure }]).collect();
         match self.append(&lease).await? {

@@ -16,10 +16,11 @@ use kernel::{
 };
 
 /// The folders that are read, and the endings that count in each. Everything else in a project's folder is left alone.
-const FOLDERS: [(&str, &[&str]); 9] = [
+const FOLDERS: [(&str, &[&str]); 10] = [
     ("workflows", &["yaml"]),
     ("prompts", &["md"]),
     ("schemas", &["yaml"]),
+    ("decisions", &["yaml"]),
     ("tools", &["yaml", "json"]),
     ("policies", &["cedar", "yaml"]),
     ("sql", &["sql"]),

@@ -131,10 +131,9 @@ impl Specialist {
                 Report::Completed(held) => {
                     let result = walk.unhold(held)?;
                     match self.contract.validate(&result) {
-                        Ok(()) => ChildEnd::Gave {
-                            output: Held::hold(result, &mut blobs),
-                            facts: reported.facts.clone(),
-                        },
+                        Ok(()) => {
+                            ChildEnd::Gave { output: Held::hold(result, &mut blobs), facts: reported.facts.clone() }
+                        }
                         Err(why) => failed(
                             FailureKind::ContractViolated,
                             format!(
@@ -221,20 +220,7 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Sp
     let ((to, at), (with, with_type, with_at), (scope, tools_at)) = (to?, with?, scope?);
     let task = task?;
     Some((
-        Specialist {
-            to,
-            at,
-            task,
-            with,
-            with_type,
-            with_at,
-            contract,
-            contract_at,
-            claims,
-            scope,
-            tools_at,
-            timeout,
-        },
+        Specialist { to, at, task, with, with_type, with_at, contract, contract_at, claims, scope, tools_at, timeout },
         ty,
     ))
 }

@@ -43,8 +43,8 @@ fn steps(out: &mut String, list: &[Step], indent: &str) {
         let _ = writeln!(out, "{indent}{} {line}", if last { "└─" } else { "├─" });
         let below = format!("{indent}{}", if last { "   " } else { "│  " });
         if let Kind::Decide(decide) = &step.kind {
-            for rule in &decide.rules {
-                let _ = writeln!(out, "{below}├─ {} → {}", rule.when.source(), then(&rule.then));
+            for (when, to) in decide.told() {
+                let _ = writeln!(out, "{below}├─ {when} → {}", then(to));
             }
             let _ = writeln!(out, "{below}└─ otherwise → {}", then(&decide.otherwise));
         }
@@ -97,6 +97,10 @@ fn what(step: &Step) -> String {
             format!("verify{proves}{}: {}", by.unwrap_or_default(), verify.holds.source())
         }
         Kind::Native(native) => format!("native {}", native.function),
-        Kind::Decide(_) | Kind::Set(_) | Kind::Parallel(_) => step.kind().to_owned(),
+        Kind::Decide(decide) => match &decide.table {
+            Some(tabled) => format!("decide by {}", tabled.table.file),
+            None => step.kind().to_owned(),
+        },
+        Kind::Set(_) | Kind::Parallel(_) => step.kind().to_owned(),
     }
 }

@@ -48,7 +48,7 @@ impl Check<'_> {
         flows: &BTreeMap<Arc<str>, Flows>,
     ) {
         let specialist = self.specialist;
-        self.tools(&self.from.tools);
+        let named = self.tools(&self.from.tools);
         let Some(to) = programs.get(&specialist.to) else {
             if !names.contains(&specialist.to) {
                 let hint = did_you_mean(&specialist.to, names.iter().map(|name| &**name));
@@ -58,7 +58,8 @@ impl Check<'_> {
         };
         let Some(input) = &to.input else {
             let message = format!("workflow `{}` does not say what it works on", to.name);
-            let hint = format!("write `input: schemas/….yaml` in {}: what is handed over is checked against it", to.file);
+            let hint =
+                format!("write `input: schemas/….yaml` in {}: what is handed over is checked against it", to.file);
             self.say("W186", specialist.at, message, Some(hint));
             return;
         };
@@ -87,11 +88,14 @@ impl Check<'_> {
             );
             self.say("W188", specialist.contract_at, message, Some(hint));
         }
-        self.bounds(to);
+        if named {
+            self.bounds(to);
+        }
     }
 
-    /// Each name of the scope is a tool, or an operation of one.
-    fn tools(&mut self, tools: &BTreeMap<Arc<str>, Arc<Tool>>) {
+    /// Whether each name of the scope is a tool, or an operation of one.
+    fn tools(&mut self, tools: &BTreeMap<Arc<str>, Arc<Tool>>) -> bool {
+        let mut all_known = true;
         for (name, at) in &self.specialist.tools_at {
             let known = match name.split_once('.') {
                 None => tools.contains_key(name),
@@ -102,6 +106,7 @@ impl Check<'_> {
             if known {
                 continue;
             }
+            all_known = false;
             let of = |(name, tool): (&Arc<str>, &Arc<Tool>)| {
                 let operations: Vec<String> = tool.operations.keys().map(|one| format!("{name}.{one}")).collect();
                 std::iter::once(name.to_string()).chain(operations).collect::<Vec<_>>()
@@ -110,6 +115,7 @@ impl Check<'_> {
             let hint = did_you_mean(name, all.iter().map(String::as_str));
             self.say("W189", *at, format!("there is no tool or operation `{name}`"), hint);
         }
+        all_known
     }
 
     /// An act of the other workflow that its scope does not hold would always be denied.

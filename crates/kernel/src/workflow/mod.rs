@@ -11,6 +11,7 @@ pub mod profile;
 pub mod project;
 pub(crate) mod reading;
 mod returns;
+pub mod table;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

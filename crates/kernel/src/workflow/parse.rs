@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     expr::Template,
-    governance::{
-        budget::Limit,
-        labels::Flow,
-    },
+    governance::{budget::Limit, labels::Flow},
     ids::Digest,
     step,
     types::Type,

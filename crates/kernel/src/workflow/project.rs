@@ -25,6 +25,7 @@ use crate::{
         parse,
         profile::Profiles,
         reading::Reading,
+        table,
     },
     yaml::{self, Fields, Node},
 };
@@ -245,6 +246,7 @@ pub(super) fn compile(
             workflows.insert(name, Arc::new(program));
         }
     }
+    table::check_unused(&mut reading);
     reading.check_unused_schemas();
     let tools = reading.tools.clone();
     complaints.extend(reading.complaints.into_sorted());

@@ -21,6 +21,7 @@ use crate::{
     workflow::{
         Layer, Overflow, Prompt, Recoveries, See,
         project::{ModelDecl, Sources, file_exists},
+        table::Table,
     },
     yaml::{self, Fields, Kind, Node},
 };
@@ -35,6 +36,8 @@ pub(crate) struct Reading<'a> {
     pub broken: BTreeSet<String>,
     models: Option<&'a BTreeMap<Arc<str>, ModelDecl>>,
     schemas: BTreeMap<Arc<str>, Option<Arc<Schema>>>,
+    /// Decision tables that were read, by path.
+    pub tables: BTreeMap<Arc<str>, Option<Arc<Table>>>,
     /// Frames of names, innermost last.
     scopes: Vec<BTreeMap<Arc<str>, Type>>,
     /// Every step name of the workflow, with where it stands.
@@ -62,6 +65,7 @@ impl<'a> Reading<'a> {
             broken: BTreeSet::new(),
             models,
             schemas: BTreeMap::new(),
+            tables: BTreeMap::new(),
             scopes: Vec::new(),
             steps: BTreeMap::new(),
             stages: Vec::new(),

@@ -166,7 +166,7 @@ impl<'a> Ways<'a> {
         for (place, other) in self.stages.iter().enumerate() {
             for (number, step) in other.steps.iter().enumerate() {
                 if let Kind::Decide(decide) = &step.kind {
-                    for then in decide.rules.iter().map(|rule| &rule.then).chain([&decide.otherwise]) {
+                    for then in decide.ways() {
                         if let Some(at) = then.iter().position(|one| one == name) {
                             let before = then[..at].iter().filter_map(|name| self.place(name)).collect();
                             found.push((before, (place, number)));
@@ -198,7 +198,7 @@ impl<'a> Ways<'a> {
         let (mut stages, mut looked) = (BTreeSet::new(), 0);
         while looked < steps.len() {
             if let Kind::Decide(decide) = &steps[looked].kind {
-                for name in decide.rules.iter().flat_map(|rule| &rule.then).chain(&decide.otherwise) {
+                for name in decide.ways().flatten() {
                     if let Some(stage) = self.place(name).filter(|stage| stages.insert(*stage)) {
                         steps.extend(&self.stages[stage].steps);
                     }
@@ -217,9 +217,7 @@ impl<'a> Ways<'a> {
         let name = &self.stages[stage].name;
         let all = self.stages.iter().flat_map(|stage| &stage.steps);
         let chosen = all.clone().any(|step| match &step.kind {
-            Kind::Decide(decide) => {
-                decide.rules.iter().flat_map(|rule| &rule.then).chain(&decide.otherwise).any(|one| one == name)
-            }
+            Kind::Decide(decide) => decide.ways().flatten().any(|one| one == name),
             _ => false,
         });
         let steps = all.map(|step| &step.on_failure);

@@ -382,6 +382,9 @@ impl Drive {
                     answers.push((permit.step().clone(), Answer::Tool { attempt, answer, raw: None }));
                 }
                 Next::Suspend(waiting) => suspend = Some(waiting),
+                Next::Hand(handing) => {
+                    panic!("the run of `{}` would be driven by another drive: see the engine's tests", handing.workflow)
+                }
             }
         }
         for (step, answer) in answers {

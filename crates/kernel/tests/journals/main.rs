@@ -20,5 +20,6 @@ mod pure;
 mod reasons;
 mod repeats;
 mod returns;
+mod tables;
 mod undos;
 mod waits;

@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "only the project reader is needed here")]
 mod drive;
 
+mod crossing;
 mod example;
 mod flows;
 mod grows;

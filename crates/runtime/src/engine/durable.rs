@@ -19,7 +19,10 @@ use kernel::{
 use store::{Appended, CounterQuery, Guard, Status, StoreError, Taken};
 
 use super::{Engine, Halt, Left};
-use crate::{batch::Batch, programs::{Loaded, NoProgram}};
+use crate::{
+    batch::Batch,
+    programs::{Loaded, NoProgram},
+};
 
 /// Entries read at a time.
 const PAGE: u32 = 1_000;

@@ -116,7 +116,10 @@ async fn a_result_crosses_and_nobody_waits_for_it_in_memory() {
     let (world, life, run) = begun(DESK, Outside::echo(), INPUT).await;
     let row = world.row(run).await;
     assert_eq!((row.status, row.owner), (Status::Waiting, None));
-    assert!(row.waits_for.as_deref().is_some_and(|what| what.starts_with("workflow refunds at `call` (run_")), "{row:?}");
+    assert!(
+        row.waits_for.as_deref().is_some_and(|what| what.starts_with("workflow refunds at `call` (run_")),
+        "{row:?}"
+    );
     let rows = all(&world).await;
     assert!(rows.iter().all(|row| row.status == Status::Completed), "{rows:?}");
     let other = child(&world, run).await;
@@ -166,7 +169,8 @@ async fn outcome(world: &World) -> (Vec<(String, Status, String)>, BTreeSet<(Str
         let end = last.split_once("run ").map(|(_, end)| end.to_owned()).unwrap_or_default();
         runs.push((row.workflow.to_string(), row.status, end));
     }
-    let asked = lock(&world.outside.log).iter().map(|one| (one.what.clone(), one.key.clone(), one.input.clone())).collect();
+    let asked =
+        lock(&world.outside.log).iter().map(|one| (one.what.clone(), one.key.clone(), one.input.clone())).collect();
     (runs, asked)
 }
 
@@ -222,7 +226,8 @@ async fn die_everywhere(every_step: bool) -> u32 {
             // Each act under one key of its own, with the same bytes.
             let keys: BTreeSet<_> = asked.iter().map(|(_, key, _)| key).collect();
             assert_eq!((keys.len(), asked.len()), (3, 3), "{cut:?}: {asked:?}");
-            let parent = world.store.runs(RunQuery { workflow: Some("desk".into()), ..RunQuery::default() }).await.unwrap();
+            let parent =
+                world.store.runs(RunQuery { workflow: Some("desk".into()), ..RunQuery::default() }).await.unwrap();
             assert_eq!(world.store.inbox(parent[0].run, 0).await.unwrap().len(), 1, "{cut:?}");
             world.check_store().await.unwrap();
         }
@@ -262,9 +267,10 @@ async fn who_is_not_done_in_time_is_cancelled() {
 
 #[tokio::test]
 async fn a_step_that_is_tried_again_starts_another_run_and_an_old_word_changes_nothing() {
-    let slow = DESK
-        .replace("wait: { for: 1s }", "wait: { signal: go }")
-        .replace("timeout: 2d", "timeout: 2d\n            on_failure: { no_answer: [ { retry: 1, every: 1s, backoff: constant } ] }");
+    let slow = DESK.replace("wait: { for: 1s }", "wait: { signal: go }").replace(
+        "timeout: 2d",
+        "timeout: 2d\n            on_failure: { no_answer: [ { retry: 1, every: 1s, backoff: constant } ] }",
+    );
     let (world, life, run) = begun(&slow, Outside::echo(), INPUT).await;
     let first = child(&world, run).await;
     world.pass_to(world.row(run).await.wake_at.unwrap());
@@ -356,8 +362,12 @@ async fn a_contract_is_kept_at_run_time_and_the_one_who_broke_it_is_named() {
     assert!(text.contains("the result of workflow `refunds` (run) does not fit the contract"), "{text}");
     life.leave().await;
 
-    let loose = DESK.replace("key: =look.key }\n", "key: =look.key }\n").replace("{ payment: =input.payment, key", "{ payment: =look.number, key");
-    let (world, life, run) = begun(&loose, Outside::new(|_, _, _| Ok(Value::map([("number", Value::Int(5)), ("key", Value::Null)]))), INPUT).await;
+    let loose = DESK
+        .replace("key: =look.key }\n", "key: =look.key }\n")
+        .replace("{ payment: =input.payment, key", "{ payment: =look.number, key");
+    let (world, life, run) =
+        begun(&loose, Outside::new(|_, _, _| Ok(Value::map([("number", Value::Int(5)), ("key", Value::Null)]))), INPUT)
+            .await;
     all(&world).await;
     assert_eq!(world.row(run).await.failure.as_deref(), Some("contract_violated"));
     let text = told(&world, run).await;
@@ -374,7 +384,10 @@ async fn an_act_outside_the_scope_is_denied_whatever_allows_it() {
     let other = child(&world, run).await;
     assert_eq!((other.status, other.failure.as_deref()), (Status::Failed, Some("permission_denied")));
     let text = told(&world, other.run).await;
-    assert!(text.contains("denied by handoff-scope: `box.put` is outside the scope in which workflow `desk`"), "{text}");
+    assert!(
+        text.contains("denied by handoff-scope: `box.put` is outside the scope in which workflow `desk`"),
+        "{text}"
+    );
     assert_eq!(world.outside.asked("box.put"), []);
     life.leave().await;
 }
@@ -382,7 +395,9 @@ async fn an_act_outside_the_scope_is_denied_whatever_allows_it() {
 #[tokio::test]
 async fn what_a_child_spends_is_its_parents_and_never_more_than_that_has_left() {
     // One call for the look, one for the child, one for the end.
-    let tight = |calls| DESK.replace("    workflow: desk\n", &format!("    workflow: desk\n    budget: {{ calls: {calls} }}\n"));
+    let tight = |calls| {
+        DESK.replace("    workflow: desk\n", &format!("    workflow: desk\n    budget: {{ calls: {calls} }}\n"))
+    };
     let ends = async |text: String| {
         let (world, life, run) = begun(&text, Outside::echo(), INPUT).await;
         all(&world).await;

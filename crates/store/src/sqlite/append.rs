@@ -239,7 +239,12 @@ impl Append {
             // After the entries of its parent: each row of the journal has the next number.
             let Guard::StartChild(child) = guard else { continue };
             let started = child.apply(db)?;
-            rules::row_fits(self.run, &format!("child {}", child.run), started == Started::Created, "is known already")?;
+            rules::row_fits(
+                self.run,
+                &format!("child {}", child.run),
+                started == Started::Created,
+                "is known already",
+            )?;
         }
         self.give_back(db, lease)?;
         if matches!(lease, Lease::Kept) {

@@ -17,8 +17,7 @@ pub async fn child(bed: &Bed, number: u16, parent: RunId, seconds: i64) -> NewRu
         envelope: Held::Value(Value::Null),
     };
     let parent_of = Some(Box::new(of));
-    let event =
-        Event::RunStarted { bundle, workflow, stages, input, about, project, by, acts_for, parent: parent_of };
+    let event = Event::RunStarted { bundle, workflow, stages, input, about, project, by, acts_for, parent: parent_of };
     new.first = Entry::seal(new.run, Head::START, 0, at(seconds), [9; 16], &event);
     new.parent = Some(parent);
     new
@@ -96,11 +95,8 @@ pub async fn what_a_child_says_is_told_with_its_last_entry_and_once(bed: Bed) {
     bed.write(parent.at(3).wait(None), &mut parent).await;
     let pen = bed.claim_one(own, 4).await;
 
-    let tell = |seconds| Guard::TellRun {
-        run: parent.run,
-        message: message("child:2", "child", seconds),
-        pardon: false,
-    };
+    let tell =
+        |seconds| Guard::TellRun { run: parent.run, message: message("child:2", "child", seconds), pardon: false };
     let mut last = pen.at(5).finish(Status::Completed);
     last.guards.insert(0, tell(5));
     let mut early = last.clone();

@@ -150,8 +150,8 @@ impl<'a> Drawing<'a> {
         }
         for step in steps {
             if let Kind::Decide(decide) = &step.kind {
-                let rules = decide.rules.iter().map(|rule| (rule.when.source().to_owned(), &rule.then));
-                for (when, then) in rules.chain([("otherwise".to_owned(), &decide.otherwise)]) {
+                let otherwise = ("otherwise".to_owned(), decide.otherwise.as_slice());
+                for (when, then) in decide.told().into_iter().chain([otherwise]) {
                     let first =
                         then.first().and_then(|name| self.program.stage(name)).and_then(|stage| stage.steps.first());
                     if let Some(first) = first {

@@ -113,7 +113,7 @@ pub struct Flows {
     pub flow: Flow,
     /// What is to be said about it.
     pub complaints: Vec<Complaint>,
-    /// The places of its result that nothing verifies, as `refund.id`; the empty one is all of it.
+    /// The places of its result that nothing verifies, as `payment.id`; the empty one is all of it.
     pub claims: Vec<String>,
 }
 

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    ActLabels, Flow, GENERATED, Origin, Trust, TrustRef, UNTRUSTED, UNVERIFIED, between::Crossing, find, schema, tree::Tree,
+    ActLabels, Flow, GENERATED, Origin, Trust, TrustRef, UNTRUSTED, UNVERIFIED, between::Crossing, find, schema,
+    tree::Tree,
 };
 use crate::{
     complaint::Complaint,

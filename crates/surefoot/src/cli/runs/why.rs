@@ -272,9 +272,11 @@ fn expressions(step: &Step) -> Vec<(&'static str, String)> {
         }
         Kind::Act(act) => all.push(("acts", format!("{}.{}", act.tool.name, act.operation))),
         Kind::Decide(decide) => {
-            all.extend(
-                decide.rules.iter().map(|rule| ("when", format!("{} → {}", rule.when.source(), rule.then.join(", ")))),
-            );
+            all.extend(decide.table.iter().map(|tabled| ("table", tabled.table.file.to_string())));
+            all.extend(decide.rules.iter().map(|rule| {
+                let line = format!("{} → {}", rule.when.source(), rule.then.join(", "));
+                ("when", line)
+            }));
         }
         Kind::Each(each) => all.push(("each", each.list.source().to_owned())),
         Kind::Wait(wait) => all.extend(wait.until.as_ref().map(|until| ("until", until.source().to_owned()))),
@@ -314,7 +316,10 @@ fn roots(step: &Step) -> Vec<Arc<str>> {
             reason.check.iter().for_each(|check| add(check.roots()));
         }
         Kind::Act(act) => act.with.iter().for_each(|with| add(with.roots())),
-        Kind::Decide(decide) => decide.rules.iter().for_each(|rule| add(rule.when.roots())),
+        Kind::Decide(decide) => {
+            decide.rules.iter().for_each(|rule| add(rule.when.roots()));
+            decide.table.iter().for_each(|tabled| add(tabled.with.roots()));
+        }
         Kind::Set(set) => add(set.value.roots()),
         Kind::Each(each) => add(each.list.roots()),
         Kind::Wait(wait) => wait.until.iter().for_each(|until| add(until.roots())),
