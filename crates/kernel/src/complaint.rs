@@ -311,6 +311,16 @@ pub const WORKFLOW: &[Known] = &[
         "nothing to probe",
         "The recovery `probe` stands in the list for `unknown_outcome`, where an action has a probe: one with the effect `probed`.",
     ),
+    (
+        "W175",
+        "no route",
+        "A route names the models that stand in for each other: at least one, each once, and no route. Its own name is no model's.",
+    ),
+    (
+        "W176",
+        "routes in the wrong file",
+        "Routes decide what a run does, and so they are frozen with it: they stand in routes.yaml, which is in the bundle, as surefoot.yaml is not.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -104,6 +104,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         order,
         on_failure,
         tools: reading.tools.clone(),
+        routes: reading.routes.clone(),
         labels: Flow::default(),
         done_when,
     };

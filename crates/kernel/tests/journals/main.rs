@@ -20,5 +20,6 @@ mod pure;
 mod reasons;
 mod repeats;
 mod returns;
+mod routes;
 mod undos;
 mod waits;

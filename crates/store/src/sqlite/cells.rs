@@ -14,7 +14,7 @@ use rusqlite::{
 
 use super::packed;
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetRow, GovernanceEntry, Message, OpenAction, OpenActionRow, OutRow,
+    ActionState, ApprovalRow, ApprovalState, BudgetRow, Cooldown, GovernanceEntry, Message, OpenAction, OpenActionRow, OutRow,
     OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
 };
 
@@ -271,6 +271,17 @@ impl<'r, 's> Cells<'r, 's> {
             reserved: self.get("reserved")?,
             overrun: self.get("overrun")?,
             frozen: self.get("frozen")?,
+        })
+    }
+
+    /// Reads a row of `cooldown`.
+    pub fn cooldown(&self) -> Read<Cooldown> {
+        Ok(Cooldown {
+            scope: self.text("scope")?,
+            until: self.time("until_us")?,
+            why: self.text("why")?,
+            run: self.run("run")?,
+            since: self.time("since_us")?,
         })
     }
 
