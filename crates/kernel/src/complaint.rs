@@ -363,6 +363,16 @@ pub const WORKFLOW: &[Known] = &[
     ),
     ("W224", "rows leave a gap", "For some inputs no row matches, and the table has no `otherwise:`."),
     ("W225", "row never fires", "The rows above match wherever this one does. It may stand too far down."),
+    (
+        "W175",
+        "no route",
+        "A route names the models that stand in for each other: at least one, each once, and no route. Its own name is no model's.",
+    ),
+    (
+        "W176",
+        "routes in the wrong file",
+        "Routes decide what a run does, and so they are frozen with it: they stand in routes.yaml, which is in the bundle, as surefoot.yaml is not.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -153,6 +153,9 @@ pub enum Event {
         attempt: u32,
         /// The model name of the project, not the vendor's.
         model: Arc<str>,
+        /// The route that it was asked as a member of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        route: Option<Arc<str>>,
         /// What the model is shown, exactly.
         manifest: Manifest,
         /// What was set aside for it; `None`: nothing limits the run.
@@ -178,6 +181,9 @@ pub enum Event {
         /// What the server said besides.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         said: Option<Box<Said>>,
+        /// Until then no run of the project asks the model: its provider has no room for us.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cools: Option<Timestamp>,
     },
     /// A proposal was denied. An allowed action is written once, as `ActionStarted`.
     ActionJudged {

@@ -16,6 +16,7 @@
 //! | **approval** | a person's decision on one exact proposal |
 //! | **channel / news** | by which way people are told / what they are told of a run that needs them |
 //! | **pace / place** | a rate limit of a tool or model / leave for one sending within it |
+//! | **route / cooling** | models that stand in for each other / the time in which nobody asks a model that had no room |
 //! | **failure kind** | the typed name of what went wrong; each has its own recovery |
 //! | **frame / body** | where values of steps live / the steps of one item, branch or turn, with a frame of their own |
 //! | **visit / attempt** | a step done afresh (`~2`) / one sending within a visit |
@@ -34,6 +35,7 @@ pub mod journal;
 pub mod next;
 pub mod pace;
 pub mod recovery;
+pub mod routes;
 pub mod run;
 pub mod schema;
 pub mod settle;

@@ -30,6 +30,7 @@ use crate::{
     journal::{Blob, BlobRef, End, Entry, Event, Head, Held, Parent},
     pace::{PaceQuery, Place},
     recovery::{Failure, FailureKind},
+    routes::Cooling,
     run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
     step::Step,
     values::{Timestamp, Value},
@@ -55,6 +56,8 @@ pub struct Facts<'a> {
     pub refused: &'a BTreeMap<StepPath, Exceeded>,
     /// Places in rate limits that were asked for, by the step that asked, since its last intent.
     pub places: &'a BTreeMap<StepPath, Place>,
+    /// Whether models cool down, by their names there, as it was looked up for this pass; `None`: not.
+    pub cooling: &'a BTreeMap<Arc<str>, Option<Cooling>>,
     /// Whose run it is.
     pub tenant: &'a str,
     /// The run's own key.
@@ -70,6 +73,8 @@ pub enum Query {
     Counter(CounterQuery),
     /// A place in a rate limit.
     Place(PaceQuery),
+    /// Whether a model cools down, by its name there.
+    Cooling(Arc<str>),
 }
 
 /// Asks for a counter of all runs.

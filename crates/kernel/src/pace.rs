@@ -120,6 +120,11 @@ impl Walk<'_> {
     }
 }
 
+/// A model's name among all that is limited or cools down.
+pub(crate) fn model_bucket(state: &RunState, model: &str) -> Arc<str> {
+    bucket(state, &format!("model:{model}"))
+}
+
 fn bucket(state: &RunState, whose: &str) -> Arc<str> {
     let project = state.start.as_ref().map(|start| &*start.project).unwrap_or_default();
     format!("{project}/{whose}").into()

@@ -150,6 +150,9 @@ pub enum Response {
     Model {
         /// Which.
         model: Arc<str>,
+        /// The route that it is the next member of; `None`: a recovery named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        route: Option<Arc<str>>,
     },
     /// Leave this stage and run another in its place.
     Stage {
@@ -308,7 +311,9 @@ pub fn choose<'a>(
             }
             Recovery::Replan { times } => (*times, &mut replans),
             Recovery::Model(model) => {
-                let before = used(&|response| matches!(response, Response::Model { model: other } if other == model));
+                let before = used(
+                    &|response| matches!(response, Response::Model { model: other, route: None } if other == model),
+                );
                 if before > 0 {
                     continue;
                 }

@@ -108,6 +108,8 @@ pub struct RunState {
     pub visits: BTreeMap<Arc<str>, u32>,
     /// Values of acts whose effect stands although the run returned to a checkpoint before them.
     pub kept: Values,
+    /// The member of each route that was asked last: the run stays with it.
+    pub asked_last: BTreeMap<Arc<str>, Arc<str>>,
     /// How often the run returned to each checkpoint.
     pub returned: BTreeMap<Arc<str>, u32>,
     /// What calls have cost and what is set aside for open ones, as far as something limits the run.
@@ -210,6 +212,10 @@ pub struct Open {
     pub not_before: Option<Timestamp>,
     /// A recovery chose another model.
     pub model: Option<Arc<str>>,
+    /// The route that this model was asked as a member of.
+    pub route: Option<Arc<str>>,
+    /// Members of the route that failed since the step was last begun, or tried again.
+    pub fallen: BTreeSet<Arc<str>>,
     /// So many approvals were asked for in this visit.
     pub asked: u32,
     /// A person changed the arguments: these, by whom.
@@ -387,6 +393,7 @@ impl RunState {
             passed: Vec::new(),
             visits: BTreeMap::new(),
             kept: Values::new(),
+            asked_last: BTreeMap::new(),
             returned: BTreeMap::new(),
             spent: Spent::default(),
             unlimited: Unlimited::default(),
@@ -527,9 +534,9 @@ impl RunState {
                     _ => Err(place.illegal(&event)),
                 }
             }
-            Event::ModelAsked { ref step, attempt, ref model, ref manifest, .. } => {
+            Event::ModelAsked { ref step, attempt, ref model, ref route, ref manifest, .. } => {
                 let request = manifest.request;
-                let model = model.clone();
+                let (model, route) = (model.clone(), route.clone());
                 let mut place = self.locate(step, &event)?;
                 let expected = place.steps.open.as_ref().map_or(1, |open| open.attempt + 1);
                 let fits = place.steps.open.as_ref().is_none_or(|open| match open.doing {
@@ -541,8 +548,10 @@ impl RunState {
                     return Err(place.illegal(&event));
                 }
                 let open = place.open();
-                (open.attempt, open.not_before, open.model) = (attempt, None, Some(model));
+                (open.attempt, open.not_before) = (attempt, None);
+                (open.model, open.route) = (Some(model.clone()), route.clone());
                 open.doing = Doing::Asking { epoch, request, at };
+                self.asked_last.extend(route.map(|route| (route, model)));
                 Ok(())
             }
             Event::ModelAnswered { ref step, attempt, ref result, usage, .. } => {

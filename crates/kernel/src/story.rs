@@ -49,8 +49,9 @@ pub fn line(event: &Event) -> String {
         Event::TurnDone { body, output, again } => {
             format!("{body}: gave {}{}", held(output), if *again { "" } else { ", the last turn" })
         }
-        Event::ModelAsked { step, attempt, model, manifest, .. } => {
-            format!("{step}: asked model {model}{}, about {} tokens", again(*attempt), manifest.tokens_est)
+        Event::ModelAsked { step, attempt, model, route, manifest, .. } => {
+            let of = route.as_ref().map(|route| format!(" of route {route}")).unwrap_or_default();
+            format!("{step}: asked model {model}{of}{}, about {} tokens", again(*attempt), manifest.tokens_est)
         }
         Event::ModelAnswered { step, result, .. } => match result {
             StepResult::Done(output) => format!("{step}: answered {}", held(output)),
@@ -214,7 +215,8 @@ pub fn answer(response: &Response) -> String {
         Response::Retry { at } => format!("tried again at {at}"),
         Response::Repair => "asked again with the errors".to_owned(),
         Response::Replan => "begun afresh".to_owned(),
-        Response::Model { model } => format!("passed to model {model}"),
+        Response::Model { model, route: None } => format!("passed to model {model}"),
+        Response::Model { model, route: Some(route) } => format!("passed to model {model}, the next of route {route}"),
         Response::Stage { stage } => format!("left for stage {stage}"),
         Response::Probe { at } => format!("the probe asks once more at {at}"),
         Response::Person { group } => format!("put before {group}"),

@@ -295,7 +295,7 @@ impl Runtime {
     }
 
     /// A change may have made runs due.
-    fn look_at_due(&self) {
+    pub(crate) fn look_at_due(&self) {
         if let Some(local) = &*self.inner.local() {
             local.due_by(self.inner.clock.now());
         }

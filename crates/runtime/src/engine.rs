@@ -27,6 +27,7 @@ use kernel::{
     next::{self, Counted, Facts, NativeCall, Next, Query, Record, Suspend},
     pace::Place,
     recovery::Response,
+    routes::Cooling,
     run::{Illegal, RunState},
     settle::{Answer, Settled, settle},
     values::{Timestamp, Value},
@@ -109,6 +110,8 @@ pub(crate) struct Engine {
     refused: BTreeMap<StepPath, Exceeded>,
     /// Places in rate limits, by the step that asked for one.
     places: BTreeMap<StepPath, Place>,
+    /// Whether models cool down, as it was looked up for this pass.
+    cooling: BTreeMap<Arc<str>, Option<Cooling>>,
     key: [u8; 32],
     tenant: Arc<str>,
     blobs: BTreeMap<Digest, Value>,
@@ -146,6 +149,7 @@ impl Engine {
             counters: BTreeMap::new(),
             refused: BTreeMap::new(),
             places: BTreeMap::new(),
+            cooling: BTreeMap::new(),
             key,
             tenant,
             inner,
@@ -277,6 +281,8 @@ impl Engine {
             } else {
                 // A place that was not used now is lost: used later, it would be one too many then.
                 self.places.retain(|_, place| matches!(place, Place::NotBefore(_)));
+                // Others may have been told since: the next pass asks again.
+                self.cooling.clear();
                 return Ok(quiet);
             }
         }
@@ -363,6 +369,7 @@ impl Engine {
             counters: &self.counters,
             refused: &self.refused,
             places: &self.places,
+            cooling: &self.cooling,
             tenant: &self.tenant,
             key: &self.key,
         }

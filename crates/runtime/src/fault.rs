@@ -241,6 +241,8 @@ pub(crate) fn forget_last_action(
         answered: Vec::new(),
         not_before: None,
         model: None,
+        route: None,
+        fallen: BTreeSet::new(),
         asked: 0,
         edited: None,
         help: None,

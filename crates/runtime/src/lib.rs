@@ -33,6 +33,7 @@ mod engine;
 mod fault;
 pub mod govern;
 mod late;
+mod models;
 pub mod outbox;
 mod perform;
 mod programs;

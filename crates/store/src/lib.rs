@@ -32,7 +32,9 @@ pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApp
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use governance::{Change, GovernanceEntry, Governed};
 pub use seal::{DirtyHeads, SYSTEM, Seal, Sealed, SealedHead};
-pub use work::{OpenWork, OutMessage, OutQuery, OutRow, OutState, Taken, Tried, WorkClaimed, WorkQuery, WorkRow};
+pub use work::{
+    Cooldown, OpenWork, OutMessage, OutQuery, OutRow, OutState, Taken, Tried, WorkClaimed, WorkQuery, WorkRow,
+};
 
 /// Deaths of its worker after which a run is quarantined, unless a step completed in between.
 pub const STRIKES: u32 = 3;
@@ -340,6 +342,15 @@ pub enum Guard {
     WorkClosed {
         /// Its id.
         work: Arc<str>,
+    },
+    /// Nobody asks a model before a time; an earlier one than was said before changes nothing.
+    CoolDown {
+        /// The project and its name of the model.
+        scope: Arc<str>,
+        /// Not before.
+        until: Timestamp,
+        /// What its provider failed with.
+        why: Arc<str>,
     },
     /// A message is to leave.
     Outbox(OutMessage),
@@ -803,6 +814,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Nobody gets anything from a rate limit before `until`; an earlier time than one that was said changes nothing.
     async fn push_back(&self, bucket: Arc<str>, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Models that cool down, or did, by scope.
+    async fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError>;
+
+    /// A person lets a model be asked again that cools down at the time of `change`, which says so, both or neither. False: it does not,
+    /// and nothing was written.
+    async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError>;
 
     /// A person has looked at the overruns of a scope: it is reserved in again, and `change` says so, both or neither. False: it was not
     /// frozen, and nothing was written.

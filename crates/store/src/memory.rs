@@ -16,11 +16,11 @@ use kernel::{
 
 use self::governed::{Draft, Governed as State, Open};
 use crate::{
-    Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, CounterNow,
-    CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun,
-    OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Reservation, RunQuery, RunRow, STRIKES, SYSTEM,
-    Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow, Voted, WorkClaimed,
-    WorkQuery, WorkRow,
+    Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, Cooldown,
+    CounterNow, CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message,
+    NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Reservation, RunQuery, RunRow, STRIKES,
+    SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow, Voted,
+    WorkClaimed, WorkQuery, WorkRow,
     check::{self, RunCheck},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
@@ -715,6 +715,20 @@ impl Store for MemoryStore {
         let stands = inner.rates.entry(bucket).or_insert((never, until));
         stands.1 = stands.1.max(until);
         Ok(())
+    }
+
+    async fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError> {
+        Ok(self.lock().governed.cooldowns.values().cloned().collect())
+    }
+
+    async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
+        let mut inner = self.lock();
+        let cools = inner.governed.cooldowns.get(&scope).is_some_and(|row| row.until > change.at);
+        if cools {
+            inner.governed.cooldowns.remove(&scope);
+            inner.govern(&change)?;
+        }
+        Ok(cools)
     }
 
     async fn unfreeze(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {

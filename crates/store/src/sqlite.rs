@@ -39,14 +39,16 @@ use kernel::{
 };
 
 use self::{
-    aside::{Adopt, Again, ClaimWork, PushBack, ReleaseWork, Sweep, Take, TakeOutbox, Tell, TriedOnce, Unfreeze},
+    aside::{
+        Adopt, Again, ClaimWork, EndCooldown, PushBack, ReleaseWork, Sweep, Take, TakeOutbox, Tell, TriedOnce, Unfreeze,
+    },
     dispatch::{AskSettings, Claim, Join, Leave, Post, Pulse, PutBundle, Reap},
     erase::Erase,
     read::Readers,
     writer::{Job, Operation, Writer},
 };
 use crate::{
-    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
+    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutMessage,
     OutQuery, OutRow, Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried,
     Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
@@ -385,6 +387,14 @@ impl Store for SqliteStore {
 
     async fn push_back(&self, bucket: Arc<str>, until: Timestamp) -> Result<(), StoreError> {
         self.write(PushBack { bucket, until }).await
+    }
+
+    async fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError> {
+        self.readers().cooldowns()
+    }
+
+    async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
+        self.write(EndCooldown { scope, change }).await
     }
 
     async fn unfreeze(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {

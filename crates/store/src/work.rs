@@ -202,3 +202,18 @@ pub enum Taken {
     /// Not before then; nothing was written.
     NotBefore(Timestamp),
 }
+
+/// A model that nobody asks for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cooldown {
+    /// The project and its name of the model.
+    pub scope: Arc<str>,
+    /// Not before; once it has passed, the row says nothing.
+    pub until: Timestamp,
+    /// What its provider failed with.
+    pub why: Arc<str>,
+    /// The run in which it did.
+    pub run: RunId,
+    /// When.
+    pub since: Timestamp,
+}

@@ -12,6 +12,7 @@ use gateway::model::rules::Rules;
 use kernel::{
     complaint::Complaints,
     governance::people::PEOPLE_FILE,
+    routes::ROUTES_FILE,
     workflow::project::{self, Checked, PROJECT_FILE, Sources},
 };
 
@@ -88,7 +89,7 @@ pub enum ProjectError {
     },
 }
 
-/// Reads the files of the project in `folder`: `surefoot.yaml`, `people.yaml` and what stands in the known folders. Order and
+/// Reads the files of the project in `folder`: `surefoot.yaml`, `people.yaml`, `routes.yaml` and what stands in the known folders. Order and
 /// platform do not matter: the same files give the same texts. With `whole` false, a folder without `surefoot.yaml` is read as well.
 ///
 /// # Errors
@@ -103,7 +104,7 @@ pub fn read(folder: &Path, whole: bool) -> Result<Sources, ProjectError> {
         Err(source) => return Err(ProjectError::Unreadable { path: folder.to_owned(), source }),
     }
     let mut reader = Reader { folder, files: BTreeMap::new(), bytes: 0 };
-    for (name, needed) in [(PROJECT_FILE, whole), (PEOPLE_FILE, false)] {
+    for (name, needed) in [(PROJECT_FILE, whole), (PEOPLE_FILE, false), (ROUTES_FILE, false)] {
         let file = folder.join(name);
         match fs::symlink_metadata(&file) {
             Ok(about) => reader.file(&file, name.to_owned(), &about)?,

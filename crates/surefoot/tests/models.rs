@@ -114,3 +114,44 @@ fn a_model_is_asked_again_when_it_says_so_and_its_answer_is_judged_by_the_schema
     assert!(!holds(&place.path().join(".surefoot"), KEY.as_bytes()), "the key stands in the data directory");
     assert!(holds(&place.path().join(".surefoot"), b"not so fast, [secret]"), "what came is kept");
 }
+
+#[test]
+fn a_spend_limit_passes_to_the_next_of_the_route_and_the_model_is_asked_again_when_a_person_says_so() {
+    let spent = reply("429 Too Many Requests", "application/json", r#"{"error":{"code":"insufficient_quota"}}"#);
+    let answer = concat!(
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"{\\\"name\\\":\\\"Ada\\\"}\"},\"finish_reason\":\"stop\"}]}\n\n",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":30,\"completion_tokens\":12,\"total_tokens\":42}}\n\n",
+        "data: [DONE]\n\n",
+    );
+    let good = || reply("200 OK", "text/event-stream", answer);
+    let (url, served) = server(vec![spent, good(), good(), good()]);
+    let place = Place::new();
+    let small = &PROJECT[PROJECT.find("  small:").unwrap()..];
+    let backup = small.replace("small:", "backup:").replace("gpt-x", "gpt-y");
+    place.write("surefoot.yaml", &format!("{PROJECT}{backup}"));
+    place.write("routes.yaml", "routes: { cheap: [ small, backup ] }\n");
+    place.write("workflows/facts.yaml", &WORKFLOW.replace("model: small", "model: cheap"));
+    place.write("schemas/name.yaml", SCHEMA);
+    place.write("prompts/name.md", "Who is it?\n");
+    let run = || {
+        let mut command = place.command(&["run", ".", "--json"]);
+        let ran = said(command.env("MODEL_URL", &url).env("SUREFOOT_SECRET_OPENAI", KEY).output().unwrap());
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    };
+    run();
+    let journal = place.ok(&["runs", "show", "last", "."]);
+    assert!(journal.contains("passed to model backup, the next of route cheap"), "{journal}");
+    let cooling = place.ok(&["models", "ls", "."]);
+    assert!(cooling.contains("facts/model:small until ") && cooling.contains("provider_spend_limit"), "{cooling}");
+    run();
+    let release = ["models", "release", "facts/model:small", ".", "--as", "ann", "--reason", "paid"];
+    let freed = place.ok(&release);
+    assert!(freed.contains("asked again: facts/model:small, by ann (change "), "{freed}");
+    assert_eq!(place.ok(&["models", "ls", "."]).trim(), "no model cools down");
+    let again = place.call(&release);
+    assert!(again.err.contains("does not cool down; models that do: none does"), "{}", again.err);
+    run();
+    let asked: Vec<bool> = served.join().unwrap().iter().map(|request| request.contains("gpt-x")).collect();
+    assert_eq!(asked, [true, false, false, true], "small is asked by nobody meanwhile");
+    place.ok(&["db", "check", "."]);
+}

@@ -86,6 +86,13 @@ pub enum Change {
         /// Why, in a person's words.
         reason: Arc<str>,
     },
+    /// A person lets a model be asked again that cooled down.
+    Ask {
+        /// The project and its name of the model: `shop/model:small`.
+        scope: Arc<str>,
+        /// Why, in a person's words.
+        reason: Arc<str>,
+    },
     /// What a run held is erased: bodies, salts, blobs, messages, its key. Recorded before it is done.
     Erase {
         /// Which run.
@@ -320,7 +327,11 @@ impl Charter {
             }
             Change::Forfeit { runs } => self.forfeits.push((at, *runs)),
             // Recorded, and judged by nothing.
-            Change::Unfreeze { .. } | Change::Erase { .. } | Change::Restore { .. } | Change::Adopt { .. } => {}
+            Change::Unfreeze { .. }
+            | Change::Ask { .. }
+            | Change::Erase { .. }
+            | Change::Restore { .. }
+            | Change::Adopt { .. } => {}
         }
         self.generation = no;
         Ok(())

@@ -8,6 +8,7 @@ use crate::{
     run::Open,
     step::{Kind, Step},
     undo::Reach,
+    values::Span,
 };
 
 impl Walk<'_> {
@@ -20,6 +21,10 @@ impl Walk<'_> {
         path: &StepPath,
         frame: &Frame<'_>,
     ) -> Result<Record, Stop> {
+        // The members of a route have their turn before any recovery.
+        if let Some(response) = self.next_of_route(open, failure)? {
+            return Ok(Record::of(Event::FailureAnswered { step: path.clone(), response }));
+        }
         let mut blobs = Vec::new();
         let kind = failure.kind;
         let (list, reach) = self.list(step, failure, frame);
@@ -50,7 +55,7 @@ impl Walk<'_> {
             Some((Recovery::ReturnTo { step, times, .. }, _)) => self.way_back(step, *times).unwrap_or(Response::Fail),
             Some((Recovery::Repair { .. }, _)) => Response::Repair,
             Some((Recovery::Replan { .. }, _)) => Response::Replan,
-            Some((Recovery::Model(model), _)) => Response::Model { model: model.clone() },
+            Some((Recovery::Model(model), _)) => Response::Model { model: model.clone(), route: None },
             Some((Recovery::Stage(stage), _)) if !self.state.began.contains(stage) => {
                 Response::Stage { stage: stage.clone() }
             }
@@ -68,9 +73,13 @@ impl Walk<'_> {
 
     /// Waits before the same is tried again.
     pub(crate) fn retry(&self, backoff: Backoff, nth: u32, failure: &Failure, path: &StepPath) -> Response {
+        Response::Retry { at: self.facts.now + self.pause(backoff, nth, failure, path) }
+    }
+
+    /// How long, and at least as long as the other side asked for.
+    pub(crate) fn pause(&self, backoff: Backoff, nth: u32, failure: &Failure, path: &StepPath) -> Span {
         let seed = Digest::of(&[&self.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
-        let wait = backoff.wait(nth, seed).max(failure.retry_after.unwrap_or_default());
-        Response::Retry { at: self.facts.now + wait }
+        backoff.wait(nth, seed).max(failure.retry_after.unwrap_or_default())
     }
 
     /// The recoveries that count for a failure of `step`, and how far their list reaches.

@@ -34,7 +34,10 @@ impl RunState {
             (open.attempt, open.doing) = (0, Doing::Idle);
         }
         match response {
-            Response::Retry { at } => open.not_before = Some(at),
+            Response::Retry { at } => {
+                open.not_before = Some(at);
+                open.fallen.clear();
+            }
             Response::Repair => {}
             Response::Probe { .. } => return Err(place.illegal(event)),
             Response::Undo { acts, .. } => {
@@ -45,8 +48,14 @@ impl RunState {
             Response::Replan => {
                 open.visit += 1;
                 (open.attempt, open.doing) = (0, Doing::Idle);
+                open.fallen.clear();
             }
-            Response::Model { model } => open.model = Some(model),
+            Response::Model { model, route } => {
+                if route.is_some() {
+                    open.fallen.extend(open.model.take());
+                }
+                (open.model, open.route) = (Some(model), route);
+            }
             Response::ReturnTo { step: to, acts, kept } => {
                 open.failure = Some(failure);
                 if !place.outermost || self.checkpoint(&to).is_none() {
@@ -59,7 +68,10 @@ impl RunState {
                 let doing = std::mem::replace(&mut open.doing, Doing::Idle);
                 (open.help, open.not_before) = (Some(Box::new(Help { failure, doing })), None);
             }
-            Response::Pause => self.paused = true,
+            Response::Pause => {
+                open.fallen.clear();
+                self.paused = true;
+            }
             Response::ContinueWith { output } => {
                 place.close(Slot::Gave(output), event)?;
                 self.steps += 1;

@@ -1,6 +1,6 @@
 //! Where in a run an event belongs, and what of it may change there.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Bodies, Doing, Illegal, Open, Sequence, Slot, Values};
 use crate::{journal::Event, recovery::Failure};
@@ -36,6 +36,8 @@ impl Place<'_> {
                 answered: Vec::new(),
                 not_before: None,
                 model: None,
+                route: None,
+                fallen: BTreeSet::new(),
                 asked: 0,
                 edited: None,
                 help: None,

@@ -90,7 +90,9 @@ impl RunState {
                         if matches!(end, WorkEnd::GivenUp { .. }) {
                             (open.failure, open.doing) = (Some(help.failure), help.doing);
                         } else {
-                            (open.visit, open.attempt, open.edited, open.model) = (open.visit + 1, 0, None, None);
+                            (open.visit, open.attempt, open.edited) = (open.visit + 1, 0, None);
+                            (open.model, open.route) = (None, None);
+                            open.fallen.clear();
                             open.before = u32::try_from(open.answered.len()).unwrap_or(u32::MAX);
                         }
                     }

@@ -14,6 +14,7 @@ use crate::{
     journal::{BlobRef, Event, Held, StepResult, Usage},
     next::{Frame, Next, Record, Stop, Walk},
     recovery::{Failure, FailureKind, Phase, Response},
+    routes::Whom,
     run::{Doing, Open},
     schema::Schema,
     types::Type,
@@ -27,7 +28,7 @@ use crate::{
 pub struct Reason {
     /// The ask.
     pub prompt: Prompt,
-    /// The project's name for the model.
+    /// The project's name for the model, or a route.
     pub model: Arc<str>,
     /// The data shown.
     pub see: Vec<See>,
@@ -51,7 +52,13 @@ impl Reason {
             return Ok(());
         }
         let attempt = open.map_or(0, |open| open.attempt) + 1;
-        let model = open.and_then(|open| open.model.clone()).unwrap_or_else(|| self.model.clone());
+        let (model, route) = match walk.whom(&self.model, open)? {
+            Whom::Ask { model, route } => (model, route),
+            Whom::Nobody { until, what } => {
+                walk.wait(Some(until), || format!("{what} at `{path}`"));
+                return Ok(());
+            }
+        };
         let (request, manifest) = context::compile(self, walk, path, frame, attempt, &model, repairs(open))?;
         if let Some((at, why)) = walk.model_is_full(path, &model)? {
             walk.wait(Some(at), || why);
@@ -59,7 +66,7 @@ impl Reason {
         }
         let reserved = walk.reserve_ask(path, &model, || request_bytes(&request));
         let reserved = reserved.map_err(|why| Stop::Failed(why.into()))?;
-        walk.record(Event::ModelAsked { step: path.clone(), attempt, model, manifest, reserved });
+        walk.record(Event::ModelAsked { step: path.clone(), attempt, model, route, manifest, reserved });
         Ok(())
     }
 
@@ -107,6 +114,7 @@ impl Reason {
             }
             _ => None,
         };
+        let cools = answer.as_ref().err().and_then(|failure| walk.cools(step, open, failure));
         let mut blobs = Vec::new();
         let result = match answer {
             Err(failure) => StepResult::Failed(failure),
@@ -115,7 +123,7 @@ impl Reason {
                 None => StepResult::Done(Held::hold(value, &mut blobs)),
             },
         };
-        let event = Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said };
+        let event = Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said, cools };
         Ok(Record { event, blobs })
     }
 

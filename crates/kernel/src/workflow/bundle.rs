@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     complaint::{Complaint, Complaints},
     ids::Digest,
+    routes::ROUTES_FILE,
     workflow::{
         Program,
         project::{self, Sources},
@@ -65,7 +66,7 @@ impl Bundle {
         let files = sources
             .files
             .iter()
-            .filter(|(path, _)| FOLDERS.iter().any(|folder| path.starts_with(folder)))
+            .filter(|(path, _)| ***path == *ROUTES_FILE || FOLDERS.iter().any(|folder| path.starts_with(folder)))
             .map(|(path, text)| (path.clone(), text.clone()))
             .collect();
         let bytes = crate::jcs::to_vec(&Content { format: FORMAT, files })

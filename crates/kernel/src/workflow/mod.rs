@@ -24,6 +24,7 @@ use crate::{
     governance::{budget::Limit, labels::Flow},
     ids::Digest,
     recovery::{FailureKind, Recovery},
+    routes::Routes,
     schema::Schema,
     step::Step,
     tool::Tool,
@@ -64,6 +65,8 @@ pub struct Program {
     pub on_failure: Recoveries,
     /// The project's tools, by name.
     pub tools: BTreeMap<Arc<str>, Arc<Tool>>,
+    /// Models that stand in for each other.
+    pub routes: Arc<Routes>,
     /// What every action carries.
     pub labels: Flow,
     /// Facts without which no run completes.

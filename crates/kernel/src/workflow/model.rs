@@ -70,7 +70,7 @@ const MAX_TIMEOUT: Span = Span::from_millis(3_600_000);
 /// No answer is longer.
 const MAX_TOKENS: i64 = 10_000_000;
 
-const OPENAI_CHAT: [&str; 13] = [
+const OPENAI_CHAT: [&str; 14] = [
     "provider",
     "base_url",
     "model",
@@ -84,6 +84,7 @@ const OPENAI_CHAT: [&str; 13] = [
     "first_byte",
     "silence",
     "rate",
+    "window",
 ];
 
 /// Reads a model whose provider is `openai_chat`.
@@ -116,6 +117,7 @@ pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<Mo
     let first_byte = limit(&fields, "first_byte", (timeout, timeout), complaints);
     let silence = limit(&fields, "silence", (timeout, timeout), complaints);
     let pace = fields.get("rate").and_then(|node| Pace::read(node, complaints));
+    let window = window(&fields, complaints);
     // A model with a mistake is none: what its defaults hide is not to be found out by a call.
     let whole = complaints.len() == before;
     let (base_url, model, max_tokens) = (base_url?, model?, max_tokens?);
@@ -134,7 +136,13 @@ pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<Mo
         })),
         tariff: Tariff::Billed { price, cap: Some(max_tokens) },
         pace,
+        window,
     })
+}
+
+/// `window`: how many tokens a model takes in and gives out together.
+pub(super) fn window(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<u64> {
+    fields.int("window", 1, 100 * MAX_TOKENS, complaints).and_then(|count| u64::try_from(count).ok())
 }
 
 /// `price` and `max_tokens` of a model that costs nothing where neither is written.
@@ -156,7 +164,7 @@ fn max_tokens(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<u32> {
 impl ModelDecl {
     /// What is known of its calls.
     pub fn rate(&self) -> Rate {
-        Rate { tariff: self.tariff, timeout: self.timeout(), pace: self.pace }
+        Rate { tariff: self.tariff, timeout: self.timeout(), pace: self.pace, window: self.window }
     }
 
     /// What a call of it may take at most, for budgets of time. A provider without a timeout of its own counts as one minute.

@@ -101,6 +101,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         order,
         on_failure,
         tools: reading.tools.clone(),
+        routes: reading.routes.clone(),
         // Followed once all workflows are read: what one hands to another carries labels.
         labels: Flow::default(),
         done_when,

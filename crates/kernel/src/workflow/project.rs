@@ -98,6 +98,8 @@ pub struct ModelDecl {
     pub tariff: Tariff,
     /// How often it may be asked.
     pub pace: Option<Pace>,
+    /// How many tokens it takes in and gives out together, if the file says so.
+    pub window: Option<u64>,
 }
 
 /// Who answers for a model.
@@ -270,9 +272,14 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
         return None;
     };
     let node = complaints.take(yaml::parse(&path, text))?;
-    let known = ["project", "models", "budgets", "try", "profiles", "profile", "channels"];
-    let later = ["routes", "stores", "people", "prices", "approvals"];
+    let known = ["project", "models", "budgets", "try", "profiles", "profile", "channels", "routes"];
+    let later = ["stores", "people", "prices", "approvals"];
     let fields = Fields::new(&node, "surefoot.yaml", &known, &later, complaints)?;
+    if let Some(key) = fields.key("routes") {
+        let message = "routes stand in a file of their own: a run keeps those that it began with";
+        let hint = "move them to routes.yaml, below its key `routes:`";
+        complaints.push(Complaint::new("W176", &path, key.span, message).hint(hint));
+    }
     let name = fields.text("project", complaints)?;
     let mut models = BTreeMap::new();
     for (key, node) in fields.map("models", complaints) {
@@ -297,8 +304,13 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
     if is(node, "rules") {
         return rules(sources, node, complaints);
     }
-    let fields =
-        Fields::new(node, "a model", &["provider", "answers", "max_tokens", "price", "rate"], &[], complaints)?;
+    let fields = Fields::new(
+        node,
+        "a model",
+        &["provider", "answers", "max_tokens", "price", "rate", "window"],
+        &[],
+        complaints,
+    )?;
     let provider = fields.required("provider", complaints)?;
     const LATER: [&str; 3] = ["openai_responses", "anthropic", "gemini"];
     if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {
@@ -307,13 +319,14 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
     }
     let tariff = model::tariff(&fields, complaints);
     let pace = fields.get("rate").and_then(|node| Pace::read(node, complaints));
+    let window = model::window(&fields, complaints);
     match provider.one_of(&["scripted", "rules", "openai_chat", "registered"], complaints)? {
-        "registered" => Some(ModelDecl { provider: Provider::Registered, tariff, pace }),
+        "registered" => Some(ModelDecl { provider: Provider::Registered, tariff, pace, window }),
         _ => {
             let answers = fields.required("answers", complaints)?;
             let path = answers.text(complaints)?;
             file_exists(sources, answers, &path, complaints);
-            Some(ModelDecl { provider: Provider::Scripted { answers: path }, tariff, pace })
+            Some(ModelDecl { provider: Provider::Scripted { answers: path }, tariff, pace, window })
         }
     }
 }
@@ -336,7 +349,7 @@ fn rules(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<
     } else {
         file_exists(sources, node, &file, complaints);
     }
-    Some(ModelDecl { provider: Provider::Rules { file }, tariff: Tariff::Free, pace: None })
+    Some(ModelDecl { provider: Provider::Rules { file }, tariff: Tariff::Free, pace: None, window: None })
 }
 
 /// Complains if the project has no file of that path, and names the nearest one.

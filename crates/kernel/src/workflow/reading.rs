@@ -13,6 +13,7 @@ use crate::{
         people::People,
     },
     recovery::{Backoff, FailureKind, Recovery},
+    routes::Routes,
     schema::Schema,
     step::people,
     tool::Tool,
@@ -35,6 +36,8 @@ pub(crate) struct Reading<'a> {
     /// Tools and operations whose files have mistakes: a step that names one is not to blame.
     pub broken: BTreeSet<String>,
     models: Option<&'a BTreeMap<Arc<str>, ModelDecl>>,
+    /// Models that stand in for each other.
+    pub routes: Arc<Routes>,
     schemas: BTreeMap<Arc<str>, Option<Arc<Schema>>>,
     /// Decision tables that were read, by path.
     pub tables: BTreeMap<Arc<str>, Option<Arc<Table>>>,
@@ -58,12 +61,15 @@ pub(crate) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(sources: &'a Sources, models: Option<&'a BTreeMap<Arc<str>, ModelDecl>>) -> Self {
+        let mut complaints = Complaints::new();
+        let routes = Arc::new(Routes::read(sources, models, &mut complaints));
         Reading {
             sources,
-            complaints: Complaints::new(),
+            complaints,
             tools: BTreeMap::new(),
             broken: BTreeSet::new(),
             models,
+            routes,
             schemas: BTreeMap::new(),
             tables: BTreeMap::new(),
             scopes: Vec::new(),
@@ -369,13 +375,15 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// A model's name.
+    /// A model's name, or a route's.
     pub(crate) fn model(&mut self, node: &Node) -> Option<Arc<str>> {
         let name = node.text(&mut self.complaints)?;
         if let Some(models) = self.models
             && !models.contains_key(&name)
+            && self.routes.get(&name).is_none()
         {
-            let hint = did_you_mean(&name, models.keys().map(|name| &**name))
+            let words = models.keys().chain(self.routes.names());
+            let hint = did_you_mean(&name, words.map(|name| &**name))
                 .unwrap_or_else(|| "models are declared in surefoot.yaml under `models:`".to_owned());
             self.complaints.push(node.complaint("W015", format!("surefoot.yaml has no model `{name}`")).hint(hint));
         }

@@ -16,10 +16,11 @@ use kernel::{
         charter::{Change, Charter},
     },
     ids::{Digest, RunId, StepPath},
-    journal::{Blob, Entry, Event, Head, Usage},
+    journal::{Blob, Entry, Event, Head, StepResult, Usage},
     next::{self, Counted, Facts, Next, Query, Record, Starter},
     pace::Place,
     recovery::{Failure, FailureKind, Phase},
+    routes::{self, Cooling},
     run::RunState,
     settle::{Answer, Settled, settle},
     story,
@@ -89,7 +90,7 @@ pub fn enact(charter: &mut Charter, text: &str) {
     charter.apply(charter.generation + 1, &change, made, content).expect("people");
 }
 
-/// What the outside says: lines of `step[#attempt]: json` (`step@probe#probe` for its probe), `step[#attempt]: !kind phase` and `> kind [name json]` for messages
+/// What the outside says: lines of `step[#attempt]: json` (`step@probe#probe` for its probe), `step[#attempt]: !kind phase after 30s` and `> kind [name json]` for messages
 /// that come when the run sleeps; `> > kind …` comes only once no time would wake it.
 #[derive(Clone, Default)]
 pub struct Outside {
@@ -120,6 +121,10 @@ impl Outside {
         match text.strip_prefix('!') {
             None => Ok(Value::from_json(text.as_bytes()).expect("an answer is JSON")),
             Some(failure) => {
+                let (failure, retry_after) = match failure.split_once(" after ") {
+                    Some((failure, span)) => (failure, Some(span.parse().expect("a time"))),
+                    None => (failure, None),
+                };
                 let (kind, phase) = failure.split_once(' ').unwrap_or((failure, "answered"));
                 let kind = *FailureKind::ALL.iter().find(|one| one.as_str() == kind).expect("a failure kind");
                 let phase = match phase {
@@ -127,7 +132,7 @@ impl Outside {
                     "maybe_sent" => Phase::MaybeSent,
                     _ => Phase::Answered,
                 };
-                Err(Failure { kind, phase, detail: "as told".to_owned(), retry_after: None })
+                Err(Failure { kind, phase, detail: "as told".to_owned(), retry_after })
             }
         }
     }
@@ -153,6 +158,9 @@ pub struct Drive {
     /// What the store has found no room for.
     pub full: BTreeMap<StepPath, Exceeded>,
     places: BTreeMap<StepPath, Place>,
+    /// What the store knows of models that cool down, and what was looked up.
+    pub store_cooling: BTreeMap<Arc<str>, Cooling>,
+    cooling: BTreeMap<Arc<str>, Option<Cooling>>,
     /// Buckets that were asked for a place; each says no until its time.
     pub asked_places: Vec<String>,
     /// What it slept for.
@@ -200,6 +208,8 @@ impl Drive {
             counters: BTreeMap::new(),
             full: BTreeMap::new(),
             places: BTreeMap::new(),
+            store_cooling: BTreeMap::new(),
+            cooling: BTreeMap::new(),
             asked_places: Vec::new(),
             slept: Vec::new(),
             no_place_before: Timestamp::default(),
@@ -234,6 +244,8 @@ impl Drive {
             counters: self.counters.clone(),
             full: BTreeMap::new(),
             places: BTreeMap::new(),
+            store_cooling: self.store_cooling.clone(),
+            cooling: BTreeMap::new(),
             asked_places: Vec::new(),
             slept: Vec::new(),
             no_place_before: Timestamp::default(),
@@ -251,6 +263,7 @@ impl Drive {
             counters: &self.counters,
             refused: &self.full,
             places: &self.places,
+            cooling: &self.cooling,
             tenant: "main",
             key: &[7; 32],
         }
@@ -272,6 +285,10 @@ impl Drive {
                     self.asked_places.push(format!("{} {place:?}", query.bucket));
                     self.places.insert(query.step, place);
                 }
+                Query::Cooling(scope) => {
+                    let found = self.store_cooling.get(&scope).copied();
+                    self.cooling.insert(scope, found);
+                }
             }
         }
     }
@@ -291,6 +308,13 @@ impl Drive {
         self.keep(&record.blobs);
         if let Some(step) = record.event.step().filter(|_| sends(&record.event)) {
             self.places.remove(step);
+        }
+        if let Event::ModelAnswered { step, cools: Some(until), result: StepResult::Failed(why), .. } = &record.event {
+            let model = self.state.open_at(step).and_then(|open| open.model.clone()).expect("a model was asked");
+            let project = self.state.start.as_ref().map(|start| start.project.clone()).unwrap_or_default();
+            let row = Cooling { until: *until, why: why.kind };
+            self.store_cooling.insert(routes::scope(&project, &model), row);
+            self.cooling.clear();
         }
         let head = self.entries.last().map_or(Head::START, Entry::head);
         let salt = [u8::try_from(head.seq % 251).expect("below 251"); 16];
@@ -421,6 +445,7 @@ impl Drive {
     fn sleep(&mut self, until: Option<Timestamp>) -> bool {
         // What was decided is durable: the store is asked again.
         self.full.clear();
+        self.cooling.clear();
         let text = self.outside.messages.get(self.messages).cloned();
         let patient = text.as_ref().is_some_and(|text| text.starts_with("> "));
         if let Some(text) = text.filter(|_| !patient || until.is_none()) {

@@ -20,6 +20,7 @@ mod pure;
 mod reasons;
 mod repeats;
 mod returns;
+mod routes;
 mod tables;
 mod undos;
 mod waits;

@@ -9,8 +9,9 @@ use kernel::{
         charter::{Charter, Grounds},
     },
     ids::{RunId, StepPath},
-    journal::{ApprovalEnd, Control, Event, WorkEnd},
+    journal::{ApprovalEnd, Control, Event, StepResult, WorkEnd},
     recovery::{FailureKind, Phase, Response},
+    routes,
     run::{Acting, Body, Doing, Help, RunState},
     values::{Timestamp, Value},
 };
@@ -131,6 +132,15 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
             if let (WorkEnd::Again { .. }, Some(Help { doing: Doing::Acting(acting), .. })) = (end, help) {
                 guards.extend(undone(step, acting));
             }
+        }
+        Event::ModelAnswered { step, cools: Some(until), result: StepResult::Failed(failure), .. } => {
+            let model = state.open_at(step).and_then(|open| open.model.as_ref());
+            let project = state.start.as_ref().map(|start| &*start.project).unwrap_or_default();
+            guards.extend(model.map(|model| Guard::CoolDown {
+                scope: routes::scope(project, model),
+                until: *until,
+                why: failure.kind.as_str().into(),
+            }));
         }
         // For a body that is not needed nobody needs to be asked any more.
         Event::BodyDone { body, .. } => {

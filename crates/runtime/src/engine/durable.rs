@@ -11,6 +11,8 @@ use kernel::{
     journal::BlobRef,
     next::{Counted, Query},
     pace::{PaceQuery, Place, bucket_of},
+    recovery::FailureKind,
+    routes::Cooling,
     run::RunState,
     settle::Answer,
     values::{Span, Timestamp, Value},
@@ -337,7 +339,7 @@ impl Engine {
             .iter()
             .filter_map(|query| match query {
                 Query::Counter(query) => Some(CounterQuery { counter: query.counter.clone(), since: query.since }),
-                Query::Blob(_) | Query::Place(_) => None,
+                Query::Blob(_) | Query::Place(_) | Query::Cooling(_) => None,
             })
             .collect();
         if !counters.is_empty() {
@@ -354,6 +356,20 @@ impl Engine {
                 Taken::NotBefore(at) => Place::NotBefore(at),
             };
             self.places.insert(step.clone(), place);
+        }
+        if wanted.iter().any(|query| matches!(query, Query::Cooling(_))) {
+            let rows = self.patiently(|| inner.store.cooldowns()).await?;
+            for query in wanted {
+                let Query::Cooling(scope) = query else { continue };
+                let row = rows.iter().find(|row| row.scope == *scope);
+                let why = row.and_then(|row| FailureKind::ALL.iter().find(|kind| kind.as_str() == &*row.why));
+                let cooling = row.map(|row| Cooling {
+                    until: row.until,
+                    // A kind of a later version says so much: its provider failed.
+                    why: why.copied().unwrap_or(FailureKind::ProviderError),
+                });
+                self.cooling.insert(scope.clone(), cooling);
+            }
         }
         for query in wanted {
             let Query::Blob(BlobRef { digest, .. }) = query else { continue };

@@ -12,7 +12,7 @@ use kernel::{
     values::{Span, Timestamp},
 };
 use store::{
-    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
+    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow,
     OutMessage, OutQuery, OutRow, Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError,
     Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
@@ -355,6 +355,16 @@ impl Store for Cutting {
     async fn push_back(&self, bucket: Arc<str>, until: Timestamp) -> Result<(), StoreError> {
         self.gate().await;
         self.inner.push_back(bucket, until).await
+    }
+
+    async fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError> {
+        self.gate().await;
+        self.inner.cooldowns().await
+    }
+
+    async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
+        self.gate().await;
+        self.inner.end_cooldown(scope, change).await
     }
 
     async fn unfreeze(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {

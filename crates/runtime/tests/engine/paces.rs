@@ -189,3 +189,68 @@ async fn one_answer_counts_for_all(text: &str) {
     assert_eq!(seen.len(), 7, "{seen:?}");
     assert!(early.is_empty(), "{early:?}");
 }
+
+#[tokio::test]
+async fn a_model_that_was_refused_a_time_is_asked_by_no_run_before_it() {
+    let text = THINKS.replace(", rate: { limit: 600, per: 1m, burst: 100 }", "");
+    let (mut world, seen) = watched(&text, |call| (call == 1).then_some(Span::from_millis(30_000)));
+    let lives = three(&mut world).await;
+    start(&world, &lives[0], 0).await;
+    for _ in 0..400 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(lock(&seen).len(), 1);
+    for number in 1..9 {
+        start(&world, &lives[number % 3], number).await;
+    }
+    for _ in 0..400 {
+        tokio::task::yield_now().await;
+    }
+    let waiting = store::RunQuery { status: vec![Status::Waiting], ..Default::default() };
+    let names: Vec<_> =
+        world.store.runs(waiting).await.unwrap().into_iter().map(|row| row.waits_for.unwrap()).collect();
+    assert_eq!(names.len(), 9, "{names:?}");
+    let cooling = "a model that cools down: small (provider_rate_limited) at `think`";
+    assert_eq!(names.iter().filter(|name| &***name == cooling).count(), 8, "{names:?}");
+    pass(&world, 90).await;
+    let times: Vec<Timestamp> = lock(&seen).iter().map(|(at, ..)| *at).collect();
+    assert_eq!(times.len(), 10);
+    assert!(times[1..].iter().all(|at| *at >= times[0] + Span::from_millis(30_000)), "{times:?}");
+}
+
+#[tokio::test]
+async fn after_a_spend_limit_a_person_lets_the_model_be_asked_again() {
+    let text = THINKS.replace(", rate: { limit: 600, per: 1m, burst: 100 }", "");
+    let outside = Outside::new(|_, nth, input| {
+        let detail = "nothing left".to_owned();
+        let spent =
+            Failure { kind: FailureKind::ProviderSpendLimit, phase: Phase::Answered, detail, retry_after: None };
+        if nth == 0 && input.get("text").is_none() { Err(spent) } else { Ok(input.clone()) }
+    });
+    let mut world = World::new(&text, outside);
+    let lives = three(&mut world).await;
+    let settle = async || {
+        for _ in 0..600 {
+            tokio::task::yield_now().await;
+        }
+    };
+    start(&world, &lives[0], 0).await;
+    settle().await;
+    let asked = lock(&world.outside.log).len();
+    start(&world, &lives[1], 1).await;
+    settle().await;
+    let runs = world.store.runs(store::RunQuery::default()).await.unwrap();
+    let stands: Vec<_> = runs.iter().map(|row| (row.status, row.waits_for.as_deref())).collect();
+    let waits = "a model that cools down: small (provider_spend_limit) at `think`";
+    assert_eq!(stands, [(Status::Waiting, Some(waits)), (Status::Failed, None)]);
+    assert_eq!(lock(&world.outside.log).len(), asked, "nobody asks it");
+
+    let by = Asker { by: "ann".into(), auth: "local".into() };
+    let rows = lives[2].runtime.cooldowns().await.unwrap();
+    assert_eq!((rows.len(), &*rows[0].scope), (1, "test/model:small"));
+    let other = lives[2].runtime.end_cooldown("test/model:big", "paid", &by).await.unwrap_err();
+    assert!(other.to_string().contains("models that do: test/model:small"), "{other}");
+    lives[2].runtime.end_cooldown("test/model:small", "paid", &by).await.unwrap();
+    assert_eq!(pass(&world, 5).await, 0, "it is woken");
+    assert_eq!(lives[2].runtime.cooldowns().await.unwrap(), []);
+}

@@ -8,8 +8,8 @@ use std::{
 use kernel::{ids::RunId, values::Timestamp};
 
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetLine, BudgetRow, Counted, GovernanceEntry, Guard, OpenAction,
-    OpenApproval, OpenWork, OutMessage, OutRow, OutState, Reservation, StoreError, WorkRow, rules,
+    ActionState, ApprovalRow, ApprovalState, BudgetLine, BudgetRow, Cooldown, Counted, GovernanceEntry, Guard,
+    OpenAction, OpenApproval, OpenWork, OutMessage, OutRow, OutState, Reservation, StoreError, WorkRow, rules,
 };
 
 /// Scope, unit, period.
@@ -26,6 +26,7 @@ pub(super) struct Governed {
     pub reservations: BTreeMap<(RunId, Arc<str>, Line), i64>,
     pub work: BTreeMap<Arc<str>, WorkRow>,
     pub outbox: BTreeMap<Arc<str>, OutRow>,
+    pub cooldowns: BTreeMap<Arc<str>, Cooldown>,
 }
 
 #[derive(Clone, Default)]
@@ -164,6 +165,14 @@ impl Draft {
                     self.governed.work.get_mut(work).filter(|row| row.run == self.run && row.closed_at.is_none());
                 rules::row_fits(self.run, &format!("work `{work}`"), open.is_some(), "is not open")?;
                 open.into_iter().for_each(|row| row.closed_at = Some(self.now));
+            }
+            Guard::CoolDown { scope, until, why } => {
+                let row =
+                    Cooldown { scope: scope.clone(), until: *until, why: why.clone(), run: self.run, since: self.now };
+                let rows = &mut self.governed.cooldowns;
+                if rows.get(scope).is_none_or(|before| before.until < *until) {
+                    rows.insert(scope.clone(), row);
+                }
             }
             Guard::Outbox(message) => {
                 let new = self.governed.send(self.run, message);

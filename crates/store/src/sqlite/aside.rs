@@ -208,6 +208,25 @@ impl Operation for PushBack {
     }
 }
 
+pub(super) struct EndCooldown {
+    pub scope: Arc<str>,
+    pub change: Change,
+}
+
+impl Operation for EndCooldown {
+    type Reply = bool;
+    const VERB: &'static str = "end_cooldown";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<bool, Failure> {
+        let params = named_params! { ":scope": &*self.scope, ":now_us": self.change.at.micros() };
+        if db.execute(sql::END_COOLDOWN, params)? == 0 {
+            return Ok(false);
+        }
+        self.change.apply(db)?;
+        Ok(true)
+    }
+}
+
 pub(super) struct Unfreeze {
     pub scope: Arc<str>,
     pub change: Change,

@@ -14,8 +14,8 @@ use rusqlite::{
 
 use super::packed;
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetRow, GovernanceEntry, Message, OpenAction, OpenActionRow, OutRow,
-    OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
+    ActionState, ApprovalRow, ApprovalState, BudgetRow, Cooldown, GovernanceEntry, Message, OpenAction, OpenActionRow,
+    OutRow, OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
 };
 
 /// As SQLite keeps a count. None of ours comes near the end of its range.
@@ -272,6 +272,17 @@ impl<'r, 's> Cells<'r, 's> {
             reserved: self.get("reserved")?,
             overrun: self.get("overrun")?,
             frozen: self.get("frozen")?,
+        })
+    }
+
+    /// Reads a row of `cooldown`.
+    pub fn cooldown(&self) -> Read<Cooldown> {
+        Ok(Cooldown {
+            scope: self.text("scope")?,
+            until: self.time("until_us")?,
+            why: self.text("why")?,
+            run: self.run("run")?,
+            since: self.time("since_us")?,
         })
     }
 

@@ -78,6 +78,16 @@ impl Append {
                 let changed = db.execute(sql::CLOSE_WORK, params)?;
                 self.fits("work", work, changed, "is not open")?;
             }
+            Guard::CoolDown { scope, until, why } => {
+                let params = named_params! {
+                    ":scope": &**scope,
+                    ":until_us": until.micros(),
+                    ":why": &**why,
+                    ":run": run,
+                    ":now_us": self.now.micros(),
+                };
+                db.execute(sql::COOL_DOWN, params)?;
+            }
             Guard::Outbox(message) => {
                 let changed = usize::from(aside::send(db, self.run, message)?);
                 self.fits("message", &message.id, changed, "is known already")?;

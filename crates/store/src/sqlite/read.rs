@@ -22,9 +22,9 @@ use super::{
     sql,
 };
 use crate::{
-    ApprovalQuery, ApprovalRow, BudgetRow, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry, LateResult,
-    Message, OpenActionRow, OutQuery, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal, SealedHead, StoreError,
-    WorkQuery, WorkRow, rules,
+    ApprovalQuery, ApprovalRow, BudgetRow, Cooldown, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry,
+    LateResult, Message, OpenActionRow, OutQuery, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal, SealedHead,
+    StoreError, WorkQuery, WorkRow, rules,
 };
 
 /// The reading connections of one store.
@@ -126,6 +126,10 @@ impl Readers {
 
     pub fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
         budgets(&self.take().0)
+    }
+
+    pub fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError> {
+        all(&self.take().0, ("cooldown", sql::LIST_COOLDOWNS), [], |cells| cells.cooldown())
     }
 
     pub fn orphans(&self) -> Result<Vec<Reservation>, StoreError> {

@@ -151,6 +151,33 @@ pub async fn a_frozen_scope_is_freed_by_a_person(bed: Bed) {
     bed.sound().await;
 }
 
+pub async fn a_model_cools_down_with_the_entry_that_says_so_and_a_person_ends_that(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    let mut pen = bed.owned(1, own, 1).await;
+    let cool = |scope: &str, until| Guard::CoolDown { scope: scope.into(), until: at(until), why: "busy".into() };
+    let rows = async || {
+        let rows = bed.store.cooldowns().await.unwrap();
+        rows.into_iter().map(|row| (row.scope.to_string(), row.until, row.run)).collect::<Vec<_>>()
+    };
+    assert_eq!(rows().await, []);
+    // What is refused as a whole leaves no row.
+    let stale = Guard::InboxIs(7);
+    assert!(matches!(bed.append(pen.append(&[], vec![cool("a", 60), stale])).await, Appended::Refused { .. }));
+    assert_eq!(rows().await, []);
+    bed.write(pen.append(&[step_done("x")], vec![cool("b", 40), cool("a", 60)]), &mut pen).await;
+    bed.write(pen.append(&[step_done("y")], vec![cool("a", 50), cool("b", 90)]), &mut pen).await;
+    assert_eq!(rows().await, [("a".into(), at(60), pen.run), ("b".into(), at(90), pen.run)], "never shorter");
+
+    let said = |seconds| super::governed::change("{\"ends\":1}", seconds);
+    assert!(!bed.store.end_cooldown("c".into(), said(3)).await.unwrap());
+    assert!(!bed.store.end_cooldown("a".into(), said(60)).await.unwrap(), "it is free by then");
+    assert!(bed.store.end_cooldown("a".into(), said(59)).await.unwrap());
+    assert!(!bed.store.end_cooldown("a".into(), said(59)).await.unwrap());
+    assert_eq!(bed.store.governance(0).await.unwrap().len(), 1, "it is said once, with the deed");
+    assert_eq!(rows().await, [("b".into(), at(90), pen.run)]);
+    bed.sound().await;
+}
+
 pub async fn heads_that_moved_are_sealed_in_a_chain(bed: Bed) {
     let own = bed.join(1, 0).await;
     assert_eq!(bed.store.last_seal().await.unwrap(), None);

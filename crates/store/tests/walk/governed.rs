@@ -73,6 +73,11 @@ impl Walk<'_> {
                 guards.drain(..usize::from(self.dice.chance(50)));
                 (guards, "work closed")
             }
+            15 if self.dice.chance(50) => {
+                let scope = format!("m{}", self.dice.roll(2)).into();
+                let until = at(self.now + self.dice.roll(20) as i64);
+                (vec![Guard::CoolDown { scope, until, why: "busy".into() }], "cooled down")
+            }
             _ => (vec![governed::out(&format!("o{}", self.dice.roll(60)))], "sent"),
         }
     }
@@ -190,6 +195,11 @@ impl Walk<'_> {
                 if both!(self, unfreeze(scope, said)).unwrap() {
                     self.did("unfrozen");
                 }
+                let scope: Arc<str> = format!("m{}", self.dice.roll(2)).into();
+                let said = governed::change("{}", self.now);
+                if both!(self, end_cooldown(scope, said)).unwrap() {
+                    self.did("asked again");
+                }
                 both!(self, orphans()).unwrap();
                 both!(self, sweep()).unwrap();
             }
@@ -270,6 +280,7 @@ impl Walk<'_> {
         let all = OutQuery { all_states: true, limit: 10_000, ..OutQuery::default() };
         both!(self, outbox(all)).unwrap();
         both!(self, open_actions(false)).unwrap();
+        both!(self, cooldowns()).unwrap();
         let log = both!(self, governance(0)).unwrap();
         assert_eq!(store::GovernanceEntry::verify(&log), Ok(()));
     }

@@ -14,7 +14,7 @@ use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery
 use crate::cases::{LEASE, Pen, at, blob_step, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 68] = [
+pub const KINDS: [&str; 70] = [
     "started",
     "started owned",
     "start known",
@@ -62,6 +62,8 @@ pub const KINDS: [&str; 68] = [
     "taken",
     "not before",
     "unfrozen",
+    "cooled down",
+    "asked again",
     "sealed",
     "sealed too late",
     "erased",

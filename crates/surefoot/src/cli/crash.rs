@@ -24,7 +24,7 @@ use kernel::{
 };
 use serde_json::json;
 use store::{
-    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, CounterNow, CounterQuery,
+    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutMessage,
     OutQuery, OutRow, Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried,
     Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
@@ -311,6 +311,14 @@ impl Store for Tripping<dyn Store> {
 
     async fn push_back(&self, bucket: Arc<str>, until: Timestamp) -> Result<(), StoreError> {
         self.inner.push_back(bucket, until).await
+    }
+
+    async fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError> {
+        self.inner.cooldowns().await
+    }
+
+    async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
+        self.inner.end_cooldown(scope, change).await
     }
 
     async fn unfreeze(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {

@@ -14,6 +14,7 @@ mod fmt;
 mod graph;
 mod hold;
 mod init;
+mod models;
 pub(crate) mod out;
 mod outbox;
 mod policy;
@@ -72,6 +73,7 @@ enum Command {
     Approvals(approvals::Approvals),
     Work(work::Work),
     Effects(effects::Effects),
+    Models(models::Models),
     Outbox(outbox::Outbox),
     Budget(budget::Budget),
     Hold(hold::Hold),
@@ -137,6 +139,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Approvals(command) => command.run(&scene),
         Command::Work(command) => command.run(&scene),
         Command::Effects(command) => command.run(&scene),
+        Command::Models(command) => command.run(&scene),
         Command::Outbox(command) => command.run(&scene),
         Command::Budget(command) => command.run(&scene),
         Command::Hold(command) => command.run(&scene),

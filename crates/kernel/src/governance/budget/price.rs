@@ -132,12 +132,19 @@ pub struct Rate {
     /// How often it may be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace: Option<Pace>,
+    /// How many tokens it takes in and gives out together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
 }
 
 impl Rate {
     /// Of a model that nobody has said anything about: where its money or tokens are limited, it is not asked.
-    pub const UNKNOWN: Rate =
-        Rate { tariff: Tariff::Billed { price: None, cap: None }, timeout: Span::from_millis(60_000), pace: None };
+    pub const UNKNOWN: Rate = Rate {
+        tariff: Tariff::Billed { price: None, cap: None },
+        timeout: Span::from_millis(60_000),
+        pace: None,
+        window: None,
+    };
 }
 
 /// What becomes of a reservation.

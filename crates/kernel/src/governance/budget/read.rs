@@ -187,7 +187,7 @@ pub(crate) fn unpriced_models(
         answering(&stage.on_failure, Some(stage.at), &mut named);
         asking(&stage.steps, &mut named);
     }
-    for (model, at) in named {
+    for (model, at) in named.iter().flat_map(|(name, at)| program.routes.behind(name).iter().map(|one| (one, *at))) {
         let tariff = models.get(model).map(|decl| decl.tariff);
         if matches!(tariff, Some(Tariff::Billed { price: None, .. })) {
             let message = format!("the model `{model}` has no price, and a limit of money applies to this workflow");
