@@ -70,7 +70,7 @@ const MAX_TIMEOUT: Span = Span::from_millis(3_600_000);
 /// No answer is longer.
 const MAX_TOKENS: i64 = 10_000_000;
 
-const OPENAI_CHAT: [&str; 13] = [
+const OPENAI_CHAT: [&str; 14] = [
     "provider",
     "base_url",
     "model",
@@ -84,6 +84,7 @@ const OPENAI_CHAT: [&str; 13] = [
     "first_byte",
     "silence",
     "rate",
+    "cleared",
 ];
 
 /// Reads a model whose provider is `openai_chat`.

@@ -10,6 +10,7 @@ use crate::{
     governance::{
         budget::{self, Limits, Tariff},
         charter::Change,
+        labels::{Words, WordsOf},
         people::People,
         policy::{self, Known, Policies},
     },
@@ -23,6 +24,7 @@ use crate::{
         parse,
         profile::Profiles,
         reading::Reading,
+        shown,
     },
     yaml::{self, Fields, Node},
 };
@@ -70,6 +72,8 @@ pub struct ProjectFile {
     pub profiles: Profiles,
     /// How people are told that a run needs them.
     pub channels: BTreeMap<Arc<str>, ChannelDecl>,
+    /// Which labels a model may be shown, by its name, where that is said.
+    pub cleared: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
 impl ProjectFile {
@@ -174,6 +178,9 @@ pub fn check(sources: &Sources) -> Checked {
     }
     let groups = people.as_ref().map(|people| people.group_names().cloned().collect());
     let policies = check_policies(sources, &workflows, &tools, groups.as_ref(), &mut complaints).map(Arc::new);
+    if let Some(file) = &file {
+        complaints.extend(shown::complaints(sources, file, workflows.values().map(|program| &**program)));
+    }
     if let (Some(file), false) = (&file, complaints.has_errors()) {
         check_budgets(sources, file, &workflows, &mut complaints);
     }
@@ -249,11 +256,12 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
     let later = ["routes", "stores", "people", "prices", "approvals"];
     let fields = Fields::new(&node, "surefoot.yaml", &known, &later, complaints)?;
     let name = fields.text("project", complaints)?;
-    let mut models = BTreeMap::new();
+    let (mut models, mut clearances) = (BTreeMap::new(), BTreeMap::new());
     for (key, node) in fields.map("models", complaints) {
         if let Some(model) = read_model(sources, node, complaints) {
             models.insert(key.text.clone(), model);
         }
+        clearances.extend(cleared(node, complaints).map(|labels| (key.text.clone(), labels)));
     }
     let budgets = fields.get("budgets").and_then(|node| Limits::read(node, complaints)).unwrap_or_default();
     let try_run = fields.get("try").and_then(|node| {
@@ -262,7 +270,7 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
     });
     let profiles = Profiles::read(&fields, complaints);
     let channels = channel::read(&fields, complaints);
-    Some(ProjectFile { name, models, budgets, try_run, profiles, channels })
+    Some(ProjectFile { name, models, budgets, try_run, profiles, channels, cleared: clearances })
 }
 
 fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
@@ -272,8 +280,13 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
     if is(node, "rules") {
         return rules(sources, node, complaints);
     }
-    let fields =
-        Fields::new(node, "a model", &["provider", "answers", "max_tokens", "price", "rate"], &[], complaints)?;
+    let fields = Fields::new(
+        node,
+        "a model",
+        &["provider", "answers", "max_tokens", "price", "rate", "cleared"],
+        &[],
+        complaints,
+    )?;
     let provider = fields.required("provider", complaints)?;
     const LATER: [&str; 3] = ["openai_responses", "anthropic", "gemini"];
     if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {
@@ -291,6 +304,13 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
             Some(ModelDecl { provider: Provider::Scripted { answers: path }, tariff, pace })
         }
     }
+}
+
+/// `cleared: [private]` of a model, whoever answers for it.
+fn cleared(node: &Node, complaints: &mut Complaints) -> Option<BTreeSet<Arc<str>>> {
+    let yaml::Kind::Map(entries) = &node.kind else { return None };
+    let (_, node) = entries.iter().find(|(key, _)| &*key.text == "cleared")?;
+    Words::read(node, WordsOf::See, complaints).map(|words| words.words)
 }
 
 /// Whether a model is of that provider: each has its own keys.

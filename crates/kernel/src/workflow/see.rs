@@ -137,7 +137,7 @@ impl Reading<'_> {
     /// `{ truncate: head }`, `{ top: 5, by: item.score }`.
     fn long_overflow(&mut self, node: &Node, ty: &Type) -> Option<Overflow> {
         let known = ["truncate", "top", "by"];
-        let fields = Fields::new(node, "`overflow`", &known, &["summarise"], &mut self.complaints)?;
+        let fields = Fields::new(node, "`overflow`", &known, &[], &mut self.complaints)?;
         match (fields.has("truncate"), fields.has("top")) {
             (true, false) if !fields.has("by") => {
                 let cut = match fields.one_of("truncate", &["head", "middle", "tail"], &mut self.complaints)? {
