@@ -10,7 +10,7 @@ use std::{borrow::Cow, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use self::draft::Draft;
-pub use self::rebuild::{NotRebuilt, rebuild};
+pub use self::rebuild::{NotRebuilt, rebuild, text_at, would_ask};
 use crate::{
     ids::{Digest, StepPath},
     journal::{Blob, BlobRef},
