@@ -373,6 +373,56 @@ pub const WORKFLOW: &[Known] = &[
         "routes in the wrong file",
         "Routes decide what a run does, and so they are frozen with it: they stand in routes.yaml, which is in the bundle, as surefoot.yaml is not.",
     ),
+    (
+        "W150",
+        "shown and not used",
+        "`see` gives a prompt an object of which its holes read only some fields. Show those, so that a change of the others changes nothing here.",
+    ),
+    (
+        "W151",
+        "in no hole",
+        "The prompt has holes, and none of them places this item, so that it stands before the text under its name.",
+    ),
+    (
+        "W152",
+        "shows too much",
+        "`see` shows a whole input or value: with a field that is private and that no hole needs, or with very many fields. A model is best shown what it uses.",
+    ),
+    (
+        "W153",
+        "shown under one name twice",
+        "Two layers show something under the same name, and one would hide the other.",
+    ),
+    (
+        "W154",
+        "run data above a cache edge",
+        "The texts of the shared and the stage layer are the same in every call, and a provider reads them from its cache. A hole that is filled from the run ends that for all that follows.",
+    ),
+    (
+        "W155",
+        "untrusted text in the system text",
+        "The texts of the shared and the stage layer are system text, which a model obeys. What comes from outside is never placed in them.",
+    ),
+    (
+        "W156",
+        "does not fit its tokens",
+        "What never shrinks may be longer than the tokens that are given to it, to its layer or to the call: the step would fail with `context_overflow`.",
+    ),
+    (
+        "W157",
+        "secret in a prompt",
+        "Something in a prompt looks like a key, a token or a password. Prompts are frozen with the project and sent with every call; a secret belongs in the settings of a tool.",
+    ),
+    (
+        "W158",
+        "cannot shrink so",
+        "What `overflow` does needs a text or a list, an item that may shrink, and a prompt that can do without what is gone.",
+    ),
+    (
+        "W159",
+        "not cleared for this model",
+        "A model that others run is shown data with the label `private` or `secret`. `cleared` at the model says that it may be.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -1,17 +1,23 @@
 //! What exactly one model call is shown: layers → segments → rendered request and manifest.
 
-use std::{fmt::Write as _, sync::Arc};
+mod draft;
+mod fence;
+mod fit;
+mod rebuild;
+
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use self::draft::Draft;
+pub use self::rebuild::{NotRebuilt, rebuild, text_at, would_ask};
 use crate::{
     ids::{Digest, StepPath},
+    journal::{Blob, BlobRef},
     next::{Frame, Stop, Walk},
-    recovery::{Failure, FailureKind},
     schema::Schema,
-    step::reason::Reason,
-    values::{Map, Value},
-    workflow::{Overflow, Prompt, See},
+    values::Value,
+    workflow::{Prompt, See},
 };
 
 /// Which layer a segment belongs to.
@@ -39,6 +45,24 @@ pub struct Manifest {
     pub output_schema: Option<Digest>,
     /// An upper estimate of all input tokens.
     pub tokens_est: u64,
+    /// How the pieces were put together, see [`LAYOUT`]. It was not said before there were two ways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<u32>,
+    /// Where a layer ends in the system text: what stands before is the same in other calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<Edge>,
+}
+
+/// The end of a layer in the system text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    /// Which layer.
+    pub layer: Layer,
+    /// The byte of the system text at which it ends.
+    pub at: u64,
+    /// SHA-256 over the system text up to there.
+    pub prefix: Digest,
 }
 
 /// One piece of what a model was shown.
@@ -52,16 +76,31 @@ pub struct Segment {
     /// The expression under `see:`; `None` for prompt text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Arc<str>>,
-    /// SHA-256 over the text shown.
+    /// SHA-256 over the text: of a prompt as its file has it, of an item as it is shown, before it is fenced.
     pub digest: Digest,
-    /// Its length.
+    /// How much of the request it takes, its fence included.
     pub bytes: u64,
     /// An upper estimate.
     pub tokens_est: u64,
     /// How it was made smaller, if it was: "truncate from 9000 to 2000 tokens".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduced: Option<Arc<str>>,
+    /// The keys of what was shown, if it is a map or a list of maps; at most [`MAX_FIELDS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Arc<str>>,
+    /// What it carries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Arc<str>>,
+    /// The whole text, where a reference stands in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<BlobRef>,
 }
+
+/// How requests are put together today.
+pub const LAYOUT: u32 = 2;
+
+/// The most keys of one item that a manifest names.
+pub const MAX_FIELDS: usize = 24;
 
 /// What a model may propose in its answer: an operation of a tool that it was granted, or a way to end its turn.
 #[derive(Clone, Debug)]
@@ -156,13 +195,14 @@ pub struct ModelRequest {
     pub model: Arc<str>,
     /// Shared and stage layer. Never holds untrusted text.
     pub system: String,
-    /// The task layer: the ask and the data it sees, then errors of earlier attempts to repair.
+    /// The data of the task and, last, the ask; then errors of earlier attempts to repair.
     pub user: String,
     /// The data the step was shown, by name: what the `rules` and `scripted` providers read.
     pub data: Value,
     /// What the answer must fit: canonical JSON Schema. With offers the answer is what was proposed, and this is `None`.
     pub output_schema: Option<Arc<Schema>>,
-    /// Where in `system` a layer ends, as byte offsets, rising: what stands before changes less often than what follows.
+    /// Where in `system` the shared layer and the stage's end, as byte offsets, rising: what stands before is the same in the other
+    /// calls of the workflow, of the stage.
     pub edges: Vec<usize>,
     /// What the model may propose; then it must propose something. Empty: it answers.
     pub offers: Arc<[Offer]>,
@@ -175,146 +215,89 @@ pub fn tokens_of(text: &str) -> u64 {
     (text.len() as u64).div_ceil(3)
 }
 
-/// Compiles what one call is shown: shared → stage → task data → the ask → errors to repair. Deterministic: the same state gives
-/// the same bytes, which the manifest's `request` digest pins.
+/// What is asked, and with what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    /// The step's name, under which the labels of what it shows are known.
+    pub step: &'a str,
+    /// The ask.
+    pub prompt: &'a Prompt,
+    /// The data of the task layer.
+    pub see: &'a [See],
+    /// What the answer must fit.
+    pub output: Option<&'a Arc<Schema>>,
+    /// What one call may be shown, in tokens.
+    pub tokens: Option<u64>,
+}
+
+/// A request with what is recorded of it.
+pub(crate) struct Compiled {
+    pub request: ModelRequest,
+    pub manifest: Manifest,
+    /// Texts that were set aside.
+    pub blobs: Vec<Blob>,
+}
+
+/// Compiles what one call is shown. Deterministic: the same state gives the same bytes, which the manifest's `request` pins.
+///
+/// System text: what fences mean, the shared text, the stage's text, then what the two layers show. A layer's end is an edge as
+/// long as nothing above it comes from the run. User text: untrusted items of the two layers, then the task's items, those that
+/// change least often first, then the ask, then errors to repair.
 pub(crate) fn compile(
-    reason: &Reason,
+    ask: &Ask<'_>,
     walk: &Walk<'_>,
     step: &StepPath,
     frame: &Frame<'_>,
     attempt: u32,
     model: &Arc<str>,
-    repairs: Vec<&str>,
-) -> Result<(ModelRequest, Manifest), Stop> {
-    let mut made = Made { segments: Vec::new(), data: Map::new() };
-    let mut system = String::new();
-    if let Some(shared) = &walk.program.context {
-        system = made.layer(walk, frame, Layer::Shared, &shared.prompt, &shared.see)?;
-    }
-    if let Some(stage) = &frame.stage.context {
-        let text = made.layer(walk, frame, Layer::Stage, &stage.prompt, &stage.see)?;
-        if !system.is_empty() {
-            system.push_str("\n\n");
-        }
-        system.push_str(&text);
-    }
-    let mut user = made.layer(walk, frame, Layer::Task, &reason.prompt, &reason.see)?;
-    if !repairs.is_empty() {
-        let errors = format!(
-            "\n\nYour last answer was not accepted. Answer again and mend this:\n{}",
-            repairs.iter().map(|error| format!("- {error}")).collect::<Vec<_>>().join("\n")
-        );
-        made.segment("repair", Layer::Task, None, &errors, None);
-        user.push_str(&errors);
-    }
-    let schema = reason.output.digest();
-    let request = Digest::of(&[
-        b"surefoot/request/v1\0",
-        &(system.len() as u64).to_be_bytes(),
-        system.as_bytes(),
-        &(user.len() as u64).to_be_bytes(),
-        user.as_bytes(),
-        schema.bytes(),
-        model.as_bytes(),
-    ]);
-    let tokens_est = made.segments.iter().map(|segment| segment.tokens_est).sum();
-    let manifest = Manifest { segments: made.segments, request, output_schema: Some(schema), tokens_est };
+    repairs: &[&str],
+) -> Result<Compiled, Stop> {
+    let mut draft = Draft::new(ask, walk, frame, repairs)?;
+    let drawn = draft.fit(walk, frame)?;
+    let output_schema = ask.output.map(|schema| schema.digest());
     let request = ModelRequest {
         step: step.clone(),
         workflow: walk.program.name.clone(),
         attempt,
         model: model.clone(),
-        system,
-        user,
-        data: Value::Map(Arc::new(made.data)),
-        output_schema: Some(reason.output.clone()),
+        edges: drawn.edges.iter().map(|(_, at)| *at).collect(),
+        system: drawn.system,
+        user: drawn.user,
+        data: draft.data(),
+        output_schema: ask.output.cloned(),
         ..ModelRequest::default()
     };
-    Ok((request, manifest))
-}
-
-struct Made {
-    segments: Vec<Segment>,
-    data: Map,
-}
-
-impl Made {
-    fn layer(
-        &mut self,
-        walk: &Walk<'_>,
-        frame: &Frame<'_>,
-        layer: Layer,
-        prompt: &Prompt,
-        see: &[See],
-    ) -> Result<String, Stop> {
-        let mut shown = Map::new();
-        let mut appended = String::new();
-        for item in see {
-            let value = walk.compute(&item.from, frame)?;
-            let (value, reduced) = fit(item, value)?;
-            let text = value.as_str().map_or_else(|| value.to_json(), str::to_owned);
-            self.segment(&item.name, layer, Some(item.from.source()), &text, reduced);
-            // What no hole places is shown after the text, under its name.
-            if !prompt.text.roots().iter().any(|root| root.name == item.name) {
-                let _ = write!(appended, "\n\n<{name}>\n{text}\n</{name}>", name = item.name);
-            }
-            self.data.insert(item.name.clone(), value.clone());
-            shown.insert(item.name.clone(), value);
-        }
-        let holes: Vec<Value> =
-            prompt.text.roots().iter().map(|root| shown.get(&root.name).cloned().unwrap_or_default()).collect();
-        let mut text = prompt
-            .text
-            .render(&holes)
-            .map_err(|why| Stop::Failed(Failure::inside(FailureKind::Internal, format!("{}: {why}", prompt.file))))?;
-        text.truncate(text.trim_end().len());
-        self.segment(&prompt.file, layer, None, &text, None);
-        text.push_str(&appended);
-        Ok(text)
-    }
-
-    fn segment(&mut self, id: &str, layer: Layer, source: Option<&str>, text: &str, reduced: Option<Arc<str>>) {
-        self.segments.push(Segment {
-            id: id.into(),
-            layer,
-            source: source.map(Into::into),
-            digest: Digest::of(&[text.as_bytes()]),
-            bytes: text.len() as u64,
-            tokens_est: tokens_of(text),
-            reduced,
-        });
-    }
-}
-
-/// Makes an item fit its tokens, as its `overflow` says.
-fn fit(item: &See, value: Value) -> Result<(Value, Option<Arc<str>>), Stop> {
-    let Some(limit) = item.tokens else { return Ok((value, None)) };
-    let size = |value: &Value| tokens_of(&value.as_str().map_or_else(|| value.to_json(), str::to_owned));
-    let before = size(&value);
-    if before <= limit {
-        return Ok((value, None));
-    }
-    let fitted = match (&value, item.overflow) {
-        (Value::Text(text), Overflow::Truncate) => {
-            let most = usize::try_from(limit.saturating_mul(3)).unwrap_or(usize::MAX);
-            Some(Value::text(&text[..text.floor_char_boundary(most)]))
-        }
-        (Value::List(items), Overflow::DropLast) => {
-            let mut kept = items.as_ref().clone();
-            while size(&Value::list(kept.iter().cloned())) > limit && kept.pop().is_some() {}
-            Some(Value::list(kept))
-        }
-        _ => None,
+    let edges = drawn.edges.iter().map(|(layer, at)| Edge {
+        layer: *layer,
+        at: *at as u64,
+        prefix: Digest::of(&[&request.system.as_bytes()[..*at]]),
+    });
+    let manifest = Manifest {
+        request: digest(&request),
+        output_schema,
+        tokens_est: drawn.segments.iter().map(|segment| segment.tokens_est).sum(),
+        segments: drawn.segments,
+        layout: Some(LAYOUT),
+        edges: edges.collect(),
     };
-    match fitted {
-        Some(fitted) => {
-            let how = if item.overflow == Overflow::Truncate { "truncate" } else { "drop_last" };
-            let note = format!("{how} from {before} to {} tokens", size(&fitted));
-            Ok((fitted, Some(note.into())))
-        }
-        None => {
-            let detail = format!("`{}` has about {before} tokens, {limit} fit", item.name);
-            Err(Stop::Failed(Failure::inside(FailureKind::ContextOverflow, detail)))
-        }
-    }
+    Ok(Compiled { request, manifest, blobs: draft.aside() })
+}
+
+/// SHA-256 over the whole rendered request.
+pub(crate) fn digest(request: &ModelRequest) -> Digest {
+    let schema = request.output_schema.as_ref().map(|schema| schema.digest());
+    Digest::of(&[
+        b"surefoot/request/v2\0",
+        &(request.system.len() as u64).to_be_bytes(),
+        request.system.as_bytes(),
+        &(request.user.len() as u64).to_be_bytes(),
+        request.user.as_bytes(),
+        schema.as_ref().map_or(&[][..], |schema| schema.bytes()),
+        request.model.as_bytes(),
+    ])
+}
+
+/// A value as models see it: a text as it is, anything else as canonical JSON.
+fn said(value: &Value) -> Cow<'_, str> {
+    value.as_str().map_or_else(|| Cow::Owned(value.to_json()), Cow::Borrowed)
 }

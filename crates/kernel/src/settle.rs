@@ -134,7 +134,7 @@ type Found<'f, R> = dyn FnOnce(&Walk<'_>, &Step, Option<&Open>, &Frame<'_>) -> R
 
 impl Walk<'_> {
     /// Finds the step in progress at `path` with its frame; `None` if it is not in progress (any more).
-    fn at<R>(
+    pub(crate) fn at<R>(
         &self,
         path: &StepPath,
         found: impl FnOnce(&Walk<'_>, &Step, Option<&Open>, &Frame<'_>) -> Result<Option<R>, Stop>,

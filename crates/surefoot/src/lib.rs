@@ -1,5 +1,6 @@
 //! The library that others embed, and what the binary `surefoot` is made of.
 
+pub mod asked;
 pub mod cli;
 pub mod embed;
 pub mod error;

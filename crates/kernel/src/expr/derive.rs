@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Expr, Root,
+    Expr, Root, RootKind,
     code::{Code, Op},
     text,
 };
@@ -43,6 +43,33 @@ pub enum Derivation<'e> {
     },
     /// Computed from all of these.
     Mixed(Vec<Derivation<'e>>),
+}
+
+/// A name that is read, and what of it: the fields, outermost first. Without fields, all of it.
+pub type Reads = (Arc<str>, Vec<Arc<str>>);
+
+impl Derivation<'_> {
+    /// All that is read of values, each as far down as its text tells.
+    pub fn reads(&self) -> Vec<Reads> {
+        match self {
+            Derivation::Literal => Vec::new(),
+            Derivation::Path { root, fields } => match root.what {
+                RootKind::Value => vec![(root.name.clone(), fields.to_vec())],
+                RootKind::Ran | RootKind::Meta => Vec::new(),
+            },
+            Derivation::Field(of, name) => match &**of {
+                Derivation::Path { root, fields } if root.what == RootKind::Value => {
+                    let fields = fields.iter().chain([name]).cloned().collect();
+                    vec![(root.name.clone(), fields)]
+                }
+                of => of.reads(),
+            },
+            Derivation::Item { of, by } => of.reads().into_iter().chain(by.reads()).collect(),
+            Derivation::Map(fields) => fields.iter().flat_map(|(_, value)| value.reads()).collect(),
+            Derivation::List(parts) | Derivation::Mixed(parts) => parts.iter().flat_map(Derivation::reads).collect(),
+            Derivation::Either { of, by } => of.iter().chain(by).flat_map(Derivation::reads).collect(),
+        }
+    }
 }
 
 impl Expr {

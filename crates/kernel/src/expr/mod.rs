@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use check::Names;
 pub use condition::Condition;
-pub use derive::Derivation;
+pub use derive::{Derivation, Reads};
 pub use template::Template;
 pub use text::Text;
 

@@ -3,9 +3,9 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    At, Fault, MAX_BYTES, Names, Root, Roots, check,
+    At, Fault, MAX_BYTES, Names, Reads, Root, Roots, check,
     code::{self, Code},
-    eval,
+    derive, eval,
 };
 use crate::{complaint::Complaint, values::Value, yaml::Node};
 
@@ -116,7 +116,25 @@ impl Text {
         values: &[Value],
         encode: &dyn Fn(&Value) -> Result<String, String>,
     ) -> Result<String, String> {
-        fill(&self.parts, &self.source, values, |value| encode(value).map(Cow::Owned))
+        fill(&self.parts, &self.source, values, |_, value| encode(value).map(Cow::Owned))
+    }
+
+    /// Like [`Text::render`]; `encode` is told the number of the hole and says how its value stands in the text.
+    ///
+    /// # Errors
+    /// A hole that fails or gives none, named.
+    pub fn render_each(
+        &self,
+        values: &[Value],
+        mut encode: impl FnMut(usize, &Value) -> String,
+    ) -> Result<String, String> {
+        fill(&self.parts, &self.source, values, |hole, value| Ok(Cow::Owned(encode(hole, value))))
+    }
+
+    /// What each hole reads, in the order written: names, with the fields below them.
+    pub fn reads(&self) -> Vec<Vec<Reads>> {
+        let holes = self.parts.iter().filter_map(Part::code);
+        holes.map(|code| derive::of(code, &self.roots).reads()).collect()
     }
 
     /// All that is certain to be wrong in its holes.
@@ -215,16 +233,17 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 pub(super) fn render(parts: &[Part], source: &str, values: &[Value]) -> Result<String, String> {
-    fill(parts, source, values, |value| Ok(eval::say(value)))
+    fill(parts, source, values, |_, value| Ok(Cow::Owned(eval::say(value).into_owned())))
 }
 
 fn fill(
     parts: &[Part],
     source: &str,
     values: &[Value],
-    encode: impl Fn(&Value) -> Result<Cow<'_, str>, String>,
+    mut encode: impl FnMut(usize, &Value) -> Result<Cow<'static, str>, String>,
 ) -> Result<String, String> {
     let mut text = String::with_capacity(source.len() + 64);
+    let mut holes = 0;
     for part in parts {
         match part {
             Part::Plain(at) => text.push_str(at.of(source)),
@@ -233,7 +252,7 @@ fn fill(
                 if value.is_null() {
                     return Err(format!("`{}` is none, and a hole needs a value", hole.source.trim()));
                 }
-                let said = encode(&value).map_err(|why| format!("`{}`: {why}", hole.source.trim()))?;
+                let said = encode(holes, &value).map_err(|why| format!("`{}`: {why}", hole.source.trim()))?;
                 if text.len().saturating_add(said.len()) > MAX_RENDERED {
                     return Err(format!(
                         "the text grows beyond {} MiB at `{}`",
@@ -242,6 +261,7 @@ fn fill(
                     ));
                 }
                 text.push_str(&said);
+                holes += 1;
             }
         }
     }

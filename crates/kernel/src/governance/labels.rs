@@ -29,7 +29,7 @@ pub use self::{
     words::Words,
 };
 pub(crate) use self::{trust::read as read_trust, words::WordsOf};
-use crate::tool::Operation;
+use crate::{context::Layer, tool::Operation};
 
 /// Someone outside wrote it: nothing may be done because it says so.
 pub const UNTRUSTED: &str = "untrusted";
@@ -193,4 +193,33 @@ pub struct Flow {
     pub acts: BTreeMap<Arc<str>, ActLabels>,
     /// What people are shown by a step, by its name and the value's: what each carries.
     pub told: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Origin>>,
+    /// What a model is shown by a step, by its name: every item of the three layers, in their order.
+    pub shown: BTreeMap<Arc<str>, Vec<Shown>>,
+}
+
+impl Flow {
+    /// Whether any model is shown something that is untrusted.
+    pub fn shows_untrusted(&self) -> bool {
+        self.shown.values().flatten().any(|shown| shown.carries(UNTRUSTED))
+    }
+}
+
+/// One item that a model is shown.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Whose `see:` names it.
+    pub layer: Layer,
+    /// The name under `see:`.
+    pub item: Arc<str>,
+    /// All that it carries.
+    pub origin: Origin,
+    /// Its fields that carry `private` or `secret`, where others do not.
+    pub private: Vec<Arc<str>>,
+}
+
+impl Shown {
+    /// Whether it may carry this label.
+    pub fn carries(&self, label: &str) -> bool {
+        self.origin.labels.contains_key(label) || label == UNTRUSTED && !self.origin.tied.is_empty()
+    }
 }

@@ -112,6 +112,9 @@ impl Event {
             Event::ActionJudged { proposal, .. } | Event::ActionStarted { proposal, .. } => {
                 (Some(&proposal.with), None)
             }
+            Event::ModelAsked { manifest, .. } => {
+                return manifest.segments.iter().filter_map(|segment| segment.aside).collect();
+            }
             Event::ModelAnswered { result, raw, .. } => {
                 let done = if let StepResult::Done(held) = result { Some(held) } else { None };
                 (done, *raw)
@@ -130,7 +133,6 @@ impl Event {
             | Event::ParallelOpened { .. }
             | Event::RepeatOpened { .. }
             | Event::BodyDone { .. }
-            | Event::ModelAsked { .. }
             | Event::VoteReceived { .. }
             | Event::ApprovalEnded { .. }
             | Event::WorkEnded { .. }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    context::{self, Said},
+    context::{self, Ask, Compiled, Said},
     expr::Condition,
     governance::{
         budget::request_bytes,
@@ -38,6 +38,8 @@ pub struct Reason {
     pub check: Vec<Condition>,
     /// Which fields of the answer may be acted upon.
     pub trust: Vec<Trust>,
+    /// What one call may be shown, in tokens.
+    pub tokens: Option<u64>,
 }
 
 impl Reason {
@@ -59,15 +61,40 @@ impl Reason {
                 return Ok(());
             }
         };
-        let (request, manifest) = context::compile(self, walk, path, frame, attempt, &model, repairs(open))?;
+        let Compiled { request, manifest, blobs } =
+            context::compile(&self.ask(path), walk, path, frame, attempt, &model, &repairs(open))?;
         if let Some((at, why)) = walk.model_is_full(path, &model)? {
             walk.wait(Some(at), || why);
             return Ok(());
         }
         let reserved = walk.reserve_ask(path, &model, || request_bytes(&request));
         let reserved = reserved.map_err(|why| Stop::Failed(why.into()))?;
-        walk.record(Event::ModelAsked { step: path.clone(), attempt, model, route, manifest, reserved });
+        walk.push(Record {
+            event: Event::ModelAsked { step: path.clone(), attempt, model, route, manifest, reserved },
+            blobs,
+        });
         Ok(())
+    }
+
+    fn ask<'a>(&'a self, path: &'a StepPath) -> Ask<'a> {
+        let Reason { prompt, see, output, tokens, .. } = self;
+        Ask { step: path.name(), prompt, see, output: Some(output), tokens: *tokens }
+    }
+
+    /// What was asked, if an answer is waited for.
+    pub(crate) fn asked(
+        &self,
+        walk: &Walk<'_>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+        open: &Open,
+    ) -> Result<Option<Compiled>, Stop> {
+        if !matches!(open.doing, Doing::Asking { .. }) {
+            return Ok(None);
+        }
+        let model = open.model.as_ref().unwrap_or(&self.model);
+        let errors = repairs(Some(open));
+        context::compile(&self.ask(path), walk, path, frame, open.attempt, model, &errors).map(Some)
     }
 
     pub(crate) fn go_on(
@@ -85,8 +112,9 @@ impl Reason {
             // The answer to what an earlier epoch asked will never come.
             return self.begin(walk, path, frame, Some(open));
         }
-        let model = open.model.clone().unwrap_or_else(|| self.model.clone());
-        let (ready, manifest) = context::compile(self, walk, path, frame, open.attempt, &model, repairs(Some(open)))?;
+        let Some(Compiled { request: ready, manifest, .. }) = self.asked(walk, path, frame, open)? else {
+            return Ok(());
+        };
         if manifest.request != *request {
             let detail = "the request is not the one that the journal announced".to_owned();
             return Err(Stop::Failed(Failure::inside(FailureKind::Internal, detail)));
@@ -158,14 +186,15 @@ fn repairs(open: Option<&Open>) -> Vec<&str> {
 }
 
 /// The keys of this kind.
-pub(crate) const KEYS: [&str; 6] = ["reason", "model", "see", "output", "check", "trust"];
+pub(crate) const KEYS: [&str; 7] = ["reason", "model", "see", "output", "check", "trust", "budget"];
 /// Documented keys of later versions.
-pub(crate) const LATER: [&str; 3] = ["unsure", "cache", "budget"];
+pub(crate) const LATER: [&str; 2] = ["unsure", "cache"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
     let (see, types) = reading.see(fields);
     let prompt = reading.prompt(fields.get("reason")?, &types);
+    let tokens = reading.call_budget(fields);
     let model = fields.required("model", &mut reading.complaints).and_then(|node| reading.model(node));
     let output = fields.required("output", &mut reading.complaints).and_then(|node| reading.schema(node));
     let ty = output.as_ref().map_or(Type::Any, |schema| schema.ty().clone());
@@ -175,5 +204,5 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Re
     reading.leave();
     let trust = labels::read_trust(fields, output.as_deref(), reading);
     let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
-    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check, trust: trust? }, ty))
+    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check, trust: trust?, tokens }, ty))
 }

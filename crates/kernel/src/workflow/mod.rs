@@ -11,6 +11,8 @@ pub mod profile;
 pub mod project;
 pub(crate) mod reading;
 mod returns;
+mod see;
+mod shown;
 pub mod table;
 
 use std::{
@@ -20,7 +22,7 @@ use std::{
 
 use crate::{
     complaint::Place,
-    expr::{Expr, Template, Text},
+    expr::{Expr, Reads, Template, Text},
     governance::{budget::Limit, labels::Flow},
     ids::Digest,
     recovery::{FailureKind, Recovery},
@@ -106,6 +108,10 @@ pub struct Layer {
     pub prompt: Prompt,
     /// What it shows besides.
     pub see: Vec<See>,
+    /// At most so many tokens, text and data together.
+    pub tokens: Option<u64>,
+    /// Where it stands.
+    pub at: Place,
 }
 
 /// A prompt file.
@@ -115,6 +121,15 @@ pub struct Prompt {
     pub file: Arc<str>,
     /// Its text, with holes for what `see:` names.
     pub text: Text,
+    /// What each hole reads.
+    pub reads: Vec<Vec<Reads>>,
+}
+
+impl Prompt {
+    /// Whether a hole reads this name.
+    pub fn places(&self, name: &str) -> bool {
+        self.reads.iter().flatten().any(|(read, _)| **read == *name)
+    }
 }
 
 /// One item of `see:`.
@@ -128,19 +143,49 @@ pub struct See {
     pub tokens: Option<u64>,
     /// What is done with the rest.
     pub overflow: Overflow,
+    /// It never shrinks, and is never left out.
+    pub required: bool,
     /// Labels that it carries besides those of its data.
     pub labels: BTreeSet<Arc<str>>,
+    /// The innermost body whose names it reads, counted from outside: what is shown first changes least often.
+    pub depth: u32,
+    /// Of what type it is.
+    pub ty: Type,
+    /// Where its name stands.
+    pub at: Place,
 }
 
 /// What is done with an item that exceeds its tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Overflow {
-    /// The step fails with `context_overflow`.
+    /// The step fails with `context_overflow`; an item that is not required is left out.
     Fail,
-    /// A text keeps its beginning.
-    Truncate,
+    /// A text is cut.
+    Truncate(Cut),
     /// A list loses its last items.
     DropLast,
+    /// A list loses its first items.
+    DropFirst,
+    /// A list keeps its best items, in their order.
+    Top {
+        /// At most so many.
+        most: u32,
+        /// What is compared: the highest stay. Without it, the first are the best.
+        by: Option<Expr>,
+    },
+    /// A short reference stands in its place; the text is kept beside the journal.
+    Offload,
+}
+
+/// Where a text is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// At its beginning.
+    Head,
+    /// In its middle.
+    Middle,
+    /// At its end.
+    Tail,
 }
 
 impl Program {

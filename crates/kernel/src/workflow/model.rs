@@ -70,7 +70,7 @@ const MAX_TIMEOUT: Span = Span::from_millis(3_600_000);
 /// No answer is longer.
 const MAX_TOKENS: i64 = 10_000_000;
 
-const OPENAI_CHAT: [&str; 14] = [
+const OPENAI_CHAT: [&str; 15] = [
     "provider",
     "base_url",
     "model",
@@ -85,6 +85,7 @@ const OPENAI_CHAT: [&str; 14] = [
     "silence",
     "rate",
     "window",
+    "cleared",
 ];
 
 /// Reads a model whose provider is `openai_chat`.

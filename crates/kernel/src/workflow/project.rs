@@ -10,7 +10,7 @@ use crate::{
     governance::{
         budget::{self, Limits, Tariff},
         charter::Change,
-        labels::{self, Flows},
+        labels::{self, Flows, Words, WordsOf},
         people::People,
         policy::{self, Known, Policies},
     },
@@ -25,7 +25,7 @@ use crate::{
         parse,
         profile::Profiles,
         reading::Reading,
-        table,
+        shown, table,
     },
     yaml::{self, Fields, Node},
 };
@@ -73,6 +73,8 @@ pub struct ProjectFile {
     pub profiles: Profiles,
     /// How people are told that a run needs them.
     pub channels: BTreeMap<Arc<str>, ChannelDecl>,
+    /// Which labels a model may be shown, by its name, where that is said.
+    pub cleared: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
 impl ProjectFile {
@@ -179,6 +181,9 @@ pub fn check(sources: &Sources) -> Checked {
     }
     let groups = people.as_ref().map(|people| people.group_names().cloned().collect());
     let policies = check_policies(sources, &workflows, &tools, groups.as_ref(), &mut complaints).map(Arc::new);
+    if let Some(file) = &file {
+        complaints.extend(shown::complaints(sources, file, workflows.values().map(|program| &**program)));
+    }
     if let (Some(file), false) = (&file, complaints.has_errors()) {
         check_budgets(sources, file, &workflows, &mut complaints);
     }
@@ -281,11 +286,12 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
         complaints.push(Complaint::new("W176", &path, key.span, message).hint(hint));
     }
     let name = fields.text("project", complaints)?;
-    let mut models = BTreeMap::new();
+    let (mut models, mut clearances) = (BTreeMap::new(), BTreeMap::new());
     for (key, node) in fields.map("models", complaints) {
         if let Some(model) = read_model(sources, node, complaints) {
             models.insert(key.text.clone(), model);
         }
+        clearances.extend(cleared(node, complaints).map(|labels| (key.text.clone(), labels)));
     }
     let budgets = fields.get("budgets").and_then(|node| Limits::read(node, complaints)).unwrap_or_default();
     let try_run = fields.get("try").and_then(|node| {
@@ -294,7 +300,7 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
     });
     let profiles = Profiles::read(&fields, complaints);
     let channels = channel::read(&fields, complaints);
-    Some(ProjectFile { name, models, budgets, try_run, profiles, channels })
+    Some(ProjectFile { name, models, budgets, try_run, profiles, channels, cleared: clearances })
 }
 
 fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
@@ -307,7 +313,7 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
     let fields = Fields::new(
         node,
         "a model",
-        &["provider", "answers", "max_tokens", "price", "rate", "window"],
+        &["provider", "answers", "max_tokens", "price", "rate", "window", "cleared"],
         &[],
         complaints,
     )?;
@@ -329,6 +335,13 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
             Some(ModelDecl { provider: Provider::Scripted { answers: path }, tariff, pace, window })
         }
     }
+}
+
+/// `cleared: [private]` of a model, whoever answers for it.
+fn cleared(node: &Node, complaints: &mut Complaints) -> Option<BTreeSet<Arc<str>>> {
+    let yaml::Kind::Map(entries) = &node.kind else { return None };
+    let (_, node) = entries.iter().find(|(key, _)| &*key.text == "cleared")?;
+    Words::read(node, WordsOf::See, complaints).map(|words| words.words)
 }
 
 /// Whether a model is of that provider: each has its own keys.

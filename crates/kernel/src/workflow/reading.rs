@@ -7,11 +7,8 @@ use std::{
 
 use crate::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
-    expr::{Condition, Expr, Fault, Names, Projection, RESERVED, Template, Text},
-    governance::{
-        labels::{Words, WordsOf},
-        people::People,
-    },
+    expr::{Condition, Expr, Fault, Names, RESERVED, Root, Template, Text},
+    governance::people::People,
     recovery::{Backoff, FailureKind, Recovery},
     routes::Routes,
     schema::Schema,
@@ -20,11 +17,11 @@ use crate::{
     types::Type,
     values::Span,
     workflow::{
-        Layer, Overflow, Prompt, Recoveries, See,
+        Prompt, Recoveries,
         project::{ModelDecl, Sources, file_exists},
         table::Table,
     },
-    yaml::{self, Fields, Kind, Node},
+    yaml::{self, Fields, Node},
 };
 
 /// Everything at hand while a project is read.
@@ -191,9 +188,24 @@ impl<'a> Reading<'a> {
         Some(name)
     }
 
+    /// The innermost body whose names are read, counted from outside.
+    pub(super) fn depth(&self, roots: &[Root]) -> u32 {
+        let has = |scope: &BTreeMap<Arc<str>, Type>, root: &Root| scope.contains_key(&root.name);
+        let of = |root: &Root| match &*root.name {
+            "item" | "index" => self.scopes.iter().rposition(|scope| has(scope, root)),
+            // What a `when` proves stands in a frame of its own as well.
+            _ => self.scopes.iter().position(|scope| has(scope, root)),
+        };
+        roots.iter().filter_map(of).max().map_or(0, |depth| u32::try_from(depth).unwrap_or(u32::MAX))
+    }
+
     // Expressions.
 
-    fn typed<T>(&mut self, node: &Node, typed: impl FnOnce(&Names<'_>) -> Result<T, Vec<Fault>>) -> Option<T> {
+    pub(super) fn typed<T>(
+        &mut self,
+        node: &Node,
+        typed: impl FnOnce(&Names<'_>) -> Result<T, Vec<Fault>>,
+    ) -> Option<T> {
         let scopes = &self.scopes;
         let lookup = |name: &str| scopes.iter().rev().find_map(|scope| scope.get(name)).cloned();
         let known: Vec<&str> = scopes.iter().flat_map(|scope| scope.keys().map(|name| &**name)).collect();
@@ -310,69 +322,8 @@ impl<'a> Reading<'a> {
             }
             return None;
         }
-        Some(Prompt { file: path, text })
-    }
-
-    /// `context: { text, see }`.
-    pub(crate) fn layer(&mut self, node: &Node) -> Option<Layer> {
-        let later = ["budget", "cache"];
-        let fields = Fields::new(node, "a context layer", &["text", "see"], &later, &mut self.complaints)?;
-        let (see, types) = self.see(&fields);
-        let node = fields.required("text", &mut self.complaints)?;
-        let prompt = self.prompt(node, &types)?;
-        Some(Layer { prompt, see })
-    }
-
-    /// `see: { name: expression }` or `{ name: { from, tokens, overflow } }`.
-    pub(crate) fn see(&mut self, fields: &Fields<'_>) -> (Vec<See>, Vec<(Arc<str>, Type)>) {
-        let (mut see, mut types) = (Vec::new(), Vec::new());
-        for (key, node) in fields.map("see", &mut self.complaints) {
-            let (from, tokens, overflow, labels) = match &node.kind {
-                Kind::Map(_) => {
-                    let known = ["from", "tokens", "overflow", "labels"];
-                    let later = ["fence", "cache", "required"];
-                    let Some(fields) = Fields::new(node, "an item of `see`", &known, &later, &mut self.complaints)
-                    else {
-                        continue;
-                    };
-                    let Some(from) = fields.required("from", &mut self.complaints) else { continue };
-                    let tokens = fields.int("tokens", 1, 10_000_000, &mut self.complaints);
-                    let labels = fields.get("labels");
-                    let labels = labels.and_then(|node| Words::read(node, WordsOf::See, &mut self.complaints));
-                    (from, tokens, self.overflow(&fields), labels.unwrap_or_default().words)
-                }
-                _ => (node, None, Overflow::Fail, BTreeSet::new()),
-            };
-            let projection = self.complaints.take(Projection::of_node(from));
-            let typed = projection.and_then(|one| Some((self.typed(from, |names| one.ty(names))?, one)));
-            let Some((ty, projection)) = typed else {
-                types.push((key.text.clone(), Type::Any));
-                continue;
-            };
-            types.push((key.text.clone(), ty));
-            see.push(See {
-                name: key.text.clone(),
-                from: projection.expr().clone(),
-                tokens: tokens.map(i64::unsigned_abs),
-                overflow,
-                labels,
-            });
-        }
-        (see, types)
-    }
-
-    fn overflow(&mut self, fields: &Fields<'_>) -> Overflow {
-        let Some(node) = fields.get("overflow") else { return Overflow::Fail };
-        const LATER: [&str; 3] = ["top", "summarise", "offload"];
-        if let Some(word) = node.scalar().filter(|word| LATER.contains(&&***word)) {
-            self.complaints.push(node.complaint("W002", format!("the overflow `{word}` is not supported yet")));
-            return Overflow::Fail;
-        }
-        match node.one_of(&["fail", "truncate", "drop_last"], &mut self.complaints) {
-            Some("truncate") => Overflow::Truncate,
-            Some("drop_last") => Overflow::DropLast,
-            _ => Overflow::Fail,
-        }
+        let reads = text.reads();
+        Some(Prompt { file: path, text, reads })
     }
 
     /// A model's name, or a route's.

@@ -149,7 +149,8 @@ pub struct Drive {
     pub epoch: u64,
     pub now: Timestamp,
     blobs: BTreeMap<Digest, Value>,
-    kept: BTreeMap<Digest, Arc<[u8]>>,
+    /// What the store keeps beside the journal.
+    pub kept: BTreeMap<Digest, Arc<[u8]>>,
     messages: usize,
     /// Stop as if the process had died once the journal has so many entries.
     pub die_after: Option<usize>,

@@ -83,7 +83,7 @@ fn what_a_person_answers_is_the_value() {
         r#"> work sue {"reached": true}"#,
         expect![[r#"
         1   run started: call
-        2   notes: asked model small, about 12 tokens
+        2   notes: asked model small, about 72 tokens
         3   notes: answered {"said":"wants a call"}
         4   back: handed to desk until 2026-11-27T17:00:00.000Z
         5   back: sue answered {"reached":true}
@@ -113,7 +113,7 @@ fn a_second_answer_is_on_record_and_changes_nothing() {
         "> work sue {\"reached\": true}\n> work sue {\"reached\": false}",
         expect![[r#"
             1   run started: call
-            2   notes: asked model small, about 12 tokens
+            2   notes: asked model small, about 72 tokens
             3   notes: answered {"said":"wants a call"}
             4   back: handed to desk until 2026-11-27T17:00:00.000Z
             5   back: sue answered {"reached":true}
@@ -133,7 +133,7 @@ fn time_that_runs_out_is_a_failure_and_a_late_answer_changes_nothing() {
         "> > work sue {\"reached\": true}",
         expect![[r#"
         1   run started: call
-        2   notes: asked model small, about 12 tokens
+        2   notes: asked model small, about 72 tokens
         3   notes: answered {"said":"wants a call"}
         4   back: handed to desk until 2026-11-27T17:00:00.000Z
         5   back: no_answer: nobody of desk answered in time
@@ -159,7 +159,7 @@ fn time_that_runs_out_is_a_failure_and_a_late_answer_changes_nothing() {
     after.push(kernel::next::receive(1, "answer", "", body, "sue").unwrap());
     expect![[r#"
         1   run started: call
-        2   notes: asked model small, about 12 tokens
+        2   notes: asked model small, about 72 tokens
         3   notes: answered {"said":"wants a call"}
         4   back: handed to desk until 2026-11-27T17:00:00.000Z
         5   back: sue answered {"reached":true}
@@ -182,7 +182,7 @@ fn an_answer_against_the_contract_never_becomes_the_value() {
         r#"> work sue {"reached": "perhaps"}"#,
         expect![[r#"
         1   run started: call
-        2   notes: asked model small, about 12 tokens
+        2   notes: asked model small, about 72 tokens
         3   notes: answered {"said":"wants a call"}
         4   back: handed to desk until 2026-11-27T17:00:00.000Z
         5   back: sue answered {"reached":"perhaps"}
@@ -199,7 +199,7 @@ fn an_answer_of_somebody_else_changes_nothing() {
         "> work tom {\"reached\": false}\n> work sue {\"reached\": true}",
         expect![[r#"
         1   run started: call
-        2   notes: asked model small, about 12 tokens
+        2   notes: asked model small, about 72 tokens
         3   notes: answered {"said":"wants a call"}
         4   back: handed to desk until 2026-11-27T17:00:00.000Z
         5   back: tom answered {"reached":false}
@@ -229,7 +229,7 @@ fn a_paused_run_leaves_the_answer_for_later_and_a_cancelled_one_ends() {
         "> pause\n> work sue {\"reached\": true}\n> resume",
         expect![[r#"
         1   run started: call
-        2   notes: asked model small, about 12 tokens
+        2   notes: asked model small, about 72 tokens
         3   notes: answered {"said":"wants a call"}
         4   back: handed to desk until 2026-11-27T17:00:00.000Z
         5   pause asked by ann
@@ -246,7 +246,7 @@ fn a_paused_run_leaves_the_answer_for_later_and_a_cancelled_one_ends() {
         "> cancel",
         expect![[r#"
         1   run started: call
-        2   notes: asked model small, about 12 tokens
+        2   notes: asked model small, about 72 tokens
         3   notes: answered {"said":"wants a call"}
         4   back: handed to desk until 2026-11-27T17:00:00.000Z
         5   cancel asked by ann

@@ -50,7 +50,7 @@ fn a_person_gives_the_value_that_a_model_refused() {
     let drive = desk("rate: !refused\nsend: {\"id\": 3}\n> work sue {\"value\": {\"score\": 4}}");
     expect![[r#"
         1   run started: desk
-        2   rate: asked model small, about 4 tokens
+        2   rate: asked model small, about 67 tokens
         3   rate: answer failed, refused: as told
         4   rate: put before desk
         5   rate: handed to desk until 2026-11-22T00:00:00.000Z (wrk_71b0dce01c8ee29a)
@@ -69,7 +69,7 @@ fn an_act_is_begun_again_in_a_new_visit_or_given_up() {
     let drive = desk("rate: {\"score\": 1}\nsend: !tool_rejected\n> > work sue \"again\"\n> > work sue \"give_up\"");
     expect![[r#"
         1   run started: desk
-        2   rate: asked model small, about 4 tokens
+        2   rate: asked model small, about 67 tokens
         3   rate: answered {"score":1}
         4   send: started mail.send {"score":1}
         5   send: action failed, tool_rejected: as told
@@ -99,7 +99,7 @@ fn nobody_asserts_the_value_of_an_act() {
     let drive = desk("rate: {\"score\": 1}\nsend: !tool_rejected\n> > work sue {\"value\": {\"id\": 9}}");
     expect![[r#"
         1   run started: desk
-        2   rate: asked model small, about 4 tokens
+        2   rate: asked model small, about 67 tokens
         3   rate: answered {"score":1}
         4   send: started mail.send {"score":1}
         5   send: action failed, tool_rejected: as told
@@ -119,7 +119,7 @@ fn when_nobody_of_the_group_answers_in_time_the_next_recovery_counts() {
     let drive = desk("rate: !refused\nsend: {\"id\": 3}\n> work bob {\"value\": {\"score\": 4}}");
     expect![[r#"
         1   run started: desk
-        2   rate: asked model small, about 4 tokens
+        2   rate: asked model small, about 67 tokens
         3   rate: answer failed, refused: as told
         4   rate: put before desk
         5   rate: handed to desk until 2026-11-22T00:00:00.000Z (wrk_71b0dce01c8ee29a)

@@ -7,6 +7,7 @@ mod approvals;
 mod asks;
 mod blocks;
 mod budgets;
+mod contexts;
 mod control;
 mod crashes;
 mod crossings;

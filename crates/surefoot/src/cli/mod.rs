@@ -6,6 +6,7 @@ mod bench;
 mod budget;
 mod check;
 mod completions;
+mod context;
 mod crash;
 mod db;
 mod effects;
@@ -67,6 +68,7 @@ enum Command {
     Check(check::Check),
     Fmt(fmt::Fmt),
     Graph(graph::Graph),
+    Context(context::Context),
     Policy(policy::Policy),
     Run(run::Run),
     Runs(runs::Runs),
@@ -133,6 +135,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Check(command) => command.run(&scene),
         Command::Fmt(command) => command.run(&scene),
         Command::Graph(command) => command.run(&scene),
+        Command::Context(command) => command.run(&scene),
         Command::Policy(command) => command.run(&scene),
         Command::Run(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),

@@ -3,7 +3,7 @@ mod ls;
 mod post;
 mod show;
 mod watch;
-mod why;
+pub(super) mod why;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -67,9 +67,9 @@ impl Runs {
 pub(super) struct OneRun {
     /// Its id, four or more characters of its beginning or end, or `last`
     #[arg(value_name = "RUN")]
-    run: String,
+    pub(super) run: String,
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
 }
 
 /// Where the data are.
@@ -131,12 +131,12 @@ impl Place {
 
 /// A run as the store has it.
 pub(super) struct Found {
-    store: Arc<SqliteStore>,
+    pub(super) store: Arc<SqliteStore>,
     pub(super) row: RunRow,
     pub(super) entries: Vec<Entry>,
     state: RunState,
     /// `None`: its bundle cannot be read by this version.
-    program: Option<Arc<Program>>,
+    pub(super) program: Option<Arc<Program>>,
 }
 
 impl OneRun {

@@ -41,6 +41,8 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
         request: Digest::of(&[b"request"]),
         output_schema: None,
         tokens_est: 10,
+        layout: None,
+        edges: Vec::new(),
     };
     events.extend([
         Event::ModelAsked { step: "ask".into(), attempt: 1, model: "m".into(), manifest, reserved: None },

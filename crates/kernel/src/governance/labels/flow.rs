@@ -6,11 +6,12 @@ use std::{
 };
 
 use super::{
-    ActLabels, Flow, GENERATED, Origin, Trust, TrustRef, UNTRUSTED, UNVERIFIED, between::Crossing, find, schema,
-    tree::Tree,
+    ActLabels, Flow, GENERATED, Origin, PRIVATE, SECRET, Shown, Trust, TrustRef, UNTRUSTED, UNVERIFIED,
+    between::Crossing, find, schema, tree::Tree,
 };
 use crate::{
     complaint::Complaint,
+    context::Layer,
     expr::{Derivation, Expr, RootKind, Template},
     governance::labels::words,
     recovery::{Recovery, outer_part},
@@ -24,7 +25,7 @@ use crate::{
         reason::Reason,
         repeat::Repeat,
     },
-    workflow::{Program, Recoveries, See, Stage, contract::Fact},
+    workflow::{self, Program, Recoveries, See, Stage, contract::Fact},
 };
 
 /// What following data through one workflow found.
@@ -293,15 +294,43 @@ impl Walk<'_> {
     }
 
     fn reason(&mut self, reason: &Reason, step: &Step, stage: &Stage) -> Tree {
-        let layers = [&self.program.context, &stage.context].into_iter().flatten().flat_map(|layer| &layer.see);
-        let shown: Vec<&See> = layers.chain(&reason.see).collect();
         let mut all = Origin::of(GENERATED, &step.name);
-        for item in shown {
-            all.join(&self.expr(&item.from).all());
-            let (labels, _) = words::effect(item.labels.iter().map(|label| &**label));
-            labels.iter().for_each(|label| all.join(&Origin::of(label, &format!("{}.see.{}", step.name, item.name))));
-        }
+        all.join(&self.shown(&reason.see, step, stage));
         self.answer(Some(&reason.output), &all, &reason.trust, step)
+    }
+
+    /// All that a model call of the step is shown.
+    fn shown(&mut self, see: &[See], step: &Step, stage: &Stage) -> Origin {
+        let program = self.program;
+        fn above(layer: Option<&workflow::Layer>) -> &[See] {
+            layer.map_or(&[], |layer| layer.see.as_slice())
+        }
+        let layers = [
+            (Layer::Shared, above(program.context.as_ref())),
+            (Layer::Stage, above(stage.context.as_ref())),
+            (Layer::Task, see),
+        ];
+        let (mut all, mut shown) = (Origin::default(), Vec::new());
+        for (layer, item) in layers.into_iter().flat_map(|(layer, see)| see.iter().map(move |item| (layer, item))) {
+            let tree = self.expr(&item.from);
+            let mut origin = tree.all();
+            let (labels, _) = words::effect(item.labels.iter().map(|label| &**label));
+            labels
+                .iter()
+                .for_each(|label| origin.join(&Origin::of(label, &format!("{}.see.{}", step.name, item.name))));
+            let is_private = |origin: &Origin| [PRIVATE, SECRET].iter().any(|label| origin.labels.contains_key(*label));
+            let private: Vec<Arc<str>> = tree
+                .fields
+                .iter()
+                .filter(|(_, field)| is_private(&field.all()))
+                .map(|(name, _)| name.clone())
+                .collect();
+            let private = if private.len() < tree.fields.len() { private } else { Vec::new() };
+            all.join(&origin);
+            shown.push(Shown { layer, item: item.name.clone(), origin, private });
+        }
+        self.flow.shown.insert(step.name.clone(), shown);
+        all
     }
 
     fn native(&mut self, native: &Native, step: &Step) -> Tree {

@@ -28,7 +28,7 @@ use crate::{
 
 /// Show where a step's value comes from: what the model was shown, or the values that an expression read
 #[derive(Debug, Args)]
-pub(super) struct Why {
+pub(in crate::cli) struct Why {
     /// The run: its id, four or more characters of its beginning or end, or `last`
     #[arg(value_name = "RUN")]
     run: String,
@@ -40,10 +40,10 @@ pub(super) struct Why {
 }
 
 /// Values by the name under which a step's expressions read them.
-struct Origin {
+pub(in crate::cli) struct Origin {
     name: Arc<str>,
     /// Where it comes from: an entry, the input, an item.
-    from: String,
+    pub(in crate::cli) from: String,
     value: String,
 }
 
@@ -349,7 +349,7 @@ fn roots(step: &Step) -> Vec<Arc<str>> {
 }
 
 /// Where the values under `names` came from, as the step at `path` saw them.
-fn origins(found: &Found, path: &StepPath, names: &[Arc<str>]) -> Vec<Origin> {
+pub(in crate::cli) fn origins(found: &Found, path: &StepPath, names: &[Arc<str>]) -> Vec<Origin> {
     let mut values: BTreeMap<String, (u64, String)> = BTreeMap::new();
     let mut items: BTreeMap<String, (u64, Held)> = BTreeMap::new();
     for entry in &found.entries {
