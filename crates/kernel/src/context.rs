@@ -119,6 +119,70 @@ pub enum Turn {
     Told(Arc<str>),
 }
 
+impl Offer {
+    fn to_value(&self) -> Value {
+        let params = Value::try_from(self.params.json()).unwrap_or_else(|_| self.params.json().to_string().into());
+        Value::map([
+            ("name", Value::Text(self.name.clone())),
+            ("says", Value::Text(self.says.clone())),
+            ("params", params),
+        ])
+    }
+}
+
+impl Proposed {
+    /// As it stands in a journal.
+    pub(crate) fn to_value(&self) -> Value {
+        let text = |text: &Arc<str>| Value::Text(text.clone());
+        Value::map([("id", text(&self.id)), ("name", text(&self.name)), ("arguments", self.arguments.clone())])
+    }
+
+    /// From a journal.
+    pub(crate) fn of_value(value: &Value) -> Proposed {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().into();
+        Proposed { id: text("id"), name: text("name"), arguments: value.get("arguments").cloned().unwrap_or_default() }
+    }
+}
+
+impl Returned {
+    /// As it stands in a journal.
+    pub(crate) fn to_value(&self) -> Value {
+        Value::map([
+            ("id", Value::Text(self.id.clone())),
+            ("name", Value::Text(self.name.clone())),
+            ("text", Value::Text(self.text.clone())),
+            ("failed", self.failed.into()),
+        ])
+    }
+
+    /// From a journal.
+    pub(crate) fn of_value(value: &Value) -> Returned {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().into();
+        Returned {
+            id: text("id"),
+            name: text("name"),
+            text: text("text"),
+            failed: value.get("failed") == Some(&Value::Bool(true)),
+        }
+    }
+}
+
+impl Turn {
+    /// Its one form: what is hashed, measured and counted.
+    pub(crate) fn to_value(&self) -> Value {
+        match self {
+            Turn::Said { model, text, proposed, echo } => Value::map([
+                ("model", Value::Text(model.clone())),
+                ("text", Value::Text(text.clone())),
+                ("proposed", Value::list(proposed.iter().map(Proposed::to_value))),
+                ("echo", echo.clone().unwrap_or_default()),
+            ]),
+            Turn::Returned(all) => Value::map([("returned", Value::list(all.iter().map(Returned::to_value)))]),
+            Turn::Told(text) => Value::map([("told", Value::Text(text.clone()))]),
+        }
+    }
+}
+
 /// What a server said beside its answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,6 +250,11 @@ pub(crate) fn compile(
     model: &Arc<str>,
     repairs: Vec<&str>,
 ) -> Result<(ModelRequest, Manifest), Stop> {
+    let offers = reason.turn.as_ref().map(|turn| turn.offers.clone()).unwrap_or_default();
+    let turns = match &reason.turn {
+        Some(turn) => turn.so_far(walk, step, &repairs)?,
+        None => Vec::new(),
+    };
     let mut made = Made { segments: Vec::new(), data: Map::new() };
     let mut system = String::new();
     if let Some(shared) = &walk.program.context {
@@ -199,7 +268,7 @@ pub(crate) fn compile(
         system.push_str(&text);
     }
     let mut user = made.layer(walk, frame, Layer::Task, &reason.prompt, &reason.see)?;
-    if !repairs.is_empty() {
+    if !repairs.is_empty() && offers.is_empty() {
         let errors = format!(
             "\n\nYour last answer was not accepted. Answer again and mend this:\n{}",
             repairs.iter().map(|error| format!("- {error}")).collect::<Vec<_>>().join("\n")
@@ -208,7 +277,8 @@ pub(crate) fn compile(
         user.push_str(&errors);
     }
     let schema = reason.output.digest();
-    let request = Digest::of(&[
+    let talk = (!offers.is_empty()).then(|| made.talk(&offers, &turns));
+    let plain = Digest::of(&[
         b"surefoot/request/v1\0",
         &(system.len() as u64).to_be_bytes(),
         system.as_bytes(),
@@ -217,6 +287,7 @@ pub(crate) fn compile(
         schema.bytes(),
         model.as_bytes(),
     ]);
+    let request = talk.map_or(plain, |talk| Digest::of(&[b"surefoot/request/talk/v1\0", plain.bytes(), talk.bytes()]));
     let tokens_est = made.segments.iter().map(|segment| segment.tokens_est).sum();
     let manifest = Manifest { segments: made.segments, request, output_schema: Some(schema), tokens_est };
     let request = ModelRequest {
@@ -227,8 +298,10 @@ pub(crate) fn compile(
         system,
         user,
         data: Value::Map(Arc::new(made.data)),
-        output_schema: Some(reason.output.clone()),
-        ..ModelRequest::default()
+        output_schema: offers.is_empty().then(|| reason.output.clone()),
+        edges: Vec::new(),
+        offers,
+        turns,
     };
     Ok((request, manifest))
 }
@@ -271,6 +344,17 @@ impl Made {
         self.segment(&prompt.file, layer, None, &text, None);
         text.push_str(&appended);
         Ok(text)
+    }
+
+    /// What is offered, and what followed the ask; gives the digest of all of it.
+    fn talk(&mut self, offers: &[Offer], turns: &[Turn]) -> Digest {
+        let offered = Value::list(offers.iter().map(Offer::to_value));
+        self.segment("offers", Layer::Task, None, &offered.to_json(), None);
+        let followed: Vec<Value> = turns.iter().map(Turn::to_value).collect();
+        for turn in &followed {
+            self.segment("turn", Layer::Task, None, &turn.to_json(), None);
+        }
+        Value::map([("offers", offered), ("turns", Value::list(followed))]).digest()
     }
 
     fn segment(&mut self, id: &str, layer: Layer, source: Option<&str>, text: &str, reduced: Option<Arc<str>>) {

@@ -24,7 +24,11 @@ const GIVE_UP: &str = "give_up";
 impl Step {
     /// Whether a person's value can stand for what the step did not give.
     pub fn takes_value(&self) -> bool {
-        matches!(self.kind, Kind::Reason(_) | Kind::Set(_) | Kind::Native(_) | Kind::Wait(_) | Kind::Handoff(_))
+        match &self.kind {
+            // A value claims nothing of what was not done outside.
+            Kind::Agent(agent) => !agent.writes(),
+            kind => matches!(kind, Kind::Reason(_) | Kind::Set(_) | Kind::Native(_) | Kind::Wait(_) | Kind::Handoff(_)),
+        }
     }
 
     /// Whether this answers what becomes of the step: `"again"`, `"give_up"`, or `{"value": …}` of the step's type where it gives a
@@ -44,6 +48,7 @@ impl Step {
         };
         let schema = match &self.kind {
             Kind::Reason(reason) => Some(&reason.output),
+            Kind::Agent(agent) => Some(&agent.asks().output),
             Kind::Native(native) => native.output.as_ref(),
             Kind::Handoff(handoff) => Some(&handoff.contract),
             _ => None,
@@ -58,6 +63,7 @@ impl Step {
         let text = |word: &str| Value::map([("const", Value::from(word))]);
         let schema = match &self.kind {
             Kind::Reason(reason) => people::schema_value(&reason.output),
+            Kind::Agent(agent) => people::schema_value(&agent.asks().output),
             Kind::Native(native) => native.output.as_deref().map_or(Value::Bool(true), people::schema_value),
             Kind::Handoff(handoff) => people::schema_value(&handoff.contract),
             _ => Value::Bool(true),
@@ -129,7 +135,10 @@ impl Walk<'_> {
         path: &StepPath,
         frame: &Frame<'_>,
     ) -> bool {
-        let step = path.undoes().is_none().then(|| self.program.step(path.name())).flatten();
+        let step = match &act.by {
+            Some(agent) => self.program.step(agent),
+            None => path.undoes().is_none().then(|| self.program.step(path.name())).flatten(),
+        };
         let Some(step) = step.filter(|_| !frame.draining()) else { return false };
         let now = self.facts.now;
         if let Some(asked) = &acting.asked {

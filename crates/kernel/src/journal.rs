@@ -4,6 +4,7 @@
 //! hash over the header, that digest and the hash before it. Erasing a body leaves a chain that still verifies.
 
 mod about;
+mod claim;
 mod entry;
 mod held;
 mod undo;
@@ -14,6 +15,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    claim::{Claimed, Standing},
     entry::{Broken, Entry, Head, verify},
     held::{Blob, BlobRef, Held},
     undo::Undo,
@@ -135,6 +137,11 @@ pub enum Event {
         /// Whether another turn follows.
         again: bool,
     },
+    /// An `agent` began: in its turns a model is asked, and what it proposes is done.
+    AgentOpened {
+        /// Which step.
+        step: StepPath,
+    },
     /// A model is about to be asked. Durable before the first byte leaves.
     ModelAsked {
         /// Which step.
@@ -168,6 +175,9 @@ pub enum Event {
         /// What the server said besides.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         said: Option<Box<Said>>,
+        /// What the model said it did, compared with what the journal proves.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        claims: Vec<Claimed>,
     },
     /// A proposal was denied. An allowed action is written once, as `ActionStarted`.
     ActionJudged {

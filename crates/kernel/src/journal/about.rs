@@ -13,6 +13,7 @@ impl Event {
             | Event::EachOpened { step, .. }
             | Event::ParallelOpened { step, .. }
             | Event::RepeatOpened { step }
+            | Event::AgentOpened { step }
             | Event::TurnDone { body: step, .. }
             | Event::BodyDone { body: step, .. }
             | Event::ModelAsked { step, .. }
@@ -117,6 +118,7 @@ impl Event {
             | Event::StageDone { .. }
             | Event::ParallelOpened { .. }
             | Event::RepeatOpened { .. }
+            | Event::AgentOpened { .. }
             | Event::BodyDone { .. }
             | Event::ModelAsked { .. }
             | Event::VoteReceived { .. }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    context::{self, Said},
+    context::{self, Proposed, Said},
     expr::Condition,
     governance::{
         budget::request_bytes,
@@ -16,6 +16,7 @@ use crate::{
     recovery::{Failure, FailureKind, Phase, Response},
     run::{Doing, Open},
     schema::Schema,
+    step::turn::{self, Turning, Words},
     types::Type,
     values::Value,
     workflow::{Prompt, See, reading::Reading},
@@ -37,6 +38,8 @@ pub struct Reason {
     pub check: Vec<Condition>,
     /// Which fields of the answer may be acted upon.
     pub trust: Vec<Trust>,
+    /// It is asked in the turns of an agent, and proposes what it was offered.
+    pub turn: Option<Turning>,
 }
 
 impl Reason {
@@ -51,7 +54,11 @@ impl Reason {
             return Ok(());
         }
         let attempt = open.map_or(0, |open| open.attempt) + 1;
-        let model = open.and_then(|open| open.model.clone()).unwrap_or_else(|| self.model.clone());
+        let model = match (open.and_then(|open| open.model.clone()), &self.turn) {
+            (Some(model), _) => model,
+            (None, Some(_)) => walk.spoke_last(path)?.unwrap_or_else(|| self.model.clone()),
+            (None, None) => self.model.clone(),
+        };
         let (request, manifest) = context::compile(self, walk, path, frame, attempt, &model, repairs(open))?;
         if let Some((at, why)) = walk.model_is_full(path, &model)? {
             walk.wait(Some(at), || why);
@@ -93,34 +100,61 @@ impl Reason {
         &self,
         walk: &Walk<'_>,
         step: &StepPath,
-        open: &Open,
-        frame: &Frame<'_>,
-        answer: Result<Value, Failure>,
+        (open, frame): (&Open, &Frame<'_>),
+        (answer, proposed): (Result<Value, Failure>, &[Proposed]),
         billed: (Usage, Option<BlobRef>, Said),
     ) -> Result<Record, Stop> {
-        let ((usage, raw, said), attempt) = (billed, open.attempt);
+        let ((usage, raw, mut said), attempt) = (billed, open.attempt);
+        let mut claims = Vec::new();
+        let billed = answer.as_ref().err().cloned();
+        let answer = match (&self.turn, answer) {
+            (Some(turn), Ok(text)) => {
+                let model = open.model.as_ref().unwrap_or(&self.model);
+                let words = Words::of_answer(model, &text, proposed, said.echo.take());
+                match turn.refusal(&words) {
+                    Some(failure) => Err(failure),
+                    None => {
+                        claims = match words.answer() {
+                            Some(answer) => turn.claims(walk, step, answer)?,
+                            None => Vec::new(),
+                        };
+                        Ok(words.to_value())
+                    }
+                }
+            }
+            (_, answer) => answer,
+        };
         let said = (said != Said::default()).then(|| Box::new(said));
         let spent = match &open.doing {
             Doing::Asking { at, .. } => {
                 let model = open.model.as_ref().unwrap_or(&self.model);
-                walk.asked_for(step, model, *at, (&usage, answer.as_ref().err()))
+                walk.asked_for(step, model, *at, (&usage, billed.as_ref()))
             }
             _ => None,
         };
         let mut blobs = Vec::new();
         let result = match answer {
             Err(failure) => StepResult::Failed(failure),
-            Ok(value) => match self.judge(walk, &value, frame)? {
+            Ok(value) => match self.judge(walk, &value, frame)?.or_else(|| turn::unproven(&claims)) {
                 Some(failure) => StepResult::Failed(failure),
                 None => StepResult::Done(Held::hold(value, &mut blobs)),
             },
         };
-        let event = Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said };
+        let event = Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said, claims };
         Ok(Record { event, blobs })
     }
 
     fn judge(&self, walk: &Walk<'_>, value: &Value, frame: &Frame<'_>) -> Result<Option<Failure>, Stop> {
         let failed = |kind, detail| Some(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
+        let words = self.turn.as_ref().map(|_| Words::of_value(value));
+        let value = match &words {
+            None => value,
+            Some(words) => match words.answer() {
+                Some(answer) => answer,
+                // What it proposes is judged when its turn comes.
+                None => return Ok(None),
+            },
+        };
         if let Err(complaints) = self.output.validate(value) {
             return Ok(failed(FailureKind::InvalidOutput, complaints.join("; ")));
         }
@@ -156,8 +190,13 @@ pub(crate) const LATER: [&str; 3] = ["unsure", "cache", "budget"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
+    read_ask(fields, "reason", reading)
+}
+
+/// Reads what is asked, by the prompt under `key`.
+pub(crate) fn read_ask(fields: &Fields<'_>, key: &str, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
     let (see, types) = reading.see(fields);
-    let prompt = reading.prompt(fields.get("reason")?, &types);
+    let prompt = reading.prompt(fields.get(key)?, &types);
     let model = fields.required("model", &mut reading.complaints).and_then(|node| reading.model(node));
     let output = fields.required("output", &mut reading.complaints).and_then(|node| reading.schema(node));
     let ty = output.as_ref().map_or(Type::Any, |schema| schema.ty().clone());
@@ -167,5 +206,5 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Re
     reading.leave();
     let trust = labels::read_trust(fields, output.as_deref(), reading);
     let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
-    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check, trust: trust? }, ty))
+    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check, trust: trust?, turn: None }, ty))
 }

@@ -12,9 +12,11 @@ use crate::{
     step::{
         Kind, Step,
         act::{Act, undo_name},
+        agent::Agent,
         each::{Each, Join},
         native::Native,
         parallel::Parallel,
+        proposals::{self, Sources, labels_name},
         reason::Reason,
         repeat::Repeat,
     },
@@ -165,6 +167,7 @@ impl Walk<'_> {
         match &step.kind {
             Kind::Reason(reason) => self.reason(reason, step, stage),
             Kind::Act(act) => self.act(act, step),
+            Kind::Agent(agent) => self.agent(agent, step, stage),
             // Which stage was chosen carries nothing.
             Kind::Decide(_) => Tree::default(),
             Kind::Set(set) => self.template(&set.value),
@@ -208,6 +211,32 @@ impl Walk<'_> {
     }
 
     fn reason(&mut self, reason: &Reason, step: &Step, stage: &Stage) -> Tree {
+        let all = self.shown(reason, step, stage);
+        self.answer(Some(&reason.output), &all, &reason.trust, step)
+    }
+
+    /// What its model writes carries all that it may be shown: what each operation tells it, too.
+    fn agent(&mut self, agent: &Agent, step: &Step, stage: &Stage) -> Tree {
+        let mut sources = Sources { shown: self.shown(agent.asks(), step, stage), ..Sources::default() };
+        for granted in &agent.granted {
+            let act = granted.act();
+            let name = labels_name(&step.name, act);
+            let operation = act.declared();
+            let base = operation.labels.applied(&Origin::of(UNTRUSTED, &name), &name);
+            let gave = input_tree(operation.returns.as_deref(), &base, &name).all();
+            sources.gives.insert(granted.name.clone(), gave);
+        }
+        let all = sources.all();
+        for granted in &agent.granted {
+            let labels = proposals::labels(&step.name, granted.act(), &all);
+            self.flow.acts.insert(labels.step.clone(), labels);
+        }
+        self.flow.proposing.insert(step.name.clone(), sources);
+        self.answer(Some(&agent.asks().output), &all, &agent.asks().trust, step)
+    }
+
+    /// What a model is shown before it says anything.
+    fn shown(&mut self, reason: &Reason, step: &Step, stage: &Stage) -> Origin {
         let layers = [&self.program.context, &stage.context].into_iter().flatten().flat_map(|layer| &layer.see);
         let shown: Vec<&See> = layers.chain(&reason.see).collect();
         let mut all = Origin::of(GENERATED, &step.name);
@@ -216,7 +245,7 @@ impl Walk<'_> {
             let (labels, _) = words::effect(item.labels.iter().map(|label| &**label));
             labels.iter().for_each(|label| all.join(&Origin::of(label, &format!("{}.see.{}", step.name, item.name))));
         }
-        self.answer(Some(&reason.output), &all, &reason.trust, step)
+        all
     }
 
     fn native(&mut self, native: &Native, step: &Step) -> Tree {
