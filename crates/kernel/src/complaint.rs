@@ -327,13 +327,21 @@ pub const WORKFLOW: &[Known] = &[
         "a name that no model can use",
         "A model calls an operation `tool__operation`: letters, digits, `_` and `-`, at most 64 of them.",
     ),
-    ("W169", "an answer that is no object", "An agent proposes its answer like an action, so its schema is one of an object."),
+    (
+        "W169",
+        "an answer that is no object",
+        "An agent proposes its answer like an action, so its schema is one of an object.",
+    ),
     (
         "W170",
         "claims are missing",
         "An agent that may change something says what it did in `claims`, each with the evidence of it: they are compared with the journal.",
     ),
-    ("W171", "rules cannot propose", "A model that answers from rules is asked by a `reason` step; it proposes no actions."),
+    (
+        "W171",
+        "rules cannot propose",
+        "A model that answers from rules is asked by a `reason` step; it proposes no actions.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -86,6 +86,9 @@ pub struct Proposed {
     pub arguments: Value,
 }
 
+/// What stands between a result and the evidence that it was done, in the text of what is [`Returned`].
+pub const EVIDENCE: &str = "\nevidence: ";
+
 /// What came of a proposal, for the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Returned {

@@ -18,7 +18,7 @@ use super::{
     turn::{self, Told, Words},
 };
 use crate::{
-    context::Returned,
+    context::{EVIDENCE, Returned},
     ids::StepPath,
     journal::{Event, Held},
     next::{Frame, Inner, Record, Steps, Stop, Walk, Walked},
@@ -212,7 +212,7 @@ impl Agent {
             text.push_str(&format!("\n(cut: these are the first {} of {whole} bytes)", text.len()));
         }
         let act = walk.state.performed.iter().rev().find(|one| one.step == *path);
-        let evidence = act.map(|one| format!("{}{}", progress::EVIDENCE, turn::evidence(walk, one)));
+        let evidence = act.map(|one| format!("{}{}", EVIDENCE, turn::evidence(walk, one)));
         text + &evidence.unwrap_or_default()
     }
 

@@ -855,7 +855,11 @@ fn a_budget_that_is_used_up_pauses_it_where_it_is() {
         > resume
     "#;
     let text = desk("", RULES).replace("        stages:\n", "        budget: { calls: 1 }\n        stages:\n");
-    check(&text, INPUT, outside, expect![[r#"
+    check(
+        &text,
+        INPUT,
+        outside,
+        expect![[r#"
         1   run started: desk
         2   tell: begins its turns
         3   tell[0]/ask: asked model small, about 305 tokens
@@ -872,7 +876,8 @@ fn a_budget_that_is_used_up_pauses_it_where_it_is() {
         14  tell: done {"claims":[],"summary":"nothing"}
         15  stage only done
         16  run completed {"claims":[],"summary":"nothing"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::Agent;
 use crate::{
-    context::{Proposed, Returned},
+    context::{EVIDENCE, Proposed, Returned},
     ids::Digest,
     next::{Stop, Walk},
     recovery::{Failure, FailureKind},
@@ -14,9 +14,6 @@ use crate::{
     step::turn::{ANSWER, Told, Words},
     values::Value,
 };
-
-/// What stands between a result and the evidence that it was done.
-pub(super) const EVIDENCE: &str = "\nevidence: ";
 
 /// Proposals with wrong arguments that are told back in a visit.
 const MOST_INVALID: usize = 2;
