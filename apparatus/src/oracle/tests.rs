@@ -83,6 +83,7 @@ fn answered(name: &str) -> Event {
         raw: None,
         spent: None,
         said: None,
+        claims: Vec::new(),
     }
 }
 
@@ -281,6 +282,7 @@ fn what_is_recorded_is_not_done_again() {
         raw: None,
         spent: None,
         said: None,
+        claims: Vec::new(),
     };
     let mut play = Play::default().life(&[], vec![seen(std::slice::from_ref(&asked))], &[]);
     let mut later = seen(&[asked]);

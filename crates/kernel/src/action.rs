@@ -48,12 +48,18 @@ pub(crate) struct Asking<'a> {
     pub carried: Carried<'a>,
     /// How it would be taken back, if its step says so.
     pub undo: Option<&'a Act>,
+    /// The step whose model proposed it.
+    pub by: Option<&'a Arc<str>>,
+    /// What the model said beside its proposal.
+    pub words: Option<String>,
 }
 
 /// What the arguments of a proposal carry.
 pub(crate) enum Carried<'a> {
     /// What the program says, if it says something; asked about the values of now.
     Program(Option<&'a ActLabels>),
+    /// What the model was shown that proposed it.
+    Proposal(Box<ActLabels>),
     /// What was asked when the act was performed that this takes back.
     Known(Now),
 }
@@ -94,6 +100,7 @@ impl Asking<'_> {
         let statutes = walk.statutes();
         let now = match &self.carried {
             Carried::Program(Some(labels)) => labels.judge(&|expr| walk.given(expr, self.frame), self.with)?,
+            Carried::Proposal(labels) => labels.judge(&|expr| walk.given(expr, self.frame), self.with)?,
             Carried::Program(None) => Now::default(),
             Carried::Known(now) => now.clone(),
         };
@@ -233,7 +240,7 @@ impl Asking<'_> {
             tenant: walk.facts.tenant,
             workflow: &walk.program.name,
             version: &version,
-            step: acts.as_ref().map_or(self.path.name(), |act| act.name()),
+            step: self.by.map_or_else(|| acts.as_ref().map_or(self.path.name(), |act| act.name()), |by| &**by),
             model: None,
             on_behalf_of: start.and_then(|start| start.acts_for.as_deref()),
             tool: &self.proposal.tool,
@@ -326,13 +333,16 @@ impl Asking<'_> {
             says: self.says(),
             why: why.collect(),
             evidence: Value::map([("labels", labels), ("history", grounds.history.clone())]),
-            model_words: None,
+            model_words: self.words.clone(),
             effect: Some(self.proposal.effect),
             form: None,
             with: self.with.clone(),
             undo: self.undo.map(Act::as_undo),
             on_yes: format!("{} is called once, with exactly these arguments", self.called()),
-            on_no: format!("nothing is sent; the step `{}` fails with approval_rejected", self.path),
+            on_no: match self.by {
+                Some(by) => format!("nothing is sent; the model of `{by}` is told what you say, and goes on"),
+                None => format!("nothing is sent; the step `{}` fails with approval_rejected", self.path),
+            },
             terms,
         };
         let terms = card.bind(walk.facts.key);

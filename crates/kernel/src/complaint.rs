@@ -423,6 +423,37 @@ pub const WORKFLOW: &[Known] = &[
         "not cleared for this model",
         "A model that others run is shown data with the label `private` or `secret`. `cleared` at the model says that it may be.",
     ),
+    (
+        "W165",
+        "a whole tool is granted",
+        "An agent is granted each operation by its own name, so that an operation that a tool gets later is not granted with it.",
+    ),
+    ("W166", "granted nothing, or twice", "`tools` lists at least one operation, and each of them once."),
+    (
+        "W167",
+        "arguments that no model can know",
+        "An operation that a model may propose says in its tool file what its arguments must fit: `params`, the schema of an object.",
+    ),
+    (
+        "W168",
+        "a name that no model can use",
+        "A model calls an operation `tool__operation`: letters, digits, `_` and `-`, at most 64 of them.",
+    ),
+    (
+        "W169",
+        "an answer that is no object",
+        "An agent proposes its answer like an action, so its schema is one of an object.",
+    ),
+    (
+        "W170",
+        "claims are missing",
+        "An agent that may change something says what it did in `claims`, each with the evidence of it: they are compared with the journal.",
+    ),
+    (
+        "W171",
+        "rules cannot propose",
+        "A model that answers from rules is asked by a `reason` step; it proposes no actions.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -16,6 +16,7 @@ use crate::{
     journal::{Blob, BlobRef},
     next::{Frame, Stop, Walk},
     schema::Schema,
+    step::turn::Turning,
     values::Value,
     workflow::{Prompt, See},
 };
@@ -125,6 +126,9 @@ pub struct Proposed {
     pub arguments: Value,
 }
 
+/// What stands between a result and the evidence that it was done, in the text of what is [`Returned`].
+pub const EVIDENCE: &str = "\nevidence: ";
+
 /// What came of a proposal, for the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Returned {
@@ -156,6 +160,70 @@ pub enum Turn {
     Returned(Vec<Returned>),
     /// What we say to it: what was wrong with its last answer.
     Told(Arc<str>),
+}
+
+impl Offer {
+    fn to_value(&self) -> Value {
+        let params = Value::try_from(self.params.json()).unwrap_or_else(|_| self.params.json().to_string().into());
+        Value::map([
+            ("name", Value::Text(self.name.clone())),
+            ("says", Value::Text(self.says.clone())),
+            ("params", params),
+        ])
+    }
+}
+
+impl Proposed {
+    /// As it stands in a journal.
+    pub(crate) fn to_value(&self) -> Value {
+        let text = |text: &Arc<str>| Value::Text(text.clone());
+        Value::map([("id", text(&self.id)), ("name", text(&self.name)), ("arguments", self.arguments.clone())])
+    }
+
+    /// From a journal.
+    pub(crate) fn of_value(value: &Value) -> Proposed {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().into();
+        Proposed { id: text("id"), name: text("name"), arguments: value.get("arguments").cloned().unwrap_or_default() }
+    }
+}
+
+impl Returned {
+    /// As it stands in a journal.
+    pub(crate) fn to_value(&self) -> Value {
+        Value::map([
+            ("id", Value::Text(self.id.clone())),
+            ("name", Value::Text(self.name.clone())),
+            ("text", Value::Text(self.text.clone())),
+            ("failed", self.failed.into()),
+        ])
+    }
+
+    /// From a journal.
+    pub(crate) fn of_value(value: &Value) -> Returned {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().into();
+        Returned {
+            id: text("id"),
+            name: text("name"),
+            text: text("text"),
+            failed: value.get("failed") == Some(&Value::Bool(true)),
+        }
+    }
+}
+
+impl Turn {
+    /// Its one form: what is hashed, measured and counted.
+    pub(crate) fn to_value(&self) -> Value {
+        match self {
+            Turn::Said { model, text, proposed, echo } => Value::map([
+                ("model", Value::Text(model.clone())),
+                ("text", Value::Text(text.clone())),
+                ("proposed", Value::list(proposed.iter().map(Proposed::to_value))),
+                ("echo", echo.clone().unwrap_or_default()),
+            ]),
+            Turn::Returned(all) => Value::map([("returned", Value::list(all.iter().map(Returned::to_value)))]),
+            Turn::Told(text) => Value::map([("told", Value::Text(text.clone()))]),
+        }
+    }
 }
 
 /// What a server said beside its answer.
@@ -228,6 +296,8 @@ pub(crate) struct Ask<'a> {
     pub output: Option<&'a Arc<Schema>>,
     /// What one call may be shown, in tokens.
     pub tokens: Option<u64>,
+    /// It is asked in turns, and proposes what it is offered.
+    pub turn: Option<&'a Turning>,
 }
 
 /// A request with what is recorded of it.
@@ -252,9 +322,15 @@ pub(crate) fn compile(
     model: &Arc<str>,
     repairs: &[&str],
 ) -> Result<Compiled, Stop> {
-    let mut draft = Draft::new(ask, walk, frame, repairs)?;
-    let drawn = draft.fit(walk, frame)?;
+    let (offers, turns) = match ask.turn {
+        Some(turn) => (turn.offers.clone(), turn.so_far(walk, step, repairs)?),
+        None => (Arc::default(), Vec::new()),
+    };
+    // In a conversation what was wrong is its last turn.
+    let mut draft = Draft::new(ask, walk, frame, if ask.turn.is_some() { &[] } else { repairs })?;
+    let mut drawn = draft.fit(walk, frame)?;
     let output_schema = ask.output.map(|schema| schema.digest());
+    drawn.segments.extend(draft::talk(&offers, &turns));
     let request = ModelRequest {
         step: step.clone(),
         workflow: walk.program.name.clone(),
@@ -264,8 +340,9 @@ pub(crate) fn compile(
         system: drawn.system,
         user: drawn.user,
         data: draft.data(),
-        output_schema: ask.output.cloned(),
-        ..ModelRequest::default()
+        output_schema: ask.output.filter(|_| offers.is_empty()).cloned(),
+        offers,
+        turns,
     };
     let edges = drawn.edges.iter().map(|(layer, at)| Edge {
         layer: *layer,
@@ -286,7 +363,7 @@ pub(crate) fn compile(
 /// SHA-256 over the whole rendered request.
 pub(crate) fn digest(request: &ModelRequest) -> Digest {
     let schema = request.output_schema.as_ref().map(|schema| schema.digest());
-    Digest::of(&[
+    let plain = Digest::of(&[
         b"surefoot/request/v2\0",
         &(request.system.len() as u64).to_be_bytes(),
         request.system.as_bytes(),
@@ -294,7 +371,15 @@ pub(crate) fn digest(request: &ModelRequest) -> Digest {
         request.user.as_bytes(),
         schema.as_ref().map_or(&[][..], |schema| schema.bytes()),
         request.model.as_bytes(),
-    ])
+    ]);
+    if request.offers.is_empty() {
+        return plain;
+    }
+    let talk = Value::map([
+        ("offers", Value::list(request.offers.iter().map(Offer::to_value))),
+        ("turns", Value::list(request.turns.iter().map(Turn::to_value))),
+    ]);
+    Digest::of(&[b"surefoot/request/talk/v2\0", plain.bytes(), talk.digest().bytes()])
 }
 
 /// A value as models see it: a text as it is, anything else as canonical JSON.

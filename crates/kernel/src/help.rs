@@ -24,10 +24,17 @@ const GIVE_UP: &str = "give_up";
 impl Step {
     /// Whether a person's value can stand for what the step did not give.
     pub fn takes_value(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Reason(_) | Kind::Set(_) | Kind::Native(_) | Kind::Wait(_) | Kind::Handoff(_) | Kind::Specialist(_)
-        )
+        match &self.kind {
+            // A value claims nothing of what was not done outside.
+            Kind::Agent(agent) => !agent.writes(),
+            Kind::Reason(_)
+            | Kind::Set(_)
+            | Kind::Native(_)
+            | Kind::Wait(_)
+            | Kind::Handoff(_)
+            | Kind::Specialist(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether this answers what becomes of the step: `"again"`, `"give_up"`, or `{"value": …}` of the step's type where it gives a
@@ -47,6 +54,7 @@ impl Step {
         };
         let schema = match &self.kind {
             Kind::Reason(reason) => Some(&reason.output),
+            Kind::Agent(agent) => Some(&agent.asks().output),
             Kind::Native(native) => native.output.as_ref(),
             Kind::Handoff(handoff) => Some(&handoff.contract),
             Kind::Specialist(specialist) => Some(&specialist.contract),
@@ -62,6 +70,7 @@ impl Step {
         let text = |word: &str| Value::map([("const", Value::from(word))]);
         let schema = match &self.kind {
             Kind::Reason(reason) => people::schema_value(&reason.output),
+            Kind::Agent(agent) => people::schema_value(&agent.asks().output),
             Kind::Native(native) => native.output.as_deref().map_or(Value::Bool(true), people::schema_value),
             Kind::Handoff(handoff) => people::schema_value(&handoff.contract),
             Kind::Specialist(specialist) => people::schema_value(&specialist.contract),
@@ -134,7 +143,10 @@ impl Walk<'_> {
         path: &StepPath,
         frame: &Frame<'_>,
     ) -> bool {
-        let step = path.undoes().is_none().then(|| self.program.step(path.name())).flatten();
+        let step = match &act.by {
+            Some(agent) => self.program.step(agent),
+            None => path.undoes().is_none().then(|| self.program.step(path.name())).flatten(),
+        };
         let Some(step) = step.filter(|_| !frame.draining()) else { return false };
         let now = self.facts.now;
         if let Some(asked) = &acting.asked {

@@ -5,6 +5,7 @@
 
 mod about;
 mod child;
+mod claim;
 mod decided;
 mod entry;
 mod held;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     child::{ChildEnd, Parent, Report, Scope},
+    claim::{Claimed, Standing},
     decided::TableRow,
     entry::{Broken, Entry, Head, verify},
     held::{Blob, BlobRef, Held},
@@ -145,6 +147,11 @@ pub enum Event {
         /// Whether another turn follows.
         again: bool,
     },
+    /// An `agent` began: in its turns a model is asked, and what it proposes is done.
+    AgentOpened {
+        /// Which step.
+        step: StepPath,
+    },
     /// A model is about to be asked. Durable before the first byte leaves.
     ModelAsked {
         /// Which step.
@@ -184,6 +191,9 @@ pub enum Event {
         /// Until then no run of the project asks the model: its provider has no room for us.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cools: Option<Timestamp>,
+        /// What the model said it did, compared with what the journal proves.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        claims: Vec<Claimed>,
     },
     /// A proposal was denied. An allowed action is written once, as `ActionStarted`.
     ActionJudged {

@@ -384,7 +384,8 @@ impl<'a> Walk<'a> {
         };
         let mut frame = Frame::outermost(&self.state.values, stage);
         frame.drain = drain;
-        match self.steps(&stage.steps, steps, &frame) {
+        let here = stage.steps.get(steps.over as usize).map(|step| (step, &*step.name));
+        match self.steps(here, steps, &frame) {
             Walked::Over if !drain => self.record(Event::StageDone { stage: stage.name.clone() }),
             // What failed for good outside of bodies fails the run: `next` saw that before.
             Walked::Over | Walked::Failed(_) | Walked::Busy => {}
@@ -392,11 +393,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Asks the step in progress what follows.
-    pub(crate) fn steps(&mut self, steps: &'a [Step], at: &'a Sequence, frame: &Frame<'_>) -> Walked {
+    pub(crate) fn steps(&mut self, here: Option<(&'a Step, &str)>, at: &'a Sequence, frame: &Frame<'_>) -> Walked {
         if let Some(failure) = &at.failed {
             return Walked::Failed(failure.clone());
         }
-        let Some(step) = steps.get(at.over as usize) else { return Walked::Over };
+        let Some((step, name)) = here else { return Walked::Over };
         let open = at.open.as_deref();
         if frame.drain && open.is_none() {
             return Walked::Busy;
@@ -410,7 +411,7 @@ impl<'a> Walk<'a> {
             return Walked::Busy;
         }
         let visit = self.visit(step, open, frame);
-        let mut path = format!("{}{}", frame.prefix, step.name);
+        let mut path = format!("{}{name}", frame.prefix);
         if visit > 1 {
             let _ = write!(path, "~{visit}");
         }
@@ -584,7 +585,8 @@ impl<'a> Walk<'a> {
         static NOTHING: Body =
             Body { steps: Sequence { over: 0, open: None, last: None, visit: 0, failed: None }, values: Values::new() };
         let body = body.unwrap_or(&NOTHING);
-        self.steps(inner.steps, &body.steps, &frame.inside(&body.values, inner))
+        let values = if inner.steps.is_seen() { &body.values } else { &NOTHING.values };
+        self.steps(inner.steps.get(body.steps.over), &body.steps, &frame.inside(values, inner))
     }
 
     /// What a finished body gives: `gives`, or the value of its last step.
@@ -601,7 +603,7 @@ impl<'a> Walk<'a> {
             let last = body.and_then(|body| body.steps.last.as_ref()).and_then(|name| values.get(name));
             return match last {
                 Some(Slot::Gave(held)) => self.unhold(held),
-                Some(Slot::Skipped) | None => Ok(Value::Null),
+                Some(Slot::Skipped | Slot::GaveBack(_)) | None => Ok(Value::Null),
             };
         };
         self.evaluate(gives, &frame.inside(values, inner))
@@ -677,7 +679,7 @@ impl<'a> Walk<'a> {
             },
             ("run", None) => self.run_value(),
             // A step that was skipped, or that stands in a stage which was not chosen.
-            (_, Some(Slot::Skipped) | None) => Ok(Value::Null),
+            (_, Some(Slot::Skipped | Slot::GaveBack(_)) | None) => Ok(Value::Null),
         }
     }
 
@@ -700,7 +702,7 @@ pub(crate) struct Inner<'p> {
     /// The body's path: `read[17]`.
     pub path: String,
     /// What is done in it.
-    pub steps: &'p [Step],
+    pub steps: Steps<'p>,
     /// A name of its own: the item of an `each`, what the turn before gave in a `repeat`.
     pub named: Option<(Arc<str>, Value)>,
     /// The item of an `each`, which `item` names always.
@@ -709,6 +711,42 @@ pub(crate) struct Inner<'p> {
     pub index: Option<u32>,
     /// Start nothing new in it.
     pub drain: bool,
+}
+
+/// The steps of a body.
+#[derive(Debug)]
+pub(crate) enum Steps<'p> {
+    /// As they stand in the workflow.
+    Written(&'p [Step]),
+    /// One turn of a model: what asks it, and what does each of its proposals, under the name that it has in its path. `None`: nothing
+    /// is done about that one.
+    Proposed(Vec<(Arc<str>, Option<&'p Step>)>),
+}
+
+impl<'p> Steps<'p> {
+    /// The step after so many, and its name.
+    pub fn get(&self, over: u32) -> Option<(&'p Step, &str)> {
+        match self {
+            Steps::Written(steps) => steps.get(over as usize).map(|step| (step, &*step.name)),
+            Steps::Proposed(steps) => {
+                let (name, step) = steps.get(over as usize)?;
+                step.map(|step| (step, &**name))
+            }
+        }
+    }
+
+    /// The step of a name, wherever it stands.
+    pub fn named(&self, name: &str) -> Option<&'p Step> {
+        match self {
+            Steps::Written(steps) => steps.iter().find(|step| *step.name == *name),
+            Steps::Proposed(steps) => steps.iter().find(|(own, _)| **own == *name).and_then(|(_, step)| *step),
+        }
+    }
+
+    /// Whether expressions inside can name them: names that no file has written hide none.
+    pub fn is_seen(&self) -> bool {
+        matches!(self, Steps::Written(_))
+    }
 }
 
 impl<'f> Frame<'f> {

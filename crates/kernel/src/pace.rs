@@ -144,7 +144,7 @@ pub fn bucket_of(program: &Program, state: &RunState, charter: &Charter, step: &
             Some(bucket(state, &format!("tool:{tool}")))
         }
         Doing::Asking { .. } => {
-            let Kind::Reason(reason) = &program.step(step.name())?.kind else { return None };
+            let Kind::Reason(reason) = &program.step_at(step)?.kind else { return None };
             let project = state.start.as_ref().map(|start| &*start.project).unwrap_or_default();
             let model = open.model.as_ref().unwrap_or(&reason.model);
             charter.project(project).models.get(model)?.pace?;

@@ -57,6 +57,8 @@ failure_kinds! {
     InvalidOutput = "invalid_output",
     /// A `check` of the step was false.
     BadReasoning = "bad_reasoning",
+    /// A model proposed something that it was not offered; nothing was done.
+    UnknownTool = "unknown_tool",
     /// The arguments do not fit the operation's schema, or a provider does not accept the request.
     InvalidArguments = "invalid_arguments",
     /// The tool said no: trying again changes nothing.
@@ -195,6 +197,8 @@ pub enum Response {
         /// What.
         output: Held,
     },
+    /// The model that proposed the action is told, and goes on.
+    GiveBack,
     /// No recovery is left: the step has failed.
     Fail,
 }

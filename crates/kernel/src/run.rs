@@ -12,6 +12,7 @@ mod place;
 mod proving;
 mod returning;
 mod spending;
+mod talking;
 mod undoing;
 mod working;
 
@@ -28,6 +29,7 @@ pub use self::{
     proving::Performed,
     returning::Passed,
     spending::Unlimited,
+    talking::{ASK, CALL, Exchange, Talk},
     undoing::Undoing,
     working::{Answered, Working},
 };
@@ -48,6 +50,8 @@ use crate::{
 pub enum Slot {
     /// The step gave this.
     Gave(Held),
+    /// The step failed, and the model that had proposed it was told.
+    GaveBack(Failure),
     /// The step was skipped: its value is `none`.
     Skipped,
 }
@@ -298,6 +302,8 @@ pub enum Doing {
     Bodies(Box<Bodies>),
     /// One turn after another.
     Turns(Box<Turns>),
+    /// A model proposes actions, turn by turn.
+    Talking(Box<Talk>),
 }
 
 /// The bodies of a block.
@@ -444,7 +450,11 @@ impl RunState {
                 let fits = match &place.steps.open {
                     None => true,
                     Some(open) => {
-                        open.failure.is_none() && matches!(open.doing, Doing::Idle | Doing::Bodies(_) | Doing::Turns(_))
+                        open.failure.is_none()
+                            && matches!(
+                                open.doing,
+                                Doing::Idle | Doing::Bodies(_) | Doing::Turns(_) | Doing::Talking(_)
+                            )
                     }
                 };
                 if !fits {
@@ -516,6 +526,7 @@ impl RunState {
                 if failed.is_none() { Err(place.illegal(&event)) } else { Ok(()) }
             }
             Event::RepeatOpened { ref step } => self.locate(step, &event)?.begin(Doing::Turns(Box::default()), &event),
+            Event::AgentOpened { ref step } => self.locate(step, &event)?.begin(Doing::Talking(Box::default()), &event),
             Event::TurnDone { ref body, ref output, again } => {
                 let last = body.segments().last().expect("a path has a segment: split never gives none");
                 let output = output.clone();
@@ -530,6 +541,18 @@ impl RunState {
                         **turns =
                             Turns { turn: turns.turn + 1, body: Body::default(), last: Some(output), over: !again };
                         Ok(())
+                    }
+                    Some(Open { doing: Doing::Talking(talk), name, visit, failure: None, .. })
+                        if *name == place.name
+                            && *visit == place.visit
+                            && again
+                            && last.frame == Some(FrameKey::Index(talk.turn)) =>
+                    {
+                        if talk.turn_done(output).is_some() {
+                            Ok(())
+                        } else {
+                            Err(place.illegal(&event))
+                        }
                     }
                     _ => Err(place.illegal(&event)),
                 }
@@ -789,6 +812,7 @@ impl Doing {
         match self {
             Doing::Bodies(bodies) => bodies.enter(key),
             Doing::Turns(turns) if !turns.over && key == FrameKey::Index(turns.turn) => Some(&mut turns.body),
+            Doing::Talking(talk) if key == FrameKey::Index(talk.turn) => Some(&mut talk.body),
             _ => None,
         }
     }
@@ -803,6 +827,7 @@ impl Doing {
             Doing::Turns(turns) if !turns.over && key == FrameKey::Index(turns.turn) => {
                 Some((turns.turn, Some(&turns.body)))
             }
+            Doing::Talking(talk) if key == FrameKey::Index(talk.turn) => Some((talk.turn, Some(&talk.body))),
             _ => None,
         }
     }
@@ -815,6 +840,7 @@ impl Doing {
                 bodies.open.get_mut(&index)
             }
             Doing::Turns(turns) if !turns.over && key == FrameKey::Index(turns.turn) => Some(&mut turns.body),
+            Doing::Talking(talk) if key == FrameKey::Index(talk.turn) => Some(&mut talk.body),
             _ => None,
         }
     }
@@ -825,6 +851,7 @@ impl Doing {
             Doing::Acting(acting) => acting.is_open(),
             Doing::Bodies(bodies) => bodies.open.values().any(Body::is_acting),
             Doing::Turns(turns) => turns.body.is_acting(),
+            Doing::Talking(talk) => talk.body.is_acting(),
             _ => false,
         }
     }

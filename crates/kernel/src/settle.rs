@@ -79,7 +79,7 @@ fn settled(found: Result<Option<Record>, Stop>) -> Settled {
 }
 
 fn settle_undo(walk: &Walk<'_>, act: &StepPath, step: &StepPath, answer: &Answer) -> Result<Option<Record>, Stop> {
-    let undo = walk.program.step(act.name()).and_then(Step::call).and_then(|act| act.undo.as_deref());
+    let undo = walk.program.step_at(act).and_then(Step::call).and_then(|act| act.undo.as_deref());
     let (Some(undo), Some(open), Some(stage)) = (undo, walk.state.open_at(step), walk.program.stages.first()) else {
         return Ok(None);
     };
@@ -106,11 +106,11 @@ fn settle_here(
         Some(record)
     };
     match (&here.kind, answer) {
-        (Kind::Reason(reason), Answer::Model { attempt, answer, usage, raw, said, .. }) => {
+        (Kind::Reason(reason), Answer::Model { attempt, answer, usage, raw, proposed, said }) => {
             let waits = |open: &&Open| open.attempt == *attempt && matches!(open.doing, Doing::Asking { .. });
             let Some(open) = open.filter(waits) else { return Ok(None) };
             let billed = (*usage, raw.as_ref().map(Blob::reference), said.clone());
-            let record = reason.settle(walk, step, open, frame, answer.clone(), billed)?;
+            let record = reason.settle(walk, step, (open, frame), (answer.clone(), proposed), billed)?;
             Ok(with_raw(record, raw))
         }
         (Kind::Act(act), Answer::Tool { attempt, answer, raw }) => {
@@ -143,22 +143,21 @@ impl Walk<'_> {
         let Some(stage) = self.program.stage(&top.stage) else { return Ok(None) };
         let frame = Frame::outermost(&self.state.values, stage);
         let segments: Vec<_> = path.segments().collect();
-        self.down(&segments, (&stage.steps, &top.steps), &frame, path, Box::new(found))
+        let here = stage.steps.get(top.steps.over as usize).map(|step| (step, &*step.name));
+        self.down(&segments, (here, &top.steps), &frame, path, Box::new(found))
     }
 
     fn down<R>(
         &self,
         segments: &[crate::ids::Segment<'_>],
-        (steps, at): (&[Step], &Sequence),
+        (here, at): (Option<(&Step, &str)>, &Sequence),
         frame: &Frame<'_>,
         path: &StepPath,
         found: Box<Found<'_, R>>,
     ) -> Result<Option<R>, Stop> {
         let Some((segment, rest)) = segments.split_first() else { return Ok(None) };
         let open = at.open.as_deref();
-        let Some(step) = steps.get(at.over as usize).filter(|step| *step.name == *segment.name) else {
-            return Ok(None);
-        };
+        let Some((step, _)) = here.filter(|(_, name)| *name == segment.name) else { return Ok(None) };
         if self.visit(step, open, frame) != segment.visit || at.failed.is_some() {
             return Ok(None);
         }
@@ -170,7 +169,7 @@ impl Walk<'_> {
         let Some(inner) = step.body(self, &open.doing, index, path)? else { return Ok(None) };
         let nothing = crate::run::Body::default();
         let body = body.unwrap_or(&nothing);
-        let frame = frame.inside(&body.values, &inner);
-        self.down(rest, (inner.steps, &body.steps), &frame, path, found)
+        let frame = frame.inside(if inner.steps.is_seen() { &body.values } else { &nothing.values }, &inner);
+        self.down(rest, (inner.steps.get(body.steps.over), &body.steps), &frame, path, found)
     }
 }

@@ -4,10 +4,11 @@ use crate::{
     governance::{Verdict, approval::Terms},
     ids::StepPath,
     journal::{
-        ApprovalEnd, BodyResult, ChildEnd, Control, End, Event, Held, ProbeResult, Proof, Report, Resolution,
-        StepResult, WorkEnd,
+        ApprovalEnd, BodyResult, ChildEnd, Claimed, Control, End, Event, Held, ProbeResult, Proof, Report, Resolution,
+        Standing, StepResult, WorkEnd,
     },
     recovery::{Failure, Response},
+    run::ASK,
     values::Value,
 };
 
@@ -46,16 +47,21 @@ pub fn line(event: &Event) -> String {
             BodyResult::Dropped => format!("{body}: no longer needed"),
         },
         Event::RepeatOpened { step } => format!("{step}: repeats"),
-        Event::TurnDone { body, output, again } => {
-            format!("{body}: gave {}{}", held(output), if *again { "" } else { ", the last turn" })
-        }
+        Event::AgentOpened { step } => format!("{step}: begins its turns"),
+        Event::TurnDone { body, output, again } => match told(output) {
+            Some(told) => format!("{body}: told {told}"),
+            None => format!("{body}: gave {}{}", held(output), if *again { "" } else { ", the last turn" }),
+        },
         Event::ModelAsked { step, attempt, model, route, manifest, .. } => {
             let of = route.as_ref().map(|route| format!(" of route {route}")).unwrap_or_default();
             format!("{step}: asked model {model}{of}{}, about {} tokens", again(*attempt), manifest.tokens_est)
         }
-        Event::ModelAnswered { step, result, .. } => match result {
-            StepResult::Done(output) => format!("{step}: answered {}", held(output)),
-            StepResult::Failed(why) => format!("{step}: answer failed, {}", failure(why)),
+        Event::ModelAnswered { step, result, claims, .. } => match result {
+            StepResult::Done(output) => match proposed(step, output) {
+                Some(proposed) => format!("{step}: proposed {proposed}{}", claimed(claims)),
+                None => format!("{step}: answered {}{}", held(output), claimed(claims)),
+            },
+            StepResult::Failed(why) => format!("{step}: answer failed, {}{}", failure(why), claimed(claims)),
         },
         Event::ActionJudged { step, proposal, verdict, .. } => {
             let why = match verdict {
@@ -191,6 +197,40 @@ fn verified(step: &StepPath, proof: &Proof) -> String {
     format!("{step}: verified{what} {}", proof.holds)
 }
 
+/// What a model proposed in a turn; `None`: this is no such answer, or a large one.
+fn proposed(step: &StepPath, output: &Held) -> Option<String> {
+    let (Held::Value(value), true) = (output, step.name() == ASK) else { return None };
+    let Some(Value::List(all)) = value.get("proposed") else { return None };
+    let one = |proposed: &Value| {
+        let arguments = proposed.get("arguments").map(short).unwrap_or_default();
+        format!("{} {arguments}", proposed.get("name").and_then(Value::as_str).unwrap_or_default())
+    };
+    Some(all.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// What a model was told at the end of a turn; `None`: it is another kind of turn, or a large one.
+fn told(output: &Held) -> Option<String> {
+    let Held::Value(value) = output else { return None };
+    let Some(Value::List(all)) = value.get("returned") else { return None };
+    let one = |returned: &Value| {
+        let text = returned.get("text").cloned().unwrap_or_default();
+        let failed = if returned.get("failed") == Some(&Value::Bool(true)) { " failed" } else { "" };
+        format!("{}{failed} {}", returned.get("name").and_then(Value::as_str).unwrap_or_default(), short(&text))
+    };
+    let said = value.get("told").map(|told| format!("; {}", short(told)));
+    Some(all.iter().map(one).collect::<Vec<_>>().join(", ") + &said.unwrap_or_default())
+}
+
+/// How a model's claims stand, counted.
+fn claimed(claims: &[Claimed]) -> String {
+    let all = [Standing::Verified, Standing::Refuted, Standing::Unsupported].map(|standing| {
+        let count = claims.iter().filter(|claim| claim.standing == standing).count();
+        (count > 0).then(|| format!("{count} {}", standing.as_str()))
+    });
+    let counted: Vec<String> = all.into_iter().flatten().collect();
+    if counted.is_empty() { String::new() } else { format!("; claims: {}", counted.join(", ")) }
+}
+
 /// A failure in a few words: `tool_timeout: no answer within 5s`.
 pub fn failure(failure: &Failure) -> String {
     format!("{}: {}", failure.kind, failure.detail)
@@ -222,6 +262,7 @@ pub fn answer(response: &Response) -> String {
         Response::Person { group } => format!("put before {group}"),
         Response::Pause => "paused until a person resumes".to_owned(),
         Response::ContinueWith { output } => format!("continued with {}", held(output)),
+        Response::GiveBack => "the model is told".to_owned(),
         Response::Fail => "no recovery left".to_owned(),
     }
 }

@@ -46,7 +46,7 @@ impl<'a> Walk<'a> {
             return None;
         }
         let keeps = |one: &Performed| {
-            let step = self.program.step(one.step.name()).and_then(|step| step.call());
+            let step = self.program.step_at(&one.step).and_then(|step| step.call());
             one.certain && step.is_some_and(|act| act.keep)
         };
         let later = |one: &&Performed| one.result > point.entry && one.writes && !one.taken_back;
@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
         let path = act.undo();
         let mut frame = Frame::outermost(&self.state.values, stage);
         frame.drain = drain;
-        let declared = self.program.step(act.name()).and_then(|step| step.call()).and_then(|act| act.undo.as_deref());
+        let declared = self.program.step_at(act).and_then(|step| step.call()).and_then(|act| act.undo.as_deref());
         let done = match declared {
             Some(declared) => self.undo_step(declared, open, &path, &frame),
             None => Err(Stop::Failed(Failure::inside(FailureKind::Internal, format!("`{act}` says no `undo`")))),

@@ -185,6 +185,7 @@ pub(crate) fn key_per_attempt(state: &mut kernel::run::RunState) {
             }
             Doing::Bodies(bodies) => bodies.open.values_mut().for_each(|body| change(run, &mut body.steps)),
             Doing::Turns(turns) => change(run, &mut turns.body.steps),
+            Doing::Talking(talk) => change(run, &mut talk.body.steps),
             _ => {}
         }
     }

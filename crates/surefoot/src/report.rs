@@ -227,11 +227,16 @@ fn open(now: &mut Vec<Now>, steps: &Sequence, prefix: &str) {
                 now.push(Now { step: path("").as_str().into(), what, again: None, call: None });
             }
         }
-        Doing::Turns(turns) => {
+        Doing::Turns(_) | Doing::Talking(_) => {
+            let (turn, body) = match &open_step.doing {
+                Doing::Turns(turns) => (turns.turn, &turns.body),
+                Doing::Talking(talk) => (talk.turn, &talk.body),
+                _ => return,
+            };
             let before = now.len();
-            open(now, &turns.body.steps, &format!("{}/", path(&format!("[{}]", turns.turn))));
+            open(now, &body.steps, &format!("{}/", path(&format!("[{turn}]"))));
             if now.len() == before {
-                let what = format!("turn {}", turns.turn);
+                let what = format!("turn {turn}");
                 now.push(Now { step: path("").as_str().into(), what, again: None, call: None });
             }
         }

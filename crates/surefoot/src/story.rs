@@ -282,7 +282,10 @@ fn mark(event: &Event) -> (&'static str, Style) {
         | Event::BodyDone { result: BodyResult::Gave(_), .. } => ("✓", GOOD),
         Event::StepSkipped { .. } | Event::BodyDone { result: BodyResult::Dropped, .. } => ("·", FAINT),
         Event::Decided { .. } => ("◆", GOOD),
-        Event::EachOpened { .. } | Event::ParallelOpened { .. } | Event::RepeatOpened { .. } => ("≡", STRONG),
+        Event::EachOpened { .. }
+        | Event::ParallelOpened { .. }
+        | Event::RepeatOpened { .. }
+        | Event::AgentOpened { .. } => ("≡", STRONG),
         Event::ModelAsked { .. } | Event::ActionStarted { .. } | Event::ActionResent { .. } => ("→", OUTSIDE),
         Event::ModelAnswered { result, .. } | Event::ActionFinished { result, .. } => match result {
             StepResult::Done(_) => ("✓", GOOD),

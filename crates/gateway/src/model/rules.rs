@@ -159,6 +159,10 @@ impl Rules {
 impl Provider for Rules {
     /// Nothing is billed. A step without an output schema gets the answer as a text.
     async fn ask(&self, request: &ModelRequest) -> Reply {
+        if !request.offers.is_empty() {
+            let detail = "a model of rules answers from what it was shown, and proposes nothing".to_owned();
+            return Reply::failed(Failure::inside(FailureKind::InvalidArguments, detail));
+        }
         let answer = if self.parts.bytes(&request.data) < MUCH {
             self.answer(&request.data)
         } else {

@@ -10,6 +10,10 @@
 //!     times: 2
 //!   - step: triage
 //!     value: { urgent: true }
+//!   - step: tell[0]/ask              # the first turn of an agent
+//!     propose: [ { mail.send: { to: =to, text: hello } } ]
+//!   - step: tell[1]/ask              # its answer; `evidence` is what came with the results, by tool and operation
+//!     value: { claims: [ { says: told, action: mail.send, status: succeeded, evidence: =evidence.mail__send } ] }
 //! ```
 //!
 //! Which answer is given depends on the request alone (path, attempt, model, data), never on what was asked before: a process
@@ -20,10 +24,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kernel::{
     complaint::Complaint,
-    context::ModelRequest,
+    context::{EVIDENCE, ModelRequest, Proposed, Turn},
     expr::{Condition, Root, Template},
     journal::Usage,
     recovery::{Failure, FailureKind, Phase},
+    step::turn::ANSWER,
     values::{Span, Value},
 };
 
@@ -71,6 +76,8 @@ pub enum Then {
     /// These characters, as a model might write them. A step with an output schema gets the JSON in them; characters that are
     /// none are `invalid_output`.
     Text(Arc<str>),
+    /// Uses of what was offered, each by `tool.operation`, with its arguments.
+    Propose(Vec<(Arc<str>, Template)>),
     /// No answer.
     Failure {
         /// A failure of a provider.
@@ -134,8 +141,29 @@ impl ScriptedAnswer {
         }
     }
 
+    /// Proposes these, under the names by which a model is offered them.
+    fn propose(&self, all: &[(Arc<str>, Template)], request: &ModelRequest) -> Reply {
+        if request.offers.is_empty() {
+            let why = format!("the script: `{}` was offered nothing to propose", request.step);
+            return Reply::failed(Failure::inside(FailureKind::Internal, why));
+        }
+        let one = |(place, (called, with)): (usize, &(Arc<str>, Template))| {
+            let arguments = shown(with.roots(), request).and_then(|values| with.eval(&values))?;
+            let (id, name) = (format!("proposal-{}", place + 1), called.replace('.', "__"));
+            Ok(Proposed { id: id.into(), name: name.into(), arguments })
+        };
+        match all.iter().enumerate().map(one).collect::<Result<Vec<_>, String>>() {
+            Ok(proposed) => Reply { proposed, ..Reply::of(Ok("".into()), self.usage, None) },
+            Err(why) => Reply::failed(Failure::inside(FailureKind::Internal, format!("the script: {why}"))),
+        }
+    }
+
     fn say(&self, request: &ModelRequest) -> Reply {
         let (answer, raw) = match &self.then {
+            Then::Propose(all) => return self.propose(all, request),
+            Then::Value(template) if !request.offers.is_empty() => {
+                return self.propose(&[(ANSWER.into(), template.clone())], request);
+            }
             Then::Value(template) => {
                 let value = shown(template.roots(), request).and_then(|values| template.eval(&values));
                 let value = value.map_err(|why| Failure::inside(FailureKind::Internal, format!("the script: {why}")));
@@ -161,10 +189,25 @@ impl ScriptedAnswer {
     }
 }
 
-/// The values of these names in the data that the step was shown.
+/// The evidence that was last given with the results of each offer, by its name.
+fn evidence(request: &ModelRequest) -> Value {
+    let returned = request.turns.iter().filter_map(|turn| match turn {
+        Turn::Returned(all) => Some(all),
+        Turn::Said { .. } | Turn::Told(_) => None,
+    });
+    let given = returned.flatten().filter_map(|one| {
+        let (_, id) = one.text.rsplit_once(EVIDENCE)?;
+        Some((one.name.clone(), Value::from(id)))
+    });
+    Value::map(given.collect::<std::collections::BTreeMap<_, _>>())
+}
+
+/// The values of these names in the data that the step was shown. `evidence` is what came with the results of earlier turns.
 fn shown(roots: &[Root], request: &ModelRequest) -> Result<Vec<Value>, String> {
     let value = |root: &Root| {
         let shown = request.data.get(&root.name).cloned();
+        let told = (&*root.name == "evidence" && !request.offers.is_empty()).then(|| evidence(request));
+        let shown = shown.or(told);
         shown.ok_or_else(|| format!("`{}` was not shown `{}`", request.step, root.name))
     };
     roots.iter().map(value).collect()

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
-use super::{Ask, Layer, MAX_FIELDS, Segment, fence, fit, said, tokens_of};
+use super::{Ask, Layer, MAX_FIELDS, Offer, Segment, Turn, fence, fit, said, tokens_of};
 use crate::{
     governance::labels::UNTRUSTED,
     ids::Digest,
@@ -375,6 +375,14 @@ fn keys(value: &Value) -> Vec<Arc<str>> {
         _ => {}
     }
     keys.into_iter().take(MAX_FIELDS).collect()
+}
+
+/// What is offered, and what followed the ask: what a model is shown besides its two texts.
+pub(super) fn talk(offers: &[Offer], turns: &[Turn]) -> Vec<Segment> {
+    let piece = |id: &str, text: String| segment(id, Layer::Task, &text, text.len());
+    let offered =
+        (!offers.is_empty()).then(|| piece("offers", Value::list(offers.iter().map(Offer::to_value)).to_json()));
+    offered.into_iter().chain(turns.iter().map(|turn| piece("turn", turn.to_value().to_json()))).collect()
 }
 
 fn segment(id: &str, layer: Layer, text: &str, bytes: usize) -> Segment {

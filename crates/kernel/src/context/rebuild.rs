@@ -8,7 +8,7 @@ use crate::{
     governance::charter::Charter,
     ids::{Digest, Segment, StepPath},
     journal::BlobRef,
-    next::{Facts, Frame, Query, Stop, Walk},
+    next::{Facts, Frame, Query, Steps, Stop, Walk},
     run::{Body, Open, RunState, Sequence},
     step::{Kind, Step},
     values::Value,
@@ -158,18 +158,18 @@ fn named<R>(walk: &Walk<'_>, path: &StepPath, found: &Found<'_, R>) -> Result<Op
     let stage = walk.program.stage(&top.stage).filter(has).or_else(|| walk.program.stages.iter().find(has));
     let Some(stage) = stage else { return Ok(None) };
     let frame = Frame::outermost(&walk.state.values, stage);
-    down(walk, &segments, (&stage.steps, &top.steps), &frame, (path, found))
+    down(walk, &segments, (&Steps::Written(&stage.steps), &top.steps), &frame, (path, found))
 }
 
 fn down<R>(
     walk: &Walk<'_>,
     segments: &[Segment<'_>],
-    (steps, at): (&[Step], &Sequence),
+    (steps, at): (&Steps<'_>, &Sequence),
     frame: &Frame<'_>,
     (path, found): (&StepPath, &Found<'_, R>),
 ) -> Result<Option<R>, Stop> {
     let Some((segment, rest)) = segments.split_first() else { return Ok(None) };
-    let Some(step) = steps.iter().find(|step| *step.name == *segment.name) else { return Ok(None) };
+    let Some(step) = steps.named(segment.name) else { return Ok(None) };
     let open = at.open.as_deref().filter(|open| *open.name == *segment.name);
     if rest.is_empty() {
         return found(walk, step, open, frame);
@@ -179,6 +179,6 @@ fn down<R>(
     let Some(inner) = step.body(walk, &open.doing, index, path)? else { return Ok(None) };
     let nothing = Body::default();
     let body = body.unwrap_or(&nothing);
-    let frame = frame.inside(&body.values, &inner);
-    down(walk, rest, (inner.steps, &body.steps), &frame, (path, found))
+    let frame = frame.inside(if inner.steps.is_seen() { &body.values } else { &nothing.values }, &inner);
+    down(walk, rest, (&inner.steps, &body.steps), &frame, (path, found))
 }

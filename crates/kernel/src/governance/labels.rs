@@ -29,7 +29,7 @@ pub use self::{
     words::Words,
 };
 pub(crate) use self::{trust::read as read_trust, words::WordsOf};
-use crate::{context::Layer, tool::Operation};
+use crate::{context::Layer, step::proposals::Sources, tool::Operation};
 
 /// Someone outside wrote it: nothing may be done because it says so.
 pub const UNTRUSTED: &str = "untrusted";
@@ -175,6 +175,11 @@ impl ActLabels {
         }
     }
 
+    /// The JSON pointer of an argument.
+    pub(crate) fn pointer(name: &str) -> Arc<str> {
+        pointer(name)
+    }
+
     /// Where a control argument comes from; `None` if the action is never given it.
     pub fn control_origin(&self, argument: &str) -> Option<&Origin> {
         self.arguments.get(&pointer(argument)).or_else(|| self.arguments.get(""))
@@ -191,6 +196,8 @@ fn pointer(name: &str) -> Arc<str> {
 pub struct Flow {
     /// By the name of the step.
     pub acts: BTreeMap<Arc<str>, ActLabels>,
+    /// What the models of steps that propose are shown, by the name of the step.
+    pub proposing: BTreeMap<Arc<str>, Sources>,
     /// What people are shown by a step, by its name and the value's: what each carries.
     pub told: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Origin>>,
     /// What a model is shown by a step, by its name: every item of the three layers, in their order.

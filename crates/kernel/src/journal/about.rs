@@ -15,6 +15,7 @@ impl Event {
             | Event::EachOpened { step, .. }
             | Event::ParallelOpened { step, .. }
             | Event::RepeatOpened { step }
+            | Event::AgentOpened { step }
             | Event::TurnDone { body: step, .. }
             | Event::BodyDone { body: step, .. }
             | Event::ModelAsked { step, .. }
@@ -132,6 +133,7 @@ impl Event {
             | Event::StageDone { .. }
             | Event::ParallelOpened { .. }
             | Event::RepeatOpened { .. }
+            | Event::AgentOpened { .. }
             | Event::BodyDone { .. }
             | Event::VoteReceived { .. }
             | Event::ApprovalEnded { .. }

@@ -6,10 +6,37 @@ use crate::{
     journal::{Event, Held},
     recovery::{self, Backoff, Failure, FailureKind, Recovery, Response},
     run::Open,
-    step::{Kind, Step},
+    step::{Kind, Step, proposals},
     undo::Reach,
     values::Span,
 };
+
+/// The part of a list that is about this step: in the turns of an agent what tries the same again, and for the agent the rest. A claim
+/// that is not proven is told back once before any list.
+fn part_of<'l>(step: &Step, list: &'l [Recovery], failure: &Failure, open: &Open) -> &'l [Recovery] {
+    const TOLD_ONCE: &[Recovery] = &[Recovery::Repair { times: 1 }];
+    let again = |item: &Recovery| match &step.kind {
+        Kind::Act(_) => matches!(item, Recovery::Retry { .. } | Recovery::Pause),
+        _ => matches!(
+            item,
+            Recovery::Retry { .. }
+                | Recovery::Repair { .. }
+                | Recovery::Model(_)
+                | Recovery::Pause
+                | Recovery::Probe { .. }
+        ),
+    };
+    let inner = list.iter().position(|item| !again(item)).unwrap_or(list.len());
+    let own = [FailureKind::NoProgress, FailureKind::UnknownTool, FailureKind::UnsupportedClaim];
+    match &step.kind {
+        _ if step.within().is_some() && failure.kind == FailureKind::UnsupportedClaim => {
+            if open.has_done(|done| matches!(done, Response::Repair)) { &[] } else { TOLD_ONCE }
+        }
+        _ if step.within().is_some() => &list[..inner],
+        Kind::Agent(_) if !own.contains(&failure.kind) => &list[inner..],
+        _ => list,
+    }
+}
 
 impl Walk<'_> {
     /// What is done about a failure.
@@ -32,6 +59,8 @@ impl Walk<'_> {
             Recovery::ReturnTo { step, times, .. } => self.way_back(step, *times).is_some(),
             // These had their turn while the outcome was not known.
             Recovery::Probe { .. } => false,
+            // An agent that has failed is begun anew: there is no answer of it to mend.
+            Recovery::Repair { .. } if matches!(step.kind, Kind::Agent(_)) => false,
             Recovery::Person { .. } if kind == FailureKind::UnknownOutcome => false,
             // The same failure is still to be answered after these.
             Recovery::Undo => !open.has_done(|done| matches!(done, Response::Undo { .. })),
@@ -40,6 +69,7 @@ impl Walk<'_> {
             }
             _ => true,
         };
+        let list = part_of(step, list, failure, open);
         let chosen = recovery::choose(list, kind, &open.answered, &possible);
         // What may have been performed is never left on a guess, nor begun anew under another key.
         if let Kind::Act(act) = &step.kind
@@ -49,6 +79,7 @@ impl Walk<'_> {
             return Ok(Record::of(event));
         }
         let response = match chosen {
+            None if proposals::is_given_back(step, failure) => Response::GiveBack,
             None | Some((Recovery::Fail | Recovery::Probe { .. }, _)) => Response::Fail,
             Some((Recovery::Retry { backoff, .. }, nth)) => self.retry(*backoff, nth, failure, path),
             Some((Recovery::Undo, _)) => self.to_take_back(reach, path),
@@ -96,6 +127,8 @@ impl Walk<'_> {
         if self.state.cancelling {
             return (&[], Reach::Step);
         }
+        // What happens in the turns of an agent is answered by the lists of the agent.
+        let step = step.within().and_then(|agent| self.program.step(agent)).unwrap_or(step);
         if let Some(own) = step.on_failure.get(&kind) {
             return (own, Reach::Step);
         }

@@ -15,6 +15,7 @@ pub(crate) fn unknown() -> Failure {
 
 impl RunState {
     pub(super) fn answered(&mut self, step: &StepPath, response: Response, event: &Event) -> Result<(), Illegal> {
+        let proposed = self.talk_of(step).is_some();
         let mut place = self.locate(step, event)?;
         if let (Response::Probe { at }, Some(open)) = (&response, place.steps.open.as_deref_mut())
             && let Doing::Acting(acting) = &mut open.doing
@@ -29,7 +30,9 @@ impl RunState {
         };
         let open = place.open();
         open.answered.push((failure.clone(), response.clone()));
-        if open.doing == Doing::Spent && matches!(response, Response::Retry { .. } | Response::Pause) {
+        if open.doing == Doing::Spent
+            && matches!(response, Response::Retry { .. } | Response::Pause | Response::Model { .. })
+        {
             open.visit += 1;
             (open.attempt, open.doing) = (0, Doing::Idle);
         }
@@ -74,6 +77,13 @@ impl RunState {
             }
             Response::ContinueWith { output } => {
                 place.close(Slot::Gave(output), event)?;
+                self.steps += 1;
+            }
+            Response::GiveBack => {
+                if !proposed {
+                    return Err(place.illegal(event));
+                }
+                place.close(Slot::GaveBack(failure), event)?;
                 self.steps += 1;
             }
             Response::Fail => {

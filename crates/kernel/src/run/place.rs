@@ -72,13 +72,16 @@ impl Place<'_> {
                 open.name == self.name
                     && open.visit == self.visit
                     && open.failure.is_none()
-                    && matches!(open.doing, Doing::Idle | Doing::Asked | Doing::Bodies(_) | Doing::Turns(_))
+                    && matches!(
+                        open.doing,
+                        Doing::Idle | Doing::Asked | Doing::Bodies(_) | Doing::Turns(_) | Doing::Talking(_)
+                    )
             });
         if !fits {
             return Err(self.illegal(event));
         }
         let open = self.open();
-        let block = matches!(open.doing, Doing::Bodies(_) | Doing::Turns(_));
+        let block = matches!(open.doing, Doing::Bodies(_) | Doing::Turns(_) | Doing::Talking(_));
         open.doing = if block { Doing::Spent } else { Doing::Idle };
         open.failure = Some(failure);
         Ok(())

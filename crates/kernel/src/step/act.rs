@@ -40,6 +40,8 @@ pub struct Act {
     pub undo: Option<Box<Act>>,
     /// Its effect stands when the run returns to a checkpoint before it.
     pub keep: bool,
+    /// The step whose model proposes it: its arguments are those of the proposal.
+    pub by: Option<Arc<str>>,
 }
 
 /// Sendings of a `probed` action before a person is asked: the probe said "not performed" each time.
@@ -68,6 +70,7 @@ impl Act {
                 let detail = format!("the arguments of `{}`: {}", self.called(), failure.as_deref().unwrap_or("none"));
                 return Err(Stop::Failed(Failure::inside(FailureKind::Internal, detail)));
             }
+            (None, None, _) if self.by.is_some() => walk.proposed_at(path)?,
             (None, None, Some(with)) => walk.evaluate(with, frame)?,
             (None, None, None) => Value::map::<&str>([]),
         };
@@ -79,7 +82,7 @@ impl Act {
         }
         let mut blobs = Vec::new();
         let proposal = self.proposal(with.clone(), &mut blobs);
-        let asking = self.asking(walk, path, frame, &proposal, &with);
+        let asking = self.asking(walk, path, frame, &proposal, &with)?;
         let judged = asking.judge(walk)?;
         let step = path.clone();
         let event = match judged {
@@ -134,8 +137,9 @@ impl Act {
         frame: &'a Frame<'a>,
         proposal: &'a Proposal,
         with: &'a Value,
-    ) -> Asking<'a> {
+    ) -> Result<Asking<'a>, Stop> {
         let carried = match walk.state.undo_of(path) {
+            None if self.by.is_some() => Carried::Proposal(Box::new(walk.proposal_labels(self, path)?)),
             None => Carried::Program(walk.program.labels.acts.get(path.name())),
             Some(undo) => {
                 let origin = |sources: &BTreeSet<Arc<str>>| Origin {
@@ -147,7 +151,9 @@ impl Act {
                 Carried::Known(Now { labels: undo.labels.clone(), control_untrusted, reasons: Vec::new() })
             }
         };
-        Asking { path, frame, tool: &self.tool, proposal, with, carried, undo: self.undo.as_deref() }
+        let by = self.by.as_ref();
+        let words = if by.is_some() { walk.words_beside(path)? } else { None };
+        Ok(Asking { path, frame, tool: &self.tool, proposal, with, carried, undo: self.undo.as_deref(), by, words })
     }
 
     /// What people say yes to together with the act that this takes back: all that is known of it before. Its arguments may depend on
@@ -228,7 +234,7 @@ impl Act {
         let event = match standing {
             Standing::Approved { by } => {
                 let with = walk.unhold(&proposal.with)?;
-                let asking = self.asking(walk, path, frame, proposal, &with);
+                let asking = self.asking(walk, path, frame, proposal, &with)?;
                 match self.leave(walk, open, approving, &asking)? {
                     Leave::Start(verdict, grounds) => {
                         let (id, hash) = (approving.id.clone(), approving.terms.hash);
@@ -265,7 +271,7 @@ impl Act {
             Standing::Rejected { by, reason } => ended(path, approving, people::rejected(by, &reason)),
             Standing::Expired => people::expired(walk, approving, path),
             Standing::Pending { .. } => {
-                let says = self.asking(walk, path, frame, proposal, &walk.unhold(&proposal.with)?).says();
+                let says = self.asking(walk, path, frame, proposal, &walk.unhold(&proposal.with)?)?.says();
                 let rule = match verdict {
                     Verdict::Ask { by, .. } => by.first().map(|ruling| format!(" [{}]", ruling.id)).unwrap_or_default(),
                     _ => String::new(),
@@ -788,7 +794,7 @@ pub(crate) fn call(node: &Node, with: Option<&Node>, reading: &mut Reading<'_>) 
     }
     let ty = operation.returns.as_ref().map_or(Type::Any, |schema| schema.ty().clone());
     let with = with.map(|(_, (with, _))| with);
-    Some((Act { tool, operation: name, with, undo: None, keep: false }, ty))
+    Some((Act { tool, operation: name, with, undo: None, keep: false, by: None }, ty))
 }
 
 /// The operation that `tool.operation` names.

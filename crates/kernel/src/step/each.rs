@@ -7,7 +7,7 @@ use crate::{
     expr::{Expr, Template},
     ids::StepPath,
     journal::{BodyResult, Event, Held},
-    next::{Frame, Inner, Record, Stop, Walk, Walked},
+    next::{Frame, Inner, Record, Steps, Stop, Walk, Walked},
     recovery::{Failure, FailureKind},
     run::{Bodies, Doing, Open},
     step::Step,
@@ -116,7 +116,7 @@ impl Each {
         let Value::List(items) = walk.unhold(items)? else { return Ok(None) };
         Ok(items.get(index as usize).map(|item| Inner {
             path: format!("{path}[{index}]"),
-            steps: &self.steps,
+            steps: Steps::Written(&self.steps),
             named: Some((self.name.clone(), item.clone())),
             item: Some(item.clone()),
             index: Some(index),

@@ -3,6 +3,7 @@
 //! No kind knows another: what they share is here.
 
 pub mod act;
+pub mod agent;
 pub mod approve;
 pub mod decide;
 pub mod each;
@@ -10,10 +11,12 @@ pub mod handoff;
 pub mod native;
 pub mod parallel;
 pub(crate) mod people;
+pub mod proposals;
 pub mod reason;
 pub mod repeat;
 pub mod set;
 pub mod specialist;
+pub mod turn;
 pub mod verify;
 pub mod wait;
 
@@ -59,6 +62,8 @@ pub enum Kind {
     Reason(reason::Reason),
     /// One governed action on a tool.
     Act(act::Act),
+    /// A model proposes actions, turn by turn.
+    Agent(Box<agent::Agent>),
     /// A deterministic branch.
     Decide(decide::Decide),
     /// Pure values.
@@ -89,6 +94,7 @@ impl Step {
         match &self.kind {
             Kind::Reason(_) => "reason",
             Kind::Act(_) => "act",
+            Kind::Agent(_) => "agent",
             Kind::Decide(_) => "decide",
             Kind::Set(_) => "set",
             Kind::Each(_) => "each",
@@ -107,6 +113,23 @@ impl Step {
         match &self.kind {
             Kind::Act(act) => Some(act),
             Kind::Verify(verify) => verify.read.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// All actions on tools that it may propose.
+    pub fn calls(&self) -> Vec<&act::Act> {
+        match &self.kind {
+            Kind::Agent(agent) => agent.granted.iter().map(proposals::Granted::act).collect(),
+            _ => self.call().into_iter().collect(),
+        }
+    }
+
+    /// The step in whose turns this one is done.
+    pub(crate) fn within(&self) -> Option<&Arc<str>> {
+        match &self.kind {
+            Kind::Act(act) => act.by.as_ref(),
+            Kind::Reason(reason) => reason.turn.as_ref().map(|turn| &turn.by),
             _ => None,
         }
     }
@@ -139,6 +162,10 @@ impl Step {
         match &self.kind {
             Kind::Reason(reason) => reason.begin(walk, path, frame, open),
             Kind::Act(act) => act.begin(walk, path, frame, open),
+            Kind::Agent(agent) => {
+                agent.begin(walk, path, frame);
+                Ok(())
+            }
             Kind::Decide(decide) => decide.begin(walk, path, frame),
             Kind::Set(set) => set.begin(walk, path, frame),
             Kind::Each(each) => each.begin(walk, path, frame),
@@ -167,6 +194,7 @@ impl Step {
         match &self.kind {
             Kind::Reason(reason) => reason.go_on(walk, open, path, frame),
             Kind::Act(act) => act.go_on(walk, open, path, frame),
+            Kind::Agent(agent) => agent.go_on(walk, open, path, frame),
             Kind::Each(each) => each.go_on(walk, open, path, frame),
             Kind::Parallel(parallel) => parallel.go_on(walk, open, path, frame),
             Kind::Repeat(repeat) => repeat.go_on(walk, open, path, frame),
@@ -190,6 +218,7 @@ impl Step {
         match (&self.kind, doing) {
             (Kind::Each(each), Doing::Bodies(bodies)) => each.body(walk, bodies, index, path),
             (Kind::Parallel(parallel), Doing::Bodies(bodies)) => Ok(parallel.body(bodies, index, path)),
+            (Kind::Agent(agent), Doing::Talking(talk)) => agent.body(walk, talk, path).map(Some),
             (Kind::Repeat(repeat), Doing::Turns(turns)) => repeat.body(walk, turns, path).map(Some),
             _ => Ok(None),
         }
@@ -200,9 +229,10 @@ impl Step {
 type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The kinds that exist.
-const KINDS: [Keys; 12] = [
+const KINDS: [Keys; 13] = [
     ("reason", &reason::KEYS, &reason::LATER),
     ("act", &act::KEYS, &act::LATER),
+    ("agent", &agent::KEYS, &agent::LATER),
     ("decide", &decide::KEYS, &[]),
     ("set", &set::KEYS, &[]),
     ("each", &each::KEYS, &[]),
@@ -221,7 +251,7 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 }
 
 /// Kinds that are documented and not built yet.
-const LATER: [&str; 3] = ["agent", "plan", "emit"];
+const LATER: [&str; 2] = ["plan", "emit"];
 
 /// What every step may have.
 const COMMON: [&str; 4] = ["step", "when", "on_failure", "checkpoint"];
@@ -303,6 +333,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
     let read = match *kind {
         "reason" => reason::read(&fields, reading).map(|(reason, ty)| (Kind::Reason(reason), ty)),
         "act" => act::read(&fields, name.as_ref(), reading).map(|(act, ty)| (Kind::Act(act), ty)),
+        "agent" => agent::read(&fields, name.as_ref(), reading).map(|(agent, ty)| (Kind::Agent(Box::new(agent)), ty)),
         "decide" => decide::read(&fields, reading).map(|(decide, ty)| (Kind::Decide(decide), ty)),
         "set" => set::read(&fields, reading).map(|(set, ty)| (Kind::Set(set), ty)),
         "each" => each::read(&fields, reading).map(|(each, ty)| (Kind::Each(each), ty)),

@@ -7,7 +7,7 @@ use crate::{
     expr::{Condition, Template},
     ids::StepPath,
     journal::{BodyResult, Event, Held},
-    next::{Frame, Inner, Record, Stop, Walk, Walked},
+    next::{Frame, Inner, Record, Steps, Stop, Walk, Walked},
     run::{Bodies, Doing, Open},
     step::Step,
     types::Type,
@@ -118,7 +118,7 @@ impl Branch {
     fn inner(&self, path: &StepPath) -> Inner<'_> {
         Inner {
             path: format!("{path}.{}", self.name),
-            steps: &self.steps,
+            steps: Steps::Written(&self.steps),
             named: None,
             item: None,
             index: None,

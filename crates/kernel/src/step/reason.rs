@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    context::{self, Ask, Compiled, Said},
+    context::{self, Ask, Compiled, Proposed, Said},
     expr::Condition,
     governance::{
         budget::request_bytes,
@@ -17,6 +17,7 @@ use crate::{
     routes::Whom,
     run::{Doing, Open},
     schema::Schema,
+    step::turn::{self, Turning, Words},
     types::Type,
     values::Value,
     workflow::{Prompt, See, reading::Reading},
@@ -40,6 +41,8 @@ pub struct Reason {
     pub trust: Vec<Trust>,
     /// What one call may be shown, in tokens.
     pub tokens: Option<u64>,
+    /// It is asked in the turns of an agent, and proposes what it was offered.
+    pub turn: Option<Turning>,
 }
 
 impl Reason {
@@ -54,7 +57,11 @@ impl Reason {
             return Ok(());
         }
         let attempt = open.map_or(0, |open| open.attempt) + 1;
-        let (model, route) = match walk.whom(&self.model, open)? {
+        let named = match &self.turn {
+            Some(_) => self.spoken_to(walk, path)?,
+            None => self.model.clone(),
+        };
+        let (model, route) = match walk.whom(&named, open)? {
             Whom::Ask { model, route } => (model, route),
             Whom::Nobody { until, what } => {
                 walk.wait(Some(until), || format!("{what} at `{path}`"));
@@ -77,8 +84,16 @@ impl Reason {
     }
 
     fn ask<'a>(&'a self, path: &'a StepPath) -> Ask<'a> {
-        let Reason { prompt, see, output, tokens, .. } = self;
-        Ask { step: path.name(), prompt, see, output: Some(output), tokens: *tokens }
+        let Reason { prompt, see, output, tokens, turn, .. } = self;
+        let step = turn.as_ref().map_or(path.name(), |turn| &turn.by);
+        Ask { step, prompt, see, output: Some(output), tokens: *tokens, turn: turn.as_ref() }
+    }
+
+    /// Whom a turn asks: the one that spoke before, unless it is only a member of the route that the step names.
+    fn spoken_to(&self, walk: &Walk<'_>, path: &StepPath) -> Result<Arc<str>, Stop> {
+        let members = walk.program.routes.get(&self.model).unwrap_or_default();
+        let spoke = walk.spoke_last(path)?.filter(|spoke| !members.contains(spoke));
+        Ok(spoke.unwrap_or_else(|| self.model.clone()))
     }
 
     /// What was asked, if an answer is waited for.
@@ -128,17 +143,35 @@ impl Reason {
         &self,
         walk: &Walk<'_>,
         step: &StepPath,
-        open: &Open,
-        frame: &Frame<'_>,
-        answer: Result<Value, Failure>,
+        (open, frame): (&Open, &Frame<'_>),
+        (answer, proposed): (Result<Value, Failure>, &[Proposed]),
         billed: (Usage, Option<BlobRef>, Said),
     ) -> Result<Record, Stop> {
-        let ((usage, raw, said), attempt) = (billed, open.attempt);
+        let ((usage, raw, mut said), attempt) = (billed, open.attempt);
+        let mut claims = Vec::new();
+        let billed = answer.as_ref().err().cloned();
+        let answer = match (&self.turn, answer) {
+            (Some(turn), Ok(text)) => {
+                let model = open.model.as_ref().unwrap_or(&self.model);
+                let words = Words::of_answer(model, &text, proposed, said.echo.take());
+                match turn.refusal(&words) {
+                    Some(failure) => Err(failure),
+                    None => {
+                        claims = match words.answer() {
+                            Some(answer) => turn.claims(walk, step, answer)?,
+                            None => Vec::new(),
+                        };
+                        Ok(words.to_value())
+                    }
+                }
+            }
+            (_, answer) => answer,
+        };
         let said = (said != Said::default()).then(|| Box::new(said));
         let spent = match &open.doing {
             Doing::Asking { at, .. } => {
                 let model = open.model.as_ref().unwrap_or(&self.model);
-                walk.asked_for(step, model, *at, (&usage, answer.as_ref().err()))
+                walk.asked_for(step, model, *at, (&usage, billed.as_ref()))
             }
             _ => None,
         };
@@ -146,17 +179,27 @@ impl Reason {
         let mut blobs = Vec::new();
         let result = match answer {
             Err(failure) => StepResult::Failed(failure),
-            Ok(value) => match self.judge(walk, &value, frame)? {
+            Ok(value) => match self.judge(walk, &value, frame)?.or_else(|| turn::unproven(&claims)) {
                 Some(failure) => StepResult::Failed(failure),
                 None => StepResult::Done(Held::hold(value, &mut blobs)),
             },
         };
-        let event = Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said, cools };
+        let event =
+            Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said, cools, claims };
         Ok(Record { event, blobs })
     }
 
     fn judge(&self, walk: &Walk<'_>, value: &Value, frame: &Frame<'_>) -> Result<Option<Failure>, Stop> {
         let failed = |kind, detail| Some(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
+        let words = self.turn.as_ref().map(|_| Words::of_value(value));
+        let value = match &words {
+            None => value,
+            Some(words) => match words.answer() {
+                Some(answer) => answer,
+                // What it proposes is judged when its turn comes.
+                None => return Ok(None),
+            },
+        };
         if let Err(complaints) = self.output.validate(value) {
             return Ok(failed(FailureKind::InvalidOutput, complaints.join("; ")));
         }
@@ -192,8 +235,13 @@ pub(crate) const LATER: [&str; 2] = ["unsure", "cache"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
+    read_ask(fields, "reason", reading)
+}
+
+/// Reads what is asked, by the prompt under `key`.
+pub(crate) fn read_ask(fields: &Fields<'_>, key: &str, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
     let (see, types) = reading.see(fields);
-    let prompt = reading.prompt(fields.get("reason")?, &types);
+    let prompt = reading.prompt(fields.get(key)?, &types);
     let tokens = reading.call_budget(fields);
     let model = fields.required("model", &mut reading.complaints).and_then(|node| reading.model(node));
     let output = fields.required("output", &mut reading.complaints).and_then(|node| reading.schema(node));
@@ -204,5 +252,8 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Re
     reading.leave();
     let trust = labels::read_trust(fields, output.as_deref(), reading);
     let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
-    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check, trust: trust?, tokens }, ty))
+    Some((
+        Reason { prompt: prompt?, model: model?, see, output: output?, check, trust: trust?, tokens, turn: None },
+        ty,
+    ))
 }

@@ -8,7 +8,7 @@ use crate::{
     expr::{Condition, Template},
     ids::StepPath,
     journal::{Event, Held},
-    next::{Frame, Inner, Record, Stop, Walk, Walked},
+    next::{Frame, Inner, Record, Steps, Stop, Walk, Walked},
     recovery::{Failure, FailureKind},
     run::{Doing, Open, Turns},
     step::Step,
@@ -86,7 +86,7 @@ impl Repeat {
         };
         Ok(Inner {
             path: format!("{path}[{}]", turns.turn),
-            steps: &self.steps,
+            steps: Steps::Written(&self.steps),
             named: Some((self.name.clone(), last)),
             item: None,
             index: Some(turns.turn),

@@ -185,7 +185,7 @@ fn fact(what: &str, fields: &Fields<'_>, stages: Option<&[Stage]>, reading: &mut
             let mut performs = false;
             each_step(stages, &mut |step| {
                 let mut called =
-                    step.call().into_iter().flat_map(|act| std::iter::once(act).chain(act.undo.as_deref()));
+                    step.calls().into_iter().flat_map(|act| std::iter::once(act).chain(act.undo.as_deref()));
                 performs |= called.any(|act| format!("{}.{}", act.tool.name, act.operation) == *action);
             });
             if !performs && stages.is_some() {

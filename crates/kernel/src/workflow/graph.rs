@@ -74,6 +74,11 @@ fn what(step: &Step) -> String {
             let keep = if act.keep { ", kept" } else { "" };
             format!("act {}.{}{}{keep}", act.tool.name, act.operation, undo.unwrap_or_default())
         }
+        Kind::Agent(agent) => {
+            let granted: Vec<String> = agent.granted.iter().map(crate::step::proposals::Granted::action).collect();
+            let (by, tools) = (&agent.asks().model, granted.join(", "));
+            format!("agent by {by}, may {tools}, at most {} turns and {} actions", agent.turns, agent.actions)
+        }
         Kind::Each(each) => format!("each {} as {}", each.list.source(), each.name),
         Kind::Repeat(repeat) => match &repeat.until {
             Some(until) => format!("repeat until {}, at most {} turns", until.source(), repeat.max),

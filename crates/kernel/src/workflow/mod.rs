@@ -24,11 +24,11 @@ use crate::{
     complaint::Place,
     expr::{Expr, Reads, Template, Text},
     governance::{budget::Limit, labels::Flow},
-    ids::Digest,
+    ids::{Digest, StepPath},
     recovery::{FailureKind, Recovery},
     routes::Routes,
     schema::Schema,
-    step::Step,
+    step::{Kind, Step},
     tool::Tool,
     types::Type,
 };
@@ -216,5 +216,14 @@ impl Program {
             })
         }
         self.stages.iter().find_map(|stage| find(&stage.steps, name))
+    }
+
+    /// The step at a path. In a turn of an agent only what asks has a step that its name alone tells.
+    pub fn step_at(&self, path: &StepPath) -> Option<&Step> {
+        let around = path.as_str().rsplit_once('/').and_then(|(around, _)| self.step(StepPath::new(around).name()));
+        match around.map(|step| &step.kind) {
+            Some(Kind::Agent(agent)) => Some(&agent.ask).filter(|ask| *ask.name == *path.name()),
+            _ => self.step(path.name()),
+        }
     }
 }

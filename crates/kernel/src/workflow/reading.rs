@@ -18,7 +18,7 @@ use crate::{
     values::Span,
     workflow::{
         Prompt, Recoveries,
-        project::{ModelDecl, Sources, file_exists},
+        project::{ModelDecl, Provider, Sources, file_exists},
         table::Table,
     },
     yaml::{self, Fields, Node},
@@ -341,6 +341,12 @@ impl<'a> Reading<'a> {
         Some(name)
     }
 
+    /// Whether a model answers from rules.
+    pub(crate) fn is_of_rules(&self, model: &str) -> bool {
+        let decl = self.models.and_then(|models| models.get(model));
+        decl.is_some_and(|decl| matches!(decl.provider, Provider::Rules { .. }))
+    }
+
     /// A stage that may be chosen: one that stands further down.
     pub(crate) fn target(&mut self, node: &Node) -> Option<Arc<str>> {
         let name = node.text(&mut self.complaints)?;
@@ -495,8 +501,8 @@ pub(crate) enum ListOf {
 }
 
 /// Failure kinds of later versions.
-const LATER_KINDS: [&str; 6] =
-    ["unknown_tool", "approval_rejected", "approval_expired", "tool_changed", "deadline_exceeded", "input_invalid"];
+const LATER_KINDS: [&str; 5] =
+    ["approval_rejected", "approval_expired", "tool_changed", "deadline_exceeded", "input_invalid"];
 
 /// Where bytes of a text stand, for files that are no YAML.
 pub(crate) fn place(text: &str, offset: usize, len: usize) -> Place {

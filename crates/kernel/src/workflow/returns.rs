@@ -60,7 +60,7 @@ pub(super) fn probes(file: &Arc<str>, stages: &[Stage], on_failure: &Recoveries,
 }
 
 fn has_probe(step: &Step) -> bool {
-    step.call().is_some_and(|act| act.declared().probe.is_some())
+    step.calls().iter().any(|act| act.declared().probe.is_some())
         || step.bodies().into_iter().flat_map(|(_, steps)| steps).any(has_probe)
 }
 
@@ -235,11 +235,8 @@ fn left_for(lists: &Recoveries) -> impl Iterator<Item = &Arc<str>> {
 
 /// The act of this step, or inside of it, that changes something and says neither `undo` nor `keep`.
 fn uncovered(step: &Step) -> Option<(&Arc<str>, String)> {
-    if let Some(act) = step.call()
-        && act.declared().effect != Effect::Read
-        && act.undo.is_none()
-        && !act.keep
-    {
+    let stays = |act: &&crate::step::act::Act| act.declared().effect != Effect::Read && act.undo.is_none() && !act.keep;
+    if let Some(act) = step.calls().into_iter().find(stays) {
         return Some((&step.name, format!("{}.{}", act.tool.name, act.operation)));
     }
     step.bodies().into_iter().flat_map(|(_, steps)| steps).find_map(uncovered)

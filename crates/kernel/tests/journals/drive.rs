@@ -7,7 +7,7 @@ use std::{
 };
 
 use kernel::{
-    context::Said,
+    context::{ModelRequest, Proposed, Said, Turn},
     evidence::{Audit, Ledger},
     governance::{
         Effect,
@@ -170,6 +170,8 @@ pub struct Drive {
     pub no_place_before: Timestamp,
     /// Why votes were not taken.
     pub refused: Vec<String>,
+    /// What models were asked.
+    pub asked: Vec<ModelRequest>,
 }
 
 impl Drive {
@@ -215,6 +217,7 @@ impl Drive {
             slept: Vec::new(),
             no_place_before: Timestamp::default(),
             refused: Vec::new(),
+            asked: Vec::new(),
         };
         drive.keep(&starting.blobs);
         let event = starting.first.event().expect("sealed here");
@@ -251,6 +254,7 @@ impl Drive {
             slept: Vec::new(),
             no_place_before: Timestamp::default(),
             refused: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -380,18 +384,13 @@ impl Drive {
                 Next::Ask(request) => {
                     self.calls.push(format!("ask {} #{}", request.step, request.attempt));
                     let answer = self.outside.answer(&request.step, request.attempt);
+                    self.asked.push((*request).clone());
+                    let (answer, proposed) = proposed(&request, answer);
                     let usage = Usage { input: 10, output: 5, ..Usage::default() };
                     let attempt = request.attempt;
                     answers.push((
                         request.step.clone(),
-                        Answer::Model {
-                            attempt,
-                            answer,
-                            usage,
-                            raw: None,
-                            proposed: Vec::new(),
-                            said: Said::default(),
-                        },
+                        Answer::Model { attempt, answer, usage, raw: None, proposed, said: Said::default() },
                     ));
                 }
                 Next::Call(permit) => {
@@ -549,6 +548,41 @@ impl Drive {
         }
         out
     }
+}
+
+/// An answer to a model that was offered something: `{"propose": [{"tool.operation": {…}}]}`, or the final answer, where `$E(tool.operation)`
+/// is the evidence that was last given with a result of it.
+fn proposed(request: &ModelRequest, answer: Result<Value, Failure>) -> (Result<Value, Failure>, Vec<Proposed>) {
+    let (false, Ok(answer)) = (request.offers.is_empty(), &answer) else { return (answer, Vec::new()) };
+    let mut text = answer.to_json();
+    while let Some((before, rest)) = text.split_once("$E(") {
+        let (called, after) = rest.split_once(')').expect("a closing bracket");
+        let name = called.replace('.', "__");
+        let returned = request.turns.iter().rev().find_map(|turn| match turn {
+            Turn::Returned(all) => all.iter().rev().find(|one| *one.name == *name && !one.failed),
+            _ => None,
+        });
+        let evidence = returned.and_then(|one| one.text.rsplit_once("evidence: ")).map_or("none", |(_, id)| id);
+        text = format!("{before}{evidence}{after}");
+    }
+    let answer = Value::from_json(text.as_bytes()).expect("JSON");
+    let one = |place: usize, name: &str, arguments: &Value| Proposed {
+        id: format!("p{place}").into(),
+        name: name.replace('.', "__").into(),
+        arguments: arguments.clone(),
+    };
+    let all = match answer.get("propose") {
+        Some(Value::List(all)) => {
+            let pairs = all.iter().enumerate().map(|(place, proposal)| match proposal {
+                Value::Map(map) => map.iter().map(|(name, with)| one(place, name, with)).next().expect("a proposal"),
+                other => panic!("{other} is no proposal"),
+            });
+            pairs.collect()
+        }
+        _ => vec![one(0, "answer", &answer)],
+    };
+    let said = answer.get("text").cloned().unwrap_or_else(|| "".into());
+    (Ok(said), all)
 }
 
 /// Whether something leaves after it.

@@ -3,6 +3,7 @@
 mod drive;
 
 mod acts;
+mod agents;
 mod approvals;
 mod asks;
 mod blocks;

@@ -215,6 +215,7 @@ fn left(doing: &Doing, guards: &mut Vec<Guard>) {
         Doing::Working(working) => guards.push(Guard::WorkClosed { work: working.id.clone() }),
         Doing::Bodies(bodies) => bodies.open.values().for_each(|body| dropped(body, guards)),
         Doing::Turns(turns) => dropped(&turns.body, guards),
+        Doing::Talking(talk) => dropped(&talk.body, guards),
         _ => {}
     }
 }

@@ -54,6 +54,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
             raw: Some(raw.reference()),
             spent: None,
             said: None,
+            claims: Vec::new(),
         },
         Event::StepSkipped { step: "b".into() },
         Event::StageDone { stage: "s".into() },

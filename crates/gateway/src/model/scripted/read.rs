@@ -26,7 +26,7 @@ const KINDS: [FailureKind; 9] = [
     FailureKind::ContextOverflow,
 ];
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "step",
     "attempt",
     "model",
@@ -34,6 +34,7 @@ const KEYS: [&str; 12] = [
     "times",
     "value",
     "text",
+    "propose",
     "failure",
     "detail",
     "retry_after",
@@ -92,9 +93,9 @@ fn answer(node: &Node, complaints: &mut Complaints) -> Option<ScriptedAnswer> {
 }
 
 fn then(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<Then> {
-    let said: Vec<_> = ["value", "text", "failure"].into_iter().filter(|key| fields.has(key)).collect();
+    let said: Vec<_> = ["value", "text", "propose", "failure"].into_iter().filter(|key| fields.has(key)).collect();
     let [said] = said.as_slice() else {
-        let message = "an answer has exactly one of `value`, `text` and `failure`";
+        let message = "an answer has exactly one of `value`, `text`, `propose` and `failure`";
         complaints.push(fields.node.complaint("W003", message));
         return None;
     };
@@ -113,6 +114,11 @@ fn then(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<Then> {
             Some(Then::Value(template))
         }
         "text" => Some(Then::Text(node.text(complaints)?)),
+        "propose" => {
+            let items = node.list(complaints)?;
+            let all: Vec<_> = items.iter().filter_map(|item| proposal(item, complaints)).collect();
+            (all.len() == items.len()).then_some(Then::Propose(all))
+        }
         _ => {
             let words = KINDS.map(FailureKind::as_str);
             let word = node.one_of(&words, complaints)?;
@@ -125,6 +131,19 @@ fn then(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<Then> {
             })
         }
     }
+}
+
+/// `{ tool.operation: arguments }`.
+fn proposal(node: &Node, complaints: &mut Complaints) -> Option<(Arc<str>, Template)> {
+    let entries = node.map(complaints)?;
+    let [(key, with)] = entries else {
+        let message = "a proposal is one operation with its arguments: `{ tool.operation: { … } }`";
+        complaints.push(node.complaint("W003", message));
+        return None;
+    };
+    let template = complaints.take(Template::compile(with))?;
+    known(template.roots(), with, complaints);
+    Some((key.text.clone(), template))
 }
 
 /// An answer reads what the step was shown, and nothing of the run around it.

@@ -131,6 +131,50 @@ async fn what_the_step_was_not_shown_cannot_be_answered_from() {
     assert_eq!(said(&scripted, "triage", 1).await, "internal: the script: `triage` was not shown `other`");
 }
 
+/// A request of an agent's turn, after a result of `mail.send`.
+fn offered(step: &str) -> ModelRequest {
+    let offer = |name: &str| kernel::context::Offer {
+        name: name.into(),
+        says: "".into(),
+        params: kernel::schema::Schema::from_json(&serde_json::json!({"type": "object"})).expect("a schema"),
+    };
+    let returned = kernel::context::Returned {
+        id: "p".into(),
+        name: "mail__send".into(),
+        text: "{\"id\":1}\nevidence: run_1/7".into(),
+        failed: false,
+    };
+    ModelRequest {
+        output_schema: None,
+        offers: [offer("mail__send"), offer("answer")].into(),
+        turns: vec![Turn::Returned(vec![returned])],
+        ..request(step, 1)
+    }
+}
+
+#[tokio::test]
+async fn a_turn_of_an_agent_is_scripted_by_its_path() {
+    let scripted = script(
+        r#"
+answers:
+  - step: tell[0]/ask
+    propose: [ { mail.send: { to: =page.title } }, { kb.search: {} } ]
+  - step: tell[1]/ask
+    value: { evidence: =evidence.mail__send }
+"#,
+    );
+    let proposed = |reply: Reply| {
+        let all = reply.proposed.into_iter().map(|one| format!("{} {}", one.name, one.arguments.to_json()));
+        all.collect::<Vec<_>>().join("; ")
+    };
+    let first = scripted.ask(&offered("tell[0]/ask")).await;
+    assert_eq!(proposed(first), r#"mail__send {"to":"Home"}; kb__search {}"#);
+    let last = scripted.ask(&offered("tell[1]/ask")).await;
+    assert_eq!(proposed(last), r#"answer {"evidence":"run_1/7"}"#);
+    let alone = scripted.ask(&request("tell[0]/ask", 1)).await.answer.unwrap_err();
+    assert_eq!(alone.detail, "the script: `tell[0]/ask` was offered nothing to propose");
+}
+
 #[test]
 fn what_is_wrong_with_a_script_is_said_with_its_place() {
     let text = r#"
@@ -142,9 +186,10 @@ answers:
   - { step: a, value: 1, attempt: 0 }
   - { step: a, value: =ran(b) }
   - { step: a, value: 1, detail: why }
+  - { step: a, propose: [ { mail.send: {}, kb.search: {} } ] }
 "#;
     expect_test::expect![[r#"
-        an answer has exactly one of `value`, `text` and `failure`
+        an answer has exactly one of `value`, `text`, `propose` and `failure`
         `a b` names no step: write its name, or its path as in `read[*]/facts`
         `invalid_output` cannot stand here
         an answer needs `step`
@@ -152,6 +197,7 @@ answers:
         0 is too small: at least 1
         an answer knows what its step was shown, not how the step `b` went
         `detail` belongs to a `failure`
+        a proposal is one operation with its arguments: `{ tool.operation: { … } }`
     "#]]
     .assert_eq(&complaints(text));
     let complaint = &Script::parse(&"cases/a.yaml".into(), text).unwrap_err()[0];

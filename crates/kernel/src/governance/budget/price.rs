@@ -48,6 +48,9 @@ const BYTES_PER_TOKEN: u64 = 2;
 /// What a server wraps around system text, user text and schema, in bytes: names of roles and fields, marks of a chat template.
 const WRAPPING: u64 = 512;
 
+/// The same around one offer or one turn of a conversation.
+const WRAPPING_PIECE: u64 = 128;
+
 /// What one sending of a model request costs at most, without time (see [`Amounts::taking`]).
 ///
 /// `request_bytes` is all that the model may read, see [`request_bytes`]; `output_cap` the longest answer in tokens, reasoning
@@ -79,11 +82,17 @@ pub fn act(cost: Option<Money>, time: Span) -> Amounts {
     Amounts { money_uusd: cost.unwrap_or_default().micros(), tokens: 0, calls: 1, time_us: time.micros() }
 }
 
-/// All that the model may read, in bytes: both texts, the schema twice (it may stand in the request and in the system text), and
-/// what a server wraps around them.
+/// All that the model may read, in bytes: both texts, the schema twice (it may stand in the request and in the system text),
+/// what is offered likewise, the turns so far, and what a server wraps around them.
 pub fn request_bytes(request: &ModelRequest) -> u64 {
     let schema = request.output_schema.as_ref().map_or(0, |schema| schema.json().to_string().len());
-    (request.system.len() + request.user.len() + 2 * schema) as u64 + WRAPPING
+    let offers = request.offers.iter().map(|offer| {
+        let params = offer.params.json().to_string().len();
+        2 * (offer.name.len() + offer.says.len() + params) as u64 + WRAPPING_PIECE
+    });
+    let turns = request.turns.iter().map(|turn| turn.to_value().to_json().len() as u64 + WRAPPING_PIECE);
+    let talk: u64 = offers.chain(turns).sum();
+    (request.system.len() + request.user.len() + 2 * schema) as u64 + talk + WRAPPING
 }
 
 /// Micro-dollars, rounded up once.

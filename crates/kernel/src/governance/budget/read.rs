@@ -204,6 +204,9 @@ fn asking<'a>(steps: &'a [Step], named: &mut Named<'a>) {
         if let Does::Reason(reason) = &step.kind {
             named.push((&reason.model, Some(step.at)));
         }
+        if let Does::Agent(agent) = &step.kind {
+            named.push((&agent.asks().model, Some(step.at)));
+        }
         answering(&step.on_failure, Some(step.at), named);
         for (_, body) in step.bodies() {
             asking(body, named);

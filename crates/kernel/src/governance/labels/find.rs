@@ -6,8 +6,9 @@ use super::{ActLabels, Flow, flow::Untied};
 use crate::{
     complaint::Complaint,
     step::{
-        Step,
+        Kind, Step,
         act::{Act, undo_name},
+        proposals::{Granted, labels_name},
     },
     workflow::Program,
 };
@@ -32,6 +33,10 @@ pub(super) fn complaints(program: &Program, flow: &Flow, untied: &Untied) -> Vec
 
 fn acts<'p>(steps: &'p [Step], found: &mut BTreeMap<Arc<str>, (&'p Step, &'p Act)>) {
     for step in steps {
+        if let Kind::Agent(agent) = &step.kind {
+            let granted = agent.granted.iter().map(Granted::act);
+            found.extend(granted.map(|act| (labels_name(&step.name, act), (step, act))));
+        }
         if let Some(act) = step.call() {
             found.insert(step.name.clone(), (step, act));
             found.extend(act.undo.iter().map(|undo| (undo_name(&step.name), (step, &**undo))));

@@ -19,9 +19,11 @@ use crate::{
     step::{
         Kind, Step,
         act::{Act, undo_name},
+        agent::Agent,
         each::{Each, Join},
         native::Native,
         parallel::Parallel,
+        proposals::{self, Sources, labels_name},
         reason::Reason,
         repeat::Repeat,
     },
@@ -242,6 +244,7 @@ impl Walk<'_> {
         match &step.kind {
             Kind::Reason(reason) => self.reason(reason, step, stage),
             Kind::Act(act) => self.act(act, step),
+            Kind::Agent(agent) => self.agent(agent, step, stage),
             // Which stage was chosen carries nothing.
             Kind::Decide(_) => Tree::default(),
             Kind::Set(set) => self.template(&set.value),
@@ -297,6 +300,28 @@ impl Walk<'_> {
         let mut all = Origin::of(GENERATED, &step.name);
         all.join(&self.shown(&reason.see, step, stage));
         self.answer(Some(&reason.output), &all, &reason.trust, step)
+    }
+
+    /// What its model writes carries all that it may be shown: what each operation tells it, too.
+    fn agent(&mut self, agent: &Agent, step: &Step, stage: &Stage) -> Tree {
+        let mut shown = Origin::of(GENERATED, &step.name);
+        shown.join(&self.shown(&agent.asks().see, step, stage));
+        let mut sources = Sources { shown, ..Sources::default() };
+        for granted in &agent.granted {
+            let act = granted.act();
+            let name = labels_name(&step.name, act);
+            let operation = act.declared();
+            let base = operation.labels.applied(&Origin::of(UNTRUSTED, &name), &name);
+            let gave = input_tree(operation.returns.as_deref(), &base, &name).all();
+            sources.gives.insert(granted.name.clone(), gave);
+        }
+        let all = sources.all();
+        for granted in &agent.granted {
+            let labels = proposals::labels(&step.name, granted.act(), &all);
+            self.flow.acts.insert(labels.step.clone(), labels);
+        }
+        self.flow.proposing.insert(step.name.clone(), sources);
+        self.answer(Some(&agent.asks().output), &all, &agent.asks().trust, step)
     }
 
     /// All that a model call of the step is shown.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use super::{ActLabels, Origin, find::listed};
 use crate::{
-    step::{Step, act::undo_name},
+    step::{Step, act::undo_name, proposals::labels_name},
     workflow::Program,
 };
 
@@ -27,6 +27,7 @@ pub fn acts(program: &Program) -> Vec<&ActLabels> {
     fn collect<'p>(steps: &'p [Step], program: &'p Program, found: &mut Vec<&'p ActLabels>) {
         for step in steps {
             let acts = &program.labels.acts;
+            found.extend(step.calls().into_iter().filter_map(|act| acts.get(&labels_name(act.by.as_ref()?, act))));
             found.extend([acts.get(&step.name), acts.get(&undo_name(&step.name))].into_iter().flatten());
             step.bodies().into_iter().for_each(|(_, steps)| collect(steps, program, found));
         }

@@ -8,7 +8,7 @@ use kernel::{
     governance::{Verdict, charter::Grounds},
     ids::{FrameKey, StepPath},
     journal::{Event, Held, StepResult},
-    step::{Kind, Step},
+    step::{Kind, Step, proposals::Granted},
     values::Value,
     workflow::Program,
 };
@@ -271,6 +271,13 @@ fn expressions(step: &Step) -> Vec<(&'static str, String)> {
             all.extend(reason.check.iter().map(|check| ("check", check.source().to_owned())));
         }
         Kind::Act(act) => all.push(("acts", format!("{}.{}", act.tool.name, act.operation))),
+        Kind::Agent(agent) => {
+            let reason = agent.asks();
+            all.push(("asks", format!("{} by {}", reason.prompt.file, reason.model)));
+            all.push(("may", agent.granted.iter().map(Granted::action).collect::<Vec<_>>().join(", ")));
+            all.extend(reason.see.iter().map(|see| ("see", format!("{}: {}", see.name, see.from.source()))));
+            all.extend(reason.check.iter().map(|check| ("check", check.source().to_owned())));
+        }
         Kind::Decide(decide) => {
             all.extend(decide.table.iter().map(|tabled| ("table", tabled.table.file.to_string())));
             all.extend(decide.rules.iter().map(|rule| {
@@ -316,6 +323,10 @@ fn roots(step: &Step) -> Vec<Arc<str>> {
             reason.check.iter().for_each(|check| add(check.roots()));
         }
         Kind::Act(act) => act.with.iter().for_each(|with| add(with.roots())),
+        Kind::Agent(agent) => {
+            agent.asks().see.iter().for_each(|see| add(see.from.roots()));
+            agent.asks().check.iter().for_each(|check| add(check.roots()));
+        }
         Kind::Decide(decide) => {
             decide.rules.iter().for_each(|rule| add(rule.when.roots()));
             decide.table.iter().for_each(|tabled| add(tabled.with.roots()));
