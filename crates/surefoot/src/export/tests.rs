@@ -45,7 +45,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
         edges: Vec::new(),
     };
     events.extend([
-        Event::ModelAsked { step: "ask".into(), attempt: 1, model: "m".into(), manifest, reserved: None },
+        Event::ModelAsked { step: "ask".into(), attempt: 1, model: "m".into(), route: None, manifest, reserved: None },
         Event::ModelAnswered {
             step: "ask".into(),
             attempt: 1,
@@ -54,6 +54,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
             raw: Some(raw.reference()),
             spent: None,
             said: None,
+            cools: None,
             claims: Vec::new(),
         },
         Event::StepSkipped { step: "b".into() },
