@@ -50,7 +50,11 @@ struct Asking<'p> {
 
 impl<'p> Asking<'p> {
     fn of(step: &'p Step, stage: &'p Stage, program: &'p Program) -> Option<Asking<'p>> {
-        let Kind::Reason(reason) = &step.kind else { return None };
+        let reason = match &step.kind {
+            Kind::Reason(reason) => reason,
+            Kind::Agent(agent) => agent.asks(),
+            _ => return None,
+        };
         let shown = program.labels.shown.get(&step.name).map_or(&[][..], Vec::as_slice);
         let (prompt, see, model, tokens) = (&reason.prompt, &reason.see, &reason.model, reason.tokens);
         Some(Asking { step, stage, prompt, see, model, tokens, shown })

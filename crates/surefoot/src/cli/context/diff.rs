@@ -265,6 +265,12 @@ impl Compared {
             paint(STRONG, format!("{workflow} · {step}")),
             paint(FAINT, format!("{} calls of {runs} runs", self.calls))
         ));
+        for (why, times) in &self.apart {
+            out.line(format!("  {} {why} ({times} calls)", paint(BAD, "apart  ")));
+        }
+        if self.tokens == [0, 0] {
+            return;
+        }
         let [a, b] = self.tokens;
         out.line(format!("  tokens  {} a call, {} in 1,000 runs", arrow(a / calls, b / calls), {
             let [a, b] = self.per_thousand(runs);
@@ -306,9 +312,6 @@ impl Compared {
             Some((at, cached)) => {
                 out.line(format!("  prefix  diverges at byte {at}, after the {cached} cached bytes"));
             }
-        }
-        for (why, times) in &self.apart {
-            out.line(format!("  {} {why} ({times} calls)", paint(BAD, "apart  ")));
         }
     }
 }

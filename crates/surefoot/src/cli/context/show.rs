@@ -67,7 +67,12 @@ fn none(found: &Found, all: &[Asked], step: &str, attempt: Option<u32>) -> CliEr
         return CliError::not_found(format!("run {} has asked no model", found.row.run));
     }
     let times = attempt.map(|attempt| format!(" in attempt {attempt}")).unwrap_or_default();
+    let sent = all.iter().filter(|one| one.step.as_str() == step || one.step.name() == step);
+    let last = sent.map(|one| one.attempt).max();
     let error = CliError::not_found(format!("run {} has asked no model for `{step}`{times}", found.row.run));
+    if let Some(last) = last {
+        return error.hint(format!("its last attempt is {last}"));
+    }
     let mut names: Vec<&str> = all.iter().map(|one| one.step.name()).collect();
     names.sort_unstable();
     names.dedup();
@@ -185,25 +190,22 @@ fn tell(scene: &Scene, found: &Found, one: &Asked, text: bool) {
 /// How wide the bar is, in characters.
 const WIDE: u64 = 60;
 
-/// The layers side by side: a sign for each part of the whole, and the last cache edge.
+/// The layers side by side: a sign for each part of the whole, and a mark where what a cache can hold ends.
 fn bar(manifest: &Manifest) -> String {
     let total = manifest.tokens_est.max(1);
-    let mut bar = String::new();
-    let mut said = Vec::new();
-    let last = manifest.edges.last().map(|edge| edge.layer);
+    let (mut signs, mut said) = (Vec::new(), Vec::new());
     for (layer, sign, style) in [(Layer::Shared, '█', OUTSIDE), (Layer::Stage, '▓', GOOD), (Layer::Task, '░', WAIT)]
     {
         let of = manifest.segments.iter().filter(|segment| segment.layer == layer);
         let tokens: u64 = of.map(|segment| segment.tokens_est).sum();
         if tokens > 0 {
-            let width = (tokens * WIDE / total).max(1);
-            let signs: String = (0..width).map(|_| sign).collect();
-            bar.push_str(&paint(style, signs));
+            signs.extend((0..(tokens * WIDE / total).max(1)).map(|_| paint(style, sign)));
             said.push(format!("{} {tokens} ({} %)", name(layer), (tokens * 100 + total / 2) / total));
         }
-        if last == Some(layer) {
-            bar.push('‖');
-        }
     }
-    format!("{bar}  {}", paint(FAINT, said.join(", ")))
+    if let Some(edge) = manifest.edges.last() {
+        let at = usize::try_from(edge.at.div_ceil(3) * WIDE / total).unwrap_or(usize::MAX);
+        signs.insert(at.min(signs.len()), "‖".to_owned());
+    }
+    format!("{}  {}", signs.concat(), paint(FAINT, said.join(", ")))
 }
