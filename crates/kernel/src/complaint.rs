@@ -311,6 +311,41 @@ pub const WORKFLOW: &[Known] = &[
         "nothing to probe",
         "The recovery `probe` stands in the list for `unknown_outcome`, where an action has a probe: one with the effect `probed`.",
     ),
+    (
+        "W191",
+        "no deadline here",
+        "Every step may have a `deadline`, except `decide`: it takes no time of its own. Write it on the steps of the stages that it chooses, or on the workflow.",
+    ),
+    (
+        "W192",
+        "a retry that guesses",
+        "An action with the effect `at_most_once` or `probed` is never sent again after it may have been performed: no `retry` for `tool_error`, `tool_timeout` or `unknown_outcome` could say otherwise. What never left is sent again without a list. Write `probe`, `{ person: … }` or `pause`.",
+    ),
+    (
+        "W193",
+        "a retry that changes nothing",
+        "A retry waits and sends the same again. That cannot help against a verdict, a decision of people, an answer that does not fit or time that is over: write what changes something, such as `repair`, `{ model: … }`, `{ stage: … }` or `{ person: … }`.",
+    ),
+    (
+        "W194",
+        "going on over what may have been done",
+        "`continue_with` says what a step gave. For an action whose outcome is not known nobody can say that: ask people, who resolve it with evidence.",
+    ),
+    (
+        "W195",
+        "never reached",
+        "`stage`, `continue_with`, `pause` and `fail` end a list of recoveries: what stands behind one of them has no turn.",
+    ),
+    (
+        "W196",
+        "cannot occur",
+        "No step that the list is about can fail with this kind. `surefoot check --failures` prints what can occur at each step, and what is done about it.",
+    ),
+    (
+        "W197",
+        "failing over what cannot be undone",
+        "The step may fail the run after an action of the group `Irreversible` that has no `undo`: what was done stands, and the run ends without a result. Write what is done about the failure, such as `{ person: … }` or `pause`.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -23,6 +23,7 @@
 pub mod action;
 pub mod complaint;
 pub mod context;
+mod deadline;
 pub mod evidence;
 pub mod expr;
 pub mod fmt;

@@ -36,6 +36,7 @@ impl Event {
             | Event::WorkEnded { step, .. }
             | Event::WaitStarted { step, .. }
             | Event::WaitEnded { step, .. }
+            | Event::DeadlineSet { step, .. }
             | Event::StepFailed { step, .. }
             | Event::FailureAnswered { step, .. } => Some(step),
             Event::RunStarted { .. }
@@ -132,6 +133,7 @@ impl Event {
             | Event::ControlReceived { .. }
             | Event::BudgetRaised { .. }
             | Event::UndoOpened { .. }
+            | Event::DeadlineSet { .. }
             | Event::StepFailed { .. }
             | Event::FailureAnswered { .. }
             | Event::RunFinished { .. } => (None, None),

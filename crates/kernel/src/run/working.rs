@@ -91,6 +91,7 @@ impl RunState {
                             (open.failure, open.doing) = (Some(help.failure), help.doing);
                         } else {
                             (open.visit, open.attempt, open.edited, open.model) = (open.visit + 1, 0, None, None);
+                            open.deadline = None;
                             open.before = u32::try_from(open.answered.len()).unwrap_or(u32::MAX);
                         }
                     }

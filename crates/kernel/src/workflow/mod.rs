@@ -25,6 +25,7 @@ use crate::{
     schema::Schema,
     step::Step,
     tool::Tool,
+    values::Span,
 };
 
 /// `on_failure`: for each kind, what to try in order.
@@ -51,6 +52,8 @@ pub struct Program {
     pub acts_for: Option<Template>,
     /// What one run may spend.
     pub budget: Option<Limit>,
+    /// So long one run has, from its start.
+    pub deadline: Option<Span>,
     /// The shared layer: every model call of the run.
     pub context: Option<Layer>,
     /// All stages, in the order written.

@@ -531,8 +531,7 @@ pub(crate) enum ListOf {
 }
 
 /// Failure kinds of later versions.
-const LATER_KINDS: [&str; 6] =
-    ["unknown_tool", "approval_rejected", "approval_expired", "tool_changed", "deadline_exceeded", "input_invalid"];
+const LATER_KINDS: [&str; 2] = ["unknown_tool", "tool_changed"];
 
 /// Where bytes of a text stand, for files that are no YAML.
 pub(crate) fn place(text: &str, offset: usize, len: usize) -> Place {

@@ -10,6 +10,7 @@ mod budgets;
 mod control;
 mod crashes;
 mod crossings;
+mod deadlines;
 mod doubts;
 mod evidence;
 mod handoffs;

@@ -10,7 +10,7 @@ use kernel::{
     },
     ids::StepPath,
     journal::{ApprovalEnd, Event, WorkEnd},
-    recovery::{FailureKind, Phase, Response},
+    recovery::{Failure, FailureKind, Phase, Response},
     run::{Acting, Body, Doing, Help, RunState},
     values::Timestamp,
 };
@@ -109,7 +109,7 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
         Event::ApprovalEnded { approval, end, .. } => {
             let state = match end {
                 ApprovalEnd::Superseded | ApprovalEnd::Edited { .. } => ApprovalState::Superseded,
-                ApprovalEnd::Failed { failure, .. } if failure.kind == FailureKind::ApprovalExpired => {
+                ApprovalEnd::Failed { failure, .. } if failure.kind.is_too_late() => {
                     ApprovalState::Expired
                 }
                 ApprovalEnd::Failed { .. } => ApprovalState::Rejected,
@@ -136,6 +136,11 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
         Event::BodyDone { body, .. } => state.body_at(body).into_iter().for_each(|body| dropped(body, guards)),
         Event::StepDone { step, .. } | Event::StepFailed { step, .. } => {
             state.open_at(step).into_iter().for_each(|open| left(&open.doing, guards));
+            // Its time is over before it was tried again: what was certainly not performed is not counted.
+            let last = state.open_at(step).and_then(|open| open.answered.last()).map(|(failure, _)| failure);
+            if let Some(acting) = state.acting(step).filter(|_| last.is_some_and(certain)) {
+                guards.extend(undone(step, acting));
+            }
         }
         // What was counted for an action that was certainly not performed is taken back once nothing tries it again.
         Event::FailureAnswered { step, response } => {
@@ -143,18 +148,20 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
                 response,
                 Response::Probe { .. } | Response::Retry { .. } | Response::Pause | Response::Repair
             );
-            let leaves = !stays && !matches!(response, Response::Undo { .. } | Response::Person { .. });
+            let leaves =
+                !stays && !matches!(response, Response::Undo { .. } | Response::Person { .. } | Response::NoProgress);
             let failure = state.open_at(step).and_then(|open| open.failure.as_ref());
-            let certain = failure.is_some_and(|why| {
-                why.phase != Phase::MaybeSent
-                    && !matches!(why.kind, FailureKind::ContractViolated | FailureKind::UnknownOutcome)
-            });
-            if let Some(acting) = state.acting(step).filter(|_| leaves && certain) {
+            if let Some(acting) = state.acting(step).filter(|_| leaves && failure.is_some_and(certain)) {
                 guards.extend(undone(step, acting));
             }
         }
         _ => {}
     }
+}
+
+/// Whether an action that failed so was certainly not performed.
+fn certain(why: &Failure) -> bool {
+    why.phase != Phase::MaybeSent && !matches!(why.kind, FailureKind::ContractViolated | FailureKind::UnknownOutcome)
 }
 
 /// What people are told of an event leaves with the append that holds it. `state` is as it was before.
