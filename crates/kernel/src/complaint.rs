@@ -319,7 +319,7 @@ pub const WORKFLOW: &[Known] = &[
     (
         "W192",
         "a retry that guesses",
-        "An action with the effect `at_most_once` or `probed` is never sent again after it may have been performed: no `retry` for `tool_error`, `tool_timeout` or `unknown_outcome` could say otherwise. What never left is sent again without a list. Write `probe`, `{ person: … }` or `pause`.",
+        "An action with the effect `at_most_once` is never sent again after it may have been performed: no `retry` for `tool_error`, `tool_timeout` or `unknown_outcome` could say otherwise, and what never left is sent again without a list. In a list of the stage or the workflow, which is about other steps too, it is a warning.",
     ),
     (
         "W193",

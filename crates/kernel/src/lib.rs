@@ -27,6 +27,7 @@ mod deadline;
 pub mod evidence;
 pub mod expr;
 pub mod fmt;
+pub mod foresee;
 pub mod governance;
 mod help;
 pub mod ids;

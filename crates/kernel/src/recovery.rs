@@ -287,6 +287,13 @@ pub enum Recovery {
     Fail,
 }
 
+impl Recovery {
+    /// Whether nothing that stands behind it in a list ever has a turn.
+    pub(crate) fn ends(&self) -> bool {
+        matches!(self, Recovery::Stage(_) | Recovery::ContinueWith(_) | Recovery::Pause | Recovery::Fail)
+    }
+}
+
 /// How long to wait between retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {

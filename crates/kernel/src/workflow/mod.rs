@@ -29,7 +29,45 @@ use crate::{
 };
 
 /// `on_failure`: for each kind, what to try in order.
-pub type Recoveries = BTreeMap<FailureKind, Vec<Recovery>>;
+pub type Recoveries = BTreeMap<FailureKind, Listed>;
+
+/// A list of recoveries, and where it and its items stand.
+#[derive(Debug)]
+pub struct Listed {
+    /// Where the kind stands that it is for.
+    pub at: Place,
+    items: Vec<Recovery>,
+    places: Vec<Place>,
+}
+
+impl Listed {
+    pub(crate) fn new(at: Place, items: impl IntoIterator<Item = (Recovery, Place)>) -> Listed {
+        let (items, places) = items.into_iter().unzip();
+        Listed { at, items, places }
+    }
+
+    /// Where an item stands.
+    pub fn place(&self, index: usize) -> Place {
+        self.places.get(index).copied().unwrap_or(self.at)
+    }
+}
+
+impl std::ops::Deref for Listed {
+    type Target = [Recovery];
+
+    fn deref(&self) -> &[Recovery] {
+        &self.items
+    }
+}
+
+impl<'a> IntoIterator for &'a Listed {
+    type Item = &'a Recovery;
+    type IntoIter = std::slice::Iter<'a, Recovery>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
 
 /// One workflow, ready to run. Immutable; made from a bundle, so that the same bundle always gives the same program.
 #[derive(Debug)]

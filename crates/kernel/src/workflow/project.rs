@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     complaint::{Complaint, Complaints, Severity, did_you_mean},
+    foresee::{self, Around},
     governance::{
         budget::{self, Limits, Tariff},
         charter::Change,
@@ -159,6 +160,7 @@ pub fn check(sources: &Sources) -> Checked {
     let bundle = Bundle::pack(sources);
     let models = file.as_ref().map(|file| &file.models);
     let (workflows, tools) = compile(sources, bundle.digest, models, &mut complaints);
+    workflows.values().for_each(|program| foresee::check_lists(program, &mut complaints));
     if let (Some(file), false) = (&file, workflows.is_empty())
         && let Some(try_run) = &file.try_run
     {
@@ -176,6 +178,8 @@ pub fn check(sources: &Sources) -> Checked {
     let policies = check_policies(sources, &workflows, &tools, groups.as_ref(), &mut complaints).map(Arc::new);
     if let (Some(file), false) = (&file, complaints.has_errors()) {
         check_budgets(sources, file, &workflows, &mut complaints);
+        let around = Around { policies: policies.as_deref(), limits: &file.budgets, models: &file.models };
+        workflows.values().for_each(|program| foresee::check(program, &around, &mut complaints));
     }
     let errors = complaints.has_errors();
     let project = match (file, people) {

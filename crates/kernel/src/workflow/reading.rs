@@ -19,7 +19,7 @@ use crate::{
     types::Type,
     values::Span,
     workflow::{
-        Layer, Overflow, Prompt, Recoveries, See,
+        Layer, Listed, Overflow, Prompt, Recoveries, See,
         project::{ModelDecl, Sources, file_exists},
     },
     yaml::{self, Fields, Kind, Node},
@@ -418,8 +418,9 @@ impl<'a> Reading<'a> {
                 continue;
             };
             let Some(items) = node.list(&mut self.complaints) else { continue };
-            let list: Vec<Recovery> = items.iter().filter_map(|item| self.recovery(item, *kind, of)).collect();
-            recoveries.insert(*kind, list);
+            let list: Vec<_> =
+                items.iter().filter_map(|item| Some((self.recovery(item, *kind, of)?, item.span))).collect();
+            recoveries.insert(*kind, Listed::new(key.span, list));
         }
         recoveries
     }
