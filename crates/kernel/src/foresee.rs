@@ -1,5 +1,8 @@
 //! What can be known of a workflow before it runs: what can fail where and what is done about it.
 
+pub mod allow;
+pub mod cost;
+pub(crate) mod exact;
 pub mod kinds;
 pub mod sound;
 pub mod table;
@@ -68,6 +71,8 @@ pub fn check_lists(program: &Program, complaints: &mut Complaints) {
 pub fn check(program: &Program, around: &Around<'_>, complaints: &mut Complaints) {
     sound::occurring(program, around, complaints);
     sound::irreversible(program, around, complaints);
+    exact::check(program, around, complaints);
+    cost::check(program, around, complaints);
 }
 
 /// Every step of a workflow, bodies included, in the order written, with its stage's number and how deep in bodies it stands.

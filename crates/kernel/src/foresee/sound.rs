@@ -105,11 +105,11 @@ fn guesses(
         once.name
     );
     let complaint = Complaint::new("W192", &program.file, list.place(place), message);
-    if own {
+    if own && kind != FailureKind::ToolError {
         let hint = "leave it out: what never left is sent again anyway; for `unknown_outcome` write `{ person: … }`";
         return Some(complaint.hint(hint));
     }
-    let hint = format!("write a list of its own on `{}`; the engine does not retry it, whatever this one says", once.name);
+    let hint = "only what never left is sent again, and that needs no list; after anything else people resolve it".to_owned();
     Some(complaint.warning().hint(hint))
 }
 

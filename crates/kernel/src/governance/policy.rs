@@ -32,6 +32,7 @@ use self::{
     request::{Frame, Types},
     schema::Schema,
 };
+pub(crate) use self::check::denies_always;
 pub use self::{
     decide::{Decision, Matched},
     request::{Request, RunFacts},

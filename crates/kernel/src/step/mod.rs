@@ -242,7 +242,10 @@ pub(crate) fn read_body(fields: &Fields<'_>, reading: &mut Reading<'_>) -> (Vec<
     reading.bodies -= 1;
     let last = steps.last().and_then(|step| reading.named_type(&step.name)).unwrap_or(Type::Any);
     match fields.get("gives") {
-        None => (steps, Some(None), last),
+        None => {
+            steps.last().iter().for_each(|step| reading.reads_all_of(&step.name));
+            (steps, Some(None), last)
+        }
         Some(node) => match reading.template(node) {
             Some((gives, ty)) => (steps, Some(Some(gives)), ty),
             None => (steps, None, Type::Any),

@@ -25,6 +25,7 @@ use crate::{
     schema::Schema,
     step::Step,
     tool::Tool,
+    types::Type,
     values::Span,
 };
 
@@ -148,6 +149,8 @@ pub struct Prompt {
     pub file: Arc<str>,
     /// Its text, with holes for what `see:` names.
     pub text: Text,
+    /// The file as it is written: with the lines that are not sent.
+    pub written: Arc<str>,
 }
 
 /// One item of `see:`.
@@ -157,6 +160,8 @@ pub struct See {
     pub name: Arc<str>,
     /// Where it comes from.
     pub from: Expr,
+    /// Of what type that is.
+    pub ty: Type,
     /// At most so many tokens, estimated from above.
     pub tokens: Option<u64>,
     /// What is done with the rest.

@@ -90,6 +90,9 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
     if !sound(reading) {
         return None;
     }
+    for stage in &stages {
+        reading.unread(file, &stage.steps);
+    }
     let name = name?;
     let mut program = Program {
         bundle,

@@ -181,6 +181,7 @@ pub fn check(sources: &Sources) -> Checked {
         let around = Around { policies: policies.as_deref(), limits: &file.budgets, models: &file.models };
         workflows.values().for_each(|program| foresee::check(program, &around, &mut complaints));
     }
+    foresee::allow::apply(sources, &mut complaints);
     let errors = complaints.has_errors();
     let project = match (file, people) {
         (Some(file), Some(people)) if !errors => Some(Project { file, workflows, tools, people, policies, bundle }),

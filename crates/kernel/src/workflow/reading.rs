@@ -7,14 +7,15 @@ use std::{
 
 use crate::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
-    expr::{Condition, Expr, Fault, Names, Projection, RESERVED, Template, Text},
+    expr::{Condition, Derivation, Expr, Fault, Names, Projection, RESERVED, Template, Text},
+    foresee::{allow, exact},
     governance::{
         labels::{Words, WordsOf},
         people::People,
     },
     recovery::{Backoff, FailureKind, Recovery},
     schema::Schema,
-    step::people,
+    step::{Step, people},
     tool::Tool,
     types::Type,
     values::Span,
@@ -51,6 +52,8 @@ pub(crate) struct Reading<'a> {
     pub anywhere: bool,
     /// A recovery may leave the stage being read, so that its steps may never run.
     pub may_leave: bool,
+    fields_read: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    wholly_read: BTreeSet<Arc<str>>,
 }
 
 impl<'a> Reading<'a> {
@@ -70,6 +73,8 @@ impl<'a> Reading<'a> {
             bodies: 0,
             anywhere: false,
             may_leave: false,
+            fields_read: BTreeMap::new(),
+            wholly_read: BTreeSet::new(),
         }
     }
 
@@ -84,6 +89,7 @@ impl<'a> Reading<'a> {
         self.scopes = vec![BTreeMap::from([("input".into(), input), ("run".into(), run)])];
         (self.steps, self.stages, self.named) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
         (self.stage, self.bodies, self.may_leave) = (0, 0, false);
+        (self.fields_read, self.wholly_read) = (BTreeMap::new(), BTreeSet::new());
     }
 
     /// The people of the project, to check names against; `None`: a bundle has none, or their file has mistakes of its own.
@@ -180,6 +186,60 @@ impl<'a> Reading<'a> {
         Some(name)
     }
 
+    /// Remembers which fields of which names an expression reads.
+    fn reads(&mut self, derivation: Derivation<'_>) {
+        match derivation {
+            Derivation::Literal => {}
+            Derivation::Path { root, fields } => self.read(&root.name, fields.first()),
+            Derivation::Field(inner, name) => match *inner {
+                Derivation::Path { root, fields } if fields.is_empty() => self.read(&root.name, Some(&name)),
+                inner => self.reads(inner),
+            },
+            Derivation::Item { of, by } => {
+                self.reads(*of);
+                self.reads(*by);
+            }
+            Derivation::Map(pairs) => pairs.into_iter().for_each(|(_, one)| self.reads(one)),
+            Derivation::List(all) | Derivation::Mixed(all) => all.into_iter().for_each(|one| self.reads(one)),
+            Derivation::Either { of, by } => of.into_iter().chain(by).for_each(|one| self.reads(one)),
+        }
+    }
+
+    fn read(&mut self, name: &Arc<str>, field: Option<&Arc<str>>) {
+        match field {
+            Some(field) => {
+                self.fields_read.entry(name.clone()).or_default().insert(field.clone());
+            }
+            None => {
+                self.wholly_read.insert(name.clone());
+            }
+        }
+    }
+
+    /// Somebody reads all of a value.
+    pub(crate) fn reads_all_of(&mut self, name: &Arc<str>) {
+        self.read(name, None);
+    }
+
+    /// What was read as `output` is a field of `step`.
+    pub(crate) fn output_is(&mut self, step: &Arc<str>) {
+        let fields = self.fields_read.remove("output").unwrap_or_default();
+        self.fields_read.entry(step.clone()).or_default().extend(fields);
+        if self.wholly_read.remove("output") {
+            self.wholly_read.insert(step.clone());
+        }
+    }
+
+    /// Warns about fields of answers that nothing reads.
+    pub(crate) fn unread(&mut self, file: &Arc<str>, steps: &[Step]) {
+        for step in steps {
+            if !self.wholly_read.contains(&step.name) {
+                self.complaints.extend(exact::unread(file, step, self.fields_read.get(&step.name)));
+            }
+            step.bodies().into_iter().for_each(|(_, steps)| self.unread(file, steps));
+        }
+    }
+
     // Expressions.
 
     fn typed<T>(&mut self, node: &Node, typed: impl FnOnce(&Names<'_>) -> Result<T, Vec<Fault>>) -> Option<T> {
@@ -199,6 +259,7 @@ impl<'a> Reading<'a> {
     pub(crate) fn condition(&mut self, node: &Node) -> Option<Condition> {
         let condition = self.complaints.take(Condition::of_node(node))?;
         self.typed(node, |names| condition.check(names))?;
+        self.reads(condition.derivation());
         Some(condition)
     }
 
@@ -206,6 +267,7 @@ impl<'a> Reading<'a> {
     pub(crate) fn expr(&mut self, node: &Node) -> Option<(Expr, Type)> {
         let expr = self.complaints.take(Expr::of_node(node))?;
         let ty = self.typed(node, |names| expr.ty(names))?;
+        self.reads(expr.derivation());
         Some((expr, ty))
     }
 
@@ -216,7 +278,10 @@ impl<'a> Reading<'a> {
         let lookup = |name: &str| scopes.iter().rev().find_map(|scope| scope.get(name)).cloned();
         let known: Vec<&str> = scopes.iter().flat_map(|scope| scope.keys().map(|name| &**name)).collect();
         match template.ty(&Names { types: &lookup, known: &known }) {
-            Ok(ty) => Some((template, ty)),
+            Ok(ty) => {
+                self.reads(template.derivation());
+                Some((template, ty))
+            }
             Err(complaints) => {
                 self.complaints.extend(complaints);
                 None
@@ -230,6 +295,7 @@ impl<'a> Reading<'a> {
         match Text::compile(&source) {
             Ok(text) => {
                 self.typed(node, |names| text.check(names))?;
+                self.reads(text.derivation());
                 Some(text)
             }
             Err(fault) => {
@@ -277,8 +343,8 @@ impl<'a> Reading<'a> {
             return None;
         }
         let source = self.sources.get(&path)?.clone();
-        let at = |fault: &Fault| place(&source, fault.offset, fault.len);
-        let text = match Text::compile(&source) {
+        let at = |fault: &Fault| place(&source, allow::in_file(&source, fault.offset), fault.len);
+        let text = match Text::compile(&allow::sent(&source)) {
             Ok(text) => text,
             Err(fault) => {
                 let complaint = Complaint::new(fault.id, &path, at(&fault), fault.message.clone());
@@ -299,7 +365,7 @@ impl<'a> Reading<'a> {
             }
             return None;
         }
-        Some(Prompt { file: path, text })
+        Some(Prompt { file: path, text, written: source })
     }
 
     /// `context: { text, see }`.
@@ -338,10 +404,12 @@ impl<'a> Reading<'a> {
                 types.push((key.text.clone(), Type::Any));
                 continue;
             };
-            types.push((key.text.clone(), ty));
+            types.push((key.text.clone(), ty.clone()));
+            self.reads(projection.expr().derivation());
             see.push(See {
                 name: key.text.clone(),
                 from: projection.expr().clone(),
+                ty,
                 tokens: tokens.map(i64::unsigned_abs),
                 overflow,
                 labels,

@@ -41,9 +41,6 @@ pub(super) struct Check {
     /// Print what a run costs at most, step by step, and compare it with the budget; of one workflow, or of all
     #[arg(long, value_name = "WORKFLOW", num_args = 0..=1, default_missing_value = ALL, conflicts_with = "sarif")]
     cost: Option<String>,
-    /// Look for what is often wrong in prompts as well: what these checks find is worth a look, and not always a mistake
-    #[arg(long)]
-    lint: bool,
 }
 
 /// All workflows.
