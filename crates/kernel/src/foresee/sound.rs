@@ -97,6 +97,10 @@ fn guesses(
         return None;
     }
     let place = list.iter().position(|item| matches!(item, Recovery::Retry { .. }))?;
+    // A list for other steps as well: the engine sends again only what never left.
+    if !own && kind == FailureKind::ToolError {
+        return None;
+    }
     let covered = |step: &&&Step| own || !step.on_failure.contains_key(&kind);
     let once = about.iter().filter(covered).find(|step| effect(step) == Some(Effect::AtMostOnce))?;
     let called = once.call().map(|act| act.called()).unwrap_or_default();
@@ -177,6 +181,17 @@ pub(super) fn occurring(program: &Program, around: &Around<'_>, complaints: &mut
     }
 }
 
+/// Kinds that say of a program or a tool file that it has a mistake, or that follow from another kind.
+fn is_a_slip(kind: FailureKind) -> bool {
+    matches!(
+        kind,
+        FailureKind::Internal
+            | FailureKind::NoProgress
+            | FailureKind::ContractViolated
+            | FailureKind::InvalidArguments
+    )
+}
+
 /// Steps that may fail the run after something was done that cannot be undone, and about whose failures nothing is said.
 pub(super) fn irreversible(program: &Program, around: &Around<'_>, complaints: &mut Complaints) {
     let mut done: Option<(&Step, String)> = None;
@@ -184,7 +199,7 @@ pub(super) fn irreversible(program: &Program, around: &Around<'_>, complaints: &
         if let (Some((act, called)), 0) = (&done, depth) {
             let left: Vec<String> = kinds::can_occur(step, stage, program, around)
                 .into_iter()
-                .filter(|kind| !matches!(kind, FailureKind::Internal | FailureKind::NoProgress))
+                .filter(|kind| !is_a_slip(*kind))
                 .filter(|kind| {
                     let (from, list) = table::list(step, stage, *kind, program);
                     from == From::Default && list.is_empty() && *kind != FailureKind::UnknownOutcome
