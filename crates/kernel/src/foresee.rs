@@ -36,11 +36,7 @@ pub struct Around<'a> {
 impl Around<'_> {
     /// What counts in a project.
     pub fn of(project: &Project) -> Around<'_> {
-        Around {
-            policies: project.policies.as_deref(),
-            limits: &project.file.budgets,
-            models: &project.file.models,
-        }
+        Around { policies: project.policies.as_deref(), limits: &project.file.budgets, models: &project.file.models }
     }
 
     /// Whether an action may be put before people: a rule asks, or an argument that says what is done to whom may be untrusted.

@@ -333,7 +333,8 @@ pub fn choose<'a>(
     possible: &dyn Fn(&Recovery) -> bool,
 ) -> Option<(&'a Recovery, u32)> {
     let used = |wanted: &dyn Fn(&Response) -> bool| {
-        let count = answered.iter().filter(|(failure, response)| kinds.contains(&failure.kind) && wanted(response)).count();
+        let count =
+            answered.iter().filter(|(failure, response)| kinds.contains(&failure.kind) && wanted(response)).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     };
     let retried = used(&|response| matches!(response, Response::Retry { .. }));

@@ -23,8 +23,12 @@ struct Allow {
 
 /// Takes out what is allowed, and complains about what allows nothing.
 pub fn apply(sources: &Sources, complaints: &mut Complaints) {
-    let allows: Vec<Allow> =
-        sources.files.iter().filter(|(_, text)| text.contains(MARK)).flat_map(|(path, text)| find(path, text)).collect();
+    let allows: Vec<Allow> = sources
+        .files
+        .iter()
+        .filter(|(_, text)| text.contains(MARK))
+        .flat_map(|(path, text)| find(path, text))
+        .collect();
     if allows.is_empty() {
         return;
     }

@@ -77,9 +77,10 @@ impl Walk<'_> {
             }
             let bodies = step.bodies();
             if !bodies.is_empty() {
-                inside = inside.saturating_mul(1 + self.repetitions(step, &FailureKind::ALL.to_vec(), |item| {
-                    matches!(item, Recovery::Retry { .. })
-                }));
+                inside = inside.saturating_mul(
+                    1 + self
+                        .repetitions(step, &FailureKind::ALL.to_vec(), |item| matches!(item, Recovery::Retry { .. })),
+                );
             }
             for (_, inner) in bodies {
                 self.steps(inner, inside, &open);
@@ -97,8 +98,9 @@ impl Walk<'_> {
 
     fn reason(&mut self, step: &Step, reason: &Reason, times: u64, open: &[String]) {
         let again = self.repetitions(step, FailureKind::ALL, |_| true);
-        let repairs =
-            self.repetitions(step, FailureKind::ALL, |item| matches!(item, Recovery::Repair { .. } | Recovery::Replan { .. }));
+        let repairs = self.repetitions(step, FailureKind::ALL, |item| {
+            matches!(item, Recovery::Repair { .. } | Recovery::Replan { .. })
+        });
         let mut open = open.to_vec();
         let layers = [self.program.context.as_ref(), self.program.stages[self.stage].context.as_ref()];
         let mut bytes = reason.prompt.text.source().len() as u64 + shown(&reason.see, &mut open);
@@ -174,7 +176,9 @@ fn shown(see: &[See], open: &mut Vec<String>) -> u64 {
     for item in see {
         match item.tokens {
             // A token stands for three bytes at most where this is cut; in a hole and its name besides.
-            Some(tokens) => bytes = bytes.saturating_add(tokens.saturating_mul(3)).saturating_add(2 * item.name.len() as u64 + 9),
+            Some(tokens) => {
+                bytes = bytes.saturating_add(tokens.saturating_mul(3)).saturating_add(2 * item.name.len() as u64 + 9)
+            }
             None => open.push(format!("`{}` has no `tokens`", item.name)),
         }
     }
@@ -226,9 +230,12 @@ pub(super) fn check(program: &Program, around: &Around<'_>, complaints: &mut Com
     let Some(first) = program.stages.first() else { return };
     let (_, most) = lines(program, around);
     let least = plainest(program, around);
-    for (unit, limit) in budget.limited().filter(|(unit, _)| *unit != Unit::Time)
+    for (unit, limit) in budget
+        .limited()
+        .filter(|(unit, _)| *unit != Unit::Time)
         // Nothing at all is meant so: a person raises it.
-        .filter(|(_, limit)| *limit > 0) {
+        .filter(|(_, limit)| *limit > 0)
+    {
         let shown = |amount: i64| unit.show(amount);
         if let Some((step, amount)) = least.get(&unit).filter(|(_, amount)| *amount > limit) {
             let message = format!(
@@ -239,11 +246,7 @@ pub(super) fn check(program: &Program, around: &Around<'_>, complaints: &mut Com
             let hint = "raise the budget, or lower `max_tokens` of the model";
             complaints.push(Complaint::new("W202", &program.file, first.at, message).hint(hint));
         } else if most.get(unit) > limit {
-            let message = format!(
-                "a run may need {}, and its budget is {}",
-                shown(most.get(unit)),
-                shown(limit)
-            );
+            let message = format!("a run may need {}, and its budget is {}", shown(most.get(unit)), shown(limit));
             let hint = "`surefoot check --cost` prints what each step adds; what does not fit pauses the run";
             complaints.push(Complaint::new("W201", &program.file, first.at, message).warning().hint(hint));
         }

@@ -26,8 +26,8 @@ pub(super) fn check(program: &Program, around: &Around<'_>, complaints: &mut Com
 
 /// Words that mean something in any schema.
 const COMMON: [&str; 16] = [
-    "true", "false", "null", "none", "object", "array", "list", "string", "text", "integer", "number", "boolean", "json",
-    "yaml", "input", "output",
+    "true", "false", "null", "none", "object", "array", "list", "string", "text", "integer", "number", "boolean",
+    "json", "yaml", "input", "output",
 ];
 
 /// Words between backticks of the ask that are neither in the answer's schema nor among what is shown.
@@ -54,9 +54,11 @@ fn prose(reason: &Reason, more: &BTreeSet<&str>, complaints: &mut Complaints) {
             && word.starts_with(|c: char| c.is_ascii_lowercase())
             && !word.ends_with('.');
         // What stands between the first and the second backtick, the third and the fourth, and so on.
-        if number % 2 == 1 && plain && !source[..at].ends_with("``") && !word.split('.').all(|one| known.contains(one)) {
+        if number % 2 == 1 && plain && !source[..at].ends_with("``") && !word.split('.').all(|one| known.contains(one))
+        {
             let mean = nearest(word, own.iter().map(String::as_str));
-            let message = format!("`{word}` is no field and no value of the answer's schema, and nothing that is shown");
+            let message =
+                format!("`{word}` is no field and no value of the answer's schema, and nothing that is shown");
             if said.insert(word) {
                 let hint = mean.map_or_else(
                     || "name what the schema has, or leave the backticks out".to_owned(),
@@ -157,6 +159,7 @@ pub(crate) fn unread(
     }
     let message = format!("nobody reads {} of the answer of `{}`", nobody.join(", "), step.name);
     let at = Place { ..step.at };
-    let hint = "read it in a later step, a `check` or the result, or take it out of the schema: it is asked for and paid";
+    let hint =
+        "read it in a later step, a `check` or the result, or take it out of the schema: it is asked for and paid";
     Some(Complaint::new("W198", file, at, message).warning().hint(hint))
 }

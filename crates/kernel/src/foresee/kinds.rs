@@ -41,11 +41,7 @@ pub fn can_occur(step: &Step, stage: usize, program: &Program, around: &Around<'
             }
         }
         Kind::Approve(_) => {
-            found.extend([
-                FailureKind::ApprovalRejected,
-                FailureKind::ApprovalExpired,
-                FailureKind::ContractViolated,
-            ]);
+            found.extend([FailureKind::ApprovalRejected, FailureKind::ApprovalExpired, FailureKind::ContractViolated]);
         }
         Kind::Handoff(handoff) => {
             found.insert(FailureKind::ContractViolated);

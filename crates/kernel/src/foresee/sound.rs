@@ -32,8 +32,7 @@ pub(super) fn lists(program: &Program, complaints: &mut Complaints) {
     let every: Vec<&Step> = all.iter().map(|(.., step)| *step).collect();
     check(&program.on_failure, &every, false);
     for (number, stage) in program.stages.iter().enumerate() {
-        let inside: Vec<&Step> =
-            all.iter().filter(|(stage, ..)| *stage == number).map(|(.., step)| *step).collect();
+        let inside: Vec<&Step> = all.iter().filter(|(stage, ..)| *stage == number).map(|(.., step)| *step).collect();
         check(&stage.on_failure, &inside, false);
     }
     for step in &every {
@@ -86,13 +85,7 @@ fn changes_nothing(program: &Program, kind: FailureKind, list: &Listed, about: &
     Some(Complaint::new("W193", &program.file, list.place(place), message).hint(hint))
 }
 
-fn guesses(
-    program: &Program,
-    kind: FailureKind,
-    list: &Listed,
-    about: &[&Step],
-    own: bool,
-) -> Option<Complaint> {
+fn guesses(program: &Program, kind: FailureKind, list: &Listed, about: &[&Step], own: bool) -> Option<Complaint> {
     if !matches!(kind, FailureKind::ToolError | FailureKind::ToolTimeout | FailureKind::UnknownOutcome) {
         return None;
     }
@@ -113,7 +106,8 @@ fn guesses(
         let hint = "leave it out: what never left is sent again anyway; for `unknown_outcome` write `{ person: … }`";
         return Some(complaint.hint(hint));
     }
-    let hint = "only what never left is sent again, and that needs no list; after anything else people resolve it".to_owned();
+    let hint =
+        "only what never left is sent again, and that needs no list; after anything else people resolve it".to_owned();
     Some(complaint.warning().hint(hint))
 }
 
@@ -128,8 +122,10 @@ fn goes_on(program: &Program, kind: FailureKind, list: &Listed, about: &[&Step])
     };
     let act = about.iter().find(acts)?;
     let called = act.call().map(|act| act.called()).unwrap_or_default();
-    let message =
-        format!("after `{kind}` nobody knows whether `{called}` of `{}` was performed: no value can stand for it", act.name);
+    let message = format!(
+        "after `{kind}` nobody knows whether `{called}` of `{}` was performed: no value can stand for it",
+        act.name
+    );
     let hint = "write `{ person: … }`, who find out, or a `probe` where the operation has one";
     Some(Complaint::new("W194", &program.file, list.place(place), message).hint(hint))
 }
@@ -185,10 +181,7 @@ pub(super) fn occurring(program: &Program, around: &Around<'_>, complaints: &mut
 fn is_a_slip(kind: FailureKind) -> bool {
     matches!(
         kind,
-        FailureKind::Internal
-            | FailureKind::NoProgress
-            | FailureKind::ContractViolated
-            | FailureKind::InvalidArguments
+        FailureKind::Internal | FailureKind::NoProgress | FailureKind::ContractViolated | FailureKind::InvalidArguments
     )
 }
 

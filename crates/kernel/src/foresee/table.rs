@@ -79,7 +79,12 @@ pub fn rows(program: &Program, around: &Around<'_>) -> Vec<Row> {
 }
 
 /// The list that counts for a kind at a step outside of bodies, as the engine finds it; see [`of_depth`] for those inside.
-pub(super) fn list<'p>(step: &'p Step, stage: usize, kind: FailureKind, program: &'p Program) -> (From, &'p [Recovery]) {
+pub(super) fn list<'p>(
+    step: &'p Step,
+    stage: usize,
+    kind: FailureKind,
+    program: &'p Program,
+) -> (From, &'p [Recovery]) {
     of_depth(step, stage, kind, program, 0)
 }
 

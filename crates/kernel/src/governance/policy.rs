@@ -24,6 +24,7 @@ use std::{
 use cedar_policy::{Effect, Policy, PolicyId, SchemaFragment, Validator};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::check::denies_always;
 use self::{
     check::{Checker, Reach},
     decide::Judge,
@@ -32,7 +33,6 @@ use self::{
     request::{Frame, Types},
     schema::Schema,
 };
-pub(crate) use self::check::denies_always;
 pub use self::{
     decide::{Decision, Matched},
     request::{Request, RunFacts},

@@ -105,7 +105,11 @@ const SEND: &str = r#"
 
 #[test]
 fn retries_end_with_the_deadline() {
-    check(&SEND.replace("EFFECT", "read"), "{}", "send: !tool_error not_sent", expect![[r#"
+    check(
+        &SEND.replace("EFFECT", "read"),
+        "{}",
+        "send: !tool_error not_sent",
+        expect![[r#"
         1   run started: send
         2   send: has time until 2026-11-20T00:00:10.000Z
         3   send: started box.put {}
@@ -123,7 +127,8 @@ fn retries_end_with_the_deadline() {
         15  send: failed, deadline_exceeded: the deadline of 10s of `send` passed at 2026-11-20T00:00:10.000Z
         16  send: no recovery left
         17  run failed, deadline_exceeded: the deadline of 10s of `send` passed at 2026-11-20T00:00:10.000Z
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -221,13 +226,18 @@ const RUN: &str = r#"
 
 #[test]
 fn a_run_fails_when_its_deadline_passes() {
-    check(RUN, "{}", "", expect![[r#"
+    check(
+        RUN,
+        "{}",
+        "",
+        expect![[r#"
         1   run started: w
         2   put: started box.put {}
         3   put: finished {"ok":true}
         4   pause: waits for signal go
         5   run failed, deadline_exceeded: the deadline of 1d of the run passed at 2026-11-21T00:00:00.000Z
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -271,7 +281,8 @@ fn who_lets_a_late_step_begin_again_gives_it_its_time_anew() {
         12  pause~2: woken by message 2 {"body":{},"by":"signal","name":"go","sender":"ann"}
         13  stage first done
         14  run completed "in time"
-    "#]].assert_eq(&drive.outline());
+    "#]]
+    .assert_eq(&drive.outline());
 }
 
 const RATE: &str = r#"

@@ -109,9 +109,7 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
         Event::ApprovalEnded { approval, end, .. } => {
             let state = match end {
                 ApprovalEnd::Superseded | ApprovalEnd::Edited { .. } => ApprovalState::Superseded,
-                ApprovalEnd::Failed { failure, .. } if failure.kind.is_too_late() => {
-                    ApprovalState::Expired
-                }
+                ApprovalEnd::Failed { failure, .. } if failure.kind.is_too_late() => ApprovalState::Expired,
                 ApprovalEnd::Failed { .. } => ApprovalState::Rejected,
                 ApprovalEnd::Gave { .. } => ApprovalState::Approved,
             };
