@@ -71,8 +71,38 @@ fn failures() -> String {
         let default = in_words(recovery::by_default(&failure(*kind, Phase::Answered)));
         writeln!(page, "| `{kind}` | {} | {default} |", kind.explanation()).expect("a String takes every write");
     }
+    page.push_str(FORESEEN);
     page
 }
+
+/// What is told of failures besides the kinds.
+const FORESEEN: &str = "
+## What is done, step by step
+
+`surefoot check --failures [WORKFLOW]` prints the effective table: for each step the kinds that can occur there (by what it does, the effect of \
+what it calls, its checks, its deadline, the budgets and the policies), the recoveries in the order in which they are tried, where that list is \
+written, and what happens once it is used up. With `--json` it is an object by workflow.
+
+A retry waits for something or changes something. `check` refuses the others: a `retry` of an `at_most_once` action after it may have been \
+performed (W192), one that changes nothing against a verdict, a wrong answer or time that is over (W193), a `continue_with` over an action that \
+may have been performed (W194), and what stands behind an item that always ends its list (W195).
+
+## What a run costs at most
+
+`surefoot check --cost [WORKFLOW]` prints each call with all its repetitions, in all bodies that it may be made in, and the sum beside the \
+workflow's budget. A list without `maxItems` counts one item, and what is shown without `tokens` counts nothing; both are named as not bounded.
+
+## Allowing a warning
+
+```yaml
+# surefoot: allow W196 because another profile has a deadline
+deadline_exceeded: [ fail ]
+```
+
+The comment stands on the line of the warning or right above it. In a prompt it is a line of its own, `<!-- surefoot: allow W199 because … -->`, \
+which is not sent to the model. One without a reason, about an error or about no complaint is an error itself, and one that allows nothing is a \
+warning (W203).
+";
 
 fn failure(kind: FailureKind, phase: Phase) -> Failure {
     Failure { kind, phase, detail: String::new(), retry_after: None }

@@ -454,6 +454,71 @@ pub const WORKFLOW: &[Known] = &[
         "rules cannot propose",
         "A model that answers from rules is asked by a `reason` step; it proposes no actions.",
     ),
+    (
+        "W191",
+        "no deadline here",
+        "Every step may have a `deadline`, except `decide`: it takes no time of its own. Write it on the steps of the stages that it chooses, or on the workflow.",
+    ),
+    (
+        "W192",
+        "a retry that guesses",
+        "An action with the effect `at_most_once` is never sent again after it may have been performed: no `retry` for `tool_error`, `tool_timeout` or `unknown_outcome` could say otherwise, and what never left is sent again without a list. For `tool_error`, and in a list of the stage or the workflow, which is about other steps too, it is a warning: what never left may be sent again.",
+    ),
+    (
+        "W193",
+        "a retry that changes nothing",
+        "A retry waits and sends the same again. That cannot help against a verdict, a decision of people, an answer that does not fit or time that is over: write what changes something, such as `repair`, `{ model: … }`, `{ stage: … }` or `{ person: … }`.",
+    ),
+    (
+        "W194",
+        "going on over what may have been done",
+        "`continue_with` says what a step gave. For an action whose outcome is not known nobody can say that: ask people, who resolve it with evidence.",
+    ),
+    (
+        "W195",
+        "never reached",
+        "`stage`, `continue_with`, `pause` and `fail` end a list of recoveries: what stands behind one of them has no turn.",
+    ),
+    (
+        "W196",
+        "cannot occur",
+        "No step that the list is about can fail with this kind. `surefoot check --failures` prints what can occur at each step, and what is done about it.",
+    ),
+    (
+        "W197",
+        "failing over what cannot be undone",
+        "The step may fail the run after an action of the group `Irreversible` that has no `undo`: what was done stands, and the run ends without a result. Write what is done about the failure, such as `{ person: … }` or `pause`.",
+    ),
+    (
+        "W198",
+        "output that nobody reads",
+        "No step, `check` or result reads this field of an answer: it is asked for and paid, and nothing comes of it. Read it, or take it out of the schema.",
+    ),
+    (
+        "W199",
+        "no such word in the schema",
+        "A prompt names a word between backticks that is neither a field nor a value of the answer's schema, nor anything that the step is shown. Models follow the prompt, and the schema refuses the answer.",
+    ),
+    (
+        "W200",
+        "always denied",
+        "The policies deny the action whatever the facts are: a rule in `policies/never/` without a condition matches it, or no rule in `policies/allow/` permits it.",
+    ),
+    (
+        "W201",
+        "dearer than the budget",
+        "What a run costs at most is more than its budget: it may be paused on its way. `surefoot check --cost` prints what each step adds.",
+    ),
+    (
+        "W202",
+        "budget that never fits",
+        "Not even the plainest run fits the budget: one call alone sets aside more, or the steps that always run are more calls than it has.",
+    ),
+    (
+        "W203",
+        "allows nothing",
+        "`# surefoot: allow W198 because …` stands on the line of a warning or above it, names one that is there and says why. Errors are mended, not allowed.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -22,7 +22,7 @@ use crate::{
     },
     ids::{Digest, IdempotencyKey, RunId, StepPath},
     journal::{ApprovalEnd, Event, Held, ProbeResult, Proof, Resolution, StepResult},
-    recovery::{Failure, FailureKind},
+    recovery::Failure,
     run::in_doubt,
     values::{Timestamp, Value},
 };
@@ -322,7 +322,7 @@ impl Ledger {
                 let (status, failure) = match end {
                     ApprovalEnd::Superseded | ApprovalEnd::Edited { .. } => (Status::Superseded, None),
                     ApprovalEnd::Gave { .. } => (Status::Answered, None),
-                    ApprovalEnd::Failed { failure, .. } if failure.kind == FailureKind::ApprovalExpired => {
+                    ApprovalEnd::Failed { failure, .. } if failure.kind.is_too_late() => {
                         (Status::Expired, Some(failure))
                     }
                     ApprovalEnd::Failed { failure, .. } => (Status::Rejected, Some(failure)),

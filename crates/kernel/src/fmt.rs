@@ -2,7 +2,7 @@
 //! most, `{ a: b }` and `[ a, b ]`, nothing at the ends of lines. What is said stays: texts, quotes, order and comments.
 
 mod flow;
-mod tree;
+pub(crate) mod tree;
 
 use std::sync::Arc;
 

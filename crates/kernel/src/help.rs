@@ -104,7 +104,7 @@ impl Walk<'_> {
         }
         let Doing::Working(working) = &open.doing else {
             let Some((_, Response::Person { group })) = open.answered.last() else { return Ok(()) };
-            let (list, _) = self.list(step, failure, frame);
+            let (list, _) = self.list_for(step, open, failure, frame);
             let timeout = list.iter().find_map(|item| match item {
                 Recovery::Person { group: one, timeout } if one == group => *timeout,
                 _ => None,
@@ -221,6 +221,9 @@ impl Walk<'_> {
         let now = self.facts.now;
         let people = &self.statutes().people;
         let due_at = timeout.map(|span| people.working_until(group, now, span).unwrap_or(now + span));
+        // Who says what becomes of a step has no longer than the step; who looks what became of an action has.
+        let step_ends = open.deadline.filter(|end| *end > now && what == "recovers");
+        let due_at = [due_at, step_ends].into_iter().flatten().min();
         let from = Value::map([
             ("workflow", Value::Text(self.program.name.clone())),
             ("run", Value::from(self.state.run.to_string())),

@@ -527,6 +527,13 @@ pub enum Event {
         /// How we know who it is.
         auth: Arc<str>,
     },
+    /// A step that has a `deadline` begins: from that moment on nothing of it is begun any more.
+    DeadlineSet {
+        /// Which step.
+        step: StepPath,
+        /// The moment.
+        until: Timestamp,
+    },
     /// A step that touches nothing outside failed, or a block failed because of its bodies.
     StepFailed {
         /// Which step.

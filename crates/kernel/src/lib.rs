@@ -24,9 +24,11 @@
 pub mod action;
 pub mod complaint;
 pub mod context;
+mod deadline;
 pub mod evidence;
 pub mod expr;
 pub mod fmt;
+pub mod foresee;
 pub mod governance;
 mod help;
 pub mod ids;

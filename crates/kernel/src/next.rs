@@ -286,7 +286,8 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
         }
         return walk.out;
     }
-    let drain = state.paused || state.cancelling;
+    let late = walk.is_late();
+    let drain = state.paused || state.cancelling || late;
     match state.stages.last() {
         Some(top) => walk.stage(&top.stage, &top.steps, drain),
         None if state.unwinds() => {}
@@ -294,6 +295,10 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     }
     if let Some(undoing) = state.undoing_by(None) {
         walk.undo(undoing, state.paused || !state.undo_all);
+    }
+    if late && walk.out.is_empty() && facts.in_flight.is_empty() {
+        walk.end_late();
+        return walk.out;
     }
     if drain && walk.out.is_empty() && facts.in_flight.is_empty() {
         // No run ends over an action whose outcome is not known.
@@ -316,6 +321,9 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
         }
         return walk.out;
     }
+    if let Some(until) = walk.run_ends_by().filter(|_| !drain && !walk.waits.is_empty()) {
+        walk.until = Some(walk.until.map_or(until, |other| other.min(until)));
+    }
     if !drain && let Some(waiting) = walk.waiting() {
         walk.out.push(Next::Suspend(waiting));
     }
@@ -328,9 +336,9 @@ pub(crate) struct Walk<'a> {
     pub state: &'a RunState,
     pub facts: &'a Facts<'a>,
     out: Vec<Next>,
-    until: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
     waits: Vec<String>,
-    doubt: Option<Suspend>,
+    pub(crate) doubt: Option<Suspend>,
     taken: BTreeSet<u64>,
     /// What the run has spent and set aside, with what this pass sets aside.
     pub spent: Cow<'a, Spent>,
@@ -441,6 +449,9 @@ impl<'a> Walk<'a> {
                 self.record(Event::StepSkipped { step: path.clone() });
                 return Ok(());
             }
+            if self.set_deadline(step, None, path) {
+                return Ok(());
+            }
             return step.begin(self, path, frame, None);
         };
         if let Some(failure) = &open.failure {
@@ -463,6 +474,9 @@ impl<'a> Walk<'a> {
         if frame.drain && self.leave_nothing_in_doubt(step, open, path) {
             return Ok(());
         }
+        if self.out_of_time(step, open, path, frame)? {
+            return Ok(());
+        }
         if let Some(at) = open.not_before
             && at > self.facts.now
         {
@@ -471,6 +485,7 @@ impl<'a> Walk<'a> {
         }
         match &open.doing {
             Doing::Idle if frame.drain => Ok(()),
+            Doing::Idle if self.set_deadline(step, Some(open), path) => Ok(()),
             Doing::Idle | Doing::Asked => step.begin(self, path, frame, Some(open)),
             // The chosen stages are on the stack: `next` walks the innermost one.
             Doing::Deciding { .. } => Ok(()),
@@ -514,13 +529,13 @@ impl<'a> Walk<'a> {
         Ok(value)
     }
 
-    fn finish(&mut self, end: End, result: Option<Value>, failure: Option<Failure>) {
+    pub(crate) fn finish(&mut self, end: End, result: Option<Value>, failure: Option<Failure>) {
         let mut blobs = Vec::new();
         let result = result.map(|value| Held::hold(value, &mut blobs));
         self.out.push(Next::Finish(Record { event: Event::RunFinished { end, result, failure }, blobs }));
     }
 
-    fn waiting(&mut self) -> Option<Suspend> {
+    pub(crate) fn waiting(&mut self) -> Option<Suspend> {
         if self.waits.is_empty() {
             return None;
         }
@@ -783,6 +798,19 @@ impl<'f> Frame<'f> {
             prefix: self.prefix.clone(),
             stage: self.stage,
             drain: self.drain,
+        }
+    }
+
+    /// The same frame, in which nothing new is started.
+    pub(crate) fn drained<'g>(&'g self) -> Frame<'g> {
+        Frame {
+            around: self.around,
+            values: self.values,
+            inner: self.inner,
+            own: self.own,
+            prefix: self.prefix.clone(),
+            stage: self.stage,
+            drain: true,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Failures with names, what may be done about each, and which of it comes next.
 
+mod alike;
+
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
@@ -89,8 +91,19 @@ failure_kinds! {
     ContractViolated = "contract_violated",
     /// What should have been done cannot be proven: a `verify` did not hold, or a fact of `done_when` is missing.
     UnsupportedClaim = "unsupported_claim",
+    /// The `deadline` of the step, or of the run, has passed.
+    DeadlineExceeded = "deadline_exceeded",
+    /// The input of a run does not fit: none begins.
+    InputInvalid = "input_invalid",
     /// An expression could not be evaluated, or a native function failed.
     Internal = "internal",
+}
+
+impl FailureKind {
+    /// Whether it says of an approval that nobody decided in time.
+    pub fn is_too_late(self) -> bool {
+        matches!(self, FailureKind::ApprovalExpired | FailureKind::DeadlineExceeded)
+    }
 }
 
 impl fmt::Display for FailureKind {
@@ -199,8 +212,34 @@ pub enum Response {
     },
     /// The model that proposed the action is told, and goes on.
     GiveBack,
+    /// The same failure twice, although something was changed in between: from now on it is `no_progress`.
+    NoProgress,
     /// No recovery is left: the step has failed.
     Fail,
+}
+
+impl Response {
+    /// What it changes or what it waits for, so that trying again is no blind repetition. `None`: nothing is tried again.
+    pub fn why_again(&self) -> Option<&'static str> {
+        match self {
+            Response::Retry { .. } => Some("waits, and sends the same again"),
+            Response::Probe { .. } => Some("waits, and asks whether it was performed"),
+            Response::Person { .. } => Some("waits for people to say what becomes of it"),
+            Response::Pause => Some("waits for a person to resume"),
+            Response::Repair => Some("shows the model the errors"),
+            Response::Replan => Some("forgets the attempts so far"),
+            Response::Model { .. } => Some("asks another model"),
+            Response::Undo { .. } => Some("takes back what was done"),
+            Response::ReturnTo { .. } => Some("does again what came after the checkpoint"),
+            Response::GiveBack => Some("tells the model, which goes on"),
+            Response::Stage { .. } | Response::ContinueWith { .. } | Response::NoProgress | Response::Fail => None,
+        }
+    }
+
+    /// Whether it was to change what failed: the same failure after it is no progress.
+    fn changes(&self) -> bool {
+        matches!(self, Response::Repair | Response::Replan)
+    }
 }
 
 /// One item of an `on_failure` list.
@@ -258,6 +297,13 @@ pub enum Recovery {
     Fail,
 }
 
+impl Recovery {
+    /// Whether nothing that stands behind it in a list ever has a turn.
+    pub(crate) fn ends(&self) -> bool {
+        matches!(self, Recovery::Stage(_) | Recovery::ContinueWith(_) | Recovery::Pause | Recovery::Fail)
+    }
+}
+
 /// How long to wait between retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -287,17 +333,18 @@ impl Backoff {
     }
 }
 
-/// Which item of `list` comes next, if the same step has met `kind` before and answered with `answered`.
+/// Which item of `list` comes next, if the same step has met one of `kinds` before and answered with `answered`.
 ///
 /// Items are used up in order: two `retry` items of 2 give two retries, then what stands between, then two more.
 pub fn choose<'a>(
     list: &'a [Recovery],
-    kind: FailureKind,
+    kinds: &[FailureKind],
     answered: &[(Failure, Response)],
     possible: &dyn Fn(&Recovery) -> bool,
 ) -> Option<(&'a Recovery, u32)> {
     let used = |wanted: &dyn Fn(&Response) -> bool| {
-        let count = answered.iter().filter(|(failure, response)| failure.kind == kind && wanted(response)).count();
+        let count =
+            answered.iter().filter(|(failure, response)| kinds.contains(&failure.kind) && wanted(response)).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     };
     let retried = used(&|response| matches!(response, Response::Retry { .. }));
@@ -307,12 +354,7 @@ pub fn choose<'a>(
     for item in list.iter().filter(|item| possible(item)) {
         let (times, used) = match item {
             Recovery::Retry { times, .. } => (*times, &mut retries),
-            Recovery::Repair { times } => {
-                if repeats(kind, answered) {
-                    continue;
-                }
-                (*times, &mut repairs)
-            }
+            Recovery::Repair { times } => (*times, &mut repairs),
             Recovery::Replan { times } => (*times, &mut replans),
             Recovery::Model(model) => {
                 let before = used(
@@ -349,14 +391,20 @@ pub fn outer_part(list: &[Recovery]) -> usize {
     list.iter().position(outer).unwrap_or(list.len())
 }
 
-/// Whether the last two failures of `kind` said the same although the first was to be repaired: another repair is no progress.
-fn repeats(kind: FailureKind, answered: &[(Failure, Response)]) -> bool {
-    let mut repairs = answered
-        .iter()
-        .rev()
-        .filter(|(failure, response)| failure.kind == kind && matches!(response, Response::Repair))
-        .map(|(failure, _)| &failure.detail);
-    matches!((repairs.next(), repairs.next()), (Some(last), Some(before)) if last == before)
+/// Whether `failure` was met before, and something was changed because of it: to change the same again is no progress.
+pub fn stuck(failure: &Failure, answered: &[(Failure, Response)]) -> bool {
+    failure.kind != FailureKind::NoProgress
+        && answered.iter().any(|(before, response)| {
+            response.changes() && before.kind == failure.kind && alike::same(&before.detail, &failure.detail)
+        })
+}
+
+impl Failure {
+    /// What a failure becomes that was met twice.
+    pub(crate) fn no_progress(&self) -> Failure {
+        let detail = format!("the same failure twice, although something was changed: {}: {}", self.kind, self.detail);
+        Failure { kind: FailureKind::NoProgress, phase: self.phase, detail, retry_after: None }
+    }
 }
 
 /// What is done about a failure that no `on_failure` list names: nothing that could do harm twice.

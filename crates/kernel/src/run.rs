@@ -228,6 +228,8 @@ pub struct Open {
     pub help: Option<Box<Help>>,
     /// So many of `answered` are about failures before a person said that the step is begun afresh.
     pub before: u32,
+    /// From this moment on nothing of it is begun any more.
+    pub deadline: Option<Timestamp>,
 }
 
 impl Open {
@@ -244,6 +246,12 @@ impl Open {
         let why = self.failure.as_ref().or(self.answered.last().map(|(failure, _)| failure));
         let given_up = why.is_some_and(|why| why.kind == FailureKind::UnknownOutcome && why.phase == Phase::Answered);
         !acting.is_open() && acting.doubts > 0 && acting.proposal.effect != Effect::Read && !given_up
+    }
+
+    /// The failure that was met twice, if that is why it now says `no_progress`.
+    pub(crate) fn stuck_on(&self, failure: &Failure) -> Option<&Failure> {
+        let twice = self.answered.iter().rev().find(|(_, response)| *response == Response::NoProgress);
+        twice.map(|(origin, _)| origin).filter(|origin| origin.no_progress() == *failure)
     }
 
     fn is(&self, segment: &Segment<'_>) -> bool {
@@ -681,6 +689,14 @@ impl RunState {
                 self.read_message(message, &event)?;
                 self.spent.raise(unit, limit);
                 self.spent.release();
+                Ok(())
+            }
+            Event::DeadlineSet { ref step, until } => {
+                let mut place = self.locate(step, &event)?;
+                if !place.idle() || place.steps.open.as_ref().is_some_and(|open| open.deadline.is_some()) {
+                    return Err(place.illegal(&event));
+                }
+                place.open().deadline = Some(until);
                 Ok(())
             }
             Event::StepFailed { ref step, ref failure } => {

@@ -180,6 +180,7 @@ pub fn line(event: &Event) -> String {
             format!("{by} raised the run's budget of {} to {}", unit.word(), unit.show(*limit))
         }
         Event::UndoOpened { acts, standing } => taken_back(acts, standing),
+        Event::DeadlineSet { step, until } => format!("{step}: has time until {until}"),
         Event::StepFailed { step, failure: why } => format!("{step}: failed, {}", failure(why)),
         Event::FailureAnswered { step, response } => format!("{step}: {}", answer(response)),
         Event::RunFinished { end, result, failure: why } => match (end, result, why) {
@@ -263,6 +264,7 @@ pub fn answer(response: &Response) -> String {
         Response::Pause => "paused until a person resumes".to_owned(),
         Response::ContinueWith { output } => format!("continued with {}", held(output)),
         Response::GiveBack => "the model is told".to_owned(),
+        Response::NoProgress => "no progress: the same failure twice".to_owned(),
         Response::Fail => "no recovery left".to_owned(),
     }
 }

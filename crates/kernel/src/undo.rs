@@ -104,7 +104,7 @@ impl<'a> Walk<'a> {
                 return Ok(());
             }
             let list = recovery::by_default(failure);
-            let response = match recovery::choose(list, failure.kind, &open.answered, &|_| true) {
+            let response = match recovery::choose(list, &[failure.kind], &open.answered, &|_| true) {
                 Some((Recovery::Retry { backoff, .. }, nth)) => self.retry(*backoff, nth, failure, path),
                 // It is never left out: a person looks at it, and lets it be tried again.
                 _ => Response::Pause,

@@ -248,6 +248,7 @@ pub(crate) fn forget_last_action(
         edited: None,
         help: None,
         before: 0,
+        deadline: None,
     }));
     Some(())
 }

@@ -199,7 +199,8 @@ impl Report {
                 if let Event::FailureAnswered { response, .. } = event
                     && let Some(met) = self.failures.iter_mut().rev().find(|met| met.step == *step)
                 {
-                    met.answer = Some(story::answer(response));
+                    let why = response.why_again().map(|why| format!(" ({why})")).unwrap_or_default();
+                    met.answer = Some(format!("{}{why}", story::answer(response)));
                 }
             }
             _ => {}

@@ -291,7 +291,7 @@ fn mark(event: &Event) -> (&'static str, Style) {
             StepResult::Done(_) => ("✓", GOOD),
             StepResult::Failed(_) => ("✗", BAD),
         },
-        Event::WaitStarted { .. } => ("…", WAIT),
+        Event::WaitStarted { .. } | Event::DeadlineSet { .. } => ("…", WAIT),
         Event::ApprovalRequested { .. } | Event::ApprovalEscalated { .. } => ("?", WAIT),
         Event::VoteReceived { .. } => ("✓", WAIT),
         Event::WorkOpened { .. } => ("?", WAIT),

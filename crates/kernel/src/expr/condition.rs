@@ -45,6 +45,11 @@ impl Condition {
         eval::truth(&self.expr.code, &self.expr.source, values)
     }
 
+    /// Where what it looks at comes from.
+    pub fn derivation(&self) -> super::Derivation<'_> {
+        self.expr.derivation()
+    }
+
     /// All that is certain to be wrong with it.
     pub fn check(&self, names: &Names<'_>) -> Result<(), Vec<Fault>> {
         check::condition(&self.expr.code, &self.expr.source, &self.expr.roots, names)

@@ -84,6 +84,11 @@ impl Text {
         names
     }
 
+    /// Where what fills its holes comes from.
+    pub fn derivation(&self) -> super::Derivation<'_> {
+        super::derive::of_text(&self.parts, &self.roots)
+    }
+
     /// Whether it has no holes.
     pub fn is_plain(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Plain(_)))

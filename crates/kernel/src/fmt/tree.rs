@@ -6,7 +6,7 @@ use super::flow;
 
 /// A file.
 #[derive(Debug)]
-pub(super) struct File<'a> {
+pub(crate) struct File<'a> {
     pub lines: Vec<&'a str>,
     pub root: Item<'a>,
     /// Comments outside of flow collections, in order.
@@ -17,7 +17,7 @@ pub(super) struct File<'a> {
 
 /// A comment, with its `#`.
 #[derive(Debug)]
-pub(super) struct Comment<'a> {
+pub(crate) struct Comment<'a> {
     pub line: usize,
     pub column: usize,
     /// Whether nothing else stands on its line.
@@ -27,7 +27,7 @@ pub(super) struct Comment<'a> {
 
 /// A value as it is written. Lines count from 1, columns and bytes from 0.
 #[derive(Debug)]
-pub(super) struct Item<'a> {
+pub(crate) struct Item<'a> {
     text: &'a str,
     start: usize,
     end: usize,
@@ -39,7 +39,7 @@ pub(super) struct Item<'a> {
 }
 
 #[derive(Debug)]
-pub(super) enum What<'a> {
+pub(crate) enum What<'a> {
     Plain,
     Quoted,
     Flow,
@@ -50,7 +50,7 @@ pub(super) enum What<'a> {
 
 /// A text after `|` or `>`.
 #[derive(Debug)]
-pub(super) struct Block<'a> {
+pub(crate) struct Block<'a> {
     /// `|`, `>-` and so on.
     pub header: &'a str,
     pub header_line: usize,
@@ -66,7 +66,7 @@ impl<'a> Item<'a> {
 }
 
 /// Reads a file that [`crate::yaml::parse`] reads. `None`: it is written in a way that is not formatted.
-pub(super) fn read(text: &str) -> Option<File<'_>> {
+pub(crate) fn read(text: &str) -> Option<File<'_>> {
     let mut reader = Reader {
         text,
         lines: text.split('\n').collect(),

@@ -24,6 +24,7 @@ use std::{
 use cedar_policy::{Effect, Policy, PolicyId, SchemaFragment, Validator};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::check::denies_always;
 use self::{
     check::{Checker, Reach},
     decide::Judge,

@@ -42,6 +42,7 @@ impl Event {
             | Event::ChildEnded { step, .. }
             | Event::WaitStarted { step, .. }
             | Event::WaitEnded { step, .. }
+            | Event::DeadlineSet { step, .. }
             | Event::StepFailed { step, .. }
             | Event::FailureAnswered { step, .. } => Some(step),
             Event::RunStarted { .. }
@@ -150,6 +151,7 @@ impl Event {
             | Event::ControlReceived { .. }
             | Event::BudgetRaised { .. }
             | Event::UndoOpened { .. }
+            | Event::DeadlineSet { .. }
             | Event::StepFailed { .. }
             | Event::FailureAnswered { .. }
             | Event::RunFinished { .. } => (None, None),

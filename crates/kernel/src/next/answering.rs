@@ -54,8 +54,11 @@ impl Walk<'_> {
         }
         let mut blobs = Vec::new();
         let kind = failure.kind;
-        let (list, reach) = self.list(step, failure, frame);
+        let (list, reach) = self.list_for(step, open, failure, frame);
+        let origin = open.stuck_on(failure).map(|origin| origin.kind);
         let possible = |item: &Recovery| match item {
+            // What was changed did not help.
+            Recovery::Repair { .. } | Recovery::Replan { .. } if origin.is_some() => false,
             Recovery::ReturnTo { step, times, .. } => self.way_back(step, *times).is_some(),
             // These had their turn while the outcome was not known.
             Recovery::Probe { .. } => false,
@@ -70,7 +73,7 @@ impl Walk<'_> {
             _ => true,
         };
         let list = part_of(step, list, failure, open);
-        let chosen = recovery::choose(list, kind, &open.answered, &possible);
+        let chosen = recovery::choose(list, &[kind, origin.unwrap_or(kind)], &open.answered, &possible);
         // What may have been performed is never left on a guess, nor begun anew under another key.
         if let Kind::Act(act) = &step.kind
             && !matches!(chosen, Some((Recovery::Retry { .. } | Recovery::Pause, _)))
@@ -78,8 +81,16 @@ impl Walk<'_> {
         {
             return Ok(Record::of(event));
         }
+        let met = open.answered.get(open.before as usize..).unwrap_or_default();
         let response = match chosen {
             None if proposals::is_given_back(step, failure) => Response::GiveBack,
+            // Whoever waits need not have changed anything.
+            chosen
+                if !matches!(chosen, Some((Recovery::Retry { .. } | Recovery::Pause, _)))
+                    && recovery::stuck(failure, met) =>
+            {
+                Response::NoProgress
+            }
             None | Some((Recovery::Fail | Recovery::Probe { .. }, _)) => Response::Fail,
             Some((Recovery::Retry { backoff, .. }, nth)) => self.retry(*backoff, nth, failure, path),
             Some((Recovery::Undo, _)) => self.to_take_back(reach, path),
@@ -111,6 +122,24 @@ impl Walk<'_> {
     pub(crate) fn pause(&self, backoff: Backoff, nth: u32, failure: &Failure, path: &StepPath) -> Span {
         let seed = Digest::of(&[&self.state.run.bytes(), path.as_str().as_bytes(), &nth.to_be_bytes()]);
         backoff.wait(nth, seed).max(failure.retry_after.unwrap_or_default())
+    }
+
+    /// The recoveries that count for a failure that `step` has met: those of its kind. Where none are written for `no_progress`, what is
+    /// left of the list of the failure that was met twice counts.
+    pub(crate) fn list_for<'l>(
+        &'l self,
+        step: &'l Step,
+        open: &Open,
+        failure: &Failure,
+        frame: &'l Frame<'_>,
+    ) -> (&'l [Recovery], Reach) {
+        let lists = [&step.on_failure, &frame.stage.on_failure, &self.program.on_failure];
+        match open.stuck_on(failure) {
+            Some(origin) if lists.iter().all(|list| !list.contains_key(&FailureKind::NoProgress)) => {
+                self.list(step, origin, frame)
+            }
+            _ => self.list(step, failure, frame),
+        }
     }
 
     /// The recoveries that count for a failure of `step`, and how far their list reaches.

@@ -36,7 +36,13 @@ impl RunState {
             open.visit += 1;
             (open.attempt, open.doing) = (0, Doing::Idle);
         }
+        // A person gives it time anew.
+        if failure.kind == FailureKind::DeadlineExceeded && response == Response::Pause {
+            let begun = open.attempt > 0;
+            (open.deadline, open.attempt, open.visit) = (None, 0, open.visit + u32::from(begun));
+        }
         match response {
+            Response::NoProgress => open.failure = Some(failure.no_progress()),
             Response::Retry { at } => {
                 open.not_before = Some(at);
                 open.fallen.clear();

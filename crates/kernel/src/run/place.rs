@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Bodies, Doing, Illegal, Open, Sequence, Slot, Values};
-use crate::{journal::Event, recovery::Failure};
+use crate::{
+    journal::Event,
+    recovery::{Failure, FailureKind},
+};
 
 /// Where a path goes: the sequence, the values of its frame, and the step's name there.
 pub(super) struct Place<'a> {
@@ -42,6 +45,7 @@ impl Place<'_> {
                 edited: None,
                 help: None,
                 before: 0,
+                deadline: None,
             })
         })
     }
@@ -67,15 +71,17 @@ impl Place<'_> {
     }
 
     pub(super) fn fail(&mut self, failure: Failure, event: &Event) -> Result<(), Illegal> {
+        let late = failure.kind == FailureKind::DeadlineExceeded;
         let fits = self.steps.failed.is_none()
             && self.steps.open.as_ref().is_none_or(|open| {
-                open.name == self.name
-                    && open.visit == self.visit
-                    && open.failure.is_none()
-                    && matches!(
-                        open.doing,
-                        Doing::Idle | Doing::Asked | Doing::Bodies(_) | Doing::Turns(_) | Doing::Talking(_)
-                    )
+                let may = match &open.doing {
+                    Doing::Idle | Doing::Asked | Doing::Bodies(_) | Doing::Turns(_) | Doing::Talking(_) => true,
+                    Doing::Waiting { .. } | Doing::Handed(_) => late,
+                    // It failed for certain, and is not tried again.
+                    Doing::Acting(acting) => late && !acting.is_open() && !open.is_in_doubt(),
+                    _ => false,
+                };
+                open.name == self.name && open.visit == self.visit && open.failure.is_none() && may
             });
         if !fits {
             return Err(self.illegal(event));

@@ -91,7 +91,7 @@ impl RunState {
                             (open.failure, open.doing) = (Some(help.failure), help.doing);
                         } else {
                             (open.visit, open.attempt, open.edited) = (open.visit + 1, 0, None);
-                            (open.model, open.route) = (None, None);
+                            (open.model, open.route, open.deadline) = (None, None, None);
                             open.fallen.clear();
                             open.before = u32::try_from(open.answered.len()).unwrap_or(u32::MAX);
                         }

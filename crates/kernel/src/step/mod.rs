@@ -29,6 +29,7 @@ use crate::{
     next::{Frame, Inner, Stop, Walk},
     run::{Doing, Open},
     types::Type,
+    values::Span,
     workflow::{
         Recoveries,
         reading::{ListOf, Reading},
@@ -51,6 +52,8 @@ pub struct Step {
     pub on_failure: Recoveries,
     /// A recovery may return to the moment in which it was over.
     pub checkpoint: bool,
+    /// So long it has from its first beginning, with all its waits and repetitions.
+    pub deadline: Option<Span>,
     /// Of what type its value is, if it is not skipped.
     pub ty: Type,
 }
@@ -254,8 +257,8 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 const LATER: [&str; 2] = ["plan", "emit"];
 
 /// What every step may have.
-const COMMON: [&str; 4] = ["step", "when", "on_failure", "checkpoint"];
-const COMMON_LATER: [&str; 2] = ["cache", "deadline"];
+const COMMON: [&str; 5] = ["step", "when", "on_failure", "checkpoint", "deadline"];
+const COMMON_LATER: [&str; 1] = ["cache"];
 
 /// Reads a list of steps; each sees those before it.
 pub(crate) fn read_all(nodes: &Node, reading: &mut Reading<'_>) -> Vec<Step> {
@@ -274,7 +277,10 @@ pub(crate) fn read_body(fields: &Fields<'_>, reading: &mut Reading<'_>) -> (Vec<
     reading.bodies -= 1;
     let last = steps.last().and_then(|step| reading.named_type(&step.name)).unwrap_or(Type::Any);
     match fields.get("gives") {
-        None => (steps, Some(None), last),
+        None => {
+            steps.last().iter().for_each(|step| reading.reads_all_of(&step.name));
+            (steps, Some(None), last)
+        }
         Some(node) => match reading.template(node) {
             Some((gives, ty)) => (steps, Some(Some(gives)), ty),
             None => (steps, None, Type::Any),
@@ -358,6 +364,12 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         let complaint = Complaint::new("W133", &node.file, key.span, message);
         reading.complaints.push(complaint.hint("make the step before the block the checkpoint"));
     }
+    let deadline = fields.time("deadline", &mut reading.complaints);
+    if let Some(key) = fields.key("deadline").filter(|_| *kind == "decide") {
+        let message = "a `decide` has no deadline: what takes time are the steps of the stages that it chooses";
+        let complaint = Complaint::new("W191", &node.file, key.span, message);
+        reading.complaints.push(complaint.hint("write it on those steps, or on the workflow"));
+    }
     let name = name?;
     // A step with a mistake is still known to the steps below it, so that one mistake gives one complaint.
     let ty = read.as_ref().map_or(Type::Any, |(_, ty)| ty.clone());
@@ -368,7 +380,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         None => None,
     };
     let (kind, ty) = read?;
-    Some(Step { name, at: node.span, when, kind, on_failure, checkpoint, ty })
+    Some(Step { name, at: node.span, when, kind, on_failure, checkpoint, deadline, ty })
 }
 
 fn remember(node: &Node, reading: &mut Reading<'_>, ty: Type) {

@@ -223,7 +223,16 @@ fn one(node: &Node, by: &Arc<str>, reading: &mut Reading<'_>) -> Option<Granted>
 
 /// A step that no file has written.
 pub(crate) fn inner(name: &str, at: Place, kind: Kind, ty: Type) -> Step {
-    Step { name: name.into(), at, when: None, kind, on_failure: Recoveries::new(), checkpoint: false, ty }
+    Step {
+        name: name.into(),
+        at,
+        when: None,
+        kind,
+        on_failure: Recoveries::new(),
+        checkpoint: false,
+        deadline: None,
+        ty,
+    }
 }
 
 /// What `check` says of a model that cannot be offered anything.

@@ -250,6 +250,9 @@ pub(crate) fn read_ask(fields: &Fields<'_>, key: &str, reading: &mut Reading<'_>
     let checks: Vec<_> =
         fields.list("check", &mut reading.complaints).iter().map(|node| reading.condition(node)).collect();
     reading.leave();
+    if let Some(name) = fields.get("step").and_then(|node| node.scalar()) {
+        reading.output_is(name);
+    }
     let trust = labels::read_trust(fields, output.as_deref(), reading);
     let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
     Some((

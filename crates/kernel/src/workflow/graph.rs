@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     recovery::{FailureKind, Recovery},
     step::{Kind, Step},
-    workflow::{Program, Recoveries, Stage},
+    workflow::{Listed, Program, Recoveries, Stage},
 };
 
 /// The tree: stages in order, steps, branches, and below a `decide` the stages that it may choose.
@@ -26,7 +26,7 @@ pub fn draw(program: &Program) -> String {
 
 /// The checkpoints to which its recoveries return.
 fn back(lists: &Recoveries) -> String {
-    let to = |(kind, list): (&FailureKind, &Vec<Recovery>)| {
+    let to = |(kind, list): (&FailureKind, &Listed)| {
         let step =
             list.iter().find_map(|item| if let Recovery::ReturnTo { step, .. } = item { Some(step) } else { None })?;
         Some(format!("  ↩ {step} on {kind}"))

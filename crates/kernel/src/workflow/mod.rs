@@ -31,10 +31,49 @@ use crate::{
     step::{Kind, Step},
     tool::Tool,
     types::Type,
+    values::Span,
 };
 
 /// `on_failure`: for each kind, what to try in order.
-pub type Recoveries = BTreeMap<FailureKind, Vec<Recovery>>;
+pub type Recoveries = BTreeMap<FailureKind, Listed>;
+
+/// A list of recoveries, and where it and its items stand.
+#[derive(Debug)]
+pub struct Listed {
+    /// Where the kind stands that it is for.
+    pub at: Place,
+    items: Vec<Recovery>,
+    places: Vec<Place>,
+}
+
+impl Listed {
+    pub(crate) fn new(at: Place, items: impl IntoIterator<Item = (Recovery, Place)>) -> Listed {
+        let (items, places) = items.into_iter().unzip();
+        Listed { at, items, places }
+    }
+
+    /// Where an item stands.
+    pub fn place(&self, index: usize) -> Place {
+        self.places.get(index).copied().unwrap_or(self.at)
+    }
+}
+
+impl std::ops::Deref for Listed {
+    type Target = [Recovery];
+
+    fn deref(&self) -> &[Recovery] {
+        &self.items
+    }
+}
+
+impl<'a> IntoIterator for &'a Listed {
+    type Item = &'a Recovery;
+    type IntoIter = std::slice::Iter<'a, Recovery>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
 
 /// One workflow, ready to run. Immutable; made from a bundle, so that the same bundle always gives the same program.
 #[derive(Debug)]
@@ -57,6 +96,8 @@ pub struct Program {
     pub acts_for: Option<Template>,
     /// What one run may spend.
     pub budget: Option<Limit>,
+    /// So long one run has, from its start.
+    pub deadline: Option<Span>,
     /// The shared layer: every model call of the run.
     pub context: Option<Layer>,
     /// All stages, in the order written.
@@ -123,6 +164,8 @@ pub struct Prompt {
     pub text: Text,
     /// What each hole reads.
     pub reads: Vec<Vec<Reads>>,
+    /// The file as it is written: with the lines that are not sent.
+    pub written: Arc<str>,
 }
 
 impl Prompt {

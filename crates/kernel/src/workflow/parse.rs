@@ -28,8 +28,9 @@ const KNOWN: &[&str] = &[
     "stages",
     "on_failure",
     "done_when",
+    "deadline",
 ];
-const LATER: [&str; 7] = ["on", "flow", "cache", "schedule", "deadline", "queue", "priority"];
+const LATER: [&str; 6] = ["on", "flow", "cache", "schedule", "queue", "priority"];
 
 /// Reads a workflow. `None` if there were errors that leave no program.
 pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &mut Reading<'_>) -> Option<Program> {
@@ -53,6 +54,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         Some(template)
     });
     let budget = fields.get("budget").and_then(|node| Limit::of_run(node, &mut reading.complaints));
+    let deadline = fields.time("deadline", &mut reading.complaints);
     let context = fields.get("context").and_then(|node| reading.layer(node));
 
     let nodes = fields.required("stages", &mut reading.complaints)?.list(&mut reading.complaints)?;
@@ -85,6 +87,9 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
     if !sound(reading) {
         return None;
     }
+    for stage in &stages {
+        reading.unread(file, &stage.steps);
+    }
     let name = name?;
     Some(Program {
         bundle,
@@ -96,6 +101,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         about,
         acts_for,
         budget,
+        deadline,
         context,
         stages,
         order,

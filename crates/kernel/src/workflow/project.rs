@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     complaint::{Complaint, Complaints, Severity, did_you_mean},
+    foresee::{self, Around},
     governance::{
         budget::{self, Limits, Tariff},
         charter::Change,
@@ -166,6 +167,7 @@ pub fn check(sources: &Sources) -> Checked {
     let bundle = Bundle::pack(sources);
     let models = file.as_ref().map(|file| &file.models);
     let (workflows, tools) = compile(sources, bundle.digest, models, &mut complaints);
+    workflows.values().for_each(|program| foresee::check_lists(program, &mut complaints));
     if let (Some(file), false) = (&file, workflows.is_empty())
         && let Some(try_run) = &file.try_run
     {
@@ -186,7 +188,10 @@ pub fn check(sources: &Sources) -> Checked {
     }
     if let (Some(file), false) = (&file, complaints.has_errors()) {
         check_budgets(sources, file, &workflows, &mut complaints);
+        let around = Around { policies: policies.as_deref(), limits: &file.budgets, models: &file.models };
+        workflows.values().for_each(|program| foresee::check(program, &around, &mut complaints));
     }
+    foresee::allow::apply(sources, &mut complaints);
     let errors = complaints.has_errors();
     let project = match (file, people) {
         (Some(file), Some(people)) if !errors => Some(Project { file, workflows, tools, people, policies, bundle }),

@@ -7,17 +7,18 @@ use std::{
 
 use crate::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
-    expr::{Condition, Expr, Fault, Names, RESERVED, Root, Template, Text},
+    expr::{Condition, Derivation, Expr, Fault, Names, RESERVED, Root, Template, Text},
+    foresee::{allow, exact},
     governance::people::People,
     recovery::{Backoff, FailureKind, Recovery},
     routes::Routes,
     schema::Schema,
-    step::people,
+    step::{Step, people},
     tool::Tool,
     types::Type,
     values::Span,
     workflow::{
-        Prompt, Recoveries,
+        Listed, Prompt, Recoveries,
         project::{ModelDecl, Provider, Sources, file_exists},
         table::Table,
     },
@@ -54,6 +55,8 @@ pub(crate) struct Reading<'a> {
     pub anywhere: bool,
     /// A recovery may leave the stage being read, so that its steps may never run.
     pub may_leave: bool,
+    fields_read: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    wholly_read: BTreeSet<Arc<str>>,
 }
 
 impl<'a> Reading<'a> {
@@ -77,6 +80,8 @@ impl<'a> Reading<'a> {
             bodies: 0,
             anywhere: false,
             may_leave: false,
+            fields_read: BTreeMap::new(),
+            wholly_read: BTreeSet::new(),
         }
     }
 
@@ -92,6 +97,7 @@ impl<'a> Reading<'a> {
         self.scopes = vec![BTreeMap::from([("input".into(), input), ("run".into(), run)])];
         (self.steps, self.stages, self.named) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
         (self.stage, self.bodies, self.may_leave) = (0, 0, false);
+        (self.fields_read, self.wholly_read) = (BTreeMap::new(), BTreeSet::new());
     }
 
     /// The people of the project, to check names against; `None`: a bundle has none, or their file has mistakes of its own.
@@ -199,6 +205,60 @@ impl<'a> Reading<'a> {
         roots.iter().filter_map(of).max().map_or(0, |depth| u32::try_from(depth).unwrap_or(u32::MAX))
     }
 
+    /// Remembers which fields of which names an expression reads.
+    pub(super) fn reads(&mut self, derivation: Derivation<'_>) {
+        match derivation {
+            Derivation::Literal => {}
+            Derivation::Path { root, fields } => self.read(&root.name, fields.first()),
+            Derivation::Field(inner, name) => match *inner {
+                Derivation::Path { root, fields } if fields.is_empty() => self.read(&root.name, Some(&name)),
+                inner => self.reads(inner),
+            },
+            Derivation::Item { of, by } => {
+                self.reads(*of);
+                self.reads(*by);
+            }
+            Derivation::Map(pairs) => pairs.into_iter().for_each(|(_, one)| self.reads(one)),
+            Derivation::List(all) | Derivation::Mixed(all) => all.into_iter().for_each(|one| self.reads(one)),
+            Derivation::Either { of, by } => of.into_iter().chain(by).for_each(|one| self.reads(one)),
+        }
+    }
+
+    fn read(&mut self, name: &Arc<str>, field: Option<&Arc<str>>) {
+        match field {
+            Some(field) => {
+                self.fields_read.entry(name.clone()).or_default().insert(field.clone());
+            }
+            None => {
+                self.wholly_read.insert(name.clone());
+            }
+        }
+    }
+
+    /// Somebody reads all of a value.
+    pub(crate) fn reads_all_of(&mut self, name: &Arc<str>) {
+        self.read(name, None);
+    }
+
+    /// What was read as `output` is a field of `step`.
+    pub(crate) fn output_is(&mut self, step: &Arc<str>) {
+        let fields = self.fields_read.remove("output").unwrap_or_default();
+        self.fields_read.entry(step.clone()).or_default().extend(fields);
+        if self.wholly_read.remove("output") {
+            self.wholly_read.insert(step.clone());
+        }
+    }
+
+    /// Warns about fields of answers that nothing reads.
+    pub(crate) fn unread(&mut self, file: &Arc<str>, steps: &[Step]) {
+        for step in steps {
+            if !self.wholly_read.contains(&step.name) {
+                self.complaints.extend(exact::unread(file, step, self.fields_read.get(&step.name)));
+            }
+            step.bodies().into_iter().for_each(|(_, steps)| self.unread(file, steps));
+        }
+    }
+
     // Expressions.
 
     pub(super) fn typed<T>(
@@ -222,6 +282,7 @@ impl<'a> Reading<'a> {
     pub(crate) fn condition(&mut self, node: &Node) -> Option<Condition> {
         let condition = self.complaints.take(Condition::of_node(node))?;
         self.typed(node, |names| condition.check(names))?;
+        self.reads(condition.derivation());
         Some(condition)
     }
 
@@ -229,6 +290,7 @@ impl<'a> Reading<'a> {
     pub(crate) fn expr(&mut self, node: &Node) -> Option<(Expr, Type)> {
         let expr = self.complaints.take(Expr::of_node(node))?;
         let ty = self.typed(node, |names| expr.ty(names))?;
+        self.reads(expr.derivation());
         Some((expr, ty))
     }
 
@@ -239,7 +301,10 @@ impl<'a> Reading<'a> {
         let lookup = |name: &str| scopes.iter().rev().find_map(|scope| scope.get(name)).cloned();
         let known: Vec<&str> = scopes.iter().flat_map(|scope| scope.keys().map(|name| &**name)).collect();
         match template.ty(&Names { types: &lookup, known: &known }) {
-            Ok(ty) => Some((template, ty)),
+            Ok(ty) => {
+                self.reads(template.derivation());
+                Some((template, ty))
+            }
             Err(complaints) => {
                 self.complaints.extend(complaints);
                 None
@@ -253,6 +318,7 @@ impl<'a> Reading<'a> {
         match Text::compile(&source) {
             Ok(text) => {
                 self.typed(node, |names| text.check(names))?;
+                self.reads(text.derivation());
                 Some(text)
             }
             Err(fault) => {
@@ -300,8 +366,8 @@ impl<'a> Reading<'a> {
             return None;
         }
         let source = self.sources.get(&path)?.clone();
-        let at = |fault: &Fault| place(&source, fault.offset, fault.len);
-        let text = match Text::compile(&source) {
+        let at = |fault: &Fault| place(&source, allow::in_file(&source, fault.offset), fault.len);
+        let text = match Text::compile(&allow::sent(&source)) {
             Ok(text) => text,
             Err(fault) => {
                 let complaint = Complaint::new(fault.id, &path, at(&fault), fault.message.clone());
@@ -323,7 +389,7 @@ impl<'a> Reading<'a> {
             return None;
         }
         let reads = text.reads();
-        Some(Prompt { file: path, text, reads })
+        Some(Prompt { file: path, text, reads, written: source })
     }
 
     /// A model's name, or a route's.
@@ -388,8 +454,9 @@ impl<'a> Reading<'a> {
                 continue;
             };
             let Some(items) = node.list(&mut self.complaints) else { continue };
-            let list: Vec<Recovery> = items.iter().filter_map(|item| self.recovery(item, *kind, of)).collect();
-            recoveries.insert(*kind, list);
+            let list: Vec<_> =
+                items.iter().filter_map(|item| Some((self.recovery(item, *kind, of)?, item.span))).collect();
+            recoveries.insert(*kind, Listed::new(key.span, list));
         }
         recoveries
     }
@@ -501,8 +568,7 @@ pub(crate) enum ListOf {
 }
 
 /// Failure kinds of later versions.
-const LATER_KINDS: [&str; 5] =
-    ["approval_rejected", "approval_expired", "tool_changed", "deadline_exceeded", "input_invalid"];
+const LATER_KINDS: [&str; 1] = ["tool_changed"];
 
 /// Where bytes of a text stand, for files that are no YAML.
 pub(crate) fn place(text: &str, offset: usize, len: usize) -> Place {

@@ -285,7 +285,8 @@ fn cleared(program: &Program, file: &ProjectFile, one: &Asking<'_>, say: &mut dy
         Recovery::Model(model) => Some(model),
         _ => None,
     });
-    let models: BTreeSet<&Arc<str>> = [one.model].into_iter().chain(fallbacks).collect();
+    let named = [one.model].into_iter().chain(fallbacks);
+    let models: BTreeSet<&Arc<str>> = named.flat_map(|name| program.routes.behind(name)).collect();
     for model in models {
         let Some(decl) = file.models.get(model) else { continue };
         if matches!(decl.provider, Provider::Scripted { .. } | Provider::Rules { .. } | Provider::Registered) {

@@ -70,7 +70,7 @@ fn a_paused_run_can_be_cancelled() {
 
 #[test]
 fn a_failure_may_pause_the_run_until_a_person_resumes() {
-    let project = super::acts::SAVE.replace("{ stage: sorry }", "pause, { stage: sorry }");
+    let project = super::acts::SAVE.replace("[ { stage: sorry } ]", "[ pause ], tool_error: [ { stage: sorry } ]");
     check(
         &project,
         r#"{"text": "hello"}"#,

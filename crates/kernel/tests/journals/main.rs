@@ -12,6 +12,7 @@ mod contexts;
 mod control;
 mod crashes;
 mod crossings;
+mod deadlines;
 mod doubts;
 mod evidence;
 mod handoffs;

