@@ -363,6 +363,11 @@ pub const WORKFLOW: &[Known] = &[
     ),
     ("W224", "rows leave a gap", "For some inputs no row matches, and the table has no `otherwise:`."),
     ("W225", "row never fires", "The rows above match wherever this one does. It may stand too far down."),
+    (
+        "W226",
+        "event cannot be named so",
+        "An event has a type, as in `order.paid`, and may have a key; `any` is a list of what a `wait` waits for, and stands alone.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

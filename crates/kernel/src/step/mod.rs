@@ -6,6 +6,7 @@ pub mod act;
 pub mod approve;
 pub mod decide;
 pub mod each;
+pub mod emit;
 pub mod handoff;
 pub mod native;
 pub mod parallel;
@@ -71,6 +72,8 @@ pub enum Kind {
     Repeat(repeat::Repeat),
     /// Waits for time or a signal.
     Wait(wait::Wait),
+    /// An event for other runs.
+    Emit(emit::Emit),
     /// A registered pure Rust function.
     Native(native::Native),
     /// A question to people.
@@ -96,6 +99,7 @@ impl Step {
             Kind::Repeat(_) => "repeat",
             Kind::Wait(_) => "wait",
             Kind::Native(_) => "native",
+            Kind::Emit(_) => "emit",
             Kind::Approve(_) => "approve",
             Kind::Handoff(_) | Kind::Specialist(_) => "handoff",
             Kind::Verify(_) => "verify",
@@ -149,6 +153,7 @@ impl Step {
             }
             Kind::Wait(wait) => wait.begin(walk, path, frame),
             Kind::Native(native) => native.begin(walk, path, frame),
+            Kind::Emit(emit) => emit.begin(walk, path, frame),
             Kind::Approve(approve) => approve.begin(walk, path, frame, open),
             Kind::Handoff(handoff) => handoff.begin(walk, path, frame, open),
             Kind::Specialist(specialist) => specialist.begin(walk, path, frame, open),
@@ -175,7 +180,7 @@ impl Step {
             Kind::Handoff(handoff) => handoff.go_on(walk, open, path, frame),
             Kind::Specialist(specialist) => specialist.go_on(walk, open, path, frame),
             Kind::Verify(verify) => verify.go_on(walk, open, path, frame),
-            Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) => Ok(()),
+            Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) | Kind::Emit(_) => Ok(()),
         }
     }
 
@@ -200,7 +205,7 @@ impl Step {
 type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The kinds that exist.
-const KINDS: [Keys; 12] = [
+const KINDS: [Keys; 13] = [
     ("reason", &reason::KEYS, &reason::LATER),
     ("act", &act::KEYS, &act::LATER),
     ("decide", &decide::KEYS, &[]),
@@ -210,6 +215,7 @@ const KINDS: [Keys; 12] = [
     ("repeat", &repeat::KEYS, &[]),
     ("wait", &wait::KEYS, &[]),
     ("native", &native::KEYS, &[]),
+    ("emit", &emit::KEYS, &[]),
     ("approve", &approve::KEYS, &[]),
     ("handoff", &handoff::KEYS, &[]),
     ("verify", &verify::KEYS, &[]),
@@ -221,7 +227,7 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 }
 
 /// Kinds that are documented and not built yet.
-const LATER: [&str; 3] = ["agent", "plan", "emit"];
+const LATER: [&str; 2] = ["agent", "plan"];
 
 /// What every step may have.
 const COMMON: [&str; 4] = ["step", "when", "on_failure", "checkpoint"];
@@ -313,6 +319,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
             specialist::read(&fields, reading).map(|(specialist, ty)| (Kind::Specialist(specialist), ty))
         }
         "handoff" => handoff::read(&fields, reading).map(|(handoff, ty)| (Kind::Handoff(handoff), ty)),
+        "emit" => emit::read(&fields, reading).map(|(emit, ty)| (Kind::Emit(emit), ty)),
         "wait" => wait::read(&fields, reading).map(|(wait, ty)| (Kind::Wait(wait), ty)),
         "verify" => verify::read(&fields, reading).map(|(verify, ty)| (Kind::Verify(verify), ty)),
         _ => native::read(&fields, reading).map(|(native, ty)| (Kind::Native(native), ty)),

@@ -9,12 +9,13 @@ use kernel::{
         charter::{Charter, Grounds},
     },
     ids::{RunId, StepPath},
-    journal::{ApprovalEnd, Control, Event, WorkEnd},
+    journal::{ApprovalEnd, Blob, Control, Event, Topic, WorkEnd},
+    next,
     recovery::{FailureKind, Phase, Response},
     run::{Acting, Body, Doing, Help, RunState},
-    values::{Timestamp, Value},
+    values::{Span, Timestamp, Value},
 };
-use store::{AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, Message, OpenApproval, OpenWork};
+use store::{AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, Message, OpenApproval, OpenWork, Published};
 
 use crate::{govern::card_bytes, work::envelope_bytes};
 
@@ -175,6 +176,49 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
             if let Some(acting) = state.acting(step).filter(|_| leaves && certain) {
                 guards.extend(undone(step, acting));
             }
+        }
+        _ => {}
+    }
+}
+
+/// What an event of the journal means for events between runs: published, waited for, waited for no more. `state` is as it was before.
+pub(super) fn events(
+    state: &RunState,
+    (event, blobs): (&Event, &[Blob]),
+    at: Timestamp,
+    (tenant, kept): (&Arc<str>, Span),
+    guards: &mut Vec<Guard>,
+) {
+    let Some(start) = &state.start else { return };
+    let since = Timestamp::from_micros(at.micros().saturating_sub(kept.micros()));
+    let known = |topic: &Topic| store::Topic {
+        tenant: tenant.clone(),
+        project: start.project.clone(),
+        name: topic.event.clone(),
+        key: topic.key.clone(),
+    };
+    match event {
+        Event::WaitStarted { events, .. } => {
+            guards.extend(events.iter().map(|topic| Guard::Want { topic: known(topic), since, at }));
+        }
+        Event::WaitEnded { step, .. } => {
+            let Some(Doing::Waiting { events, .. }) = state.open_at(step).map(|open| &open.doing) else { return };
+            // Another branch may wait for the same.
+            let last = events.iter().filter(|topic| state.waiting_for(topic) <= 1);
+            guards.extend(last.map(|topic| Guard::Unwant { topic: known(topic) }));
+        }
+        Event::EventPublished { id, topic, data, .. } => {
+            let data = next::held_value(data, blobs);
+            let body = Value::map([("key", Value::Text(topic.key.clone())), ("data", data)]);
+            guards.push(Guard::Publish(Box::new(Published {
+                id: id.clone(),
+                topic: known(topic),
+                run: Some(state.run),
+                sender: state.run.to_string().into(),
+                body: body.to_jcs().into(),
+                at,
+                since,
+            })));
         }
         _ => {}
     }
