@@ -131,6 +131,7 @@ const WAYS: [&str; 5] = ["for", "until", "signal", "event", "key"];
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Wait, Type)> {
     let node = fields.get("wait")?;
+    let before = reading.complaints.len();
     let known: Vec<&str> = WAYS.into_iter().chain(["labels", "any"]).collect();
     let fields = Fields::new(node, "`wait`", &known, &[], &mut reading.complaints)?;
     let mut wait =
@@ -160,7 +161,7 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Wa
         }
     }
     if wait.span.is_none() && wait.until.is_empty() && wait.signals.is_empty() && wait.events.is_empty() {
-        if !fields.has("for") && !fields.has("any") {
+        if reading.complaints.len() == before {
             let message = "a `wait` needs one of `for`, `until`, `signal`, `event`";
             reading.complaints.push(node.complaint("W003", message));
         }

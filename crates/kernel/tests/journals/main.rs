@@ -11,6 +11,7 @@ mod control;
 mod crashes;
 mod crossings;
 mod doubts;
+mod events;
 mod evidence;
 mod handoffs;
 mod helps;
