@@ -205,12 +205,15 @@ pub fn start(
     begin(program, run, epoch, (input, starter, None), now, salt)
 }
 
+/// Who hands a run its work, and for whom that one acts.
+type ByParent = (Parent, Option<Arc<str>>);
+
 /// Like [`start`], also for a run that is handed its work: by whom, and for whom that one acts.
 fn begin(
     program: &Program,
     run: RunId,
     epoch: u64,
-    (input, starter, handed): (&Value, &Starter, Option<(Parent, Option<Arc<str>>)>),
+    (input, starter, handed): (&Value, &Starter, Option<ByParent>),
     now: Timestamp,
     salt: [u8; 16],
 ) -> Result<Starting, Vec<String>> {

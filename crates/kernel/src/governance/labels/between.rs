@@ -13,16 +13,19 @@ use super::{
 };
 use crate::{complaint::Complaint, step::Kind, workflow::Program};
 
+/// Labels by name.
+type ByName = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
+
 /// What crosses between workflows.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Crossing {
     /// By the name of the workflow that is handed work and the name within its input: what others give it there carries. The empty
     /// name stands for all of it.
-    given: BTreeMap<Arc<str>, BTreeMap<Arc<str>, BTreeSet<Arc<str>>>>,
+    given: BTreeMap<Arc<str>, ByName>,
     /// By the name of the workflow: what its result carries. What nothing verified is marked.
     results: BTreeMap<Arc<str>, Tree>,
     /// By the name of an event: what those who publish it put into it.
-    events: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    events: ByName,
 }
 
 impl Crossing {

@@ -85,7 +85,7 @@ fn samples(input: &Input, cells: &[&Cell]) -> Vec<Value> {
         Input::Boolean => vec![Value::Bool(false), Value::Bool(true)],
         Input::Enum(options) => options.iter().map(|option| Value::Text(option.clone())).collect(),
         Input::Text => {
-            let mut texts: Vec<Arc<str>> = cells.iter().flat_map(|cell| named(cell)).filter_map(text).collect();
+            let mut texts: Vec<Arc<str>> = cells.iter().flat_map(named).filter_map(text).collect();
             texts.sort();
             texts.dedup();
             let other = (0..).map(|length| "another text".to_owned() + &"!".repeat(length));
@@ -110,7 +110,7 @@ fn named<'c>(cell: &&'c Cell) -> &'c [Value] {
 
 /// Each number that a cell names, one between each two of them, one below and one above all.
 fn numbers(cells: &[&Cell], whole: bool) -> Vec<Value> {
-    let mut at: Vec<f64> = cells.iter().flat_map(|cell| named(cell)).filter_map(number).collect();
+    let mut at: Vec<f64> = cells.iter().flat_map(named).filter_map(number).collect();
     for cell in cells {
         if let Cell::Between { least, most } = cell {
             at.extend([least, most].into_iter().flatten().map(|(number, _)| *number));
