@@ -519,6 +519,11 @@ pub const WORKFLOW: &[Known] = &[
         "allows nothing",
         "`# surefoot: allow W198 because …` stands on the line of a warning or above it, names one that is there and says why. Errors are mended, not allowed.",
     ),
+    (
+        "W226",
+        "event cannot be named so",
+        "An event has a type, as in `order.paid`, and may have a key; `any` is a list of what a `wait` waits for, and stands alone.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

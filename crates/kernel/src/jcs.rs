@@ -602,6 +602,7 @@ mod tests {
                 output: crate::journal::Held::Value(Value::map([("z", true.into()), ("a", 1_u32.into())])),
             },
             Event::WaitStarted {
+                events: Vec::new(),
                 step: step.clone(),
                 until: Some(crate::values::Timestamp::from_micros(5)),
                 signals: vec!["x".into()],

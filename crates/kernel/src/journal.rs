@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     child::{ChildEnd, Parent, Report, Scope},
     claim::{Claimed, Standing},
-    decided::TableRow,
+    decided::{TableRow, Topic},
     entry::{Broken, Entry, Head, verify},
     held::{Blob, BlobRef, Held},
     undo::Undo,
@@ -483,6 +483,9 @@ pub enum Event {
         /// The signals that end it; any of them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         signals: Vec<Arc<str>>,
+        /// The events that end it; any of them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        events: Vec<Topic>,
     },
     /// A `wait` is over.
     WaitEnded {
@@ -491,7 +494,7 @@ pub enum Event {
         /// By which inbox message; `None`: by time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<u64>,
-        /// `{by: time}` or `{by: signal, name, body}`.
+        /// `{by: time}`, or `{by: signal, name, body, sender}`, the same with `event`.
         output: Held,
     },
     /// The owner read a signal out of the run's inbox. It is kept until a `wait` takes it.
@@ -504,6 +507,28 @@ pub enum Event {
         body: Held,
         /// Who sent it.
         sender: Arc<str>,
+    },
+    /// The owner read an event out of the run's inbox, which it had waited for. It is kept until a `wait` takes it.
+    EventReceived {
+        /// Number of the message in the run's inbox, from 1.
+        message: u64,
+        /// What happened.
+        topic: Topic,
+        /// What it carried.
+        body: Held,
+        /// Who published it: a run or a person.
+        sender: Arc<str>,
+    },
+    /// An event was published: kept, and told to whoever waits for it, in the transaction of this entry.
+    EventPublished {
+        /// Which step.
+        step: StepPath,
+        /// The event's id: nobody hears of it twice.
+        id: Arc<str>,
+        /// What happened.
+        topic: Topic,
+        /// What it carries.
+        data: Held,
     },
     /// A person asked the run to pause, to go on, or to stop for good.
     ControlReceived {

@@ -15,7 +15,7 @@ use std::{
 };
 
 pub use self::{
-    handing::{Handed, Handing, hand, report},
+    handing::{Handed, Handing, hand, held_value, report},
     inbox::receive,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
         charter::Charter,
     },
     ids::{Digest, RunId, StepPath},
-    journal::{Blob, BlobRef, End, Entry, Event, Head, Held, Parent},
+    journal::{Blob, BlobRef, End, Entry, Event, Head, Held, Parent, Topic},
     pace::{PaceQuery, Place},
     recovery::{Failure, FailureKind},
     routes::Cooling,
@@ -210,12 +210,15 @@ pub fn start(
     begin(program, run, epoch, (input, starter, None), now, salt)
 }
 
+/// Who hands a run its work, and for whom that one acts.
+type ByParent = (Parent, Option<Arc<str>>);
+
 /// Like [`start`], also for a run that is handed its work: by whom, and for whom that one acts.
 fn begin(
     program: &Program,
     run: RunId,
     epoch: u64,
-    (input, starter, handed): (&Value, &Starter, Option<(Parent, Option<Arc<str>>)>),
+    (input, starter, handed): (&Value, &Starter, Option<ByParent>),
     now: Timestamp,
     salt: [u8; 16],
 ) -> Result<Starting, Vec<String>> {
@@ -587,10 +590,13 @@ impl<'a> Walk<'a> {
         self.facts.in_flight.contains(path)
     }
 
-    /// The oldest signal with one of these names that no other wait of this pass takes.
-    pub(crate) fn take(&mut self, names: &[Arc<str>]) -> Option<&'a crate::run::Signal> {
-        let signal =
-            self.state.mailbox.iter().find(|one| names.contains(&one.name) && !self.taken.contains(&one.message))?;
+    /// The oldest of these signals and events that no other wait of this pass takes.
+    pub(crate) fn take(&mut self, names: &[Arc<str>], events: &[Topic]) -> Option<&'a crate::run::Signal> {
+        let wanted = |one: &crate::run::Signal| match &one.key {
+            None => names.contains(&one.name),
+            Some(key) => events.iter().any(|topic| topic.event == one.name && topic.key == *key),
+        };
+        let signal = self.state.mailbox.iter().find(|one| wanted(one) && !self.taken.contains(&one.message))?;
         self.taken.insert(signal.message);
         Some(signal)
     }

@@ -40,7 +40,7 @@ use crate::{
         budget::{Misfit, Spent},
     },
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
-    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, Parent, StepResult, TableRow, Usage},
+    journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, Parent, StepResult, TableRow, Topic, Usage},
     recovery::{Failure, FailureKind, Phase, Response},
     values::{Timestamp, Value},
 };
@@ -165,6 +165,8 @@ pub struct Signal {
     pub message: u64,
     /// Its name.
     pub name: Arc<str>,
+    /// About what, if it is an event.
+    pub key: Option<Arc<str>>,
     /// What it carries.
     pub body: Held,
     /// Who sent it.
@@ -305,6 +307,8 @@ pub enum Doing {
         until: Option<Timestamp>,
         /// What ends it.
         signals: Vec<Arc<str>>,
+        /// And which events.
+        events: Vec<Topic>,
     },
     /// Bodies over items or branches.
     Bodies(Box<Bodies>),
@@ -639,8 +643,8 @@ impl RunState {
             Event::ChildStarted { .. } | Event::ChildReported { .. } | Event::ChildEnded { .. } => {
                 self.handed_over(event)
             }
-            Event::WaitStarted { ref step, until, ref signals } => {
-                let doing = Doing::Waiting { until, signals: signals.clone() };
+            Event::WaitStarted { ref step, until, ref signals, ref events } => {
+                let doing = Doing::Waiting { until, signals: signals.clone(), events: events.clone() };
                 self.locate(step, &event)?.begin(doing, &event)
             }
             Event::WaitEnded { ref step, message, ref output } => {
@@ -660,7 +664,24 @@ impl RunState {
             }
             Event::SignalReceived { message, ref name, ref body, ref sender } => {
                 self.read_message(message, &event)?;
-                self.mailbox.push(Signal { message, name: name.clone(), body: body.clone(), sender: sender.clone() });
+                let (name, body, sender) = (name.clone(), body.clone(), sender.clone());
+                self.mailbox.push(Signal { message, name, key: None, body, sender });
+                Ok(())
+            }
+            Event::EventReceived { message, ref topic, ref body, ref sender } => {
+                self.read_message(message, &event)?;
+                let (name, key) = (topic.event.clone(), Some(topic.key.clone()));
+                self.mailbox.push(Signal { message, name, key, body: body.clone(), sender: sender.clone() });
+                Ok(())
+            }
+            Event::EventPublished { ref step, ref id, .. } => {
+                let output = Value::map([("event", Value::Text(id.clone()))]);
+                let mut place = self.locate(step, &event)?;
+                if !place.idle() {
+                    return Err(place.illegal(&event));
+                }
+                place.close(Slot::Gave(Held::Value(output)), &event)?;
+                self.steps += 1;
                 Ok(())
             }
             Event::ControlReceived { message, control, .. } => {

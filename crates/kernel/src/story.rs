@@ -5,7 +5,7 @@ use crate::{
     ids::StepPath,
     journal::{
         ApprovalEnd, BodyResult, ChildEnd, Claimed, Control, End, Event, Held, ProbeResult, Proof, Report, Resolution,
-        Standing, StepResult, WorkEnd,
+        Standing, StepResult, Topic, WorkEnd,
     },
     recovery::{Failure, Response},
     run::ASK,
@@ -14,6 +14,18 @@ use crate::{
 
 /// Longest value that a line shows, in characters.
 const SHOWN: usize = 72;
+
+/// What a wait waits for besides time: "signal paid or event order.paid 7".
+pub fn awaited(signals: &[std::sync::Arc<str>], events: &[Topic]) -> Option<String> {
+    let signals = (!signals.is_empty()).then(|| format!("signal {}", signals.join(" or ")));
+    let all: Vec<String> =
+        signals.into_iter().chain(events.iter().map(|topic| format!("event {}", about(topic)))).collect();
+    (!all.is_empty()).then(|| all.join(" or "))
+}
+
+fn about(topic: &Topic) -> String {
+    if topic.key.is_empty() { topic.event.to_string() } else { format!("{} {}", topic.event, topic.key) }
+}
 
 /// The event in one line, beginning with its step if it has one.
 pub fn line(event: &Event) -> String {
@@ -154,11 +166,17 @@ pub fn line(event: &Event) -> String {
             ChildEnd::Gave { output, .. } => format!("{step}: came back {}", held(output)),
             ChildEnd::Failed { failure: why } => format!("{step}: {}", failure(why)),
         },
-        Event::WaitStarted { step, until, signals } => match (until, signals.as_slice()) {
-            (Some(until), []) => format!("{step}: waits until {until}"),
-            (None, signals) => format!("{step}: waits for signal {}", signals.join(" or ")),
-            (Some(until), signals) => format!("{step}: waits for signal {} until {until}", signals.join(" or ")),
-        },
+        Event::WaitStarted { step, until, signals, events } => {
+            let what = awaited(signals, events).map(|what| format!(" for {what}")).unwrap_or_default();
+            let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+            format!("{step}: waits{what}{until}")
+        }
+        Event::EventPublished { step, id, topic, data } => {
+            format!("{step}: published {} ({id}) {}", about(topic), held(data))
+        }
+        Event::EventReceived { message, topic, sender, body } => {
+            format!("event {} from {sender}, message {message} {}", about(topic), held(body))
+        }
         Event::WaitEnded { step, message, output } => match message {
             Some(message) => format!("{step}: woken by message {message} {}", held(output)),
             None => format!("{step}: time is up"),

@@ -8,7 +8,7 @@ use kernel::{
     journal::{Blob, Entry, Event, ProbeResult},
     next::Record,
     run::{Illegal, RunState, Sending},
-    values::Timestamp,
+    values::{Span, Timestamp},
 };
 use store::{Append, Expect, Guard, NewRun, OpenAction};
 
@@ -30,6 +30,9 @@ pub(crate) struct Batch {
     doing: Option<StepPath>,
     /// A step was completed.
     pub(crate) progress: bool,
+    /// Whose run it is, and for how long events are kept.
+    tenant: Arc<str>,
+    events_kept: Span,
     /// Where the first entry stands that rests on something which may move.
     conditional: Option<Mark>,
 }
@@ -52,6 +55,11 @@ pub(crate) struct Writer {
 }
 
 impl Batch {
+    /// An empty one, for a run of `tenant`.
+    pub(crate) fn of(tenant: Arc<str>, events_kept: Span) -> Batch {
+        Batch { tenant, events_kept, ..Batch::default() }
+    }
+
     /// Seals `record` as the next entry and applies it to `state`. `at` is never before the entry before; `charter` says by which
     /// channels people are told of it.
     pub(crate) fn add(
@@ -76,6 +84,7 @@ impl Batch {
         }
         rules::rows(state, &event, at, &mut self.guards);
         rules::news(state, &event, (entry.seq, at), charter, &mut self.guards);
+        rules::events(state, (&event, &blobs), at, (&self.tenant, self.events_kept), &mut self.guards);
         action_guards(state, &event, at, &mut self.guards);
         if let Some(step) = event.step() {
             self.doing = Some(step.clone());

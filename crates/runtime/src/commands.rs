@@ -319,6 +319,54 @@ impl Runtime {
         self.post(run, "signal", name.into(), &body, id, sender.into(), false).await
     }
 
+    /// Publishes an event for all runs of a tenant (`main` if nobody says) and project that wait for it, now or later. With `id`, the same
+    /// event counts once, however often it is published.
+    ///
+    /// # Returns
+    /// Whether it is new.
+    ///
+    /// # Errors
+    /// The data are too large, or the store fails.
+    pub async fn publish(
+        &self,
+        (tenant, project): (Option<Arc<str>>, Arc<str>),
+        topic: kernel::journal::Topic,
+        data: Value,
+        id: Option<Arc<str>>,
+        sender: impl Into<Arc<str>>,
+    ) -> Result<bool, RunError> {
+        let inner = &self.inner;
+        let body = Value::map([("key", Value::Text(topic.key.clone())), ("data", data)]).to_jcs();
+        if body.len() > SIGNAL_BYTES {
+            return Err(RunError::TooLarge { what: "the event", bytes: body.len(), most: SIGNAL_BYTES });
+        }
+        let id = id.map_or_else(
+            || format!("evt_{:032x}", u128::from_be_bytes(clock::bytes(&*inner.random))),
+            // Names that people give are apart from those that runs give.
+            |id| format!("named:{id}"),
+        );
+        let at = inner.clock.now();
+        let event = store::Published {
+            id: id.into(),
+            topic: store::Topic {
+                tenant: tenant.unwrap_or_else(|| inner.tenant.clone()),
+                project,
+                name: topic.event,
+                key: topic.key,
+            },
+            run: None,
+            sender: sender.into(),
+            body: body.into(),
+            at,
+            since: Timestamp::from_micros(at.micros().saturating_sub(inner.config.events_kept.micros())),
+        };
+        let new = inner.store.publish(event).await.map_err(|why| RunError::store("publish the event", why))?;
+        if let Some(local) = &*inner.local() {
+            local.due_by(at);
+        }
+        Ok(new)
+    }
+
     /// Asks a run to start nothing more until it is resumed. What is open is brought to its end.
     ///
     /// # Errors

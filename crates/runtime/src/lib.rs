@@ -71,6 +71,8 @@ pub struct Config {
     pub seal_every: Span,
     /// And earlier, after so many entries.
     pub seal_records: u64,
+    /// An event is kept for so long, for runs that begin to wait for it later.
+    pub events_kept: Span,
 }
 
 impl Default for Config {
@@ -83,6 +85,7 @@ impl Default for Config {
             grace: Span::from_millis(10_000),
             seal_every: Span::from_millis(60_000),
             seal_records: 1_000,
+            events_kept: Span::from_millis(30 * 24 * 3_600_000),
         }
     }
 }

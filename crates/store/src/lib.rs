@@ -11,6 +11,7 @@
 mod approval;
 mod budget;
 pub mod check;
+mod event;
 pub mod fault;
 mod governance;
 pub mod memory;
@@ -30,6 +31,7 @@ use kernel::{
 
 pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApproval, Vote, VoteRow, Voted};
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
+pub use event::{Published, TOLD_AT_ONCE, Topic};
 pub use governance::{Change, GovernanceEntry, Governed};
 pub use seal::{DirtyHeads, SYSTEM, Seal, Sealed, SealedHead};
 pub use work::{
@@ -366,6 +368,23 @@ pub enum Guard {
         /// Its strikes are forgotten; only so is a quarantined run woken.
         pardon: bool,
     },
+    /// An event is published: kept, and told to every run that waits for it, unless its id is known. Applied last, as are the next two.
+    Publish(Box<Published>),
+    /// The run waits for an event from now on: those that are kept, not older than `since` and not told to it yet are told to it at once,
+    /// the next ones when they come. A run whose inbox is full hears of them when it waits again.
+    Want {
+        /// Which.
+        topic: Topic,
+        /// Not older than this.
+        since: Timestamp,
+        /// Now.
+        at: Timestamp,
+    },
+    /// The run waits for that event no more. One that is over waits for none.
+    Unwant {
+        /// Which.
+        topic: Topic,
+    },
     /// The lease is given back until `wake_at`, or until a message comes.
     Suspend {
         /// [`Status::Waiting`], [`Status::Paused`] or [`Status::Blocked`].
@@ -488,7 +507,7 @@ pub struct Message {
     /// The sender's id for it: a second message with the same id changes nothing.
     pub id: Arc<str>,
     /// `signal`, or one of the control messages: `pause`, `resume`, `cancel`, `review`, `vote`, `resolve`, `late`, `answer`,
-    /// `child`.
+    /// `child`, `event`.
     pub kind: Arc<str>,
     /// The signal's name; empty for the others.
     pub name: Arc<str>,
@@ -684,6 +703,10 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A crash before the return leaves either; the same message id again then changes nothing.
     async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError>;
+
+    /// Publishes an event that no append causes, as [`Guard::Publish`] does. False: its id is known. A crash before the return leaves
+    /// either; the same call again then says which.
+    async fn publish(&self, event: Published) -> Result<bool, StoreError>;
 
     /// Messages of a run after number `after`, in order.
     async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError>;

@@ -1,5 +1,6 @@
 //! The readable reference: a lock over plain maps. Correct before fast; every other backend must agree with it.
 
+mod events;
 mod governed;
 
 use std::{
@@ -18,8 +19,8 @@ use self::governed::{Draft, Governed as State, Open};
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, Cooldown,
     CounterNow, CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message,
-    NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Reservation, RunQuery, RunRow, STRIKES,
-    SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow, Voted,
+    NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Published, Reservation, RunQuery, RunRow,
+    STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow, Voted,
     WorkClaimed, WorkQuery, WorkRow,
     check::{self, RunCheck},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
@@ -40,6 +41,7 @@ struct Inner {
     runs: BTreeMap<RunId, Kept>,
     start_keys: BTreeMap<StartKey, RunId>,
     governed: State,
+    events: events::Events,
     /// Whose each append was, in order.
     appends: Vec<RunId>,
     /// When each rate limit would be unused again, and the time before which nobody gets anything.
@@ -389,9 +391,16 @@ impl Store for MemoryStore {
         for guard in append.guards {
             if let Guard::TellRun { run, message, pardon } = guard {
                 inner.tell(run, message, pardon)?;
+            } else {
+                inner.events(append.run, &guard)?;
             }
         }
-        Ok(Appended::Done { inbox_gen: current })
+        if let Some(over) =
+            inner.runs.get(&append.run).filter(|kept| kept.row.status.is_final()).map(|kept| kept.row.run)
+        {
+            inner.events.unwant(over);
+        }
+        Ok(Appended::Done { inbox_gen: inner.kept(append.run)?.row.inbox_gen })
     }
 
     async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError> {
@@ -409,6 +418,10 @@ impl Store for MemoryStore {
         }
         let owner = kept.row.owner;
         Ok(Posted::New { seq: kept.receive(message, pardon, true)?, owner })
+    }
+
+    async fn publish(&self, event: Published) -> Result<bool, StoreError> {
+        self.lock().publish(&event)
     }
 
     async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {
@@ -781,6 +794,7 @@ impl Store for MemoryStore {
                 out.state = OutState::Dropped;
             }
         }
+        inner.events.forget(run);
         inner.start_keys.retain(|_, of| *of != run);
         Ok(Erased::Done)
     }

@@ -12,6 +12,7 @@ mod cells;
 mod check;
 mod dispatch;
 mod erase;
+mod events;
 mod govern;
 mod guards;
 mod open;
@@ -50,8 +51,8 @@ use self::{
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutMessage,
-    OutQuery, OutRow, Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried,
-    Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError,
+    Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
     fault::{Mutants, Points},
 };
 
@@ -342,6 +343,10 @@ impl Store for SqliteStore {
 
     async fn release_work(&self, work: Arc<str>, by: Arc<str>) -> Result<bool, StoreError> {
         self.write(ReleaseWork { work, by }).await
+    }
+
+    async fn publish(&self, event: Published) -> Result<bool, StoreError> {
+        self.write(event).await
     }
 
     async fn tell(&self, run: RunId, message: OutMessage) -> Result<bool, StoreError> {

@@ -279,9 +279,8 @@ fn under_way(open: &Open) -> (String, Option<String>) {
         }
         Doing::Acting(acting) => acting_now(open, acting, &waits, because),
         Doing::Asked => (format!("a model is asked again{waits}"), because),
-        Doing::Waiting { until, signals } => {
-            let signals =
-                if signals.is_empty() { String::new() } else { format!(" for signal {}", signals.join(" or ")) };
+        Doing::Waiting { until, signals, events } => {
+            let signals = story::awaited(signals, events).map(|what| format!(" for {what}")).unwrap_or_default();
             let until = until.map(|at| format!(" until {at}")).unwrap_or_default();
             (format!("waits{signals}{until}"), None)
         }

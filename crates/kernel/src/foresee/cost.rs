@@ -92,8 +92,7 @@ impl Walk<'_> {
             let bodies = step.bodies();
             if !bodies.is_empty() {
                 inside = inside.saturating_mul(
-                    1 + self
-                        .repetitions(step, FailureKind::ALL, |item| matches!(item, Recovery::Retry { .. })),
+                    1 + self.repetitions(step, FailureKind::ALL, |item| matches!(item, Recovery::Retry { .. })),
                 );
             }
             for (_, inner) in bodies {

@@ -63,7 +63,7 @@ pub fn can_occur(step: &Step, stage: usize, program: &Program, around: &Around<'
         Kind::Native(_) => {
             found.insert(FailureKind::ContractViolated);
         }
-        Kind::Set(_) | Kind::Wait(_) => {}
+        Kind::Set(_) | Kind::Wait(_) | Kind::Emit(_) => {}
     }
     found.extend(step.deadline.map(|_| FailureKind::DeadlineExceeded));
     let changes = |kind: &FailureKind| {

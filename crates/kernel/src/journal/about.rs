@@ -43,11 +43,13 @@ impl Event {
             | Event::WaitStarted { step, .. }
             | Event::WaitEnded { step, .. }
             | Event::DeadlineSet { step, .. }
+            | Event::EventPublished { step, .. }
             | Event::StepFailed { step, .. }
             | Event::FailureAnswered { step, .. } => Some(step),
             Event::RunStarted { .. }
             | Event::StageDone { .. }
             | Event::SignalReceived { .. }
+            | Event::EventReceived { .. }
             | Event::ControlReceived { .. }
             | Event::BudgetRaised { .. }
             | Event::UndoOpened { .. }
@@ -59,7 +61,9 @@ impl Event {
     pub fn completes(&self) -> Option<(&StepPath, Option<&Held>)> {
         match self {
             Event::StepDone { step, output } | Event::WaitEnded { step, output, .. } => Some((step, Some(output))),
-            Event::StepSkipped { step } | Event::ClaimVerified { step, .. } => Some((step, None)),
+            Event::StepSkipped { step } | Event::ClaimVerified { step, .. } | Event::EventPublished { step, .. } => {
+                Some((step, None))
+            }
             Event::Decided { step, then, .. } if then.is_empty() => Some((step, None)),
             Event::ModelAnswered { step, result: StepResult::Done(output), .. }
             | Event::ActionFinished { step, result: StepResult::Done(output), .. }
@@ -94,6 +98,8 @@ impl Event {
             | Event::TurnDone { output: held, .. }
             | Event::WaitEnded { output: held, .. }
             | Event::SignalReceived { body: held, .. }
+            | Event::EventReceived { body: held, .. }
+            | Event::EventPublished { data: held, .. }
             | Event::EffectResolved { resolution: Resolution::Performed { output: held, .. }, .. }
             | Event::LateAnswerReceived { result: StepResult::Done(held), .. }
             | Event::FailureAnswered { response: Response::ContinueWith { output: held }, .. }

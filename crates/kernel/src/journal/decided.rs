@@ -1,4 +1,4 @@
-//! The row of a decision table that fired.
+//! The row of a decision table that fired, and what an event is about.
 
 use std::sync::Arc;
 
@@ -21,4 +21,15 @@ pub struct TableRow {
     /// The value that it gives, if it does not choose stages.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub gives: Value,
+}
+
+/// What an event is known by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    /// The event's type.
+    pub event: Arc<str>,
+    /// About what.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub key: Arc<str>,
 }

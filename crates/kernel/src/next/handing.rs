@@ -6,7 +6,7 @@ use super::{Record, Starter, Starting, begin};
 use crate::{
     governance::budget::{Amounts, Exceeded, Limit, RUN, Reserved, Unit},
     ids::{RunId, StepPath},
-    journal::{End, Event, Held, Parent, Report, Scope},
+    journal::{Blob, End, Event, Held, Parent, Report, Scope},
     recovery::{Failure, FailureKind},
     run::{Performed, RunState},
     values::{Timestamp, Value},
@@ -112,14 +112,7 @@ pub fn report(state: &RunState, last: &Record) -> Option<(RunId, Value)> {
         End::Failed => "failed",
         End::Cancelled => "cancelled",
     };
-    let result = match result {
-        None => Value::Null,
-        Some(Held::Value(value)) => value.clone(),
-        Some(Held::Blob(blob)) => {
-            let held = last.blobs.iter().find(|one| one.digest == blob.digest);
-            held.and_then(|one| Value::from_json(&one.bytes).ok()).unwrap_or_default()
-        }
-    };
+    let result = result.as_ref().map_or(Value::Null, |held| held_value(held, &last.blobs));
     let as_value = |json: serde_json::Value| Value::try_from(&json).unwrap_or_default();
     let failure = failure.as_ref().and_then(|failure| serde_json::to_value(failure).ok()).map(as_value);
     let spent = serde_json::to_value(state.spent.total()).map(as_value).unwrap_or_default();
@@ -133,6 +126,17 @@ pub fn report(state: &RunState, last: &Record) -> Option<(RunId, Value)> {
         ("spent", spent),
     ]);
     Some((parent.run, body))
+}
+
+/// A value that an event holds, with the blobs that go with it.
+pub fn held_value(held: &Held, blobs: &[Blob]) -> Value {
+    match held {
+        Held::Value(value) => value.clone(),
+        Held::Blob(blob) => {
+            let bytes = blobs.iter().find(|one| one.digest == blob.digest).map(|one| &one.bytes);
+            bytes.and_then(|bytes| Value::from_json(bytes).ok()).unwrap_or_default()
+        }
+    }
 }
 
 /// What a run can prove: each act that was certainly performed and stands, and each `verify` step that held.

@@ -6,7 +6,7 @@ use super::Record;
 use crate::{
     governance::budget::Unit,
     ids::StepPath,
-    journal::{Control, Event, Held, Resolution, StepResult},
+    journal::{Control, Event, Held, Resolution, StepResult, Topic},
     values::{Timestamp, Value},
 };
 
@@ -31,12 +31,25 @@ pub fn receive(number: u64, kind: &str, name: &str, body: Value, sender: &str) -
         "late" => return late(number, &body),
         "resolve" => return resolve(number, &body, sender),
         "vote" => return vote(number, &body),
+        "event" => return published(number, name, &body, sender),
         "child" => return super::handing::reported(number, &body),
         "answer" => return answer(number, &body, sender),
         "raise" => return raise(number, &body, sender),
         _ => return None,
     };
     Some(Record::of(Event::ControlReceived { message: number, control, sender: sender.into() }))
+}
+
+/// An event that the run waits for: `{key, data}`.
+fn published(message: u64, name: &str, body: &Value, sender: &str) -> Option<Record> {
+    let mut blobs = Vec::new();
+    let event = Event::EventReceived {
+        message,
+        topic: Topic { event: name.into(), key: body.get("key")?.as_str()?.into() },
+        body: Held::hold(body.get("data")?.clone(), &mut blobs),
+        sender: sender.into(),
+    };
+    Some(Record { event, blobs })
 }
 
 /// The answer to a sending of an earlier owner: `{step, epoch, attempt, outcome: {done} | {failed}}`.

@@ -6,7 +6,7 @@ use super::{Body, Doing, Illegal, RunState, Slot};
 use crate::{
     governance::budget::Amounts,
     ids::{RunId, StepPath},
-    journal::{ChildEnd, Event, Parent, Report},
+    journal::{ChildEnd, Event, Parent, Report, Topic},
     values::{Timestamp, Value},
 };
 
@@ -96,6 +96,12 @@ impl RunState {
         }
     }
 
+    /// How many steps in progress wait for an event.
+    pub fn waiting_for(&self, topic: &Topic) -> usize {
+        let open = self.stages.iter().filter_map(|stage| stage.steps.open.as_deref());
+        open.map(|open| open.doing.waiting_for(topic)).sum()
+    }
+
     /// The runs that steps in progress wait for and that are not known to be over.
     pub fn children(&self) -> Vec<RunId> {
         let mut all = Vec::new();
@@ -106,6 +112,16 @@ impl RunState {
 }
 
 impl Doing {
+    fn waiting_for(&self, topic: &Topic) -> usize {
+        let inside = |body: &Body| body.steps.open.as_ref().map_or(0, |open| open.doing.waiting_for(topic));
+        match self {
+            Doing::Waiting { events, .. } => usize::from(events.contains(topic)),
+            Doing::Bodies(bodies) => bodies.open.values().map(inside).sum(),
+            Doing::Turns(turns) => inside(&turns.body),
+            _ => 0,
+        }
+    }
+
     /// The runs that are waited for here and that are not known to be over.
     pub fn children(&self, all: &mut Vec<RunId>) {
         match self {

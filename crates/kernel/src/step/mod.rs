@@ -7,6 +7,7 @@ pub mod agent;
 pub mod approve;
 pub mod decide;
 pub mod each;
+pub mod emit;
 pub mod handoff;
 pub mod native;
 pub mod parallel;
@@ -79,6 +80,8 @@ pub enum Kind {
     Repeat(repeat::Repeat),
     /// Waits for time or a signal.
     Wait(wait::Wait),
+    /// An event for other runs.
+    Emit(emit::Emit),
     /// A registered pure Rust function.
     Native(native::Native),
     /// A question to people.
@@ -105,6 +108,7 @@ impl Step {
             Kind::Repeat(_) => "repeat",
             Kind::Wait(_) => "wait",
             Kind::Native(_) => "native",
+            Kind::Emit(_) => "emit",
             Kind::Approve(_) => "approve",
             Kind::Handoff(_) | Kind::Specialist(_) => "handoff",
             Kind::Verify(_) => "verify",
@@ -179,6 +183,7 @@ impl Step {
             }
             Kind::Wait(wait) => wait.begin(walk, path, frame),
             Kind::Native(native) => native.begin(walk, path, frame),
+            Kind::Emit(emit) => emit.begin(walk, path, frame),
             Kind::Approve(approve) => approve.begin(walk, path, frame, open),
             Kind::Handoff(handoff) => handoff.begin(walk, path, frame, open),
             Kind::Specialist(specialist) => specialist.begin(walk, path, frame, open),
@@ -206,7 +211,7 @@ impl Step {
             Kind::Handoff(handoff) => handoff.go_on(walk, open, path, frame),
             Kind::Specialist(specialist) => specialist.go_on(walk, open, path, frame),
             Kind::Verify(verify) => verify.go_on(walk, open, path, frame),
-            Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) => Ok(()),
+            Kind::Decide(_) | Kind::Set(_) | Kind::Native(_) | Kind::Emit(_) => Ok(()),
         }
     }
 
@@ -232,7 +237,7 @@ impl Step {
 type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The kinds that exist.
-const KINDS: [Keys; 13] = [
+const KINDS: [Keys; 14] = [
     ("reason", &reason::KEYS, &reason::LATER),
     ("act", &act::KEYS, &act::LATER),
     ("agent", &agent::KEYS, &agent::LATER),
@@ -243,6 +248,7 @@ const KINDS: [Keys; 13] = [
     ("repeat", &repeat::KEYS, &[]),
     ("wait", &wait::KEYS, &[]),
     ("native", &native::KEYS, &[]),
+    ("emit", &emit::KEYS, &[]),
     ("approve", &approve::KEYS, &[]),
     ("handoff", &handoff::KEYS, &[]),
     ("verify", &verify::KEYS, &[]),
@@ -254,7 +260,7 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 }
 
 /// Kinds that are documented and not built yet.
-const LATER: [&str; 2] = ["plan", "emit"];
+const LATER: [&str; 1] = ["plan"];
 
 /// What every step may have.
 const COMMON: [&str; 5] = ["step", "when", "on_failure", "checkpoint", "deadline"];
@@ -350,6 +356,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
             specialist::read(&fields, reading).map(|(specialist, ty)| (Kind::Specialist(specialist), ty))
         }
         "handoff" => handoff::read(&fields, reading).map(|(handoff, ty)| (Kind::Handoff(handoff), ty)),
+        "emit" => emit::read(&fields, reading).map(|(emit, ty)| (Kind::Emit(emit), ty)),
         "wait" => wait::read(&fields, reading).map(|(wait, ty)| (Kind::Wait(wait), ty)),
         "verify" => verify::read(&fields, reading).map(|(verify, ty)| (Kind::Verify(verify), ty)),
         _ => native::read(&fields, reading).map(|(native, ty)| (Kind::Native(native), ty)),

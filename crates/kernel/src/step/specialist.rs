@@ -225,8 +225,11 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Sp
     ))
 }
 
+/// Where each of several names stands.
+type Places = Vec<(Arc<str>, Place)>;
+
 /// `scope: { tools, budget }`.
-fn scope(node: &Node, reading: &mut Reading<'_>) -> Option<(Scope, Vec<(Arc<str>, Place)>)> {
+fn scope(node: &Node, reading: &mut Reading<'_>) -> Option<(Scope, Places)> {
     let fields = Fields::new(node, "`scope`", &["tools", "budget"], &[], &mut reading.complaints)?;
     let mut places = Vec::new();
     let tools = match fields.get("tools") {

@@ -90,7 +90,8 @@ fn what(step: &Step) -> String {
                 parts.push(format!("signal {}", wait.signals.join(" or ")));
             }
             parts.extend(wait.span.map(|span| span.to_string()));
-            parts.extend(wait.until.as_ref().map(|until| format!("until {}", until.source())));
+            parts.extend(wait.events.iter().map(|event| format!("event {}", event.name)));
+            parts.extend(wait.until.iter().map(|until| format!("until {}", until.source())));
             format!("wait {}", parts.join(" or "))
         }
         Kind::Approve(approve) => format!("approve by {}", approve.of.join(" or ")),
@@ -102,6 +103,7 @@ fn what(step: &Step) -> String {
             format!("verify{proves}{}: {}", by.unwrap_or_default(), verify.holds.source())
         }
         Kind::Native(native) => format!("native {}", native.function),
+        Kind::Emit(emit) => format!("emit {}", emit.event.name),
         Kind::Decide(decide) => match &decide.table {
             Some(tabled) => format!("decide by {}", tabled.table.file),
             None => step.kind().to_owned(),

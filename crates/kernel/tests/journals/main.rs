@@ -14,6 +14,7 @@ mod crashes;
 mod crossings;
 mod deadlines;
 mod doubts;
+mod events;
 mod evidence;
 mod handoffs;
 mod helps;

@@ -173,25 +173,54 @@ properties: { left: { type: string, x-labels: [ trusted ] }, right: { type: stri
     flows(
         text,
         expect![[r#"
+            w:
+            look  box.look
+              key
+                private  from `input.left`
+                untrusted  from `input.left`
+            a  box.put
+              text  nothing
+              to  control
+                private  from `input.left`
+                untrusted  from `input.left`
+            x:
+            b  box.put
+              text
+                unverified  from `back.right`
+              to  control
+                unverified  from `back.left`
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_published_carries_to_who_waits_what_it_carried_there() {
+    let text = "--- workflows/w.yaml
+workflow: w
+input: schemas/in.yaml
+stages:
+  - stage: only
+    steps:
+      - { step: told, emit: { event: said, key: =input.ours, data: { sender: =input.sender } } }
+--- workflows/x.yaml
+workflow: x
+stages:
+  - stage: only
+    steps:
+      - { step: said, wait: { event: said, labels: trusted } }
+      - { step: other, wait: { event: unsaid, labels: trusted } }
+      - { step: b, act: box.put, with: { to: =other.body, text: =said.body.sender } }
+";
+    flows(
+        text,
+        expect![[r#"
         w:
-        look  box.look
-          key
-            private  from `input.left`
-            untrusted  from `input.left`
-            unverified  from `input.left`
-        a  box.put
-          text
-            unverified  from `input.right`
-          to  control
-            private  from `input.left`
-            untrusted  from `input.left`
-            unverified  from `input.left`
         x:
         b  box.put
           text
-            unverified  from `back.right`
-          to  control
-            unverified  from `back.left`
+            private  from `said.body.sender`
+            untrusted  from `said.body.sender`
+          to  control  nothing
     "#]],
     );
 }

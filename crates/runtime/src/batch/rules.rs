@@ -9,13 +9,14 @@ use kernel::{
         charter::{Charter, Grounds},
     },
     ids::{RunId, StepPath},
-    journal::{ApprovalEnd, Control, Event, StepResult, WorkEnd},
+    journal::{ApprovalEnd, Blob, Control, Event, StepResult, Topic, WorkEnd},
+    next,
     recovery::{Failure, FailureKind, Phase, Response},
     routes,
     run::{Acting, Body, Doing, Help, RunState},
-    values::{Timestamp, Value},
+    values::{Span, Timestamp, Value},
 };
-use store::{AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, Message, OpenApproval, OpenWork};
+use store::{AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, Message, OpenApproval, OpenWork, Published};
 
 use crate::{govern::card_bytes, work::envelope_bytes};
 
@@ -193,6 +194,49 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
 /// Whether an action that failed so was certainly not performed.
 fn certain(why: &Failure) -> bool {
     why.phase != Phase::MaybeSent && !matches!(why.kind, FailureKind::ContractViolated | FailureKind::UnknownOutcome)
+}
+
+/// What an event of the journal means for events between runs: published, waited for, waited for no more. `state` is as it was before.
+pub(super) fn events(
+    state: &RunState,
+    (event, blobs): (&Event, &[Blob]),
+    at: Timestamp,
+    (tenant, kept): (&Arc<str>, Span),
+    guards: &mut Vec<Guard>,
+) {
+    let Some(start) = &state.start else { return };
+    let since = Timestamp::from_micros(at.micros().saturating_sub(kept.micros()));
+    let known = |topic: &Topic| store::Topic {
+        tenant: tenant.clone(),
+        project: start.project.clone(),
+        name: topic.event.clone(),
+        key: topic.key.clone(),
+    };
+    match event {
+        Event::WaitStarted { events, .. } => {
+            guards.extend(events.iter().map(|topic| Guard::Want { topic: known(topic), since, at }));
+        }
+        Event::WaitEnded { step, .. } => {
+            let Some(Doing::Waiting { events, .. }) = state.open_at(step).map(|open| &open.doing) else { return };
+            // Another branch may wait for the same.
+            let last = events.iter().filter(|topic| state.waiting_for(topic) <= 1);
+            guards.extend(last.map(|topic| Guard::Unwant { topic: known(topic) }));
+        }
+        Event::EventPublished { id, topic, data, .. } => {
+            let data = next::held_value(data, blobs);
+            let body = Value::map([("key", Value::Text(topic.key.clone())), ("data", data)]);
+            guards.push(Guard::Publish(Box::new(Published {
+                id: id.clone(),
+                topic: known(topic),
+                run: Some(state.run),
+                sender: state.run.to_string().into(),
+                body: body.to_jcs().into(),
+                at,
+                since,
+            })));
+        }
+        _ => {}
+    }
 }
 
 /// What people are told of an event leaves with the append that holds it. `state` is as it was before.

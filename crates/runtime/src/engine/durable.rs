@@ -196,7 +196,8 @@ impl Engine {
     /// What a durable append means for other runs: one is due, or has a message.
     fn news(&self, guard: &Guard) {
         let due = match guard {
-            Guard::StartChild(_) => true,
+            // Who hears of an event is not known here: the claim loop looks.
+            Guard::StartChild(_) | Guard::Publish(_) | Guard::Want { .. } => true,
             Guard::TellRun { run, .. } => !self.local.poke(*run),
             _ => false,
         };

@@ -14,8 +14,8 @@ use kernel::{
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow,
-    OutMessage, OutQuery, OutRow, Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError,
-    Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
+    StoreError, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
 };
 use tokio::sync::Notify;
 
@@ -180,6 +180,11 @@ impl Store for Cutting {
     async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError> {
         self.gate().await;
         self.inner.post(run, message, pardon).await
+    }
+
+    async fn publish(&self, event: Published) -> Result<bool, StoreError> {
+        self.gate().await;
+        self.inner.publish(event).await
     }
 
     async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {

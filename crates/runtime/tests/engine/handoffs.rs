@@ -362,9 +362,7 @@ async fn a_contract_is_kept_at_run_time_and_the_one_who_broke_it_is_named() {
     assert!(text.contains("the result of workflow `refunds` (run) does not fit the contract"), "{text}");
     life.leave().await;
 
-    let loose = DESK
-        .replace("key: =look.key }\n", "key: =look.key }\n")
-        .replace("{ payment: =input.payment, key", "{ payment: =look.number, key");
+    let loose = DESK.replace("{ payment: =input.payment, key", "{ payment: =look.number, key");
     let (world, life, run) =
         begun(&loose, Outside::new(|_, _, _| Ok(Value::map([("number", Value::Int(5)), ("key", Value::Null)]))), INPUT)
             .await;

@@ -5,6 +5,7 @@ mod budgets;
 mod crash;
 mod cutting;
 mod embedded;
+mod events;
 mod handoffs;
 #[cfg(feature = "faults")]
 mod mutants;

@@ -181,6 +181,9 @@ impl Draft {
             Guard::InboxIs(_)
             | Guard::GovernanceIs(_)
             | Guard::StartChild(_)
+            | Guard::Publish(_)
+            | Guard::Want { .. }
+            | Guard::Unwant { .. }
             | Guard::TellRun { .. }
             | Guard::Suspend { .. }
             | Guard::Finish { .. } => {}

@@ -8,7 +8,8 @@ use rusqlite::{OptionalExtension as _, named_params, params};
 
 use super::{
     cells::{int, runs_digest},
-    guards, packed, sql,
+    dispatch::InboxState,
+    events, guards, packed, sql,
     writer::{Db, Failure, Operation},
 };
 use crate::{
@@ -247,6 +248,15 @@ impl Append {
             )?;
         }
         self.give_back(db, lease)?;
+        let mut heard = false;
+        for guard in &self.guards {
+            heard |= events::apply(db, self.run, guard)?;
+        }
+        if heard {
+            let inbox = InboxState::read(db, self.run)?;
+            let inbox_gen = inbox.map_or(standing.inbox_gen, |inbox| inbox.inbox_gen);
+            return Ok(Appended::Done { inbox_gen });
+        }
         if matches!(lease, Lease::Kept) {
             db.remember(self.run, after);
         }

@@ -86,7 +86,7 @@ pub(super) struct Post {
 pub(super) struct InboxState {
     status: String,
     pub owner: Option<[u8; 16]>,
-    inbox_gen: u64,
+    pub inbox_gen: u64,
     inbox_read: u64,
     erased: bool,
 }
@@ -111,7 +111,8 @@ impl InboxState {
         Status::parse(&self.status)
     }
 
-    fn unread(&self) -> u64 {
+    /// How many messages it has not read.
+    pub fn unread(&self) -> u64 {
         self.inbox_gen.saturating_sub(self.inbox_read)
     }
 

@@ -48,6 +48,7 @@ impl Operation for Erase {
             sql::ERASE_START_KEYS,
             sql::ERASE_WORK,
             sql::ERASE_OUTBOX,
+            sql::ERASE_EVENTS,
             sql::ERASE_RUN_KEY,
         ] {
             db.execute(statement, named_params! { ":run": run })?;

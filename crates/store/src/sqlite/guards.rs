@@ -9,7 +9,7 @@ use super::{
     aside,
     cells::int,
     dispatch::{InboxState, find_message},
-    sql,
+    events, sql,
     writer::{Db, Failure},
 };
 use crate::{
@@ -96,6 +96,9 @@ impl Append {
             Guard::InboxIs(_)
             | Guard::GovernanceIs(_)
             | Guard::StartChild(_)
+            | Guard::Publish(_)
+            | Guard::Want { .. }
+            | Guard::Unwant { .. }
             | Guard::Suspend { .. }
             | Guard::Finish { .. } => {}
         }
@@ -111,7 +114,7 @@ impl Append {
         db.execute(sql::CANCEL_APPROVALS, named_params! { ":now_us": self.now.micros(), ":run": run })?;
         let params = named_params! { ":now_us": self.now.micros(), ":run": run, ":id": None::<&str> };
         db.execute(sql::CLOSE_WORK, params)?;
-        Ok(())
+        events::drop_all(db, self.run)
     }
 
     fn fits(&self, what: &str, id: &str, changed: usize, otherwise: &str) -> Result<(), StoreError> {

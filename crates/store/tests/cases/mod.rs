@@ -7,6 +7,7 @@ mod aside;
 pub mod budget;
 pub mod child;
 mod claim;
+pub mod event;
 pub mod governed;
 mod post;
 mod read;
@@ -86,6 +87,10 @@ cases! {
         a_child_starts_with_the_entry_of_its_parent_or_not_at_all
         what_a_child_says_is_told_with_its_last_entry_and_once
         a_full_inbox_and_a_blocked_run_are_told_all_the_same;
+    event:
+        an_event_is_told_once_to_each_run_that_waits_for_it
+        who_waits_later_hears_of_what_is_kept
+        many_events_come_in_portions_and_what_an_erased_run_published_is_gone;
     worker:
         a_lease_lives_by_its_beats
         a_reaped_run_is_due_at_once_with_a_strike

@@ -58,7 +58,7 @@ impl Walk<'_> {
                 (guards, "reserved")
             }
             9 => {
-                let mut spent = || if self.dice.chance(97) { self.dice.roll(8) as i64 } else { 11 };
+                let mut spent = || if self.dice.chance(94) { self.dice.roll(8) as i64 } else { 11 };
                 let actual = BTreeMap::from([("tokens".into(), spent()), ("calls".into(), spent())]);
                 (vec![Guard::Settle { step: step.into(), actual }], "settled")
             }

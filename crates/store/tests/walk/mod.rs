@@ -14,7 +14,7 @@ use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery
 use crate::cases::{LEASE, Pen, at, blob_step, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 70] = [
+pub const KINDS: [&str; 72] = [
     "started",
     "started owned",
     "start known",
@@ -44,6 +44,8 @@ pub const KINDS: [&str; 70] = [
     "sent",
     "child started",
     "told",
+    "published",
+    "wanted",
     "governed",
     "governed too late",
     "voted",
@@ -289,7 +291,7 @@ impl Walk<'_> {
         let open = self.reference.open_actions(false).await.unwrap();
         let open = open.iter().find(|row| row.run == pen.run && self.dice.chance(60));
         let opened = open.map_or(step.clone(), |row| row.action.step.to_string());
-        let mut append = match self.dice.roll(22) {
+        let mut append = match self.dice.roll(24) {
             0 | 1 => {
                 kind = "action open";
                 pen.start_action(&step)
@@ -340,6 +342,26 @@ impl Walk<'_> {
                 let tell = Guard::TellRun { run, message, pardon: self.dice.chance(30) };
                 pen.append(&[step_done(&step)], vec![tell])
             }
+            22 => {
+                kind = "published";
+                let mut event = self.event();
+                event.run = self.dice.chance(50).then_some(pen.run);
+                pen.append(&[step_done(&step)], vec![Guard::Publish(Box::new(event))])
+            }
+            23 => {
+                kind = "wanted";
+                let store::Published { topic, since, at, .. } = self.event();
+                let want = Guard::Want { topic: topic.clone(), since, at };
+                let guard = if self.dice.chance(80) { want } else { Guard::Unwant { topic } };
+                let guards = match self.dice.chance(50) {
+                    true => vec![guard],
+                    false => {
+                        let waits_for = step.as_str().into();
+                        vec![guard, Guard::Suspend { status: Status::Waiting, waits_for, wake_at: None }]
+                    }
+                };
+                pen.append(&[], guards)
+            }
             10..18 => {
                 let (guards, what) = self.governed_guards(pen).await;
                 kind = what;
@@ -367,7 +389,20 @@ impl Walk<'_> {
         (append, kind)
     }
 
+    fn event(&mut self) -> store::Published {
+        let topic = crate::cases::event::topic("paid", &format!("{}", self.dice.roll(3)));
+        let id = format!("e{}", self.dice.roll(60));
+        let mut event = crate::cases::event::event(&id, topic, self.now);
+        event.since = at(self.now - 1 - self.dice.roll(40) as i64);
+        event
+    }
+
     async fn post(&mut self) {
+        if self.dice.chance(20) {
+            let event = self.event();
+            both!(self, publish(event)).unwrap();
+            return;
+        }
         if self.runs == 0 {
             return;
         }

@@ -26,8 +26,8 @@ use serde_json::json;
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutMessage,
-    OutQuery, OutRow, Posted, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried,
-    Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError,
+    Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -170,6 +170,10 @@ impl Store for Tripping<dyn Store> {
 
     async fn post(&self, run: RunId, message: Message, pardon: bool) -> Result<Posted, StoreError> {
         self.inner.post(run, message, pardon).await
+    }
+
+    async fn publish(&self, event: Published) -> Result<bool, StoreError> {
+        self.inner.publish(event).await
     }
 
     async fn inbox(&self, run: RunId, after: u64) -> Result<Vec<Message>, StoreError> {

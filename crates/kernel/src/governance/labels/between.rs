@@ -13,14 +13,19 @@ use super::{
 };
 use crate::{complaint::Complaint, step::Kind, workflow::Program};
 
+/// Labels by name.
+type ByName = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
+
 /// What crosses between workflows.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Crossing {
     /// By the name of the workflow that is handed work and the name within its input: what others give it there carries. The empty
     /// name stands for all of it.
-    given: BTreeMap<Arc<str>, BTreeMap<Arc<str>, BTreeSet<Arc<str>>>>,
+    given: BTreeMap<Arc<str>, ByName>,
     /// By the name of the workflow: what its result carries. What nothing verified is marked.
     results: BTreeMap<Arc<str>, Tree>,
+    /// By the name of an event: what those who publish it put into it.
+    events: ByName,
 }
 
 impl Crossing {
@@ -55,6 +60,18 @@ impl Crossing {
         tree
     }
 
+    /// What events of these names carry, as far as workflows of the project publish them.
+    pub fn told<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> BTreeSet<Arc<str>> {
+        names.into_iter().filter_map(|name| self.events.get(name)).flatten().cloned().collect()
+    }
+
+    fn publish(&mut self, name: &Arc<str>, data: &Origin) -> bool {
+        let known = self.events.entry(name.clone()).or_default();
+        let before = known.len();
+        known.extend(data.words());
+        known.len() > before
+    }
+
     fn hand(&mut self, hands: &Hands) -> bool {
         let given = self.given.entry(hands.to.clone()).or_default();
         let mut fields: Vec<(Arc<str>, Origin)> =
@@ -78,15 +95,22 @@ impl Crossing {
 pub fn flows(programs: &BTreeMap<Arc<str>, Program>) -> BTreeMap<Arc<str>, Flows> {
     let mut crossing = Crossing::default();
     let targets = targets(programs);
-    while !targets.is_empty() {
+    // Most projects have nothing that crosses: they are followed once.
+    while crosses(programs) {
         let mut grew = false;
         for program in programs.values() {
-            let marked = targets.contains(&program.name);
-            let Followed { hands, result, .. } = follow(program, &crossing, marked);
+            let Followed { hands, emits, .. } = follow(program, &crossing, false);
             for one in &hands {
                 grew |= crossing.hand(one);
             }
-            if marked && crossing.results.get(&program.name) != Some(&result) {
+            for (name, data) in &emits {
+                grew |= crossing.publish(name, data);
+            }
+            if !targets.contains(&program.name) {
+                continue;
+            }
+            let Followed { result, .. } = follow(program, &crossing, true);
+            if crossing.results.get(&program.name) != Some(&result) {
                 crossing.results.insert(program.name.clone(), result);
                 grew = true;
             }
@@ -137,6 +161,15 @@ fn unverified(tree: &Tree, path: &mut String, found: &mut Vec<String>) {
     if own || tree.rest.as_ref().is_some_and(|rest| rest.all().labels.contains_key(UNVERIFIED)) {
         found.push(path.clone());
     }
+}
+
+/// Whether anything crosses between workflows.
+fn crosses(programs: &BTreeMap<Arc<str>, Program>) -> bool {
+    let mut found = false;
+    for program in programs.values() {
+        program.each_step(&mut |step| found |= matches!(step.kind, Kind::Specialist(_) | Kind::Emit(_)));
+    }
+    found
 }
 
 /// The workflows that others hand work to.

@@ -38,6 +38,8 @@ pub(super) struct Followed {
     pub complaints: Vec<Complaint>,
     /// What it hands to other workflows.
     pub hands: Vec<Hands>,
+    /// What it publishes, by the event's name.
+    pub emits: Vec<(Arc<str>, Origin)>,
     /// What its result carries.
     pub result: Tree,
 }
@@ -68,6 +70,7 @@ pub(super) fn follow(program: &Program, crossing: &Crossing, marks: bool) -> Fol
         turns: BTreeMap::new(),
         crossing,
         hands: Vec::new(),
+        emits: Vec::new(),
         marks,
         proven: if marks { proven(program) } else { BTreeSet::new() },
     };
@@ -84,7 +87,8 @@ pub(super) fn follow(program: &Program, crossing: &Crossing, marks: bool) -> Fol
     }
     let result = program.result.as_ref().map(|result| walk.template(&result.value)).unwrap_or_default();
     let complaints = find::complaints(program, &walk.flow, &walk.untied);
-    Followed { flow: walk.flow, complaints, hands: walk.hands, result: result.bounded() }
+    let Walk { flow, hands, emits, .. } = walk;
+    Followed { flow, complaints, hands, emits, result: result.bounded() }
 }
 
 /// The acts that a `verify` step proves without which no run completes.
@@ -118,6 +122,7 @@ struct Walk<'p> {
     /// What is known of the other workflows.
     crossing: &'p Crossing,
     hands: Vec<Hands>,
+    emits: Vec<(Arc<str>, Origin)>,
     /// What nothing verifies is marked.
     marks: bool,
     /// Acts that are proven.
@@ -252,15 +257,24 @@ impl Walk<'_> {
             Kind::Parallel(parallel) => self.parallel(parallel, stage),
             Kind::Repeat(repeat) => self.repeat(repeat, stage),
             Kind::Wait(wait) => {
+                let told = self.crossing.told(wait.events.iter().map(|event| &*event.name));
                 let said = |field: &str| {
                     let source = format!("{}.{field}", step.name);
-                    Tree::flat(wait.labels.applied(&Origin::of(UNTRUSTED, &source), &source))
+                    let mut own = wait.labels.applied(&Origin::of(UNTRUSTED, &source), &source);
+                    // What a workflow of the project publishes carries here what it carries there.
+                    told.iter().filter(|_| field == "body").for_each(|label| own.join(&Origin::of(label, &source)));
+                    Tree::flat(own)
                 };
                 let none = Tree::default;
                 let fields = [("by", none()), ("name", none()), ("body", said("body")), ("sender", said("sender"))];
                 Tree::map(fields)
             }
             Kind::Native(native) => self.native(native, step),
+            Kind::Emit(emit) => {
+                let data = emit.data.as_ref().map(|data| self.template(data).all()).unwrap_or_default();
+                self.emits.push((emit.event.name.clone(), data));
+                Tree::default()
+            }
             Kind::Approve(approve) => {
                 self.told(approve.evidence.as_ref(), step);
                 let answer = said(approve.form.as_deref(), step);

@@ -286,7 +286,11 @@ fn expressions(step: &Step) -> Vec<(&'static str, String)> {
             }));
         }
         Kind::Each(each) => all.push(("each", each.list.source().to_owned())),
-        Kind::Wait(wait) => all.extend(wait.until.as_ref().map(|until| ("until", until.source().to_owned()))),
+        Kind::Wait(wait) => {
+            all.extend(wait.until.iter().map(|until| ("until", until.source().to_owned())));
+            all.extend(wait.events.iter().map(|event| ("event", event.name.to_string())));
+        }
+        Kind::Emit(emit) => all.push(("emits", emit.event.name.to_string())),
         Kind::Repeat(repeat) => all.extend(repeat.until.as_ref().map(|until| ("until", until.source().to_owned()))),
         Kind::Native(native) => all.push(("calls", native.function.to_string())),
         Kind::Approve(approve) => all.push(("asks", format!("{}: {}", approve.of.join(" or "), approve.ask.source()))),
@@ -333,7 +337,13 @@ fn roots(step: &Step) -> Vec<Arc<str>> {
         }
         Kind::Set(set) => add(set.value.roots()),
         Kind::Each(each) => add(each.list.roots()),
-        Kind::Wait(wait) => wait.until.iter().for_each(|until| add(until.roots())),
+        Kind::Wait(wait) => {
+            wait.until.iter().for_each(|until| add(until.roots()));
+            wait.events.iter().filter_map(|event| event.key.as_ref()).for_each(|key| add(key.roots()));
+        }
+        Kind::Emit(emit) => {
+            emit.event.key.iter().chain(&emit.data).for_each(|template| add(template.roots()));
+        }
         Kind::Native(native) => native.with.iter().for_each(|with| add(with.roots())),
         Kind::Approve(approve) => {
             add(approve.ask.roots());
