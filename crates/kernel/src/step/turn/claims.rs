@@ -116,5 +116,5 @@ pub(crate) fn unproven(claims: &[Claimed]) -> Option<Failure> {
     let wrong: Vec<String> = claims.iter().filter(|claim| claim.fails()).map(ToString::to_string).collect();
     let detail = wrong.join("; ");
     let kind = FailureKind::UnsupportedClaim;
-    (!wrong.is_empty()).then(|| Failure { kind, phase: Phase::Answered, detail, retry_after: None })
+    (!wrong.is_empty()).then_some(Failure { kind, phase: Phase::Answered, detail, retry_after: None })
 }
