@@ -99,7 +99,8 @@ fn what_an_agent_did_and_says_it_did_is_shown_with_its_evidence() {
     "#]]
     .assert_eq(&claims);
     let why = shown(&place, &["runs", "why", "last", "note[1]/ask", "demo"]);
-    let claims: String = why.lines().filter(|line| line.contains("claim ")).map(|line| format!("{line}\n")).collect();
+    let claims: String =
+        why.lines().map(str::trim).filter(|line| line.starts_with("claim ")).map(|line| format!("{line}\n")).collect();
     expect![[r#"
                     claim verified: `notebook.save` (<run 1>/7), “I kept it”
     "#]]
