@@ -21,8 +21,8 @@ use crate::{
         charter::{Grounds, Resource},
     },
     ids::{Digest, IdempotencyKey, RunId, StepPath},
-    journal::{ApprovalEnd, Event, Held, ProbeResult, Proof, Resolution, StepResult},
-    recovery::Failure,
+    journal::{ApprovalEnd, Claimed, Event, Held, ProbeResult, Proof, Resolution, StepResult},
+    recovery::{Failure, FailureKind},
     run::in_doubt,
     values::{Timestamp, Value},
 };
@@ -174,6 +174,18 @@ pub struct Proven {
     pub holds: Arc<str>,
 }
 
+/// What a model said it did, compared with the acts.
+#[derive(Clone, Debug, Serialize)]
+pub struct Said {
+    /// The entry that compares it.
+    pub entry: u64,
+    /// The turn of the agent in which it was said.
+    pub step: StepPath,
+    /// What was said, and how it stands.
+    #[serde(flatten)]
+    pub claimed: Claimed,
+}
+
 /// Who acts in a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Actor {
@@ -216,6 +228,8 @@ pub struct Ledger {
     pub acts: Vec<Act>,
     /// What was handed to other workflows.
     pub handed: Vec<Handed>,
+    /// What models said they did: of each turn the last time it was said.
+    pub claims: Vec<Said>,
     /// Entries of actions that belong to no act: votes and words about something that was never asked or sent.
     pub stray: Vec<u64>,
     /// The latest act of each step.
@@ -232,6 +246,7 @@ impl Ledger {
             actor: Actor::default(),
             acts: Vec::new(),
             handed: Vec::new(),
+            claims: Vec::new(),
             stray: Vec::new(),
             latest: BTreeMap::new(),
             approvals: BTreeMap::new(),
@@ -332,6 +347,11 @@ impl Ledger {
                 }
             }
             Event::ClaimVerified { step, proof } => self.prove(seq, step, proof),
+            Event::ModelAnswered { step, claims, .. } => {
+                self.claims.retain(|said| said.step != *step);
+                let said = |claimed: &Claimed| Said { entry: seq, step: step.clone(), claimed: claimed.clone() };
+                self.claims.extend(claims.iter().map(said));
+            }
             event => self.sent(seq, at, event),
         }
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use kernel::{
+    evidence::{Ledger, Said},
     governance::Effect,
     ids::{RunId, StepPath},
     journal::{ChildEnd, Entry, Event, StepResult},
@@ -36,6 +37,9 @@ pub struct Report {
     pub cancelling: bool,
     /// Failures met, and what was done about each.
     pub failures: Vec<Met>,
+    /// What models said they did, and how that stands.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Said>,
     /// Why it failed.
     pub failed: Option<Failure>,
     /// What was counted.
@@ -137,11 +141,14 @@ impl Report {
             last: entries.last().map(|entry| entry.at),
             ..Report::default()
         };
+        let mut ledger = Ledger::new(state.run);
         for entry in entries {
             let Ok(event) = entry.event() else { continue };
+            ledger.add(entry.seq, entry.at, &event);
             report.tally.add(&event);
             report.entry(entry.seq, &event);
         }
+        report.claims = ledger.claims;
         if let (Some(first), Some(last)) = (report.started, report.last) {
             report.tally.took_us = last.micros() - first.micros();
         }

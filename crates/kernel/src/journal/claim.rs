@@ -56,14 +56,20 @@ impl Claimed {
     }
 }
 
-impl fmt::Display for Claimed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Claimed {
+    /// How it stands, and what it is about with the reason.
+    pub fn in_words(&self) -> (&'static str, String) {
         let on = self.resource.as_ref().map(|id| format!(" on `{id}`")).unwrap_or_default();
         let evidence = self.evidence.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
-        write!(f, "{}: `{}`{on}{evidence}", self.standing.as_str(), self.action)?;
-        if let Some(says) = &self.says {
-            write!(f, ", \u{201c}{says}\u{201d}")?;
-        }
-        self.why.iter().try_for_each(|why| write!(f, ": {why}"))
+        let says = self.says.as_ref().map(|says| format!(", \u{201c}{says}\u{201d}")).unwrap_or_default();
+        let why = self.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        (self.standing.as_str(), format!("`{}`{on}{evidence}{says}{why}", self.action))
+    }
+}
+
+impl fmt::Display for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (standing, rest) = self.in_words();
+        write!(f, "{standing}: {rest}")
     }
 }

@@ -204,7 +204,7 @@ fn one(node: &Node, by: &Arc<str>, reading: &mut Reading<'_>) -> Option<Granted>
     let described = declared.params.as_ref().is_some_and(|params| params.json().get("type") == Some(&"object".into()));
     if !described {
         let message = format!("{} says nothing of the arguments of `{text}`: no model can know them", tool.file);
-        let hint = "give it `params`, a schema with `type: object`; `{ type: object, additionalProperties: false }` if it has none";
+        let hint = "give it `params: schemas/….yaml`, with `type: object`; if it has none, with `additionalProperties: false` besides";
         reading.complaints.push(node.complaint("W167", message).hint(hint));
         return None;
     }

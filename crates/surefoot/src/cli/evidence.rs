@@ -155,7 +155,17 @@ impl Show {
             scene.out.line(paint(WAIT, plain(&line)));
             scene.out.line(format!("  its acts: surefoot evidence show {}", handed.run));
         }
-        if ledger.acts.is_empty() && !scene.out.json {
+        for said in &ledger.claims {
+            if scene.out.json {
+                scene.out.object(&json!({ "kind": "claim", "claim": said }));
+                continue;
+            }
+            let style = if said.claimed.fails() { BAD } else { GOOD };
+            let (standing, rest) = said.claimed.in_words();
+            scene.out.line(format!("{} {}", paint(style, standing), plain(&rest)));
+            scene.out.line(format!("    {:<10} {}, entry {}", "claimed at", said.step, said.entry));
+        }
+        if ledger.acts.is_empty() && ledger.claims.is_empty() && !scene.out.json {
             scene.out.line(format!("{} did nothing outside", found.row.run));
         }
         Ok(Exit::Ok)

@@ -88,6 +88,18 @@ impl Show {
                 .collect(),
         );
         list(
+            "claims",
+            report
+                .claims
+                .iter()
+                .map(|said| {
+                    let (standing, rest) = said.claimed.in_words();
+                    let style = if said.claimed.fails() { BAD } else { GOOD };
+                    format!("{}: {} {}", paint(STRONG, &said.step), paint(style, standing), plain(&rest))
+                })
+                .collect(),
+        );
+        list(
             "doing",
             report.doing.iter().map(|now| format!("{}: {}", paint(STRONG, &now.step), plain(&now.what))).collect(),
         );

@@ -115,7 +115,7 @@ fn as_json(found: &Found, path: &StepPath) -> serde_json::Value {
         .filter(|(_, event)| event.step() == Some(path))
         .map(|(entry, event)| json!({ "seq": entry.seq, "at": entry.at.to_string(), "event": event }))
         .collect();
-    let step = found.program.as_deref().and_then(|program| step(program, path.name()));
+    let step = found.program.as_deref().and_then(|program| program.step_at(path));
     let reads: Vec<_> = step
         .map(|step| origins(found, path, &roots(step)))
         .unwrap_or_default()
@@ -127,7 +127,7 @@ fn as_json(found: &Found, path: &StepPath) -> serde_json::Value {
 
 async fn tell(scene: &Scene, found: &Found, path: &StepPath) -> Result<(), CliError> {
     let out = &scene.out;
-    let step = found.program.as_deref().and_then(|program| step(program, path.name()));
+    let step = found.program.as_deref().and_then(|program| program.step_at(path));
     let kind = step.map_or("step", Step::kind);
     let file = found.program.as_ref().map(|program| program.file.to_string()).unwrap_or_default();
     let line = step.map(|step| format!(" · {file}:{}", step.at.line)).unwrap_or_default();
@@ -163,12 +163,13 @@ async fn detail(scene: &Scene, found: &Found, event: &Event) -> Result<(), CliEr
     let out = &scene.out;
     match event {
         Event::ModelAsked { manifest, .. } => shown(scene, manifest),
-        Event::ModelAnswered { result, usage, .. } => {
+        Event::ModelAnswered { result, usage, claims, .. } => {
             out.line(format!(
                 "            billed {} tokens in, {} out",
                 usage.tokens() - usage.output - usage.reasoning,
                 usage.output + usage.reasoning
             ));
+            claims.iter().for_each(|claim| out.line(format!("            claim {}", plain(&claim.to_string()))));
             whole(scene, found, result).await?;
         }
         Event::ActionStarted { proposal, verdict, key, grounds, .. } => {
