@@ -22,19 +22,18 @@ use reqwest::{
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-pub use self::lower::{Lowered, lift, lower};
 use self::{
     fault::Fault,
     said::{NoAnswer, Reading, Said},
 };
 use crate::{
     Provider, Reply,
+    model::tolerant::{self, Coerced},
     secret::{Scrubber, SecretText, Secrets},
     tool::http::{self, BadHttpTool, HttpClient, answer},
 };
 
 mod fault;
-mod lower;
 mod request;
 mod said;
 
@@ -219,11 +218,19 @@ impl OpenAiChat {
             (Ok(()), Ok(())) => self.judge(said, request, scrubber),
         };
         let raw = came.kept(scrubber);
-        Reply::of(answer, usage, (!raw.is_empty()).then(|| raw.into()))
+        let (answer, coerced) = match answer {
+            Ok((value, coerced)) => (Ok(value), tolerant::in_words(&coerced)),
+            Err(failure) => (Err(failure), Vec::new()),
+        };
+        let adaptations =
+            request::lowered(&self.spec, request).map(|lowered| lowered.adaptations()).unwrap_or_default();
+        let mut reply = Reply::of(answer, usage, (!raw.is_empty()).then(|| raw.into()));
+        (reply.said.adaptations, reply.said.coerced) = (adaptations, coerced);
+        reply
     }
 
     /// A whole answer: what the model said, or why that is none.
-    fn judge(&self, said: Said, request: &ModelRequest, scrubber: &Scrubber) -> Result<Value, Failure> {
+    fn judge(&self, said: Said, request: &ModelRequest, scrubber: &Scrubber) -> Result<(Value, Vec<Coerced>), Failure> {
         let of = &self.of;
         let finish = said.finish.as_deref().unwrap_or("stop");
         match finish {
@@ -255,14 +262,11 @@ impl OpenAiChat {
             return Err(answered(FailureKind::InvalidOutput, detail));
         }
         let text = scrubber.scrub_text(said.text);
-        let Some(schema) = &request.output_schema else { return Ok(Value::text(text)) };
-        let value = Value::from_json(unfenced(&text).as_bytes());
-        let value = value.map_err(|error| {
-            let why = if text.trim().is_empty() { "it is empty".to_owned() } else { error.to_string() };
-            answered(FailureKind::InvalidOutput, format!("the answer is no JSON: {why}"))
-        })?;
-        let strict = self.spec.structured == Structured::JsonSchema && lower(schema.json()).strict;
-        Ok(if strict { lift(schema.json(), value) } else { value })
+        let Some(lowered) = request::lowered(&self.spec, request) else { return Ok((Value::text(text), Vec::new())) };
+        let read = lowered
+            .read(&text)
+            .map_err(|why| answered(FailureKind::InvalidOutput, format!("the answer is no JSON: {why}")))?;
+        Ok((read.value, read.coerced))
     }
 }
 
@@ -309,15 +313,4 @@ fn maybe_sent(kind: FailureKind, detail: String) -> Failure {
 fn wait(headers: &HeaderMap) -> Option<Span> {
     let exact = headers.get("retry-after-ms").and_then(|text| text.to_str().ok()?.trim().parse::<u32>().ok());
     exact.map(|millis| Span::from_millis(i64::from(millis))).or_else(|| answer::retry_after(headers))
-}
-
-/// A text without the code fence around all of it.
-fn unfenced(text: &str) -> &str {
-    let text = text.trim();
-    let inside = || {
-        let (language, rest) = text.strip_prefix("```")?.split_once('\n')?;
-        let plain = language.trim().chars().all(|c| c.is_ascii_alphanumeric());
-        rest.trim_end().strip_suffix("```").filter(|_| plain)
-    };
-    inside().unwrap_or(text)
 }

@@ -119,22 +119,29 @@ async fn what_ended_early_or_was_refused_is_no_answer() {
 }
 
 #[tokio::test]
-async fn json_is_read_bare_or_in_one_fence_and_in_no_other_way() {
+async fn json_is_read_tolerantly_and_what_was_done_is_told() {
     let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" }, "b": { "type": "string" } } });
-    for (text, answer) in [
-        (r#"{"a":1}"#, Some(r#"{"a":1}"#)),
-        (" \n{\"a\":1}\n", Some(r#"{"a":1}"#)),
-        ("```json\n{\"a\":1}\n```", Some(r#"{"a":1}"#)),
-        ("```\n{\"a\":1}```\n", Some(r#"{"a":1}"#)),
+    for (text, answer, coerced) in [
+        (r#"{"a":1}"#, Some(r#"{"a":1}"#), vec![]),
+        (" \n{\"a\":1}\n", Some(r#"{"a":1}"#), vec![]),
+        ("```json\n{\"a\":1}\n```", Some(r#"{"a":1}"#), vec!["the whole: a code fence around it"]),
+        ("```\n{\"a\":1}```\n", Some(r#"{"a":1}"#), vec!["the whole: a code fence around it"]),
         // Strict output gives null for what is left out.
-        (r#"{"a":1,"b":null}"#, Some(r#"{"a":1}"#)),
-        ("Here it is: {\"a\":1}", None),
-        ("```json\n{\"a\":1}", None),
-        (r#"{"a":1,}"#, None),
-        (r#"{"a":1,"a":2}"#, None),
-        ("", None),
+        (r#"{"a":1,"b":null}"#, Some(r#"{"a":1}"#), vec![]),
+        ("Here it is: {\"a\":1}", Some(r#"{"a":1}"#), vec!["the whole: text around it"]),
+        (
+            r#"{"a":"1",}"#,
+            Some(r#"{"a":1}"#),
+            vec!["the whole: a comma after the last item", "/a: a number written as a text"],
+        ),
+        (r#"{"a":1,"a":2}"#, None, vec![]),
+        (r#"{"a":1} {"a":2}"#, None, vec![]),
+        (r#"{"a":1"#, None, vec![]),
+        ("", None, vec![]),
     ] {
         let reply = answered(says(text), Some(schema.clone())).await;
+        let told_so: Vec<&str> = reply.said.coerced.iter().map(|one| &**one).collect();
+        assert_eq!(told_so, coerced, "{text}");
         match answer {
             Some(answer) => assert_eq!(reply.answer.unwrap().to_json(), answer, "{text}"),
             None => assert_eq!(told(&reply), (FailureKind::InvalidOutput, Phase::Answered), "{text}"),

@@ -70,9 +70,14 @@ async fn each_dialect_tells_the_schema_its_own_way() {
         let (body, _) = sent(|spec| OpenAiChatSpec { structured, ..spec }, request(Some(object()))).await;
         assert_eq!((&body["response_format"], &body["messages"][0]["content"]), (&format, &system.into()));
     }
-    let (body, _) = sent(|spec| spec, request(Some(json!({ "type": "object" })))).await;
-    let loose = json!({ "name": "answer", "strict": false, "schema": { "type": "object" } });
-    assert_eq!(body["response_format"]["json_schema"], loose);
+    // What strict output cannot take at all is told in the text.
+    let mut deep = json!({ "type": "string" });
+    for _ in 0..12 {
+        deep = json!({ "type": "object", "properties": { "a": deep } });
+    }
+    let (body, _) = sent(|spec| spec, request(Some(deep.clone()))).await;
+    let told = format!("Be brief.\n\nAnswer with JSON that fits this JSON Schema, and with nothing else:\n{deep}");
+    assert_eq!((body.get("response_format"), &body["messages"][0]["content"]), (None, &told.into()));
 }
 
 #[tokio::test]

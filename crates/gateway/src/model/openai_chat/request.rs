@@ -6,18 +6,17 @@ use kernel::{
 };
 use serde_json::{Map as Object, Value as Json, json};
 
-use super::{Lowered, OpenAiChatSpec, lower};
+use super::OpenAiChatSpec;
+use crate::model::lower::{Dialect, Lowered, lower};
 
 /// How the schema is called on the wire: servers want a name and do nothing with it.
 const NAME: &str = "answer";
 
 /// The body of one request: the same request gives the same bytes.
 pub(super) fn body(spec: &OpenAiChatSpec, request: &ModelRequest) -> Json {
-    let schema = request.output_schema.as_ref().map(|schema| schema.json());
-    let (format, shown) = match schema {
-        Some(schema) => (format(spec.structured, schema), shown(spec.structured, schema)),
-        None => (None, None),
-    };
+    let lowered = lowered(spec, request);
+    let format = lowered.as_ref().and_then(|lowered| format(spec.structured, lowered));
+    let shown = lowered.as_ref().filter(|lowered| !is_enforced(spec.structured, lowered)).map(Lowered::told);
     let system: Vec<&str> = [Some(request.system.as_str()), shown.as_deref()]
         .into_iter()
         .flatten()
@@ -47,24 +46,29 @@ pub(super) fn body(spec: &OpenAiChatSpec, request: &ModelRequest) -> Json {
     body.into()
 }
 
-fn format(structured: Structured, schema: &Json) -> Option<Json> {
+/// The output schema in the dialect of the server.
+pub(super) fn lowered(spec: &OpenAiChatSpec, request: &ModelRequest) -> Option<Lowered> {
+    let dialect = match spec.structured {
+        Structured::JsonSchema => Dialect::OpenAi,
+        Structured::JsonObject | Structured::JsonObjectSchema | Structured::Text => Dialect::Plain,
+    };
+    request.output_schema.as_ref().map(|schema| lower(schema, dialect))
+}
+
+/// Whether the server enforces it all, so that the model need not be told.
+fn is_enforced(structured: Structured, lowered: &Lowered) -> bool {
+    structured == Structured::JsonSchema && lowered.enforced()
+}
+
+fn format(structured: Structured, lowered: &Lowered) -> Option<Json> {
     match structured {
+        Structured::JsonSchema if !lowered.enforced() => None,
         Structured::JsonSchema => {
-            let Lowered { schema, strict, lost } = lower(schema);
-            if !lost.is_empty() {
-                tracing::debug!(strict, ?lost, "the output schema is not enforced by the server as a whole");
-            }
-            let json_schema = json!({ "name": NAME, "schema": schema, "strict": strict });
+            let json_schema = json!({ "name": NAME, "schema": lowered.schema, "strict": true });
             Some(json!({ "type": "json_schema", "json_schema": json_schema }))
         }
         Structured::JsonObject => Some(json!({ "type": "json_object" })),
-        Structured::JsonObjectSchema => Some(json!({ "type": "json_object", "schema": schema })),
+        Structured::JsonObjectSchema => Some(json!({ "type": "json_object", "schema": lowered.schema })),
         Structured::Text => None,
     }
-}
-
-/// What the model itself is told of the schema, where the server does not enforce it all.
-fn shown(structured: Structured, schema: &Json) -> Option<String> {
-    let told = structured != Structured::JsonSchema;
-    told.then(|| format!("Answer with JSON that fits this JSON Schema, and with nothing else:\n{schema}"))
 }
