@@ -1,0 +1,215 @@
+//! What all dialects say of a request: what can be sent, what is left out and why, and how schemas go on the wire.
+
+use std::sync::Arc;
+
+use kernel::{
+    context::{ModelRequest, Offer, Proposed},
+    values::Value,
+    workflow::model::{Dialect, Effort, Remote, Structured},
+};
+use serde_json::{Map as Object, Value as Json};
+
+use crate::model::{
+    capabilities::{Row, Sampling, Thinks},
+    openai_chat::{Lowered, lift, lower},
+};
+
+/// How a schema is called on the wire: servers want a name and do nothing with it.
+pub(crate) const NAME: &str = "answer";
+
+/// One request on its way into a dialect.
+pub(crate) struct Ask<'a> {
+    /// What the project says of the model.
+    pub(crate) spec: &'a Remote,
+    /// What is known of the model.
+    pub(crate) row: &'a Row,
+    /// What is asked.
+    pub(crate) request: &'a ModelRequest,
+    adaptations: Vec<Arc<str>>,
+}
+
+impl<'a> Ask<'a> {
+    /// Nothing is left out yet.
+    pub(crate) fn new(spec: &'a Remote, row: &'a Row, request: &'a ModelRequest) -> Ask<'a> {
+        Ask { spec, row, request, adaptations: Vec::new() }
+    }
+
+    /// Something cannot be sent as it was meant.
+    pub(crate) fn adapt(&mut self, what: impl Into<Arc<str>>) {
+        self.adaptations.push(what.into());
+    }
+
+    /// All that could not be sent as it was meant.
+    pub(crate) fn adaptations(self) -> Vec<Arc<str>> {
+        self.adaptations
+    }
+
+    /// The effort, if it was asked for and the model takes it.
+    pub(crate) fn effort(&mut self) -> Option<Effort> {
+        let effort = self.spec.effort?;
+        if self.row.efforts.contains(&effort) {
+            return Some(effort);
+        }
+        let known: Vec<&str> = self.row.efforts.iter().map(|effort| effort.as_str()).collect();
+        let takes = if known.is_empty() { "no effort".to_owned() } else { known.join(", ") };
+        let (model, word) = (&self.spec.model, effort.as_str());
+        self.adapt(format!("`effort: {word}` was left out: `{model}` takes {takes}, as far as is known"));
+        None
+    }
+
+    /// The temperature, if it was asked for and the model takes it while it thinks, or does not.
+    pub(crate) fn temperature(&mut self, effort: Option<Effort>) -> Option<f64> {
+        let temperature = self.spec.temperature?;
+        let takes = match (self.spec.sampling, self.row.sampling) {
+            (Some(takes), _) => takes,
+            (None, Sampling::Always) => true,
+            (None, Sampling::Never) => false,
+            (None, Sampling::UnlessThinking) => !self.thinks(effort),
+        };
+        if takes {
+            return Some(temperature);
+        }
+        let model = &self.spec.model;
+        let when = if self.row.sampling == Sampling::UnlessThinking { " while it thinks" } else { "" };
+        self.adapt(format!(
+            "`temperature: {temperature}` was left out: `{model}` takes none{when}, as far as is known"
+        ));
+        None
+    }
+
+    /// Whether the model thinks with this effort.
+    pub(crate) fn thinks(&self, effort: Option<Effort>) -> bool {
+        match (self.row.thinks, effort) {
+            (Thinks::Never, _) | (Thinks::WhenAsked | Thinks::ByDefault, Some(Effort::None)) => false,
+            (Thinks::WhenAsked, None) => false,
+            (Thinks::WhenAsked, Some(_)) | (Thinks::ByDefault, _) => true,
+        }
+    }
+
+    /// Whether the model is made to use a tool; without offers there is nothing to force.
+    pub(crate) fn forces(&mut self, thinking: bool) -> bool {
+        if self.request.offers.is_empty() {
+            return false;
+        }
+        let can = self.spec.force_tool.unwrap_or(self.row.forces && !(thinking && self.row.free_thinking));
+        if !can {
+            let why = if self.row.forces && thinking { "cannot be forced while it thinks" } else { "cannot be forced" };
+            let model = &self.spec.model;
+            self.adapt(format!("it is free to use a tool or none: `{model}` {why}, as far as is known"));
+        }
+        can
+    }
+
+    /// How the server is told of the answer's shape.
+    pub(crate) fn structured(&self) -> Structured {
+        self.spec.structured.unwrap_or(self.row.structured)
+    }
+
+    /// The answer's schema as the server is sent it, if there is one and it is sent at all.
+    pub(crate) fn answer_schema(&mut self) -> Option<Lowered> {
+        let schema = self.request.output_schema.as_ref().filter(|_| self.request.offers.is_empty())?;
+        match self.structured() {
+            Structured::JsonSchema => {
+                let lowered = schema_for(self.spec.dialect, schema.json());
+                self.lost("the answer", &lowered);
+                Some(lowered)
+            }
+            Structured::JsonObject | Structured::JsonObjectSchema | Structured::Text => {
+                self.adapt("the answer: the server does not enforce the schema; the model is shown it");
+                None
+            }
+        }
+    }
+
+    /// An offer's parameters as the server is sent them.
+    pub(crate) fn offer_schema(&mut self, offer: &Offer) -> Lowered {
+        let lowered = if self.structured() == Structured::JsonSchema {
+            schema_for(self.spec.dialect, offer.params.json())
+        } else {
+            Lowered { schema: offer.params.json().clone(), strict: false, lost: Vec::new() }
+        };
+        self.lost(&format!("the arguments of `{}`", offer.name), &lowered);
+        lowered
+    }
+
+    fn lost(&mut self, of: &str, lowered: &Lowered) {
+        let kind =
+            if lowered.strict { "the server does not enforce" } else { "not enforced by the server at all, for" };
+        for lost in &lowered.lost {
+            self.adapt(format!("{of}: {kind} {lost}"));
+        }
+    }
+
+    /// The system text, with the schema at its end where the model itself must be told of it.
+    pub(crate) fn system(&self) -> String {
+        let schema = self
+            .request
+            .output_schema
+            .as_ref()
+            .filter(|_| self.request.offers.is_empty() && self.structured() != Structured::JsonSchema);
+        let shown = schema.map(|schema| {
+            format!("Answer with JSON that fits this JSON Schema, and with nothing else:\n{}", schema.json())
+        });
+        let parts = [Some(self.request.system.as_str()), shown.as_deref()];
+        parts.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// Takes what the model is known to reject out of a body that is done.
+    pub(crate) fn without_rejected(&mut self, body: &mut Object<String, Json>) {
+        for name in &self.row.rejects {
+            if body.shift_remove(&**name).is_some() {
+                self.adaptations.push(
+                    format!("`{name}` was left out: `{}` rejects it, as far as is known", self.spec.model).into(),
+                );
+            }
+        }
+    }
+
+    /// What the provider wants to see again of an earlier turn: only if the same model said it, and the proposals of both are the same.
+    pub(crate) fn echo(
+        &mut self,
+        (model, echo): (&str, Option<&Value>),
+        proposed: &[Proposed],
+        names: impl Fn(&Json) -> Vec<String>,
+    ) -> Option<Json> {
+        let echo = echo.filter(|_| *model == *self.request.model)?.to_serde();
+        let known: Vec<&str> = proposed.iter().map(|one| &*one.name).collect();
+        if names(&echo) == known {
+            return Some(echo);
+        }
+        self.adapt("what the provider asked to see again was left out: the uses of tools differ");
+        None
+    }
+}
+
+/// A schema in the form that servers of a dialect take. Anthropic and Google are sent it as it was written.
+fn schema_for(dialect: Dialect, canonical: &Json) -> Lowered {
+    match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => lower(canonical),
+        Dialect::Anthropic | Dialect::Gemini => Lowered { schema: canonical.clone(), strict: true, lost: Vec::new() },
+    }
+}
+
+/// An answer to a schema in the form of its dialect, as an answer to the schema as it was written.
+pub(super) fn lifted(dialect: Dialect, structured: Structured, canonical: &Json, value: Value) -> Value {
+    let openai = matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiResponses);
+    let strict = openai && structured == Structured::JsonSchema && lower(canonical).strict;
+    if strict { lift(canonical, value) } else { value }
+}
+
+/// Arguments for a dialect that takes objects only: what is none stands under one name.
+pub(crate) fn object(arguments: &Value) -> Json {
+    match arguments {
+        Value::Map(_) => arguments.to_serde(),
+        Value::Null => Json::Object(Object::new()),
+        other => serde_json::json!({ "unreadable": other.to_serde() }),
+    }
+}
+
+/// Arguments for a dialect that takes a text with JSON in it: a text that was no JSON goes back as it came.
+pub(crate) fn string(arguments: &Value) -> String {
+    match arguments {
+        Value::Text(text) => text.to_string(),
+        other => other.to_json(),
+    }
+}
