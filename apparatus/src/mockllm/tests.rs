@@ -54,6 +54,7 @@ impl World {
             structured: Some(structured),
             sampling: None,
             force_tool: None,
+            rejects: Vec::new(),
             timeout: Span::from_millis(60_000),
             first_byte: Span::from_millis(60_000),
             silence: Span::from_millis(60_000),

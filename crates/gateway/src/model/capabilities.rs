@@ -37,6 +37,8 @@ pub struct Row {
     pub efforts: Vec<Effort>,
     /// How they are told of it.
     pub told: Told,
+    /// What stands in the place of a signature where another model made a call; `None`: nothing need stand there.
+    pub unsigned: Option<Arc<str>>,
     /// How they are told of the shape of an answer.
     pub structured: Structured,
     /// Who says so.
@@ -135,7 +137,7 @@ pub fn table(text: &str) -> Result<Vec<Row>, Vec<Complaint>> {
     if complaints.has_errors() { Err(complaints.into_sorted()) } else { Ok(rows) }
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "models",
     "dialect",
     "rejects",
@@ -145,6 +147,7 @@ const KEYS: [&str; 12] = [
     "sampling",
     "thinks",
     "effort",
+    "unsigned",
     "structured",
     "source",
     "date",
@@ -184,6 +187,7 @@ fn row(node: &Node, complaints: &mut Complaints) -> Option<Row> {
             _ => Thinks::Never,
         };
     let (efforts, told) = effort(&fields, dialect, complaints);
+    let unsigned = fields.opt_text("unsigned", complaints);
     let structured = fields.required("structured", complaints)?.one_of(dialect.structured(), complaints);
     let structured = structured.and_then(Structured::parse)?;
     let source = fields.text("source", complaints)?;
@@ -203,6 +207,7 @@ fn row(node: &Node, complaints: &mut Complaints) -> Option<Row> {
         thinks,
         efforts,
         told,
+        unsigned,
         structured,
         source,
         date: text,

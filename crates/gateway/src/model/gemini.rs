@@ -123,9 +123,15 @@ fn contents(ask: &mut Ask<'_>) -> Vec<Json> {
                     }
                     _ => {
                         let said = (!text.is_empty()).then(|| json!({ "text": &**text }));
+                        // Some models take no call without a signature, and the first of a turn has one.
+                        let mut unsigned = ask.row.unsigned.as_deref();
                         let calls = proposed.iter().map(|one| {
                             let args = object(&one.arguments);
-                            json!({ "functionCall": { "name": &*one.name, "args": args } })
+                            let mut part = json!({ "functionCall": { "name": &*one.name, "args": args } });
+                            if let Some(word) = unsigned.take() {
+                                part["thoughtSignature"] = word.into();
+                            }
+                            part
                         });
                         said.into_iter().chain(calls).collect()
                     }

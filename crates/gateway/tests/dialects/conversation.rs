@@ -259,6 +259,21 @@ async fn what_was_thought_goes_to_the_same_model_only_and_only_with_the_same_pro
 }
 
 #[tokio::test]
+async fn a_call_of_another_model_has_a_word_in_the_place_of_its_signature() {
+    let mut turns = turns(Dialect::Gemini).await;
+    let Turn::Said { model, .. } = &mut turns[0] else { panic!("{turns:?}") };
+    *model = "strong".into();
+    for (model, word) in
+        [("gemini-3-pro-preview", json!("skip_thought_signature_validator")), ("gemini-2.5-pro", Json::Null)]
+    {
+        let (body, _) = sent(spec(Dialect::Gemini, model), &offering(turns.clone())).await;
+        let parts = &body["contents"][1]["parts"];
+        assert_eq!((&parts[0], &parts[1]["thoughtSignature"]), (&json!({ "text": "I look." }), &word), "{body}");
+        assert_eq!(parts[2]["thoughtSignature"], Json::Null);
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_we_give_is_given_once_in_a_conversation() {
     let server = Server::start().await;
     let earlier = Turn::Said {

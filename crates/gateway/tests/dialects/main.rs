@@ -41,6 +41,7 @@ fn spec(dialect: Dialect, model: &str) -> Remote {
         structured: None,
         sampling: None,
         force_tool: None,
+        rejects: Vec::new(),
         timeout: Span::from_millis(60_000),
         first_byte: Span::from_millis(60_000),
         silence: Span::from_millis(60_000),

@@ -20,41 +20,41 @@ pub(super) struct Recorded {
 
 /// Files that are no exchange of a chat, and why.
 pub(super) const OTHERS: [(&str, &str); 35] = [
-    ("anthropic/src/skills/__fixtures__/anthropic-skill-create.json", "skills"),
-    ("anthropic/src/skills/__fixtures__/anthropic-skill-version-create.json", "skills"),
-    ("google/src/interactions/__fixtures__/basic.chunks.txt", "interactions"),
-    ("google/src/interactions/__fixtures__/basic.json", "interactions"),
-    ("google/src/interactions/__fixtures__/google-search.chunks.txt", "interactions"),
-    ("google/src/interactions/__fixtures__/google-search.json", "interactions"),
-    ("google/src/interactions/__fixtures__/multi-turn-stateful-turn1.chunks.txt", "interactions"),
-    ("google/src/interactions/__fixtures__/multi-turn-stateful-turn1.json", "interactions"),
-    ("google/src/interactions/__fixtures__/multi-turn-stateful-turn2.chunks.txt", "interactions"),
-    ("google/src/interactions/__fixtures__/multi-turn-stateful-turn2.json", "interactions"),
-    ("google/src/interactions/__fixtures__/multi-turn-stateless-turn1.chunks.txt", "interactions"),
-    ("google/src/interactions/__fixtures__/multi-turn-stateless-turn1.json", "interactions"),
-    ("google/src/interactions/__fixtures__/multi-turn-stateless-turn2.chunks.txt", "interactions"),
-    ("google/src/interactions/__fixtures__/multi-turn-stateless-turn2.json", "interactions"),
-    ("google/src/interactions/__fixtures__/structured-output.json", "interactions"),
-    ("google/src/interactions/__fixtures__/tool-call-step1.chunks.txt", "interactions"),
-    ("google/src/interactions/__fixtures__/tool-call-step1.json", "interactions"),
-    ("google/src/interactions/__fixtures__/tool-call-step2.chunks.txt", "interactions"),
-    ("google/src/interactions/__fixtures__/tool-call-step2.json", "interactions"),
-    ("google/src/speech-translation/__fixtures__/google-live-speech-translation.chunks.txt", "speech"),
-    ("groq/src/__fixtures__/groq-transcription-text.json", "speech"),
-    ("mistral/src/__fixtures__/mistral-transcription.json", "speech"),
-    ("openai/src/completion/__fixtures__/openai-completion-text.chunks.txt", "completions without a chat"),
-    ("openai/src/completion/__fixtures__/openai-completion-text.json", "completions without a chat"),
-    ("openai/src/embedding/__fixtures__/openai-embedding.json", "embeddings"),
-    ("openai/src/image/__fixtures__/gpt-image-response-format-error.json", "images"),
-    ("openai/src/image/__fixtures__/openai-image-edit.json", "images"),
-    ("openai/src/image/__fixtures__/openai-image.json", "images"),
-    ("openai/src/skills/__fixtures__/openai-skill-create.json", "skills"),
-    ("openai/src/speech-translation/__fixtures__/openai-realtime-speech-translation.chunks.txt", "speech"),
-    ("openai/src/transcription/__fixtures__/openai-transcription.json", "speech"),
+    ("anthropic/skills/anthropic-skill-create.json", "skills"),
+    ("anthropic/skills/anthropic-skill-version-create.json", "skills"),
+    ("google/interactions/basic.chunks.txt", "interactions"),
+    ("google/interactions/basic.json", "interactions"),
+    ("google/interactions/google-search.chunks.txt", "interactions"),
+    ("google/interactions/google-search.json", "interactions"),
+    ("google/interactions/multi-turn-stateful-turn1.chunks.txt", "interactions"),
+    ("google/interactions/multi-turn-stateful-turn1.json", "interactions"),
+    ("google/interactions/multi-turn-stateful-turn2.chunks.txt", "interactions"),
+    ("google/interactions/multi-turn-stateful-turn2.json", "interactions"),
+    ("google/interactions/multi-turn-stateless-turn1.chunks.txt", "interactions"),
+    ("google/interactions/multi-turn-stateless-turn1.json", "interactions"),
+    ("google/interactions/multi-turn-stateless-turn2.chunks.txt", "interactions"),
+    ("google/interactions/multi-turn-stateless-turn2.json", "interactions"),
+    ("google/interactions/structured-output.json", "interactions"),
+    ("google/interactions/tool-call-step1.chunks.txt", "interactions"),
+    ("google/interactions/tool-call-step1.json", "interactions"),
+    ("google/interactions/tool-call-step2.chunks.txt", "interactions"),
+    ("google/interactions/tool-call-step2.json", "interactions"),
+    ("google/speech-translation/google-live-speech-translation.chunks.txt", "speech"),
+    ("groq/groq-transcription-text.json", "speech"),
+    ("mistral/mistral-transcription.json", "speech"),
+    ("openai/completion/openai-completion-text.chunks.txt", "completions without a chat"),
+    ("openai/completion/openai-completion-text.json", "completions without a chat"),
+    ("openai/embedding/openai-embedding.json", "embeddings"),
+    ("openai/image/gpt-image-response-format-error.json", "images"),
+    ("openai/image/openai-image-edit.json", "images"),
+    ("openai/image/openai-image.json", "images"),
+    ("openai/skills/openai-skill-create.json", "skills"),
+    ("openai/speech-translation/openai-realtime-speech-translation.chunks.txt", "speech"),
+    ("openai/transcription/openai-transcription.json", "speech"),
     ("../SOURCES.md", "where all this is from"),
     ("../ruby_llm/LICENSE", "the licence"),
     ("../ruby_llm/exchanges.jsonl", "read line by line"),
-    ("../vercel-ai/LICENSE", "the licence"),
+    ("LICENSE", "the licence"),
 ];
 
 /// Bodies of errors, with the status that they came with.
@@ -66,7 +66,7 @@ const ERRORS: [(&str, u16); 4] = [
 ];
 
 pub(super) fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/providers")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/providers")
 }
 
 /// The files below a folder, sorted.
@@ -85,14 +85,12 @@ fn dialect(path: &str) -> Option<Dialect> {
     if OTHERS.iter().any(|(other, _)| *other == path) {
         return None;
     }
-    let place = path.rsplit_once("/__fixtures__/").map_or(path, |(place, _)| place);
+    let place = path.rsplit_once('/').map_or(path, |(place, _)| place);
     Some(match place {
-        "anthropic/src" => Dialect::Anthropic,
-        "google/src" => Dialect::Gemini,
-        "openai/src/responses" => Dialect::OpenAiResponses,
-        "openai/src/chat" | "openai-compatible/src/chat" | "deepseek/src/chat" | "groq/src" | "mistral/src" => {
-            Dialect::OpenAiChat
-        }
+        "anthropic" => Dialect::Anthropic,
+        "google" => Dialect::Gemini,
+        "openai/responses" => Dialect::OpenAiResponses,
+        "openai/chat" | "openai-compatible/chat" | "deepseek/chat" | "groq" | "mistral" => Dialect::OpenAiChat,
         other => panic!("{path}: {other} is neither fed to a dialect nor named as something else"),
     })
 }
@@ -100,7 +98,7 @@ fn dialect(path: &str) -> Option<Dialect> {
 /// Every recorded exchange.
 pub(super) fn all() -> Vec<Recorded> {
     let mut all = Vec::new();
-    let packages = folder().join("vercel-ai/packages");
+    let packages = folder().join("vercel-ai");
     for file in files(&packages) {
         let path = file.strip_prefix(&packages).unwrap().to_str().unwrap().to_owned();
         let Some(dialect) = dialect(&path) else { continue };

@@ -174,6 +174,17 @@ async fn what_a_model_does_not_take_is_left_out_and_told() {
 }
 
 #[tokio::test]
+async fn what_a_server_rejects_is_left_out_and_told() {
+    let (body, told) = sent(spec(Dialect::OpenAiChat, "mistral-large-latest"), &request()).await;
+    assert_eq!((&body["stream_options"], &body["max_tokens"]), (&Json::Null, &json!(8000)));
+    assert_eq!(told, ["`stream_options` was left out: `mistral-large-latest` rejects it, as far as is known"]);
+    let own = Remote { rejects: vec!["store".into()], ..spec(Dialect::OpenAiResponses, "own") };
+    let (body, told) = sent(own, &request()).await;
+    assert_eq!(body["store"], Json::Null);
+    assert_eq!(told, ["`store` was left out: `own` rejects it, as far as is known"]);
+}
+
+#[tokio::test]
 async fn edges_are_points_that_one_dialect_can_keep() {
     let layers = ModelRequest { system: "House rules.\n\nThe stage.".to_owned(), edges: vec![12, 24], ..request() };
     let (body, _) = sent(spec(Dialect::Anthropic, "claude-haiku-4-5"), &layers).await;

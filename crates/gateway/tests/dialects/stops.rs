@@ -27,7 +27,8 @@ async fn every_reason_has_its_meaning_and_an_unknown_one_is_no_success() {
     use FailureKind::{
         ContextOverflow, ContractViolated, InvalidOutput, ProviderError, ProviderOverloaded, Refused, Truncated,
     };
-    let table: [(Dialect, &[(&str, Option<FailureKind>)]); 4] = [
+    type Words = &'static [(&'static str, Option<FailureKind>)];
+    let table: [(Dialect, Words); 4] = [
         (
             Dialect::OpenAiChat,
             &[

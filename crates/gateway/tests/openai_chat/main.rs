@@ -34,6 +34,7 @@ fn spec(base_url: impl Into<Arc<str>>) -> Remote {
         structured: None,
         sampling: None,
         force_tool: None,
+        rejects: Vec::new(),
         timeout: Span::from_millis(60_000),
         first_byte: Span::from_millis(60_000),
         silence: Span::from_millis(60_000),

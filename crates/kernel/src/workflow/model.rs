@@ -39,6 +39,8 @@ pub struct Remote {
     pub sampling: Option<bool>,
     /// Whether the model can be made to use a tool; `None`: as is known of it.
     pub force_tool: Option<bool>,
+    /// Keys of a request that the server rejects, beside those that are known: they are left out.
+    pub rejects: Vec<Arc<str>>,
     /// From connecting to the last byte.
     pub timeout: Span,
     /// Until the first byte of the answer, at most `timeout`.
@@ -196,7 +198,7 @@ const MAX_TIMEOUT: Span = Span::from_millis(3_600_000);
 /// No answer is longer.
 const MAX_TOKENS: i64 = 10_000_000;
 
-const REMOTE: [&str; 15] = [
+const REMOTE: [&str; 16] = [
     "provider",
     "base_url",
     "model",
@@ -208,6 +210,7 @@ const REMOTE: [&str; 15] = [
     "structured",
     "sampling",
     "force_tool",
+    "rejects",
     "timeout",
     "first_byte",
     "silence",
@@ -253,6 +256,7 @@ pub(super) fn remote(dialect: Dialect, node: &Node, complaints: &mut Complaints)
     let structured = fields.one_of("structured", dialect.structured(), complaints).and_then(Structured::parse);
     let sampling = fields.get("sampling").and_then(|node| node.bool(complaints));
     let force_tool = fields.get("force_tool").and_then(|node| node.bool(complaints));
+    let rejects = fields.get("rejects").and_then(|node| rejects(node, complaints)).unwrap_or_default();
     let timeout = limit(&fields, "timeout", (TIMEOUT, MAX_TIMEOUT), complaints);
     let first_byte = limit(&fields, "first_byte", (timeout, timeout), complaints);
     let silence = limit(&fields, "silence", (timeout, timeout), complaints);
@@ -273,6 +277,7 @@ pub(super) fn remote(dialect: Dialect, node: &Node, complaints: &mut Complaints)
             structured,
             sampling,
             force_tool,
+            rejects,
             timeout,
             first_byte,
             silence,
@@ -353,6 +358,19 @@ fn key(node: &Node, complaints: &mut Complaints) -> Option<Arc<str>> {
         "name it, as in `key: secret://openai`, and set SUREFOOT_SECRET_OPENAI; a server without keys needs none";
     complaints.push(node.complaint("W005", "a key does not stand in a file").hint(hint));
     None
+}
+
+/// Keys without which a request is still one.
+fn rejects(node: &Node, complaints: &mut Complaints) -> Option<Vec<Arc<str>>> {
+    const NEEDED: [&str; 7] = ["model", "messages", "input", "contents", "system", "tools", "max_tokens"];
+    let names = node.texts(complaints)?;
+    match names.iter().find(|name| NEEDED.contains(&&***name)) {
+        None => Some(names),
+        Some(name) => {
+            complaints.push(node.complaint("W005", format!("without `{name}` a request means something else")));
+            None
+        }
+    }
 }
 
 fn temperature(node: &Node, complaints: &mut Complaints) -> Option<f64> {

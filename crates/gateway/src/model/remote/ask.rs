@@ -156,11 +156,11 @@ impl<'a> Ask<'a> {
 
     /// Takes what the model is known to reject out of a body that is done.
     pub(crate) fn without_rejected(&mut self, body: &mut Object<String, Json>) {
-        for name in &self.row.rejects {
+        for name in self.row.rejects.iter().chain(&self.spec.rejects) {
             if body.shift_remove(&**name).is_some() {
-                self.adaptations.push(
-                    format!("`{name}` was left out: `{}` rejects it, as far as is known", self.spec.model).into(),
-                );
+                let model = &self.spec.model;
+                self.adaptations
+                    .push(format!("`{name}` was left out: `{model}` rejects it, as far as is known").into());
             }
         }
     }
