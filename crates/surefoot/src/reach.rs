@@ -656,6 +656,24 @@ mod tests {
     }
 
     #[test]
+    fn a_public_service_needs_no_address() {
+        let file = "project: x\nmodels:\n\
+             \x20 a: { provider: anthropic, model: big, key: secret://anthropic, max_tokens: 9, effort: low }\n\
+             \x20 g: { provider: gemini, model: big, key: secret://google, max_tokens: 9 }\n\
+             \x20 o: { provider: openai_responses, model: big, key: secret://openai, max_tokens: 9 }\n";
+        let (sources, project) = project(&[("surefoot.yaml", file)]);
+        let gateway = Reach::new(&sources, &project, &around(&[])).unwrap().gateway();
+        assert!(["a", "g", "o"].iter().all(|name| gateway.has_model(name)));
+        let url = |name: &str| {
+            let project::Provider::Remote(decl) = &project.file.models[name].provider else { panic!("{project:?}") };
+            remote(&name.into(), decl, &around(&[])).unwrap().base_url
+        };
+        assert_eq!(&*url("a"), "https://api.anthropic.com/v1");
+        assert_eq!(&*url("g"), "https://generativelanguage.googleapis.com/v1beta");
+        assert_eq!(&*url("o"), "https://api.openai.com/v1");
+    }
+
+    #[test]
     fn variables_are_the_names_after_env() {
         let text = "http: { base_url: \"{{ env.HOST }}/{{ env.A_1 }}\" } # env.NOT\n# env.NOR\npath: /myenv.x\n";
         assert_eq!(variables(text).into_iter().collect::<Vec<_>>(), ["A_1", "HOST"]);
