@@ -248,6 +248,8 @@ async fn what_was_thought_goes_to_the_same_model_only_and_only_with_the_same_pro
         let (body, told) = sent(spec(dialect, "m"), &offering(other)).await;
         assert!(!body.to_string().contains("sealed") && body.to_string().contains("I look."), "{body}");
         assert!(!told.iter().any(|line| line.contains("see again")), "{told:?}");
+        let (body, _) = sent(spec(dialect, "m-2"), &offering(whole.clone())).await;
+        assert!(!body.to_string().contains("sealed"), "another model has this name today: {body}");
         let fewer = change(&|_, proposed| proposed.truncate(1));
         let (body, told) = sent(spec(dialect, "m"), &offering(fewer)).await;
         assert!(!body.to_string().contains("sealed"), "{body}");

@@ -172,7 +172,13 @@ impl<'a> Ask<'a> {
         proposed: &[Proposed],
         names: impl Fn(&Json) -> Vec<String>,
     ) -> Option<Json> {
-        let echo = echo.filter(|_| *model == *self.request.model)?.to_serde();
+        let echo = echo.filter(|_| *model == *self.request.model)?;
+        // The project may say today that somebody else answers for this name.
+        let of = |key: &str, word: &str| echo.get(key).and_then(Value::as_str) == Some(word);
+        if !of("dialect", self.spec.dialect.as_str()) || !of("model", &self.spec.model) {
+            return None;
+        }
+        let echo = echo.get("parts")?.to_serde();
         let known: Vec<&str> = proposed.iter().map(|one| &*one.name).collect();
         if names(&echo) == known {
             return Some(echo);

@@ -2,7 +2,7 @@
 //!
 //! | what it says, the first line that fits | failure | phase |
 //! | --- | --- | --- |
-//! | 402; a code of a quota, a bill, a balance | `provider_spend_limit` | answered |
+//! | 402; a code or, with 400, 403 and 429, words of a quota, a bill, a balance | `provider_spend_limit` | answered |
 //! | 401, 403; a code of a key | `provider_auth` | answered |
 //! | a code of a content filter | `refused` | answered |
 //! | 413; a code or, with 400, 422 and 500, words of a context that is too long | `context_overflow` | answered |
@@ -101,13 +101,16 @@ impl Fault {
         use Phase::{Answered, MaybeSent};
         let code = |list: &[&str]| self.codes.iter().any(|code| list.contains(&&*code.to_ascii_lowercase()));
         let is = |list: &[u16]| status.is_some_and(|status| list.contains(&status));
-        if is(&[402]) || code(SPENT) {
+        if is(&[402]) || code(SPENT) || (is(&[400, 403, 429]) && self.says(SPENT_WORDS)) {
             (Kind::ProviderSpendLimit, Answered, "a spend limit is reached")
         } else if is(&[401]) || code(UNKNOWN_KEY) || (is(&[403]) && !code(FILTERED)) {
             (Kind::ProviderAuth, Answered, "the key is not accepted")
         } else if code(FILTERED) {
             (Kind::Refused, Answered, "a content filter refused")
-        } else if is(&[413]) || code(TOO_LONG) || ((status.is_none() || is(&[400, 422, 500])) && self.says_too_long()) {
+        } else if is(&[413])
+            || code(TOO_LONG)
+            || ((status.is_none() || is(&[400, 422, 500])) && self.says(TOO_LONG_WORDS))
+        {
             (Kind::ContextOverflow, Answered, "what it was shown is too long for it")
         } else if is(&[429]) || code(RATE) {
             (Kind::ProviderRateLimited, Answered, "it asks us to wait")
@@ -128,9 +131,9 @@ impl Fault {
         }
     }
 
-    fn says_too_long(&self) -> bool {
+    fn says(&self, words: &[&str]) -> bool {
         let message = self.message.to_ascii_lowercase();
-        TOO_LONG_WORDS.iter().any(|words| message.contains(words))
+        words.iter().any(|words| message.contains(words))
     }
 
     /// Which key of the project's file to change.
@@ -164,6 +167,8 @@ const SPENT: &[&str] = &[
     "budget_exceeded",
     "payment_required",
 ];
+/// Anthropic says it in words alone.
+const SPENT_WORDS: &[&str] = &["credit balance is too low", "reached your specified api usage limits"];
 const UNKNOWN_KEY: &[&str] = &[
     "invalid_api_key",
     "api_key_invalid",
@@ -197,6 +202,7 @@ const TOO_LONG_WORDS: &[&str] = &[
     "input is too long",
     "too large for model",
     "exceeds the maximum number of tokens",
+    "exceed context limit",
 ];
 const RATE: &[&str] = &[
     "rate_limit_exceeded",
@@ -322,6 +328,16 @@ mod tests {
                 400,
                 json!({ "error": { "code": "x", "innererror": { "code": "ResponsibleAIPolicyViolation" } } }),
                 (Kind::Refused, Answered),
+            ),
+            (
+                400,
+                json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "Your credit balance is too low to access the API." } }),
+                (Kind::ProviderSpendLimit, Answered),
+            ),
+            (
+                400,
+                json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "input length and `max_tokens` exceed context limit: 9 + 8 > 16" } }),
+                (Kind::ContextOverflow, Answered),
             ),
             (400, code("unsupported_parameter"), (Kind::InvalidArguments, Answered)),
             (404, code("model_not_found"), (Kind::InvalidArguments, Answered)),

@@ -31,7 +31,7 @@ pub(super) fn judge((spec, of): (&Remote, &str), heard: Heard, request: &ModelRe
     }
     let text = scrubber.scrub_text(heard.text);
     if !request.offers.is_empty() {
-        said.echo = heard.echo.and_then(|echo| Value::from_json(scrubber.scrub_text(echo.to_string()).as_bytes()).ok());
+        said.echo = heard.echo.and_then(|echo| echoed(spec, &echo, scrubber));
         let proposed = proposed(spec, heard.calls, request, (scrubber, &mut said));
         return Reply { proposed, said, ..Reply::of(Ok(Value::text(text)), usage, None) };
     }
@@ -39,7 +39,7 @@ pub(super) fn judge((spec, of): (&Remote, &str), heard: Heard, request: &ModelRe
         let detail = format!("{of} called a tool instead of answering, and was offered none");
         return Reply { said, ..Reply::of(Err(answered(FailureKind::InvalidOutput, detail)), usage, None) };
     }
-    said.echo = heard.echo.and_then(|echo| Value::from_json(scrubber.scrub_text(echo.to_string()).as_bytes()).ok());
+    said.echo = heard.echo.and_then(|echo| echoed(spec, &echo, scrubber));
     Reply { said, ..Reply::of(value(spec, &text, request), usage, None) }
 }
 
@@ -134,6 +134,13 @@ fn proposed(
         all.push(Proposed { id, name, arguments });
     }
     all
+}
+
+/// What the provider wants to see again, with the name of whom it is for.
+fn echoed(spec: &Remote, echo: &serde_json::Value, scrubber: &Scrubber) -> Option<Value> {
+    let parts = Value::from_json(scrubber.scrub_text(echo.to_string()).as_bytes()).ok()?;
+    let (dialect, model) = (Value::text(spec.dialect.as_str()), Value::text(spec.model.clone()));
+    Some(Value::map([("dialect", dialect), ("model", model), ("parts", parts)]))
 }
 
 fn scrubbed(json: serde_json::Value, scrubber: &Scrubber) -> serde_json::Value {
