@@ -68,6 +68,7 @@ fn offer(name: &str, params: Json) -> Offer {
 struct Server {
     server: MockServer,
     next: Arc<Mutex<ResponseTemplate>>,
+    client: HttpClient,
 }
 
 struct Next(Arc<Mutex<ResponseTemplate>>);
@@ -82,13 +83,13 @@ impl Server {
     async fn start() -> Server {
         let (server, next) = (MockServer::start().await, Arc::new(Mutex::new(ResponseTemplate::new(500))));
         Mock::given(matchers::any()).respond_with(Next(next.clone())).mount(&server).await;
-        Server { server, next }
+        Server { server, next, client: HttpClient::new().unwrap() }
     }
 
     fn provider(&self, spec: Remote) -> RemoteModel {
         let secrets = BTreeMap::from([("key".to_owned(), Secret::new(KEY))]);
         let spec = Remote { base_url: format!("{}/v1", self.server.uri()).into(), ..spec };
-        RemoteModel::new(spec, Arc::new(secrets), HttpClient::new().unwrap()).unwrap()
+        RemoteModel::new(spec, Arc::new(secrets), self.client.clone()).unwrap()
     }
 
     fn says(&self, response: ResponseTemplate) {

@@ -141,6 +141,7 @@ impl Fault {
         let advice = match self.param.as_deref().and_then(|param| param.split('.').next()).unwrap_or_default() {
             "max_tokens" => ": `max_tokens`; write `cap: max_completion_tokens`, or a smaller `max_tokens`",
             "max_completion_tokens" => ": `max_completion_tokens`; write `cap: max_tokens`, or a smaller `max_tokens`",
+            "max_output_tokens" => ": `max_output_tokens`; write another `max_tokens`",
             "temperature" => ": `temperature`; leave it out, or write `sampling: false`",
             "effort" | "reasoning" | "reasoning_effort" => {
                 ": how much it thinks; leave `effort` out, or choose another"
