@@ -311,6 +311,11 @@ pub const WORKFLOW: &[Known] = &[
         "nothing to probe",
         "The recovery `probe` stands in the list for `unknown_outcome`, where an action has a probe: one with the effect `probed`.",
     ),
+    (
+        "W140",
+        "no key for a public service",
+        "The public services of OpenAI, Anthropic and Google answer nobody without a key; a server of your own may need none.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -191,9 +191,9 @@ impl Lowered {
     pub fn adaptations(&self) -> Vec<Arc<str>> {
         let unfit =
             self.unfit.iter().map(|why| format!("the schema is told in the text and not enforced: {why}").into());
-        let lost = self.lost.iter().map(|lost| {
-            let at = if lost.at.is_empty() { "the schema" } else { &lost.at };
-            format!("{at}: {} is not enforced by the server", lost.says).into()
+        let lost = self.lost.iter().map(|Lost { at, says, .. }| {
+            let at = if at.is_empty() { String::new() } else { format!("{at}: ") };
+            format!("the server does not enforce {at}{says}").into()
         });
         unfit.chain(lost).collect()
     }

@@ -172,7 +172,7 @@ async fn the_key_is_nowhere_in_what_comes_back() {
 #[tokio::test]
 async fn what_is_kept_is_bounded_and_never_ends_in_half_a_key() {
     // The key lies across the bound.
-    let most = gateway::model::openai_chat::KEPT;
+    let most = gateway::model::remote::KEPT;
     let before = r#"{"choices":[{"finish_reason":"stop","message":{"content":""#;
     let text = "x".repeat(most - before.len() - 9);
     let body = format!(r#"{before}{text}{KEY}{}"}}}}]}}"#, "y".repeat(100));
@@ -202,10 +202,7 @@ async fn silent_after(bytes: &'static str) -> (String, oneshot::Receiver<TcpStre
 }
 
 /// Asks a server that falls silent after `bytes`; time stands still until it has, and then runs by itself.
-async fn slow(
-    bytes: &'static str,
-    change: impl FnOnce(OpenAiChatSpec) -> OpenAiChatSpec,
-) -> (Reply, std::time::Duration) {
+async fn slow(bytes: &'static str, change: impl FnOnce(Remote) -> Remote) -> (Reply, std::time::Duration) {
     let (url, waits) = silent_after(bytes).await;
     let provider = provider(change(spec(url)));
     let asked = tokio::spawn(async move { provider.ask(&request(None)).await });
@@ -235,7 +232,7 @@ fn about(elapsed: std::time::Duration, wanted: u64) {
 #[tokio::test]
 async fn a_server_that_never_begins_is_a_timeout() {
     for head in ["", HEAD] {
-        let (reply, elapsed) = slow(head, |spec| OpenAiChatSpec { first_byte: seconds(20), ..spec }).await;
+        let (reply, elapsed) = slow(head, |spec| Remote { first_byte: seconds(20), ..spec }).await;
         assert_eq!(told(&reply), (FailureKind::ProviderTimeout, Phase::MaybeSent));
         assert_eq!(detail(&reply), "`gpt-x` at HERE gave no answer within 20s");
         about(elapsed, 20);
@@ -245,7 +242,7 @@ async fn a_server_that_never_begins_is_a_timeout() {
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_a_timeout() {
-    let (reply, elapsed) = slow(BEGUN, |spec| OpenAiChatSpec { silence: seconds(10), ..spec }).await;
+    let (reply, elapsed) = slow(BEGUN, |spec| Remote { silence: seconds(10), ..spec }).await;
     assert_eq!(told(&reply), (FailureKind::ProviderTimeout, Phase::MaybeSent));
     assert_eq!(detail(&reply), "`gpt-x` at HERE fell silent for 10s in the middle of its answer");
     assert_eq!(reply.raw.as_deref(), Some(b"data: {\"choices\":[]}\n\n".as_slice()));

@@ -74,12 +74,12 @@ fn an_item_for_openai() {
         item(),
         Dialect::OpenAi,
         expect![[r##"
-        {"type":"object","required":["size","quote","many","kind","link","part","none","level"],"properties":{"quote":{"type":"string","description":"As it stands there. Must also hold: minLength 3; maxLength 90."},"size":{"type":"integer","minimum":0,"exclusiveMaximum":9,"description":"Note: default 1."},"kind":{"anyOf":[{"type":"string","enum":["a","b"]},{"type":"null"}]},"link":{"type":["string","null"],"description":"Must also hold: format uri."},"part":{"anyOf":[{"$ref":"#/$defs/part"},{"type":"null"}],"description":"Its part."},"none":{"type":["string","null"]},"many":{"type":"array","items":{"type":"object","required":["key","value"],"properties":{"key":{"type":"string"},"value":{"type":"integer"}},"additionalProperties":false},"description":"A map, as a list: each key once. Must also hold: minProperties 1."},"level":{"type":["integer","null"],"enum":[1,2,null]}},"additionalProperties":false,"description":"One item.","$defs":{"part":{"type":"object","required":["id"],"properties":{"id":{"type":"integer","const":7}},"additionalProperties":false}}}
-        /properties/quote: minLength 3 is not enforced by the server
-        /properties/quote: maxLength 90 is not enforced by the server
-        /properties/link: format uri is not enforced by the server
-        /properties/many: minProperties 1 is not enforced by the server
-    "##]],
+            {"type":"object","required":["size","quote","many","kind","link","part","none","level"],"properties":{"quote":{"type":"string","description":"As it stands there. Must also hold: minLength 3; maxLength 90."},"size":{"type":"integer","minimum":0,"exclusiveMaximum":9,"description":"Note: default 1."},"kind":{"anyOf":[{"type":"string","enum":["a","b"]},{"type":"null"}]},"link":{"type":["string","null"],"description":"Must also hold: format uri."},"part":{"anyOf":[{"$ref":"#/$defs/part"},{"type":"null"}],"description":"Its part."},"none":{"type":["string","null"]},"many":{"type":"array","items":{"type":"object","required":["key","value"],"properties":{"key":{"type":"string"},"value":{"type":"integer"}},"additionalProperties":false},"description":"A map, as a list: each key once. Must also hold: minProperties 1."},"level":{"type":["integer","null"],"enum":[1,2,null]}},"additionalProperties":false,"description":"One item.","$defs":{"part":{"type":"object","required":["id"],"properties":{"id":{"type":"integer","const":7}},"additionalProperties":false}}}
+            the server does not enforce /properties/quote: minLength 3
+            the server does not enforce /properties/quote: maxLength 90
+            the server does not enforce /properties/link: format uri
+            the server does not enforce /properties/many: minProperties 1
+        "##]],
     );
 }
 
@@ -89,13 +89,13 @@ fn an_item_for_anthropic() {
         item(),
         Dialect::Anthropic,
         expect![[r#"
-        {"type":"object","required":["size","quote","many"],"properties":{"quote":{"type":"string","description":"As it stands there. Must also hold: minLength 3; maxLength 90."},"size":{"type":"integer","description":"Must also hold: minimum 0; exclusiveMaximum 9. Note: default 1."},"kind":{"type":"string","enum":["a","b"]},"link":{"type":"string","format":"uri"},"part":{"type":"object","required":["id"],"properties":{"id":{"type":"integer","const":7}},"additionalProperties":false,"description":"Its part."},"none":{"type":["string","null"]},"many":{"type":"array","items":{"type":"object","required":["key","value"],"properties":{"key":{"type":"string"},"value":{"type":"integer"}},"additionalProperties":false},"description":"A map, as a list: each key once. Must also hold: minProperties 1."},"level":{"type":["integer","null"],"enum":[1,2,null]}},"additionalProperties":false,"description":"One item."}
-        /properties/quote: minLength 3 is not enforced by the server
-        /properties/quote: maxLength 90 is not enforced by the server
-        /properties/size: minimum 0 is not enforced by the server
-        /properties/size: exclusiveMaximum 9 is not enforced by the server
-        /properties/many: minProperties 1 is not enforced by the server
-    "#]],
+            {"type":"object","required":["size","quote","many"],"properties":{"quote":{"type":"string","description":"As it stands there. Must also hold: minLength 3; maxLength 90."},"size":{"type":"integer","description":"Must also hold: minimum 0; exclusiveMaximum 9. Note: default 1."},"kind":{"type":"string","enum":["a","b"]},"link":{"type":"string","format":"uri"},"part":{"type":"object","required":["id"],"properties":{"id":{"type":"integer","const":7}},"additionalProperties":false,"description":"Its part."},"none":{"type":["string","null"]},"many":{"type":"array","items":{"type":"object","required":["key","value"],"properties":{"key":{"type":"string"},"value":{"type":"integer"}},"additionalProperties":false},"description":"A map, as a list: each key once. Must also hold: minProperties 1."},"level":{"type":["integer","null"],"enum":[1,2,null]}},"additionalProperties":false,"description":"One item."}
+            the server does not enforce /properties/quote: minLength 3
+            the server does not enforce /properties/quote: maxLength 90
+            the server does not enforce /properties/size: minimum 0
+            the server does not enforce /properties/size: exclusiveMaximum 9
+            the server does not enforce /properties/many: minProperties 1
+        "#]],
     );
 }
 
@@ -105,11 +105,11 @@ fn an_item_for_gemini_is_asked_for_in_the_order_of_the_file() {
         item(),
         Dialect::Gemini,
         expect![[r#"
-        {"type":"object","required":["quote","size","many"],"properties":{"quote":{"type":"string","minLength":3,"maxLength":90,"description":"As it stands there."},"size":{"type":"integer","minimum":0,"description":"Must also hold: exclusiveMaximum 9. Note: default 1."},"kind":{"type":"string","enum":["a","b"]},"link":{"type":"string","description":"Must also hold: format uri."},"part":{"type":"object","required":["id"],"properties":{"id":{"type":"string","enum":["7"]}},"propertyOrdering":["id"],"description":"Its part."},"none":{"type":"string","nullable":true},"many":{"type":"array","items":{"type":"object","required":["key","value"],"properties":{"key":{"type":"string"},"value":{"type":"integer"}},"propertyOrdering":["key","value"]},"description":"A map, as a list: each key once. Must also hold: minProperties 1."},"level":{"type":"string","enum":["1","2"],"nullable":true}},"propertyOrdering":["quote","size","kind","link","part","none","many","level"],"description":"One item."}
-        /properties/size: exclusiveMaximum 9 is not enforced by the server
-        /properties/link: format uri is not enforced by the server
-        /properties/many: minProperties 1 is not enforced by the server
-    "#]],
+            {"type":"object","required":["quote","size","many"],"properties":{"quote":{"type":"string","minLength":3,"maxLength":90,"description":"As it stands there."},"size":{"type":"integer","minimum":0,"description":"Must also hold: exclusiveMaximum 9. Note: default 1."},"kind":{"type":"string","enum":["a","b"]},"link":{"type":"string","description":"Must also hold: format uri."},"part":{"type":"object","required":["id"],"properties":{"id":{"type":"string","enum":["7"]}},"propertyOrdering":["id"],"description":"Its part."},"none":{"type":"string","nullable":true},"many":{"type":"array","items":{"type":"object","required":["key","value"],"properties":{"key":{"type":"string"},"value":{"type":"integer"}},"propertyOrdering":["key","value"]},"description":"A map, as a list: each key once. Must also hold: minProperties 1."},"level":{"type":"string","enum":["1","2"],"nullable":true}},"propertyOrdering":["quote","size","kind","link","part","none","many","level"],"description":"One item."}
+            the server does not enforce /properties/size: exclusiveMaximum 9
+            the server does not enforce /properties/link: format uri
+            the server does not enforce /properties/many: minProperties 1
+        "#]],
     );
 }
 
@@ -136,17 +136,17 @@ fn forms_that_exclude_each_other_become_alternatives() {
         canonical.clone(),
         Dialect::OpenAi,
         expect![[r#"
-        {"type":"object","required":["one"],"properties":{"one":{"anyOf":[{"type":"string"},{"type":"integer"}],"description":"It. Must also hold: exactly one of the forms."}},"additionalProperties":false}
-        /properties/one: exactly one of the forms is not enforced by the server
-    "#]],
+            {"type":"object","required":["one"],"properties":{"one":{"anyOf":[{"type":"string"},{"type":"integer"}],"description":"It. Must also hold: exactly one of the forms."}},"additionalProperties":false}
+            the server does not enforce /properties/one: exactly one of the forms
+        "#]],
     );
     check(
         canonical,
         Dialect::Gemini,
         expect![[r#"
-        {"type":"object","required":["one"],"properties":{"one":{"anyOf":[{"type":"string","description":"It. Must also hold: exactly one of the forms."},{"type":"integer","description":"It. Must also hold: exactly one of the forms."}]}},"propertyOrdering":["one"]}
-        /properties/one: exactly one of the forms is not enforced by the server
-    "#]],
+            {"type":"object","required":["one"],"properties":{"one":{"anyOf":[{"type":"string","description":"It. Must also hold: exactly one of the forms."},{"type":"integer","description":"It. Must also hold: exactly one of the forms."}]}},"propertyOrdering":["one"]}
+            the server does not enforce /properties/one: exactly one of the forms
+        "#]],
     );
 }
 
@@ -164,7 +164,7 @@ fn what_all_apply_becomes_one() {
         Dialect::OpenAi,
         expect![[r#"
             {"type":"object","required":["name","n"],"properties":{"n":{"type":"integer","minimum":2},"name":{"type":"string","description":"Must also hold: maxLength 5."}},"additionalProperties":false}
-            /$defs/named/properties/name: maxLength 5 is not enforced by the server
+            the server does not enforce /$defs/named/properties/name: maxLength 5
         "#]],
     );
 }
@@ -190,9 +190,9 @@ fn a_schema_that_contains_itself_is_sent_or_written_out() {
         tree.clone(),
         Dialect::Anthropic,
         expect![[r#"
-        {"type":"object","required":["name"],"properties":{"name":{"type":"string"},"sub":{"type":"array","items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"sub":{"type":"array","items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"sub":{"type":"array","items":{"type":"string","description":"JSON, written as a text, of the same form as `tree` above."}}},"additionalProperties":false}}},"additionalProperties":false}}},"additionalProperties":false}
-        /$defs/tree/properties/sub/items: the form of what contains itself again is not enforced by the server
-    "#]],
+            {"type":"object","required":["name"],"properties":{"name":{"type":"string"},"sub":{"type":"array","items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"sub":{"type":"array","items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"sub":{"type":"array","items":{"type":"string","description":"JSON, written as a text, of the same form as `tree` above."}}},"additionalProperties":false}}},"additionalProperties":false}}},"additionalProperties":false}
+            the server does not enforce /$defs/tree/properties/sub/items: the form of what contains itself again
+        "#]],
     );
     let canonical = schema(&tree);
     let whole =
