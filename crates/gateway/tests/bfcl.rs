@@ -178,5 +178,6 @@ fn calls_of_the_leaderboard_survive_every_dialect_and_wrong_ones_are_found() {
           1157 functions for Gemini's response schema
           1157 functions for JSON Schema
           1157 functions for OpenAI's strict output
-    "#]].assert_eq(&figures);
+    "#]]
+    .assert_eq(&figures);
 }

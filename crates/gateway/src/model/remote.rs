@@ -33,6 +33,7 @@ use super::{
     anthropic::Anthropic,
     capabilities::{self, Row},
     gemini::Gemini,
+    lower,
     openai_chat::OpenAiChat,
     openai_responses::OpenAiResponses,
 };
@@ -82,6 +83,12 @@ fn speaks(dialect: Dialect) -> &'static dyn Speaks {
         Dialect::Anthropic => &Anthropic,
         Dialect::Gemini => &Gemini,
     }
+}
+
+/// The part of JSON Schema that a model is sent, by what the project says of it and what is known of it.
+pub fn schemas_of(spec: &Remote) -> lower::Dialect {
+    let structured = spec.structured.unwrap_or_else(|| capabilities::of(spec.dialect, &spec.model).structured);
+    ask::schemas_of(spec.dialect, structured)
 }
 
 /// The longest answer that is read, after decompression.

@@ -186,7 +186,7 @@ impl<'a> Ask<'a> {
 }
 
 /// The part of JSON Schema that is sent to a server.
-pub fn schemas_of(dialect: Dialect, structured: Structured) -> lower::Dialect {
+pub(super) fn schemas_of(dialect: Dialect, structured: Structured) -> lower::Dialect {
     match (structured, dialect) {
         (Structured::JsonObject | Structured::JsonObjectSchema | Structured::Text, _) => lower::Dialect::Plain,
         (Structured::JsonSchema, Dialect::OpenAiChat | Dialect::OpenAiResponses) => lower::Dialect::OpenAi,
