@@ -3,6 +3,8 @@
 //!
 //! `cargo test -p gateway --test bfcl -- --nocapture` prints the figures.
 
+#![expect(clippy::print_stdout, reason = "the figures are for people who ask for them with `--nocapture`")]
+
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf, sync::Arc};
 
 use expect_test::expect;

@@ -4,6 +4,7 @@
 //! `cargo test -p kernel --test conformance -- --nocapture` prints the figures.
 
 #![expect(clippy::disallowed_methods, reason = "the suite is files: the kernel itself reads none")]
+#![expect(clippy::print_stdout, reason = "the figures are for people who ask for them with `--nocapture`")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,6 +18,9 @@ use kernel::{schema::Schema, values::Value, yaml};
 use serde_json::Value as Json;
 
 const KNOWN: &str = include_str!("known.txt");
+
+/// A schema, or in a few words why it is refused.
+type Reader = fn(&Json) -> Result<Arc<Schema>, String>;
 
 #[derive(Default)]
 struct Count {
@@ -38,7 +42,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
 }
 
 /// The reader of project files, by the ids of its complaints; and the one for schemas that tools bring.
-fn readers() -> [(&'static str, fn(&Json) -> Result<Arc<Schema>, String>); 2] {
+fn readers() -> [(&'static str, Reader); 2] {
     [
         ("of a project", |schema| {
             let file: Arc<str> = "schemas/case.yaml".into();
@@ -62,7 +66,7 @@ fn title(id: &str) -> &'static str {
     kernel::complaint::ALL.iter().find(|known| known.0 == id).map_or("", |known| known.1)
 }
 
-fn run(read: fn(&Json) -> Result<Arc<Schema>, String>, wanted: &dyn Fn(&str) -> bool) -> Count {
+fn run(read: Reader, wanted: &dyn Fn(&str) -> bool) -> Count {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/json-schema-test-suite/tests/draft2020-12");
     let (mut all, mut count) = (Vec::new(), Count::default());
     files(&root, &mut all);

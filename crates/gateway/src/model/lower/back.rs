@@ -209,25 +209,29 @@ impl Lifting {
 
 /// The way back that can take a value of this kind, if there is just one that does anything with it.
 fn nearest<'a>(forms: &'a [(Json, Back)], value: &Value) -> Option<&'a Back> {
-    let mut takes = forms.iter().map(|(_, back)| back).filter(|back| match (back, value) {
-        (Back::List(_) | Back::Tuple(..) | Back::Pairs(_), Value::List(_)) => true,
-        (Back::Object { .. }, Value::Map(_)) => true,
-        (Back::Text | Back::Words(_), Value::Text(_)) => true,
-        (Back::Definition(_), _) => true,
-        _ => false,
-    });
+    let takes = |back: &&Back| {
+        matches!(
+            (back, value),
+            (Back::List(_) | Back::Tuple(..) | Back::Pairs(_), Value::List(_))
+                | (Back::Object { .. }, Value::Map(_))
+                | (Back::Text | Back::Words(_), Value::Text(_))
+                | (Back::Definition(_), _)
+        )
+    };
+    let mut takes = forms.iter().map(|(_, back)| back).filter(takes);
     takes.next().filter(|_| takes.next().is_none())
 }
 
 fn pairs(items: &[Value]) -> Option<Vec<(&Arc<str>, &Value)>> {
-    let pair = |item| match item {
-        &Value::Map(ref map) if map.len() == 2 => match (map.get(KEY), map.get(VALUE)) {
-            (Some(Value::Text(key)), Some(value)) => Some((key, value)),
-            _ => None,
-        },
-        _ => None,
-    };
     items.iter().map(pair).collect()
+}
+
+fn pair(item: &Value) -> Option<(&Arc<str>, &Value)> {
+    let Value::Map(map) = item else { return None };
+    match (map.get(KEY), map.get(VALUE)) {
+        (Some(Value::Text(key)), Some(value)) if map.len() == 2 => Some((key, value)),
+        _ => None,
+    }
 }
 
 fn twice(key: &str) -> String {

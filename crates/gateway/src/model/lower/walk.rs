@@ -519,7 +519,7 @@ impl<'a> Walk<'a> {
     ) {
         let mut notes = Vec::new();
         // What the whole says stands where the alternatives stand, not in one of them.
-        let open = !out.contains_key("anyOf") && !matches!(out.get("enum"), Some(_));
+        let open = !out.contains_key("anyOf") && !out.contains_key("enum");
         for (key, value) in &flat.keys {
             match key.as_str() {
                 "$ref" | "description" => {}
