@@ -277,9 +277,8 @@ mod tests {
         for _ in 0..11 {
             deep = format!("type: object, properties: {{ a: {{ {deep} }} }}, required: [a]");
         }
-        let workflow = format!(
-            "workflow: w\nstages:\n  - stage: only\n    steps:\n      - step: ask\n        reason: prompts/ask.md\n        model: m\n        output: {{ {deep} }}\n"
-        );
+        let deep = format!("{{ {deep} }}\n");
+        let workflow = "workflow: w\nstages:\n  - stage: only\n    steps:\n      - step: ask\n        reason: prompts/ask.md\n        model: m\n        output: schemas/deep.yaml\n";
         let check = |structured: &str| {
             let model = format!(
                 "project: demo\nmodels:\n  m: {{ provider: openai_chat, base_url: \"http://127.0.0.1:1\", model: x, max_tokens: 9{structured} }}\n"
@@ -287,6 +286,7 @@ mod tests {
             let folder = folder(&[
                 ("surefoot.yaml", model.as_bytes()),
                 ("workflows/w.yaml", workflow.as_bytes()),
+                ("schemas/deep.yaml", deep.as_bytes()),
                 ("prompts/ask.md", b"What?\n"),
             ]);
             let checked = check(&read(folder.path(), true).unwrap());
