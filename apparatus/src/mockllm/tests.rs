@@ -1,6 +1,6 @@
 use gateway::{
     Provider, Reply,
-    model::openai_chat::{Cap, OpenAiChat, OpenAiChatSpec, Structured},
+    model::remote::{Cap, Dialect, Remote, RemoteModel, Structured},
     secret::Secret,
     tool::http::HttpClient,
 };
@@ -43,20 +43,25 @@ impl World {
 
     /// Asks as our gateway does.
     async fn ask(&self, user: &str, schema: Option<&Value>, structured: Structured) -> Reply {
-        let spec = OpenAiChatSpec {
-            base_url: self.url.clone(),
-            model: "mock".to_owned(),
+        let spec = Remote {
+            dialect: Dialect::OpenAiChat,
+            base_url: self.url.as_str().into(),
+            model: "mock".into(),
             key: None,
             max_tokens: 800,
-            cap: Cap::MaxTokens,
+            cap: Some(Cap::MaxTokens),
             temperature: None,
-            structured,
+            effort: None,
+            structured: Some(structured),
+            sampling: None,
+            force_tool: None,
+            rejects: Vec::new(),
             timeout: Span::from_millis(60_000),
             first_byte: Span::from_millis(60_000),
             silence: Span::from_millis(60_000),
         };
         let secrets = BTreeMap::<String, Secret>::new();
-        let provider = OpenAiChat::new(spec, Arc::new(secrets), self.http.clone()).unwrap();
+        let provider = RemoteModel::new(spec, Arc::new(secrets), self.http.clone()).unwrap();
         let request = ModelRequest {
             step: "s".into(),
             workflow: "w".into(),

@@ -524,6 +524,16 @@ pub const WORKFLOW: &[Known] = &[
         "event cannot be named so",
         "An event has a type, as in `order.paid`, and may have a key; `any` is a list of what a `wait` waits for, and stands alone.",
     ),
+    (
+        "W140",
+        "no key for a public service",
+        "The public services of OpenAI, Anthropic and Google answer nobody without a key; a server of your own may need none.",
+    ),
+    (
+        "W147",
+        "schema too large for the model's server",
+        "The server of this model cannot be made to hold answers to this schema. The model is told of it in the text instead, and answers are checked all the same.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

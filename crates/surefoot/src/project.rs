@@ -8,12 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use gateway::model::rules::Rules;
+use gateway::model::{lower::lower, remote, rules::Rules};
 use kernel::{
-    complaint::Complaints,
+    complaint::{Complaint, Complaints},
     governance::people::PEOPLE_FILE,
     routes::ROUTES_FILE,
-    workflow::project::{self, Checked, PROJECT_FILE, Sources},
+    step::{Kind, Step},
+    workflow::project::{self, Checked, PROJECT_FILE, Project, Provider, Sources},
 };
 
 /// The folders that are read, and the endings that count in each. Everything else in a project's folder is left alone.
@@ -137,8 +138,35 @@ pub fn check(sources: &Sources) -> Checked {
     for (file, _) in sources.below("rules/", ".yaml") {
         complaints.take_all(Rules::parse(file, sources));
     }
+    if let Some(project) = &project {
+        for program in project.workflows.values() {
+            for stage in &program.stages {
+                schemas_fit(project, &program.file, &stage.steps, &mut complaints);
+            }
+        }
+    }
     let project = project.filter(|_| !complaints.has_errors());
     Checked { complaints: complaints.into_sorted(), project }
+}
+
+/// Warns of schemas that the server of a step's model cannot be made to hold.
+fn schemas_fit(project: &Project, file: &Arc<str>, steps: &[Step], complaints: &mut Complaints) {
+    for step in steps {
+        if let Kind::Reason(reason) = &step.kind
+            && let Some(Provider::Remote(spec)) = project.file.models.get(&reason.model).map(|model| &model.provider)
+        {
+            let dialect = remote::schemas_of(spec);
+            if let Some(unfit) = lower(&reason.output, dialect).unfit {
+                let (name, model, server) = (&step.name, &reason.model, dialect.name());
+                let message =
+                    format!("the output of `{name}` is too much for {server}, which `{model}` is asked by: {unfit}");
+                complaints.push(Complaint::new("W147", file, step.at, message).warning().hint(unfit.advice()));
+            }
+        }
+        for (_, inner) in step.bodies() {
+            schemas_fit(project, file, inner, complaints);
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -243,6 +271,39 @@ mod tests {
         let sources = read(folder.path(), true).unwrap();
         let paths: Vec<&str> = sources.files.keys().map(|path| &**path).collect();
         assert_eq!(paths, ["people.yaml", "prompts/deep/b.md", "surefoot.yaml", "workflows/a.yaml"]);
+    }
+
+    #[test]
+    fn a_schema_that_is_too_much_for_the_models_server_is_told() {
+        let mut deep = "type: string".to_owned();
+        for _ in 0..11 {
+            deep = format!("type: object, properties: {{ a: {{ {deep} }} }}, required: [a]");
+        }
+        let deep = format!("{{ {deep} }}\n");
+        let workflow = "workflow: w\nstages:\n  - stage: only\n    steps:\n      - step: ask\n        reason: prompts/ask.md\n        model: m\n        output: schemas/deep.yaml\n";
+        let check = |structured: &str| {
+            let model = format!(
+                "project: demo\nmodels:\n  m: {{ provider: openai_chat, base_url: \"http://127.0.0.1:1\", model: x, max_tokens: 9{structured} }}\n"
+            );
+            let folder = folder(&[
+                ("surefoot.yaml", model.as_bytes()),
+                ("workflows/w.yaml", workflow.as_bytes()),
+                ("schemas/deep.yaml", deep.as_bytes()),
+                ("prompts/ask.md", b"What?\n"),
+            ]);
+            let checked = check(&read(folder.path(), true).unwrap());
+            assert!(checked.project.is_some(), "{:?}", checked.complaints);
+            checked
+                .complaints
+                .iter()
+                .map(|one| format!("{} {}: {}\n", one.severity, one.id, one.message))
+                .collect::<String>()
+        };
+        assert_eq!(
+            check(""),
+            "warning W147: the output of `ask` is too much for OpenAI's strict output, which `m` is asked by: it is nested 11 deep, and 10 is the most\n"
+        );
+        assert_eq!(check(", structured: json_object"), "");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use gateway::{
     channel::Channel,
     egress::{DemoHosts, NotLoopback, SystemResolver},
     model::{
-        openai_chat::{OpenAiChat, OpenAiChatSpec},
+        remote::{Remote, RemoteModel},
         rules::Rules,
         scripted::{Script, Scripted},
     },
@@ -40,7 +40,6 @@ use kernel::{
     tool::{HttpCall, Operation, Reach as Way, page::Page},
     values::Value,
     workflow::{
-        model,
         profile::Profile,
         project::{self, Project, Sources},
     },
@@ -340,14 +339,14 @@ impl Reach {
                         .map_err(|complaints| ReachError::Script { model: name.clone(), complaints })?;
                     Arc::new(Scripted::new(script))
                 }
-                (None, project::Provider::OpenAiChat(decl)) => {
+                (None, project::Provider::Remote(decl)) => {
                     let failed = |source| ReachError::Model { model: name.clone(), source };
                     let client = match &client {
                         Some(client) => HttpClient::clone(client),
                         None => client.insert(HttpClient::new().map_err(failed)?).clone(),
                     };
-                    let spec = openai_chat(name, decl, around)?;
-                    Arc::new(OpenAiChat::new(spec, secrets.clone(), client).map_err(failed)?)
+                    let spec = remote(name, decl, around)?;
+                    Arc::new(RemoteModel::new(spec, secrets.clone(), client).map_err(failed)?)
                 }
                 (None, project::Provider::Rules { file }) => {
                     let rules = Rules::parse(file, sources)
@@ -493,7 +492,8 @@ fn http(operation: &Operation, call: &HttpCall) -> HttpOperation {
     }
 }
 
-fn openai_chat(name: &Arc<str>, decl: &model::OpenAiChat, around: &Surroundings) -> Result<OpenAiChatSpec, ReachError> {
+/// A model behind a server, with the variables of the environment that its base URL names.
+fn remote(name: &Arc<str>, decl: &Remote, around: &Surroundings) -> Result<Remote, ReachError> {
     let bad = |detail: String| ReachError::ModelUrl { model: name.clone(), detail };
     let node = Node::plain(&project::PROJECT_FILE.into(), &decl.base_url);
     let template = Template::compile(&node).map_err(|complaint| bad(complaint.message))?;
@@ -509,19 +509,8 @@ fn openai_chat(name: &Arc<str>, decl: &model::OpenAiChat, around: &Surroundings)
     let environment = Value::Map(Arc::new(environment));
     let values: Vec<Value> = template.roots().iter().map(|_| environment.clone()).collect();
     let value = template.eval(&values).map_err(|why| bad(format!("cannot be computed: {why}")))?;
-    let base_url = value.as_str().map(str::to_owned).ok_or_else(|| bad(format!("is {}, no text", value.kind())))?;
-    Ok(OpenAiChatSpec {
-        base_url,
-        model: decl.model.to_string(),
-        key: decl.key.as_ref().map(ToString::to_string),
-        max_tokens: decl.max_tokens,
-        cap: decl.cap,
-        temperature: decl.temperature,
-        structured: decl.structured,
-        timeout: decl.timeout,
-        first_byte: decl.first_byte,
-        silence: decl.silence,
-    })
+    let base_url = value.as_str().ok_or_else(|| bad(format!("is {}, no text", value.kind())))?;
+    Ok(Remote { base_url: base_url.into(), ..decl.clone() })
 }
 
 /// The base URL with the variables of the environment that the file names.
@@ -661,9 +650,27 @@ mod tests {
         let (sources, project) = project(&sources);
         let around = around(&[("URL", "http://127.0.0.1:1/v1")]);
         assert!(Reach::new(&sources, &project, &around).unwrap().gateway().has_model("m"));
-        let project::Provider::OpenAiChat(decl) = &project.file.models["m"].provider else { panic!("{project:?}") };
-        let spec = openai_chat(&"m".into(), decl, &around).unwrap();
-        assert_eq!((spec.base_url.as_str(), spec.model.as_str(), spec.max_tokens), ("http://127.0.0.1:1/v1", "big", 9));
+        let project::Provider::Remote(decl) = &project.file.models["m"].provider else { panic!("{project:?}") };
+        let spec = remote(&"m".into(), decl, &around).unwrap();
+        assert_eq!((&*spec.base_url, &*spec.model, spec.max_tokens), ("http://127.0.0.1:1/v1", "big", 9));
+    }
+
+    #[test]
+    fn a_public_service_needs_no_address() {
+        let file = "project: x\nmodels:\n\
+             \x20 a: { provider: anthropic, model: big, key: secret://anthropic, max_tokens: 9, effort: low }\n\
+             \x20 g: { provider: gemini, model: big, key: secret://google, max_tokens: 9 }\n\
+             \x20 o: { provider: openai_responses, model: big, key: secret://openai, max_tokens: 9 }\n";
+        let (sources, project) = project(&[("surefoot.yaml", file)]);
+        let gateway = Reach::new(&sources, &project, &around(&[])).unwrap().gateway();
+        assert!(["a", "g", "o"].iter().all(|name| gateway.has_model(name)));
+        let url = |name: &str| {
+            let project::Provider::Remote(decl) = &project.file.models[name].provider else { panic!("{project:?}") };
+            remote(&name.into(), decl, &around(&[])).unwrap().base_url
+        };
+        assert_eq!(&*url("a"), "https://api.anthropic.com/v1");
+        assert_eq!(&*url("g"), "https://generativelanguage.googleapis.com/v1beta");
+        assert_eq!(&*url("o"), "https://api.openai.com/v1");
     }
 
     #[test]

@@ -155,3 +155,61 @@ fn a_spend_limit_passes_to_the_next_of_the_route_and_the_model_is_asked_again_wh
     assert_eq!(asked, [true, false, false, true], "small is asked by nobody meanwhile");
     place.ok(&["db", "check", "."]);
 }
+
+#[test]
+fn each_dialect_answers_a_step_from_the_projects_file_to_the_journal() {
+    let text = r#"{\"name\":\"Ada\"}"#;
+    let sse = |events: &[String]| events.iter().map(|event| format!("data: {event}\n\n")).collect::<String>();
+    for (provider, path, key, body) in [
+        (
+            "anthropic",
+            "/v1/messages",
+            format!("x-api-key: {KEY}"),
+            sse(&[
+                r#"{"type":"message_start","message":{"model":"big-1","content":[],"usage":{"input_tokens":30}}}"#
+                    .to_owned(),
+                r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#.to_owned(),
+                format!(
+                    r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#
+                ),
+                r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":12}}"#
+                    .to_owned(),
+                r#"{"type":"message_stop"}"#.to_owned(),
+            ]),
+        ),
+        (
+            "openai_responses",
+            "/v1/responses",
+            format!("authorization: Bearer {KEY}"),
+            sse(&[format!(
+                r#"{{"type":"response.completed","response":{{"status":"completed","output":[{{"type":"message","content":[{{"type":"output_text","text":"{text}"}}]}}],"usage":{{"input_tokens":30,"output_tokens":12}}}}}}"#
+            )]),
+        ),
+        (
+            "gemini",
+            "/v1/models/gpt-x:streamGenerateContent?alt=sse",
+            format!("x-goog-api-key: {KEY}"),
+            sse(&[format!(
+                r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}},"finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":30,"candidatesTokenCount":12,"totalTokenCount":42}}}}"#
+            )]),
+        ),
+    ] {
+        let (url, served) = server(vec![reply("200 OK", "text/event-stream", &body)]);
+        let place = Place::new();
+        place.write("surefoot.yaml", &PROJECT.replace("openai_chat", provider));
+        place.write("workflows/facts.yaml", WORKFLOW);
+        place.write("schemas/name.yaml", SCHEMA);
+        place.write("prompts/name.md", "Who is it?\n");
+        let mut command = place.command(&["run", ".", "--json"]);
+        let ran = said(command.env("MODEL_URL", url).env("SUREFOOT_SECRET_OPENAI", KEY).output().unwrap());
+        assert_eq!(ran.code, 0, "{provider}: {}{}", ran.out, ran.err);
+        assert!(ran.out.contains(r#"{"name":"Ada"}"#), "{provider}: {}", ran.out);
+        let asked = served.join().unwrap();
+        assert!(asked[0].starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{}", asked[0]);
+        assert!(asked[0].contains(&key), "{provider}: the key is not where it belongs");
+        assert!(
+            !holds(&place.path().join(".surefoot"), KEY.as_bytes()),
+            "{provider}: the key stands in the data directory"
+        );
+    }
+}

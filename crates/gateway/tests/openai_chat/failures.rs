@@ -119,22 +119,29 @@ async fn what_ended_early_or_was_refused_is_no_answer() {
 }
 
 #[tokio::test]
-async fn json_is_read_bare_or_in_one_fence_and_in_no_other_way() {
+async fn json_is_read_tolerantly_and_what_was_done_is_told() {
     let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" }, "b": { "type": "string" } } });
-    for (text, answer) in [
-        (r#"{"a":1}"#, Some(r#"{"a":1}"#)),
-        (" \n{\"a\":1}\n", Some(r#"{"a":1}"#)),
-        ("```json\n{\"a\":1}\n```", Some(r#"{"a":1}"#)),
-        ("```\n{\"a\":1}```\n", Some(r#"{"a":1}"#)),
+    for (text, answer, coerced) in [
+        (r#"{"a":1}"#, Some(r#"{"a":1}"#), vec![]),
+        (" \n{\"a\":1}\n", Some(r#"{"a":1}"#), vec![]),
+        ("```json\n{\"a\":1}\n```", Some(r#"{"a":1}"#), vec!["the whole: a code fence around it"]),
+        ("```\n{\"a\":1}```\n", Some(r#"{"a":1}"#), vec!["the whole: a code fence around it"]),
         // Strict output gives null for what is left out.
-        (r#"{"a":1,"b":null}"#, Some(r#"{"a":1}"#)),
-        ("Here it is: {\"a\":1}", None),
-        ("```json\n{\"a\":1}", None),
-        (r#"{"a":1,}"#, None),
-        (r#"{"a":1,"a":2}"#, None),
-        ("", None),
+        (r#"{"a":1,"b":null}"#, Some(r#"{"a":1}"#), vec![]),
+        ("Here it is: {\"a\":1}", Some(r#"{"a":1}"#), vec!["the whole: text around it"]),
+        (
+            r#"{"a":"1",}"#,
+            Some(r#"{"a":1}"#),
+            vec!["the whole: a comma after the last item", "/a: a number written as a text"],
+        ),
+        (r#"{"a":1,"a":2}"#, None, vec![]),
+        (r#"{"a":1} {"a":2}"#, None, vec![]),
+        (r#"{"a":1"#, None, vec![]),
+        ("", None, vec![]),
     ] {
         let reply = answered(says(text), Some(schema.clone())).await;
+        let told_so: Vec<&str> = reply.said.coerced.iter().map(|one| &**one).collect();
+        assert_eq!(told_so, coerced, "{text}");
         match answer {
             Some(answer) => assert_eq!(reply.answer.unwrap().to_json(), answer, "{text}"),
             None => assert_eq!(told(&reply), (FailureKind::InvalidOutput, Phase::Answered), "{text}"),
@@ -165,7 +172,7 @@ async fn the_key_is_nowhere_in_what_comes_back() {
 #[tokio::test]
 async fn what_is_kept_is_bounded_and_never_ends_in_half_a_key() {
     // The key lies across the bound.
-    let most = gateway::model::openai_chat::KEPT;
+    let most = gateway::model::remote::KEPT;
     let before = r#"{"choices":[{"finish_reason":"stop","message":{"content":""#;
     let text = "x".repeat(most - before.len() - 9);
     let body = format!(r#"{before}{text}{KEY}{}"}}}}]}}"#, "y".repeat(100));
@@ -195,10 +202,7 @@ async fn silent_after(bytes: &'static str) -> (String, oneshot::Receiver<TcpStre
 }
 
 /// Asks a server that falls silent after `bytes`; time stands still until it has, and then runs by itself.
-async fn slow(
-    bytes: &'static str,
-    change: impl FnOnce(OpenAiChatSpec) -> OpenAiChatSpec,
-) -> (Reply, std::time::Duration) {
+async fn slow(bytes: &'static str, change: impl FnOnce(Remote) -> Remote) -> (Reply, std::time::Duration) {
     let (url, waits) = silent_after(bytes).await;
     let provider = provider(change(spec(url)));
     let asked = tokio::spawn(async move { provider.ask(&request(None)).await });
@@ -228,7 +232,7 @@ fn about(elapsed: std::time::Duration, wanted: u64) {
 #[tokio::test]
 async fn a_server_that_never_begins_is_a_timeout() {
     for head in ["", HEAD] {
-        let (reply, elapsed) = slow(head, |spec| OpenAiChatSpec { first_byte: seconds(20), ..spec }).await;
+        let (reply, elapsed) = slow(head, |spec| Remote { first_byte: seconds(20), ..spec }).await;
         assert_eq!(told(&reply), (FailureKind::ProviderTimeout, Phase::MaybeSent));
         assert_eq!(detail(&reply), "`gpt-x` at HERE gave no answer within 20s");
         about(elapsed, 20);
@@ -238,7 +242,7 @@ async fn a_server_that_never_begins_is_a_timeout() {
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_a_timeout() {
-    let (reply, elapsed) = slow(BEGUN, |spec| OpenAiChatSpec { silence: seconds(10), ..spec }).await;
+    let (reply, elapsed) = slow(BEGUN, |spec| Remote { silence: seconds(10), ..spec }).await;
     assert_eq!(told(&reply), (FailureKind::ProviderTimeout, Phase::MaybeSent));
     assert_eq!(detail(&reply), "`gpt-x` at HERE fell silent for 10s in the middle of its answer");
     assert_eq!(reply.raw.as_deref(), Some(b"data: {\"choices\":[]}\n\n".as_slice()));

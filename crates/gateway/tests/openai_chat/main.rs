@@ -1,14 +1,13 @@
 //! The OpenAI chat format against a loopback server: recorded answers of many servers, and every way a call can end.
 
 mod failures;
-mod replay;
 mod requests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use gateway::{
     Provider, Reply,
-    model::openai_chat::{Cap, OpenAiChat, OpenAiChatSpec, Structured},
+    model::remote::{Cap, Dialect, Remote, RemoteModel, Structured},
     secret::Secret,
     tool::http::HttpClient,
 };
@@ -22,24 +21,29 @@ use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 const KEY: &str = "sk-hunter2-hunter2";
 
-fn spec(base_url: impl Into<String>) -> OpenAiChatSpec {
-    OpenAiChatSpec {
+fn spec(base_url: impl Into<Arc<str>>) -> Remote {
+    Remote {
+        dialect: Dialect::OpenAiChat,
         base_url: base_url.into(),
-        model: "gpt-x".to_owned(),
-        key: Some("secret://openai".to_owned()),
+        model: "gpt-x".into(),
+        key: Some("secret://openai".into()),
         max_tokens: 800,
-        cap: Cap::MaxCompletionTokens,
+        cap: None,
         temperature: None,
-        structured: Structured::JsonSchema,
+        effort: None,
+        structured: None,
+        sampling: None,
+        force_tool: None,
+        rejects: Vec::new(),
         timeout: Span::from_millis(60_000),
         first_byte: Span::from_millis(60_000),
         silence: Span::from_millis(60_000),
     }
 }
 
-fn provider(spec: OpenAiChatSpec) -> OpenAiChat {
+fn provider(spec: Remote) -> RemoteModel {
     let secrets = BTreeMap::from([("openai".to_owned(), Secret::new(KEY))]);
-    OpenAiChat::new(spec, Arc::new(secrets), HttpClient::new().unwrap()).unwrap()
+    RemoteModel::new(spec, Arc::new(secrets), HttpClient::new().unwrap()).unwrap()
 }
 
 fn request(schema: Option<serde_json::Value>) -> ModelRequest {

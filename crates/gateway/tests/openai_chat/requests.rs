@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 
 /// The body that a server gets, and its authorization.
-async fn sent(change: impl FnOnce(OpenAiChatSpec) -> OpenAiChatSpec, request: ModelRequest) -> (Json, Option<String>) {
+async fn sent(change: impl FnOnce(Remote) -> Remote, request: ModelRequest) -> (Json, Option<String>) {
     let server = MockServer::start().await;
     Mock::given(matchers::any()).respond_with(says("{}")).mount(&server).await;
     let reply = provider(change(spec(format!("{}/v1/", server.uri())))).ask(&request).await;
@@ -44,7 +44,7 @@ async fn a_request_is_a_capped_stream_with_a_strict_schema() {
 #[tokio::test]
 async fn what_is_not_written_is_not_sent() {
     let plain = ModelRequest { system: String::new(), ..request(None) };
-    let spec = |spec| OpenAiChatSpec { cap: Cap::MaxTokens, temperature: Some(0.5), key: None, ..spec };
+    let spec = |spec| Remote { cap: Some(Cap::MaxTokens), temperature: Some(0.5), key: None, ..spec };
     let (body, key) = sent(spec, plain).await;
     assert_eq!(key, None);
     let expected = json!({
@@ -67,12 +67,17 @@ async fn each_dialect_tells_the_schema_its_own_way() {
         (Structured::JsonObjectSchema, json!({ "type": "json_object", "schema": object() }), &shown),
         (Structured::Text, Json::Null, &shown),
     ] {
-        let (body, _) = sent(|spec| OpenAiChatSpec { structured, ..spec }, request(Some(object()))).await;
+        let (body, _) = sent(|spec| Remote { structured: Some(structured), ..spec }, request(Some(object()))).await;
         assert_eq!((&body["response_format"], &body["messages"][0]["content"]), (&format, &system.into()));
     }
-    let (body, _) = sent(|spec| spec, request(Some(json!({ "type": "object" })))).await;
-    let loose = json!({ "name": "answer", "strict": false, "schema": { "type": "object" } });
-    assert_eq!(body["response_format"]["json_schema"], loose);
+    // What strict output cannot take at all is told in the text.
+    let mut deep = json!({ "type": "string" });
+    for _ in 0..12 {
+        deep = json!({ "type": "object", "properties": { "a": deep } });
+    }
+    let (body, _) = sent(|spec| spec, request(Some(deep.clone()))).await;
+    let told = format!("Be brief.\n\nAnswer with JSON that fits this JSON Schema, and with nothing else:\n{deep}");
+    assert_eq!((body.get("response_format"), &body["messages"][0]["content"]), (None, &told.into()));
 }
 
 #[tokio::test]
@@ -87,11 +92,11 @@ async fn a_base_url_is_where_a_server_is_and_nothing_more() {
         ),
         ("https://api.example?x=1", "the base URL `https://api.example?x=1` must not have a query or a fragment"),
     ] {
-        let made = OpenAiChat::new(spec(url), Arc::new(secrets.clone()), HttpClient::new().unwrap());
+        let made = RemoteModel::new(spec(url), Arc::new(secrets.clone()), HttpClient::new().unwrap());
         assert_eq!(made.err().unwrap().to_string(), wrong);
     }
     // Without its key nothing is sent: there is no server at this port.
-    let provider = OpenAiChat::new(spec("http://127.0.0.1:1"), Arc::new(secrets), HttpClient::new().unwrap()).unwrap();
+    let provider = RemoteModel::new(spec("http://127.0.0.1:1"), Arc::new(secrets), HttpClient::new().unwrap()).unwrap();
     let reply = provider.ask(&request(None)).await;
     assert_eq!(told(&reply), (FailureKind::Internal, Phase::Inside));
     assert_eq!(

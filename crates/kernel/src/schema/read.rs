@@ -67,6 +67,7 @@ const PLAIN: &[&str] = &[
     "type",
     "uniqueItems",
     "writeOnly",
+    "x-exact",
     "x-labels",
 ];
 /// Documented or standard, and not built.
@@ -189,6 +190,20 @@ impl Reader<'_> {
                 "pattern" => self.pattern(value.scalar().map(|text| &**text), value, value.span),
                 "format" => self.format(value),
                 "type" => self.types(value),
+                // Whether a value may be read otherwise than it was written, such as a number in quotes.
+                "x-exact" => {
+                    if !matches!(value.scalar().map(|text| &**text), Some("true" | "false")) {
+                        let hint =
+                            "`x-exact: true` says that a value and all below it are read only as they are written";
+                        self.complain(
+                            "S001",
+                            node,
+                            value.span,
+                            "`x-exact` is true or false".to_owned(),
+                            Some(hint.to_owned()),
+                        );
+                    }
+                }
                 "x-labels" => {
                     Words::read(value, WordsOf::Schema, &mut self.complaints);
                 }

@@ -14,10 +14,12 @@ use crate::{
     yaml::{Fields, Node},
 };
 
-/// A model behind a server that speaks the OpenAI chat format.
+/// A model behind a server.
 #[derive(Clone, Debug, PartialEq)]
-pub struct OpenAiChat {
-    /// Up to and without `/chat/completions`, as it is written: a text, or `=env.NAME`.
+pub struct Remote {
+    /// How the server is spoken to.
+    pub dialect: Dialect,
+    /// What the dialect's own path is added to, as it is written: a text, or `=env.NAME`.
     pub base_url: Arc<str>,
     /// The server's name of the model.
     pub model: Arc<str>,
@@ -25,18 +27,88 @@ pub struct OpenAiChat {
     pub key: Option<Arc<str>>,
     /// The longest answer, in tokens. There is none without it: an answer without an end has no price.
     pub max_tokens: u32,
-    /// What the server calls that.
-    pub cap: Cap,
+    /// What the server calls that; `None`: as is known of the model.
+    pub cap: Option<Cap>,
     /// Sent only if it is written: many models refuse it.
     pub temperature: Option<f64>,
-    /// How the server is told which shape the answer has.
-    pub structured: Structured,
+    /// How much the model is to think before it answers; sent only if it is written.
+    pub effort: Option<Effort>,
+    /// How the server is told which shape the answer has; `None`: as is known of the model.
+    pub structured: Option<Structured>,
+    /// Whether the model takes a temperature; `None`: as is known of it.
+    pub sampling: Option<bool>,
+    /// Whether the model can be made to use a tool; `None`: as is known of it.
+    pub force_tool: Option<bool>,
+    /// Keys of a request that the server rejects, beside those that are known: they are left out.
+    pub rejects: Vec<Arc<str>>,
     /// From connecting to the last byte.
     pub timeout: Span,
     /// Until the first byte of the answer, at most `timeout`.
     pub first_byte: Span,
     /// Between two pieces of the answer, at most `timeout`.
     pub silence: Span,
+}
+
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dialect {
+    /// `POST /chat/completions`, as OpenAI has it and many others.
+    OpenAiChat,
+    /// `POST /responses`, as OpenAI has it.
+    OpenAiResponses,
+    /// `POST /messages`, as Anthropic has it.
+    Anthropic,
+    /// `POST /models/{model}:streamGenerateContent`, as Google has it.
+    Gemini,
+}
+
+impl Dialect {
+    /// Every dialect that this version speaks.
+    pub const ALL: [Dialect; 4] = [Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Anthropic, Dialect::Gemini];
+
+    /// As it is written under `provider`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Dialect::OpenAiChat => "openai_chat",
+            Dialect::OpenAiResponses => "openai_responses",
+            Dialect::Anthropic => "anthropic",
+            Dialect::Gemini => "gemini",
+        }
+    }
+
+    /// The dialect of that name.
+    pub fn parse(word: &str) -> Option<Dialect> {
+        Dialect::ALL.into_iter().find(|dialect| dialect.as_str() == word)
+    }
+
+    /// Where its public service is; the OpenAI chat format has many.
+    pub fn service(self) -> Option<&'static str> {
+        match self {
+            Dialect::OpenAiChat => None,
+            Dialect::OpenAiResponses => Some("https://api.openai.com/v1"),
+            Dialect::Anthropic => Some("https://api.anthropic.com/v1"),
+            Dialect::Gemini => Some("https://generativelanguage.googleapis.com/v1beta"),
+        }
+    }
+
+    /// What is added to the base URL, for sentences.
+    pub fn path(self) -> &'static str {
+        match self {
+            Dialect::OpenAiChat => "/chat/completions",
+            Dialect::OpenAiResponses => "/responses",
+            Dialect::Anthropic => "/messages",
+            Dialect::Gemini => "/models",
+        }
+    }
+
+    /// The ways in which its servers can be told of a shape.
+    pub fn structured(self) -> &'static [&'static str] {
+        match self {
+            Dialect::OpenAiChat => &["json_schema", "json_object", "json_object_schema", "text"],
+            Dialect::OpenAiResponses | Dialect::Gemini => &["json_schema", "json_object", "text"],
+            Dialect::Anthropic => &["json_schema", "text"],
+        }
+    }
 }
 
 /// What a server calls the longest answer.
@@ -49,18 +121,74 @@ pub enum Cap {
     MaxTokens,
 }
 
+/// How much a model is to think before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// Not at all.
+    None,
+    /// As little as it can.
+    Minimal,
+    /// Little.
+    Low,
+    /// As much as is usual.
+    Medium,
+    /// Much.
+    High,
+    /// More.
+    Xhigh,
+    /// As much as it can.
+    Max,
+}
+
+impl Effort {
+    /// From the least to the most.
+    pub const ALL: [Effort; 7] =
+        [Effort::None, Effort::Minimal, Effort::Low, Effort::Medium, Effort::High, Effort::Xhigh, Effort::Max];
+
+    /// As it is written under `effort`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Effort::None => "none",
+            Effort::Minimal => "minimal",
+            Effort::Low => "low",
+            Effort::Medium => "medium",
+            Effort::High => "high",
+            Effort::Xhigh => "xhigh",
+            Effort::Max => "max",
+        }
+    }
+
+    /// The effort of that name.
+    pub fn parse(word: &str) -> Option<Effort> {
+        Effort::ALL.into_iter().find(|effort| effort.as_str() == word)
+    }
+}
+
 /// How a server is told which shape an answer has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Structured {
-    /// `response_format: { type: json_schema }`, strict where the schema has a strict form.
+    /// The schema stands in the request; strict where the dialect has strictness and the schema a strict form.
     #[default]
     JsonSchema,
-    /// `response_format: { type: json_object }`; the schema stands at the end of the system text.
+    /// The request says that the answer is JSON; the schema stands at the end of the system text.
     JsonObject,
     /// `response_format: { type: json_object, schema }`, as llama.cpp has it; the schema stands in the system text too.
     JsonObjectSchema,
     /// Nothing in the request; the schema stands at the end of the system text.
     Text,
+}
+
+impl Structured {
+    /// The way of that name.
+    pub fn parse(word: &str) -> Option<Structured> {
+        match word {
+            "json_schema" => Some(Structured::JsonSchema),
+            "json_object" => Some(Structured::JsonObject),
+            "json_object_schema" => Some(Structured::JsonObjectSchema),
+            "text" => Some(Structured::Text),
+            _ => None,
+        }
+    }
 }
 
 /// A model without a `timeout` waits so long.
@@ -70,16 +198,19 @@ const MAX_TIMEOUT: Span = Span::from_millis(3_600_000);
 /// No answer is longer.
 const MAX_TOKENS: i64 = 10_000_000;
 
-const OPENAI_CHAT: [&str; 15] = [
+const REMOTE: [&str; 18] = [
     "provider",
     "base_url",
     "model",
     "key",
     "max_tokens",
-    "cap",
     "price",
     "temperature",
+    "effort",
     "structured",
+    "sampling",
+    "force_tool",
+    "rejects",
     "timeout",
     "first_byte",
     "silence",
@@ -88,13 +219,28 @@ const OPENAI_CHAT: [&str; 15] = [
     "cleared",
 ];
 
-/// Reads a model whose provider is `openai_chat`.
-pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
-    let fields = Fields::new(node, "a model of `openai_chat`", &OPENAI_CHAT, &[], complaints)?;
+/// Reads a model behind a server.
+pub(super) fn remote(dialect: Dialect, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
+    // What the longest answer is called differs in one dialect only.
+    let cap = (dialect == Dialect::OpenAiChat).then_some("cap");
+    let known: Vec<&str> = REMOTE.into_iter().chain(cap).collect();
+    let fields = Fields::new(node, whose(dialect), &known, &[], complaints)?;
     let before = complaints.len();
-    let base_url = fields.required("base_url", complaints).and_then(|node| base_url(node, complaints));
+    let base_url = match (fields.get("base_url"), dialect.service()) {
+        (None, Some(service)) => Some(service.into()),
+        (Some(node), _) => base_url(node, dialect, complaints),
+        (None, None) => fields.required("base_url", complaints).and(None),
+    };
     let model = fields.text("model", complaints);
     let key = fields.get("key").and_then(|node| key(node, complaints));
+    if let (Some(service), Some(url), false) = (dialect.service(), &base_url, fields.has("key"))
+        && url.trim_end_matches('/') == service
+    {
+        let message = format!("{service} answers nobody without a key: this model needs `key`");
+        let name = dialect.as_str().split('_').next().unwrap_or_default();
+        let hint = format!("name it, as in `key: secret://{name}`, and set SUREFOOT_SECRET_{}", name.to_uppercase());
+        complaints.push(fields.node.complaint("W140", message).hint(hint));
+    }
     if !fields.has("max_tokens") {
         let message = "a call without an output cap is refused: this model needs `max_tokens`";
         let hint = "write the longest answer that you are ready to pay for: `max_tokens: 800`";
@@ -102,18 +248,17 @@ pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<Mo
     }
     let max_tokens = max_tokens(&fields, complaints);
     let price = fields.get("price").and_then(|node| budget::price(node, complaints));
-    let cap = match fields.one_of("cap", &["max_completion_tokens", "max_tokens"], complaints) {
-        Some("max_tokens") => Cap::MaxTokens,
+    let cap = fields.one_of("cap", &["max_completion_tokens", "max_tokens"], complaints).map(|word| match word {
+        "max_tokens" => Cap::MaxTokens,
         _ => Cap::MaxCompletionTokens,
-    };
+    });
     let temperature = fields.get("temperature").and_then(|node| temperature(node, complaints));
-    let dialects = ["json_schema", "json_object", "json_object_schema", "text"];
-    let structured = match fields.one_of("structured", &dialects, complaints) {
-        Some("json_object") => Structured::JsonObject,
-        Some("json_object_schema") => Structured::JsonObjectSchema,
-        Some("text") => Structured::Text,
-        _ => Structured::JsonSchema,
-    };
+    let efforts = Effort::ALL.map(Effort::as_str);
+    let effort = fields.one_of("effort", &efforts, complaints).and_then(Effort::parse);
+    let structured = fields.one_of("structured", dialect.structured(), complaints).and_then(Structured::parse);
+    let sampling = fields.get("sampling").and_then(|node| node.bool(complaints));
+    let force_tool = fields.get("force_tool").and_then(|node| node.bool(complaints));
+    let rejects = fields.get("rejects").and_then(|node| rejects(node, complaints)).unwrap_or_default();
     let timeout = limit(&fields, "timeout", (TIMEOUT, MAX_TIMEOUT), complaints);
     let first_byte = limit(&fields, "first_byte", (timeout, timeout), complaints);
     let silence = limit(&fields, "silence", (timeout, timeout), complaints);
@@ -123,14 +268,19 @@ pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<Mo
     let whole = complaints.len() == before;
     let (base_url, model, max_tokens) = (base_url?, model?, max_tokens?);
     whole.then_some(ModelDecl {
-        provider: Provider::OpenAiChat(Box::new(OpenAiChat {
+        provider: Provider::Remote(Box::new(Remote {
+            dialect,
             base_url,
             model,
             key,
             max_tokens,
             cap,
             temperature,
+            effort,
             structured,
+            sampling,
+            force_tool,
+            rejects,
             timeout,
             first_byte,
             silence,
@@ -144,6 +294,15 @@ pub(super) fn openai_chat(node: &Node, complaints: &mut Complaints) -> Option<Mo
 /// `window`: how many tokens a model takes in and gives out together.
 pub(super) fn window(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<u64> {
     fields.int("window", 1, 100 * MAX_TOKENS, complaints).and_then(|count| u64::try_from(count).ok())
+}
+
+fn whose(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAiChat => "a model of `openai_chat`",
+        Dialect::OpenAiResponses => "a model of `openai_responses`",
+        Dialect::Anthropic => "a model of `anthropic`",
+        Dialect::Gemini => "a model of `gemini`",
+    }
 }
 
 /// `price` and `max_tokens` of a model that costs nothing where neither is written.
@@ -171,26 +330,27 @@ impl ModelDecl {
     /// What a call of it may take at most, for budgets of time. A provider without a timeout of its own counts as one minute.
     pub fn timeout(&self) -> Span {
         match &self.provider {
-            Provider::OpenAiChat(chat) => chat.timeout,
+            Provider::Remote(remote) => remote.timeout,
             Provider::Scripted { .. } | Provider::Rules { .. } | Provider::Registered => TIMEOUT,
         }
     }
 }
 
 /// A text, or an expression over `env`.
-fn base_url(node: &Node, complaints: &mut Complaints) -> Option<Arc<str>> {
+fn base_url(node: &Node, dialect: Dialect, complaints: &mut Complaints) -> Option<Arc<str>> {
     let text = node.text(complaints)?;
     let template = complaints.take(Template::compile(node))?;
     let lookup = |name: &str| (name == "env").then_some(Type::Any);
     complaints.take_all(template.ty(&Names { types: &lookup, known: &["env"] }))?;
     let literal = template.literal().and_then(|value| value.as_str());
     if literal.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-        let hint = "write one like `https://api.openai.com/v1`, without `/chat/completions`, or `=env.NAME`";
+        let like = dialect.service().unwrap_or("https://api.openai.com/v1");
+        let hint = format!("write one like `{like}`, without `{}`, or `=env.NAME`", dialect.path());
         complaints.push(node.complaint("W005", format!("`{text}` is no URL of a server")).hint(hint));
         return None;
     }
-    if literal.is_some_and(|url| url.trim_end_matches('/').ends_with("/chat/completions")) {
-        let message = "`base_url` ends before `/chat/completions`, which is added to it";
+    if literal.is_some_and(|url| url.trim_end_matches('/').ends_with(dialect.path())) {
+        let message = format!("`base_url` ends before `{}`, which is added to it", dialect.path());
         complaints.push(node.complaint("W005", message));
         return None;
     }
@@ -207,6 +367,19 @@ fn key(node: &Node, complaints: &mut Complaints) -> Option<Arc<str>> {
         "name it, as in `key: secret://openai`, and set SUREFOOT_SECRET_OPENAI; a server without keys needs none";
     complaints.push(node.complaint("W005", "a key does not stand in a file").hint(hint));
     None
+}
+
+/// Keys without which a request is still one.
+fn rejects(node: &Node, complaints: &mut Complaints) -> Option<Vec<Arc<str>>> {
+    const NEEDED: [&str; 7] = ["model", "messages", "input", "contents", "system", "tools", "max_tokens"];
+    let names = node.texts(complaints)?;
+    match names.iter().find(|name| NEEDED.contains(&&***name)) {
+        None => Some(names),
+        Some(name) => {
+            complaints.push(node.complaint("W005", format!("without `{name}` a request means something else")));
+            None
+        }
+    }
 }
 
 fn temperature(node: &Node, complaints: &mut Complaints) -> Option<f64> {

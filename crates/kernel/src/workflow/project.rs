@@ -22,7 +22,7 @@ use crate::{
         bundle::Bundle,
         channel::{self, ChannelDecl},
         handoffs,
-        model::{self, OpenAiChat},
+        model::{self, Dialect, Remote},
         parse,
         profile::Profiles,
         reading::Reading,
@@ -113,8 +113,8 @@ pub enum Provider {
         /// Its path.
         answers: Arc<str>,
     },
-    /// A server that speaks the OpenAI chat format.
-    OpenAiChat(Box<OpenAiChat>),
+    /// A server that speaks one of the dialects of models.
+    Remote(Box<Remote>),
     /// Rules in a file of the project.
     Rules {
         /// Its path.
@@ -309,10 +309,11 @@ fn read_project_file(sources: &Sources, complaints: &mut Complaints) -> Option<P
 }
 
 fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Option<ModelDecl> {
-    if is(node, "openai_chat") {
-        return model::openai_chat(node, complaints);
+    let provider = provider(node);
+    if let Some(dialect) = provider.and_then(Dialect::parse) {
+        return model::remote(dialect, node, complaints);
     }
-    if is(node, "rules") {
+    if provider == Some("rules") {
         return rules(sources, node, complaints);
     }
     let fields = Fields::new(
@@ -323,15 +324,11 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
         complaints,
     )?;
     let provider = fields.required("provider", complaints)?;
-    const LATER: [&str; 3] = ["openai_responses", "anthropic", "gemini"];
-    if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {
-        complaints.push(provider.complaint("W002", format!("the provider `{word}` is not supported yet")));
-        return None;
-    }
     let tariff = model::tariff(&fields, complaints);
     let pace = fields.get("rate").and_then(|node| Pace::read(node, complaints));
     let window = model::window(&fields, complaints);
-    match provider.one_of(&["scripted", "rules", "openai_chat", "registered"], complaints)? {
+    let words = ["scripted", "rules", "openai_chat", "openai_responses", "anthropic", "gemini", "registered"];
+    match provider.one_of(&words, complaints)? {
         "registered" => Some(ModelDecl { provider: Provider::Registered, tariff, pace, window }),
         _ => {
             let answers = fields.required("answers", complaints)?;
@@ -349,11 +346,10 @@ fn cleared(node: &Node, complaints: &mut Complaints) -> Option<BTreeSet<Arc<str>
     Words::read(node, WordsOf::See, complaints).map(|words| words.words)
 }
 
-/// Whether a model is of that provider: each has its own keys.
-fn is(node: &Node, provider: &str) -> bool {
-    let yaml::Kind::Map(entries) = &node.kind else { return false };
-    let of = entries.iter().find(|(key, _)| &*key.text == "provider").and_then(|(_, node)| node.scalar());
-    of.is_some_and(|word| &**word == provider)
+/// Who answers for a model: each has its own keys.
+fn provider(node: &Node) -> Option<&str> {
+    let yaml::Kind::Map(entries) = &node.kind else { return None };
+    entries.iter().find(|(key, _)| &*key.text == "provider").and_then(|(_, node)| node.scalar()).map(|word| &**word)
 }
 
 /// `{ provider: rules, file }`. What stands in the file is read by whoever follows it.

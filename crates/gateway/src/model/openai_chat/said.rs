@@ -1,119 +1,56 @@
-//! What a model said: collected from one answer or from the pieces of a stream, cut anywhere.
+//! What a model said in the OpenAI chat format.
+
+use std::collections::BTreeMap;
 
 use kernel::{journal::Usage, values::MAX_INT};
 use serde_json::Value as Json;
 
-use super::fault::Fault;
-use crate::model::sse::Events;
+use crate::model::remote::{
+    fault::Fault,
+    heard::{Arguments, Call, Ended, Heard, Listen, list, text},
+};
 
 /// What has been said so far.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Said {
-    /// The visible text.
-    pub(super) text: String,
-    /// The words with which it refused.
-    pub(super) refusal: String,
-    /// Why it ended.
-    pub(super) finish: Option<String>,
-    /// It asked for tools.
-    pub(super) tools: bool,
-    /// There was at least one choice.
-    pub(super) chosen: bool,
-    /// What was billed.
-    pub(super) usage: Usage,
-}
-
-/// Why what came is no answer.
-#[derive(Debug, PartialEq)]
-pub(super) enum NoAnswer {
-    /// The server said so.
-    Fault(Fault),
-    /// It ended before its end.
-    CutOff,
-    /// It is neither JSON nor a stream of events.
-    Unreadable,
-}
-
-/// Reads the body of a good answer, whatever its form: servers that were asked for a stream do not all send one.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
-    form: Form,
-    said: Said,
-    failed: Option<NoAnswer>,
+pub(super) struct Said {
+    heard: Heard,
+    /// By the server's number of the call.
+    calls: BTreeMap<u64, Call>,
     done: bool,
 }
 
-#[derive(Debug, Default)]
-enum Form {
-    /// Nothing but white space so far.
-    #[default]
-    Unknown,
-    Whole(Vec<u8>),
-    Stream(Box<Events>),
+/// What a reason means; servers that speak this format have words of their own.
+fn meaning(word: &str) -> Option<Ended> {
+    Some(match word {
+        "stop" | "stop_sequence" | "end_turn" | "eos" | "eos_token" => Ended::Complete,
+        "tool_calls" | "function_call" | "tool_use" => Ended::Tools,
+        "length" | "max_tokens" | "model_length" => Ended::Truncated,
+        "content_filter" | "safety" | "refusal" | "sensitive" => Ended::Refused,
+        "insufficient_system_resource" => Ended::Overloaded,
+        "error" | "abort" | "network_error" => Ended::Broken,
+        _ => return None,
+    })
 }
 
-impl Reading {
-    /// Takes the next bytes; true if nothing that follows matters.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> bool {
-        if let Form::Unknown = self.form {
-            let blank = |byte: &u8| byte.is_ascii_whitespace() || [0xEF, 0xBB, 0xBF].contains(byte);
-            match bytes.iter().find(|byte| !blank(byte)) {
-                None => return false,
-                // An event begins with a field or a comment.
-                Some(b'd' | b'e' | b'i' | b'r' | b':') => self.form = Form::Stream(Box::default()),
-                Some(_) => self.form = Form::Whole(Vec::new()),
-            }
-        }
-        match &mut self.form {
-            Form::Unknown => false,
-            Form::Whole(body) => {
-                body.extend_from_slice(bytes);
-                false
-            }
-            Form::Stream(events) => {
-                for data in events.feed(bytes) {
-                    self.event(&data);
-                }
-                self.done || self.failed.is_some()
-            }
-        }
+impl Listen for Said {
+    fn event(&mut self, event: &Json) -> Result<(), Fault> {
+        self.add(event)
     }
 
-    fn event(&mut self, data: &str) {
-        if self.done || self.failed.is_some() || data.trim().is_empty() {
-            return;
-        }
-        if data.trim() == "[DONE]" {
-            self.done = true;
-            return;
-        }
-        match serde_json::from_str::<Json>(data) {
-            Err(_) => self.failed = Some(NoAnswer::Unreadable),
-            Ok(json) => self.failed = self.said.add(&json).err().map(NoAnswer::Fault),
-        }
+    fn whole(&mut self, body: &Json) -> Result<(), Fault> {
+        self.add(body)
     }
 
-    /// Nothing more comes; `whole` if the connection says that this was the end.
-    pub(super) fn end(mut self, whole: bool) -> (Said, Result<(), NoAnswer>) {
-        match std::mem::take(&mut self.form) {
-            Form::Stream(events) => {
-                if let Some(last) = events.end()
-                    && last.trim() == "[DONE]"
-                {
-                    self.event(&last);
-                }
-                // Only the terminal event ends a stream, and only a reason says that the model had ended too.
-                if self.failed.is_none() && !(self.done && self.said.finish.is_some()) {
-                    self.failed = Some(NoAnswer::CutOff);
-                }
-            }
-            Form::Whole(body) => match serde_json::from_slice::<Json>(&body) {
-                Ok(json) => self.failed = self.said.add(&json).err().map(NoAnswer::Fault),
-                Err(_) => self.failed = Some(if whole { NoAnswer::Unreadable } else { NoAnswer::CutOff }),
-            },
-            Form::Unknown => self.failed = Some(if whole { NoAnswer::Unreadable } else { NoAnswer::CutOff }),
-        }
-        (self.said, self.failed.map_or(Ok(()), Err))
+    fn done(&mut self) {
+        self.done = true;
+    }
+
+    fn ended(&self) -> bool {
+        self.done
+    }
+
+    fn heard(self: Box<Self>) -> Heard {
+        Heard { calls: self.calls.into_values().collect(), ..self.heard }
     }
 }
 
@@ -123,47 +60,76 @@ impl Said {
         if let Some(fault) = Fault::within(json) {
             return Err(fault);
         }
+        self.heard.names(json, ("id", "model"));
         if let Some(usage) = json.get("usage").filter(|usage| usage.is_object()) {
             // Some servers count up in every piece: the last one counts.
             let usage = usage_of(usage);
-            self.usage = if usage.tokens() > 0 { usage } else { self.usage };
+            self.heard.usage = if usage.tokens() > 0 { usage } else { self.heard.usage };
         }
-        let choices = json.get("choices").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-        for choice in choices {
+        for choice in list(json, "choices") {
             // One answer was asked for: a server that sends more is heard once.
             if choice.get("index").and_then(Json::as_u64).unwrap_or(0) != 0 {
                 continue;
             }
-            self.chosen = true;
+            self.heard.chosen = true;
             if let Some(message) =
                 ["delta", "message"].iter().find_map(|key| choice.get(*key).filter(|it| it.is_object()))
             {
                 self.message(message);
             }
-            let finish = choice.get("finish_reason").and_then(Json::as_str).filter(|word| !word.is_empty());
-            self.finish = finish.map(str::to_owned).or(self.finish.take());
+            self.heard.stopped(choice.get("finish_reason").and_then(Json::as_str), meaning);
         }
         Ok(())
     }
 
     fn message(&mut self, message: &Json) {
         match message.get("content") {
-            Some(Json::String(text)) => self.text.push_str(text),
+            Some(Json::String(text)) => self.heard.text.push_str(text),
             // Parts: what is said, and what was only thought.
-            Some(Json::Array(parts)) => parts.iter().for_each(|part| {
-                let text = |key: &str| part.get(key).and_then(Json::as_str).unwrap_or_default();
-                match text("type") {
-                    "text" | "output_text" => self.text.push_str(text("text")),
-                    "refusal" => self.refusal.push_str(text("refusal")),
-                    _ => {}
-                }
+            Some(Json::Array(parts)) => parts.iter().for_each(|part| match text(part, "type") {
+                "text" | "output_text" => self.heard.text.push_str(text(part, "text")),
+                "refusal" => self.heard.refusal.push_str(text(part, "refusal")),
+                _ => {}
             }),
             _ => {}
         }
-        self.refusal.push_str(message.get("refusal").and_then(Json::as_str).unwrap_or_default());
-        let calls =
-            |key: &str| message.get(key).is_some_and(|calls| !calls.is_null() && *calls != Json::Array(Vec::new()));
-        self.tools |= calls("tool_calls") || calls("function_call");
+        self.heard.refusal.push_str(text(message, "refusal"));
+        for (nth, call) in list(message, "tool_calls").iter().enumerate() {
+            self.call(
+                call.get("index").and_then(Json::as_u64).unwrap_or(nth as u64),
+                text(call, "id"),
+                &call["function"],
+            );
+        }
+        if let Some(function) = message.get("function_call").filter(|function| function.is_object()) {
+            self.call(0, "", function);
+        }
+    }
+
+    /// One call, or a piece of one: its name comes once, its arguments in pieces.
+    fn call(&mut self, mut nth: u64, id: &str, function: &Json) {
+        // Some servers number every call 0: another id is another call.
+        while self
+            .calls
+            .get(&nth)
+            .is_some_and(|call| !id.is_empty() && call.id.as_deref().is_some_and(|known| known != id))
+        {
+            nth += 1;
+        }
+        let empty = || Call { id: None, name: String::new(), arguments: Arguments::Text(String::new()) };
+        let call = self.calls.entry(nth).or_insert_with(empty);
+        if !id.is_empty() {
+            call.id = Some(id.to_owned());
+        }
+        if call.name.is_empty() {
+            call.name.push_str(text(function, "name"));
+        }
+        match (function.get("arguments"), &mut call.arguments) {
+            (Some(Json::String(more)), Arguments::Text(arguments)) => arguments.push_str(more),
+            // Some send an object where a text belongs.
+            (Some(json @ Json::Object(_)), arguments) => *arguments = Arguments::Json(json.clone()),
+            _ => {}
+        }
     }
 }
 
@@ -171,7 +137,7 @@ impl Said {
 ///
 /// OpenAI counts cached input within the input and reasoning within the output. Others count reasoning beside the
 /// output, or only in the total: what the total holds beyond input and output is reasoning.
-pub(super) fn usage_of(usage: &Json) -> Usage {
+fn usage_of(usage: &Json) -> Usage {
     let most = MAX_INT.unsigned_abs();
     let count = |pointer: &str| usage.pointer(pointer).and_then(Json::as_u64).map(|count| count.min(most));
     let prompt = count("/prompt_tokens").unwrap_or(0);
@@ -200,6 +166,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::remote::reading::{NoAnswer, Reading};
 
     fn buckets(usage: Json) -> [u64; 5] {
         let Usage { input, cache_read, cache_write, output, reasoning } = usage_of(&usage);
@@ -254,7 +221,7 @@ mod tests {
     fn a_stream_is_whole_only_after_its_terminal_event() {
         let whole = STREAM.len() - 2;
         for cut in 0..=STREAM.len() {
-            let mut reading = Reading::default();
+            let mut reading = Reading::new(Box::<Said>::default());
             let (one, two) = STREAM.as_bytes().split_at(cut);
             reading.feed(one);
             let (said, ended) = reading.end(true);
@@ -264,17 +231,20 @@ mod tests {
             } else {
                 assert_eq!((ended, said.text.as_str()), (Ok(()), "One two!"), "cut after {cut}");
             }
-            let mut reading = Reading::default();
+            let mut reading = Reading::new(Box::<Said>::default());
             reading.feed(one);
             reading.feed(two);
             let (said, ended) = reading.end(true);
             assert_eq!((ended, said.text.as_str()), (Ok(()), "One two!"), "in two pieces at {cut}");
-            assert_eq!((said.finish.as_deref(), said.usage.tokens(), said.tools), (Some("stop"), 5, false));
+            assert_eq!(
+                (&said.stop, said.usage.tokens(), said.calls.len()),
+                (&Some(("stop".to_owned(), Some(Ended::Complete))), 5, 0)
+            );
         }
     }
 
-    fn read(body: &str) -> (Said, Result<(), NoAnswer>) {
-        let mut reading = Reading::default();
+    fn read(body: &str) -> (Heard, Result<(), NoAnswer>) {
+        let mut reading = Reading::new(Box::<Said>::default());
         reading.feed(body.as_bytes());
         reading.end(true)
     }
@@ -300,5 +270,30 @@ mod tests {
         for body in ["[]", "7", r#"{"choices":7}"#, r#"{"choices":[7,{"message":[]},{"delta":{"content":{}}}]}"#] {
             assert_eq!(read(body).1, Ok(()), "{body}");
         }
+    }
+
+    #[test]
+    fn calls_are_put_together_from_pieces_in_their_order() {
+        let piece = |calls: Json| json!({ "choices": [{ "delta": { "tool_calls": calls } }] });
+        let mut said = Said::default();
+        for event in [
+            piece(json!([{ "index": 0, "id": "a", "function": { "name": "one", "arguments": "{\"x\"" } }])),
+            piece(json!([{ "index": 1, "id": "b", "function": { "name": "two", "arguments": "" } }])),
+            piece(json!([{ "index": 0, "function": { "arguments": ":1}" } }])),
+            piece(json!([{ "index": 0, "id": "c", "function": { "name": "three", "arguments": { "y": 2 } } }])),
+        ] {
+            said.add(&event).unwrap();
+        }
+        let calls = Box::new(said).heard().calls;
+        let told: Vec<_> =
+            calls.iter().map(|call| (call.id.as_deref().unwrap(), call.name.as_str(), &call.arguments)).collect();
+        assert_eq!(
+            told,
+            [
+                ("a", "one", &Arguments::Text("{\"x\":1}".to_owned())),
+                ("b", "two", &Arguments::Text(String::new())),
+                ("c", "three", &Arguments::Json(json!({ "y": 2 }))),
+            ]
+        );
     }
 }
