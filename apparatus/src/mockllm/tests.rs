@@ -47,6 +47,7 @@ impl World {
             dialect: Dialect::OpenAiChat,
             base_url: self.url.as_str().into(),
             model: "mock".into(),
+            like: None,
             key: None,
             max_tokens: 800,
             cap: Some(Cap::MaxTokens),

@@ -22,7 +22,7 @@ use crate::{
     },
     ids::{Digest, IdempotencyKey, RunId, StepPath},
     journal::{ApprovalEnd, Claimed, Event, Held, ProbeResult, Proof, Resolution, StepResult},
-    recovery::{Failure, FailureKind},
+    recovery::Failure,
     run::in_doubt,
     values::{Timestamp, Value},
 };

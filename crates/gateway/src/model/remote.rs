@@ -136,7 +136,7 @@ impl RemoteModel {
         }
         let of = format!("`{}` at {}", spec.model, &url[url::Position::BeforeHost..url::Position::AfterPort]);
         let key = spec.key.as_deref().map(SecretText::parse);
-        let row = capabilities::of(spec.dialect, &spec.model);
+        let row = capabilities::of(spec.dialect, spec.like.as_ref().unwrap_or(&spec.model));
         let spec = Remote { structured: Some(spec.structured.unwrap_or(row.structured)), ..spec };
         Ok(RemoteModel { spec, row, speaks, url, of, key, secrets, client })
     }

@@ -33,6 +33,7 @@ fn spec(dialect: Dialect, model: &str) -> Remote {
         dialect,
         base_url: "".into(),
         model: model.into(),
+        like: None,
         key: Some("secret://key".into()),
         max_tokens: 8000,
         cap: None,

@@ -168,6 +168,10 @@ async fn what_a_model_does_not_take_is_left_out_and_told() {
     let known = Remote { temperature: Some(0.5), sampling: Some(true), ..spec(Dialect::Anthropic, "nobody-knows-it") };
     let (body, told) = sent(known, &request()).await;
     assert_eq!((&body["temperature"], told.len()), (&json!(0.5), 0));
+    let like = Remote { like: Some("claude-opus-4-8".into()), ..eager(Dialect::Anthropic, "my-own-name") };
+    let (body, told) = sent(like, &request()).await;
+    assert_eq!((&body["model"], &body["output_config"]), (&json!("my-own-name"), &json!({ "effort": "high" })));
+    assert_eq!(told, ["`temperature: 0.5` was left out: `my-own-name` takes none, as far as is known"]);
     let none = Remote { temperature: Some(0.5), effort: Some(Effort::None), ..spec(Dialect::OpenAiChat, "gpt-5.1") };
     let (body, told) = sent(none, &request()).await;
     assert_eq!((&body["temperature"], &body["reasoning_effort"], told.len()), (&json!(0.5), &json!("none"), 0));

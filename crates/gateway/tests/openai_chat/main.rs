@@ -26,6 +26,7 @@ fn spec(base_url: impl Into<Arc<str>>) -> Remote {
         dialect: Dialect::OpenAiChat,
         base_url: base_url.into(),
         model: "gpt-x".into(),
+        like: None,
         key: Some("secret://openai".into()),
         max_tokens: 800,
         cap: None,

@@ -23,6 +23,8 @@ pub struct Remote {
     pub base_url: Arc<str>,
     /// The server's name of the model.
     pub model: Arc<str>,
+    /// A model of which is known what is true of this one: a server may have names of its own.
+    pub like: Option<Arc<str>>,
     /// `secret://name`; `None` for a server that asks for no key.
     pub key: Option<Arc<str>>,
     /// The longest answer, in tokens. There is none without it: an answer without an end has no price.
@@ -198,10 +200,11 @@ const MAX_TIMEOUT: Span = Span::from_millis(3_600_000);
 /// No answer is longer.
 const MAX_TOKENS: i64 = 10_000_000;
 
-const REMOTE: [&str; 18] = [
+const REMOTE: [&str; 19] = [
     "provider",
     "base_url",
     "model",
+    "like",
     "key",
     "max_tokens",
     "price",
@@ -232,6 +235,7 @@ pub(super) fn remote(dialect: Dialect, node: &Node, complaints: &mut Complaints)
         (None, None) => fields.required("base_url", complaints).and(None),
     };
     let model = fields.text("model", complaints);
+    let like = fields.opt_text("like", complaints);
     let key = fields.get("key").and_then(|node| key(node, complaints));
     if let (Some(service), Some(url), false) = (dialect.service(), &base_url, fields.has("key"))
         && url.trim_end_matches('/') == service
@@ -272,6 +276,7 @@ pub(super) fn remote(dialect: Dialect, node: &Node, complaints: &mut Complaints)
             dialect,
             base_url,
             model,
+            like,
             key,
             max_tokens,
             cap,

@@ -211,7 +211,7 @@ impl<'a> Reading<'a> {
             Derivation::Literal => {}
             Derivation::Path { root, fields } => self.read(&root.name, fields.first()),
             Derivation::Field(inner, name) => match *inner {
-                Derivation::Path { root, fields } if fields.is_empty() => self.read(&root.name, Some(&name)),
+                Derivation::Path { root, fields: [] } => self.read(&root.name, Some(&name)),
                 inner => self.reads(inner),
             },
             Derivation::Item { of, by } => {
