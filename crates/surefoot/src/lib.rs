@@ -1,5 +1,6 @@
 //! The library that others embed, and what the binary `surefoot` is made of.
 
+mod case;
 pub mod cli;
 pub mod embed;
 pub mod error;
@@ -12,6 +13,7 @@ pub mod report;
 pub mod seen;
 pub mod sites;
 pub mod story;
+mod trial;
 
 pub use embed::{BuildError, Builder, Surefoot};
 pub use gateway::{

@@ -20,6 +20,7 @@ mod policy;
 mod run;
 mod runs;
 mod session;
+mod test;
 mod work;
 
 use std::{ffi::OsString, future::Future, path::PathBuf};
@@ -67,6 +68,7 @@ enum Command {
     Fmt(fmt::Fmt),
     Graph(graph::Graph),
     Policy(policy::Policy),
+    Test(test::Test),
     Run(run::Run),
     Runs(runs::Runs),
     Approvals(approvals::Approvals),
@@ -132,6 +134,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Fmt(command) => command.run(&scene),
         Command::Graph(command) => command.run(&scene),
         Command::Policy(command) => command.run(&scene),
+        Command::Test(command) => command.run(&scene),
         Command::Run(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),
         Command::Approvals(command) => command.run(&scene),
