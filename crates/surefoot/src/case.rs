@@ -196,7 +196,7 @@ impl Case {
 }
 
 fn outcome(trial: &Trial<'_>, rest: Rest, part: &Part) -> Outcome {
-    let mut outcome = Outcome { acts: trial.acts(), story: told(&trial.events), ..Outcome::default() };
+    let mut outcome = Outcome { acts: trial.acts(), story: told(&trial.events[trial.given..]), ..Outcome::default() };
     match rest {
         Rest::Over => {
             let end = trial.state.end.as_ref();

@@ -161,6 +161,8 @@ pub(crate) struct Trial<'a> {
     history: BTreeMap<Arc<str>, Counted>,
     full: BTreeMap<StepPath, Exceeded>,
     places: BTreeMap<StepPath, Place>,
+    /// So many entries only say what was given.
+    pub given: usize,
     /// The process dies at the entry of this number.
     pub dies: Option<(usize, Crash)>,
     dead: bool,
@@ -196,6 +198,7 @@ impl<'a> Trial<'a> {
             history: beginning.history.clone(),
             full: BTreeMap::new(),
             places: BTreeMap::new(),
+            given: 0,
             dies: None,
             dead: false,
             mutants: Mutants::default(),
@@ -256,6 +259,7 @@ impl<'a> Trial<'a> {
                 None => self.record(Record::of(Event::StepSkipped { step: StepPath::new(name.clone()) })),
             }
         }
+        self.given = self.entries.len();
         Ok(())
     }
 

@@ -59,17 +59,36 @@ pub(crate) fn record(
     if !outcome.faults.is_empty() {
         return Err(outcome.faults);
     }
-    let played: Vec<String> = trial.iter().flat_map(|trial| trial.events.iter().map(kind_of)).collect();
-    let really: Vec<String> = real.events.iter().map(kind_of).collect();
-    if let Some(at) = (0..played.len().max(really.len())).find(|at| played.get(*at) != really.get(*at)) {
-        let nothing = "nothing more".to_owned();
-        let (was, is) = (really.get(at).unwrap_or(&nothing), played.get(at).unwrap_or(&nothing));
-        notes.push(format!(
-            "entry {} of the run is `{was}`, and of the case `{is}`: order, crashes and other runs differ, or the project has changed since",
-            at + 1
-        ));
-    }
+    let played: Vec<&Event> = trial.iter().flat_map(|trial| &trial.events).collect();
+    notes.extend(unlike(&real.events.iter().collect::<Vec<_>>(), &played));
     Ok(Recorded { text: updated(&text, &case, &outcome), notes })
+}
+
+/// Where the case goes another way than the run did. What steps of bodies did at once may come in another order.
+fn unlike(really: &[&Event], played: &[&Event]) -> Option<String> {
+    fn by_step<'e>(events: &[&'e Event]) -> Vec<(Option<&'e StepPath>, Vec<String>)> {
+        let mut steps: Vec<(Option<&StepPath>, Vec<String>)> = Vec::new();
+        for event in events {
+            let step = event.step();
+            match steps.iter_mut().find(|(one, _)| *one == step) {
+                Some((_, kinds)) => kinds.push(kind_of(event)),
+                None => steps.push((step, vec![kind_of(event)])),
+            }
+        }
+        steps
+    }
+    let (really, played) = (by_step(really), by_step(played));
+    let all = really.iter().chain(&played).map(|(step, _)| *step);
+    let of = |steps: &[(Option<&StepPath>, Vec<String>)], step: Option<&StepPath>| {
+        steps.iter().find(|(one, _)| *one == step).map(|(_, kinds)| kinds.join(", "))
+    };
+    let (was, is) = all
+        .map(|step| (of(&really, step), of(&played, step)))
+        .find(|(was, is)| was != is)
+        .map(|(was, is)| (was.unwrap_or_else(|| "nothing".into()), is.unwrap_or_else(|| "nothing".into())))?;
+    Some(format!(
+        "the run did `{was}` where the case does `{is}`: a process died, another run was in the way, or the project has changed since"
+    ))
 }
 
 struct Recorder<'r> {
