@@ -311,6 +311,16 @@ pub const WORKFLOW: &[Known] = &[
         "nothing to probe",
         "The recovery `probe` stands in the list for `unknown_outcome`, where an action has a probe: one with the effect `probed`.",
     ),
+    (
+        "W215",
+        "a case names what there is not",
+        "A case in `cases/` names a workflow, stage, step, operation or counter that the project does not have.",
+    ),
+    (
+        "W216",
+        "a case that cannot be played",
+        "A case is about a whole workflow, one stage or one step outside of bodies, and says what was given before a part alone.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

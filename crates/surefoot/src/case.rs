@@ -31,7 +31,7 @@ pub(crate) use self::{
     compare::Difference,
     read::{is_case, read},
     record::{Real, record},
-    script::Script,
+    script::{Playing, Script, replied},
     update::updated,
 };
 use crate::trial::{Beginning, Natives, Part, Rest, Trial, people::People, people::Says};
@@ -124,7 +124,33 @@ impl Setting {
     /// # Errors
     /// It cannot begin so: sentences.
     pub(crate) fn begin<'s>(&'s self, program: &'s Program, beginning: &Beginning) -> Result<Trial<'s>, Vec<String>> {
-        Trial::begin(program, (&self.charter, &self.natives), &self.project.file.name, beginning)
+        self.begin_under(&self.charter, program, beginning)
+    }
+
+    /// The same under other rules than the project's.
+    ///
+    /// # Errors
+    /// As [`Setting::begin`].
+    pub(crate) fn begin_under<'s>(
+        &'s self,
+        charter: &'s Charter,
+        program: &'s Program,
+        beginning: &Beginning,
+    ) -> Result<Trial<'s>, Vec<String>> {
+        Trial::begin(program, (charter, &self.natives), &self.project.file.name, beginning)
+    }
+
+    /// The rules with one more: this step may not do this.
+    pub(crate) fn denying(&self, workflow: &str, step: &str, action: &str) -> Option<Charter> {
+        self.project.policies.as_ref()?;
+        let rule = format!(
+            "@id(\"rehearsal.denied\") @reason(\"The rehearsal denies it\")\n\
+             forbid (principal == Step::\"{workflow}/{step}\", action == Action::\"{action}\", resource);\n"
+        );
+        let mut sources = self.sources.clone();
+        sources.files.insert("policies/never/rehearsal.cedar".into(), rule.into());
+        let project = kernel::workflow::project::check(&sources).project?;
+        charter(&sources, &project).ok()
     }
 
     /// What a model says that needs nobody: `None`, if it is not of that kind.
@@ -213,7 +239,7 @@ fn outcome(trial: &Trial<'_>, rest: Rest, part: &Part) -> Outcome {
             outcome.status = "done";
             outcome.result = value_of(trial, part);
         }
-        Rest::Left(_) => outcome.status = "left",
+        Rest::Left => outcome.status = "left",
         Rest::Waits(Suspend { waits_for, paused, .. }) => {
             outcome.status = if paused { "paused" } else { "waiting" };
             outcome.waits_for = Some(plainly(&waits_for));

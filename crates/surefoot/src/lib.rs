@@ -9,6 +9,7 @@ pub mod export;
 pub mod notebook;
 pub mod project;
 pub mod reach;
+mod rehearse;
 pub mod report;
 pub mod seen;
 pub mod sites;

@@ -13,7 +13,7 @@ use std::{
 
 use kernel::{
     context::ModelRequest,
-    evidence::Audit,
+    evidence::{Audit, Ledger},
     governance::{Permit, budget::Exceeded, charter::Charter},
     ids::{Digest, RunId, StepPath},
     journal::{Blob, Entry, Event, Head, Held},
@@ -77,8 +77,8 @@ pub(crate) trait Outside {
     fn native(&mut self, _step: &StepPath) -> Option<Given> {
         None
     }
-    /// Why the store has no room for what this step may cost; asked before each call.
-    fn exceeded(&mut self, _step: &StepPath) -> Option<Exceeded> {
+    /// Why the store has no room for what this entry sets aside.
+    fn exceeded(&mut self, _event: &Event) -> Option<Exceeded> {
         None
     }
 }
@@ -116,7 +116,7 @@ pub(crate) enum Rest {
     /// The part is done.
     Done,
     /// The part was left for another stage.
-    Left(Arc<str>),
+    Left,
     /// Somebody must do something, or it is paused.
     Waits(Suspend),
     /// It is not over, and nobody is waited for.
@@ -313,7 +313,7 @@ impl<'a> Trial<'a> {
         };
         match self.events.last() {
             Some(Event::FailureAnswered { response: Response::Stage { stage: other }, .. }) if *other != stage => {
-                Some(Rest::Left(other.clone()))
+                Some(Rest::Left)
             }
             _ => None,
         }
@@ -339,7 +339,8 @@ impl<'a> Trial<'a> {
             match one {
                 Next::Record(record) => {
                     moved = true;
-                    if let Some((step, why)) = sent(&record.event).and_then(|step| Some((step, outside.exceeded(step)?)))
+                    if let Some((step, why)) =
+                        sent(&record.event).and_then(|step| Some((step, outside.exceeded(&record.event)?)))
                     {
                         self.full.insert(step.clone(), why);
                         continue;
@@ -509,6 +510,10 @@ impl<'a> Trial<'a> {
         if let Some(step) = sent(&record.event) {
             self.places.remove(step);
         }
+        // Whether there is room is asked anew for what comes next.
+        if let Some(step) = record.event.step() {
+            self.full.remove(step);
+        }
         if let Event::ActionStarted { grounds: Some(grounds), .. } = &record.event {
             for counting in &grounds.counted {
                 let stands = self.counters.entry(counting.counter.clone()).or_default();
@@ -524,8 +529,6 @@ impl<'a> Trial<'a> {
         applied.expect("what the kernel decides fits its own state: held by its tests");
         self.entries.push(entry);
         self.events.push(record.event);
-        // What the store has said of room is asked again once something is durable.
-        self.full.clear();
         self.dead = self.dies == Some((number, Crash::After));
     }
 
@@ -571,7 +574,8 @@ impl<'a> Trial<'a> {
             Err(why) => return Some(Rest::Unanswered(why)),
         }
         let asked = self.asked();
-        if people.is_silent() && !people.patient && (!asked.is_empty() || waiting.paused) {
+        let matters = waiting.paused || asked.iter().any(|(step, _)| !people.ignored.contains(step));
+        if people.is_silent() && !people.patient && matters {
             return Some(Rest::Waits(waiting));
         }
         match waiting.until {
@@ -584,13 +588,16 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// What is wrong with the journal as evidence, if anything is.
-    pub(crate) fn audit(&self) -> Result<(), String> {
+    /// What the journal proves.
+    ///
+    /// # Errors
+    /// What is wrong with it as evidence.
+    pub(crate) fn audit(&self) -> Result<Ledger, String> {
         let mut audit = Audit::new(self.state.run);
         for (entry, event) in self.entries.iter().zip(&self.events) {
             audit.add(entry.seq, entry.at, event).map_err(|found| found.to_string())?;
         }
-        Ok(())
+        Ok(audit.ledger().clone())
     }
 
     /// Actions that were performed for sure, in order: `tool.operation`.

@@ -17,6 +17,7 @@ mod init;
 pub(crate) mod out;
 mod outbox;
 mod policy;
+mod rehearse;
 mod run;
 mod runs;
 mod session;
@@ -69,6 +70,7 @@ enum Command {
     Graph(graph::Graph),
     Policy(policy::Policy),
     Test(test::Test),
+    Rehearse(rehearse::Rehearse),
     Run(run::Run),
     Runs(runs::Runs),
     Approvals(approvals::Approvals),
@@ -135,6 +137,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Graph(command) => command.run(&scene),
         Command::Policy(command) => command.run(&scene),
         Command::Test(command) => command.run(&scene),
+        Command::Rehearse(command) => command.run(&scene),
         Command::Run(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),
         Command::Approvals(command) => command.run(&scene),

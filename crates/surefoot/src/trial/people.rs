@@ -1,6 +1,6 @@
 //! What people and other systems say while a run rests, in order.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use kernel::{
     governance::approval::{By, Decision, Vote, admit},
@@ -51,13 +51,15 @@ pub(crate) struct People {
     pub said: usize,
     /// Time passes also while somebody is asked.
     pub patient: bool,
+    /// Steps whose question nobody answers: time passes over them.
+    pub ignored: BTreeSet<StepPath>,
     since: Option<Timestamp>,
 }
 
 impl People {
     /// Says these, and lets time pass afterwards if `patient`.
     pub(crate) fn new(says: Vec<Says>, patient: bool) -> People {
-        People { says, said: 0, patient, since: None }
+        People { says, said: 0, patient, ignored: BTreeSet::new(), since: None }
     }
 
     /// Whether nothing more is said.
