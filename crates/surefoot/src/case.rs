@@ -206,9 +206,11 @@ impl Case {
         let rest = trial.drive(&mut script, &mut people);
         let mut outcome = outcome(&trial, rest, &self.beginning.part);
         outcome.faults.extend(script.left());
-        outcome.faults.extend(people.unsaid().iter().map(|says| {
-            format!("{}: nobody had the occasion to say this: what it is about was never asked", says.at)
-        }));
+        outcome.faults.extend(
+            people.unsaid().iter().map(|says| {
+                format!("{}: nobody had the occasion to say this: what it is about was never asked", says.at)
+            }),
+        );
         if let Err(found) = trial.audit() {
             outcome.faults.push(format!("{}: its evidence does not hold: {found}", self.file));
         }
@@ -231,8 +233,7 @@ fn outcome(trial: &Trial<'_>, rest: Rest, part: &Part) -> Outcome {
                 Some(End::Cancelled) => "cancelled",
                 _ => "failed",
             };
-            outcome.failure =
-                end.and_then(|end| end.failure.as_ref()).map(|failure| failure.kind.as_str().to_owned());
+            outcome.failure = end.and_then(|end| end.failure.as_ref()).map(|failure| failure.kind.as_str().to_owned());
             outcome.result = end.and_then(|end| end.result.as_ref()).map(|held| trial.value(held));
         }
         Rest::Done => {
@@ -330,10 +331,7 @@ pub(crate) fn kind_of(event: &Event) -> String {
     let name = json.get("event").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     let step = event.step().map(|step| format!(" {step}")).unwrap_or_default();
     let more = match event {
-        Event::FailureAnswered { response, .. } => match response {
-            Response::Stage { stage } => format!(" stage {stage}"),
-            _ => String::new(),
-        },
+        Event::FailureAnswered { response: Response::Stage { stage }, .. } => format!(" stage {stage}"),
         Event::StepFailed { failure, .. } => format!(" {}", failure.kind),
         Event::RunFinished { end, .. } => format!(" {end:?}"),
         _ => String::new(),

@@ -322,7 +322,7 @@ impl<'c> Rehearsal<'c> {
             What::Signal(..) => matches!(cue.trouble, Trouble::Silence),
             _ => false,
         };
-        // What the case shows to be refused says nothing about a path that leads elsewhere.
+        // What the case shows to be refused says nothing about another path.
         let says = self.case.says.iter().filter(|says| !says.refused).cloned();
         match cue.trouble {
             Trouble::Silence => says.filter(|says| !about(says)).collect(),
@@ -361,7 +361,11 @@ impl<'c> Rehearsal<'c> {
             let knows = act.is_some_and(|act| {
                 matches!(
                     act.status,
-                    Status::Succeeded | Status::Unknown | Status::ResolvedPerformed | Status::GivenUp | Status::Intended
+                    Status::Succeeded
+                        | Status::Unknown
+                        | Status::ResolvedPerformed
+                        | Status::GivenUp
+                        | Status::Intended
                 ) || act.failure.as_ref().is_some_and(|why| {
                     // Performed, and what it answered is not in order; or it may have been, and that is said.
                     why.kind == FailureKind::ContractViolated || why.phase == kernel::recovery::Phase::MaybeSent
@@ -492,4 +496,3 @@ fn said(trouble: &Trouble, events: &[Event]) -> String {
         }
     }
 }
-

@@ -362,7 +362,7 @@ impl<'a> Trial<'a> {
                     });
                     self.answer(&call.step, given);
                 }
-                Next::Ask(request) => asks.push(request),
+                Next::Ask(request) => asks.push(*request),
                 Next::Call(permit) => calls.push(permit),
                 Next::Suspend(waiting) => suspend = Some(waiting),
                 Next::Finish(record) => finish = Some(record),
@@ -398,7 +398,7 @@ impl<'a> Trial<'a> {
     fn leave(
         &mut self,
         outside: &mut dyn Outside,
-        (asks, calls): (Vec<Box<ModelRequest>>, Vec<Permit>),
+        (asks, calls): (Vec<ModelRequest>, Vec<Permit>),
     ) -> Result<bool, String> {
         let any = !asks.is_empty() || !calls.is_empty();
         for permit in calls {

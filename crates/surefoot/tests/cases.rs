@@ -151,10 +151,8 @@ fn an_answer_that_is_missing_and_one_that_nobody_asks_for_are_errors() {
     let place = bank();
     let end = "expect:\n  status: completed\n";
     place.write("cases/a.yaml", &format!("case: no model\ninput: {{ text: one }}\n{end}"));
-    place.write(
-        "cases/b.yaml",
-        &format!("{}{end}", CASE.replace("tools:\n  bank.pay: [ { value: { id: 7 } } ]\n", "")),
-    );
+    place
+        .write("cases/b.yaml", &format!("{}{end}", CASE.replace("tools:\n  bank.pay: [ { value: { id: 7 } } ]\n", "")));
     let more = CASE.replace("{ value: { id: 7 } } ]", "{ value: { id: 7 } }, { value: { id: 8 } } ]");
     place.write("cases/c.yaml", &format!("{more}people:\n  - {{ approve: paid, by: ann }}\n{end}"));
     let said = place.call(&["test"]);
@@ -179,8 +177,14 @@ fn people_decide_by_the_rules_of_the_project_and_time_passes_by_itself() {
     let (yes, no) = ("- { approve: paid, by: ann, after: 1h }", "- { reject: paid, by: ann, reason: not now }");
     let waits = "expect:\n  status: waiting\n  waits_for: 'desk to approve: Call bank.pay with {\"cents\":900} [large]'\n  acts: []\n";
     let bob = "- { approve: paid, by: bob, refused: true }";
-    place.write("cases/a.yaml", &format!("{large}people:\n  {bob}\n  {yes}\nexpect:\n  status: completed\n  acts: [ bank.pay ]\n"));
-    place.write("cases/b.yaml", &format!("{no_call}people:\n  {no}\nexpect:\n  status: failed\n  failure: approval_rejected\n"));
+    place.write(
+        "cases/a.yaml",
+        &format!("{large}people:\n  {bob}\n  {yes}\nexpect:\n  status: completed\n  acts: [ bank.pay ]\n"),
+    );
+    place.write(
+        "cases/b.yaml",
+        &format!("{no_call}people:\n  {no}\nexpect:\n  status: failed\n  failure: approval_rejected\n"),
+    );
     place.write("cases/c.yaml", &format!("{no_call}expect:\n  status: failed\n  failure: approval_expired\n"));
     place.write("cases/d.yaml", &format!("{no_call}{waits}"));
     // An edit is what is done then; a sum of the day counts as well.
@@ -189,11 +193,17 @@ fn people_decide_by_the_rules_of_the_project_and_time_passes_by_itself() {
         "cases/e.yaml",
         &format!("{edited}people:\n  - {{ edit: paid, by: ann, with: {{ cents: 400 }} }}\nexpect:\n  status: completed\n  result: {{ id: 7 }}\n"),
     );
-    place.write("cases/f.yaml", &format!("{}history: {{ paid_1d: 1001 }}\nexpect:\n  status: waiting\n", no_call.replace("900", "1")));
+    place.write(
+        "cases/f.yaml",
+        &format!("{}history: {{ paid_1d: 1001 }}\nexpect:\n  status: waiting\n", no_call.replace("900", "1")),
+    );
     let said = place.call(&["test"]);
     assert!(said.code == 0 && said.out.contains("6 cases, all hold"), "{}", said.out);
     // Who may not decide decides nothing, and the case says so.
-    place.write("cases/g.yaml", &format!("{large}people:\n  - {{ approve: paid, by: bob }}\nexpect:\n  status: completed\n"));
+    place.write(
+        "cases/g.yaml",
+        &format!("{large}people:\n  - {{ approve: paid, by: bob }}\nexpect:\n  status: completed\n"),
+    );
     let said = place.call(&["test", "cases/g.yaml"]);
     assert!(said.out.contains("cases/g.yaml:9: this is not taken: `bob` is in none of the groups"), "{}", said.out);
     assert_eq!(said.code, 3);
@@ -260,6 +270,9 @@ fn what_a_case_names_and_there_is_not_is_said_with_its_place() {
               |        ^^^^^^^^^^^^
         3 cases, 3 wrong
     "#]].assert_eq(&said.out);
+    // `check` says the same; a run does without cases.
+    let said = place.call(&["check"]);
+    assert!(said.code == 3 && said.out.contains("cases/b.yaml:3:7: error[W216]"), "{}", said.out);
     let said = place.call(&["test", "cases/nothing.yaml"]);
     assert!(said.code == 4 && said.err.contains("no case is called `cases/nothing.yaml`"), "{}", said.err);
 }
@@ -328,7 +341,8 @@ fn a_rehearsal_says_how_each_failure_ends_and_what_a_person_would_do() {
     let said = place.call(&["rehearse"]);
     assert!(said.code == 4 && said.err.contains("cases/paid.yaml:10: the case does not hold"), "{}", said.err);
     // What cannot be sent again waits for who finds out.
-    let lost = lines.iter().find(|cell| cell["failure"] == "tool_timeout, maybe sent, performed" && cell["how"] == "once");
+    let lost =
+        lines.iter().find(|cell| cell["failure"] == "tool_timeout, maybe sent, performed" && cell["how"] == "once");
     let lost = lost.unwrap();
     assert_eq!((lost["ending"].as_str(), lost["effects"].as_u64()), (Some("waits"), Some(1)), "{lost}");
     assert_eq!(lost["person"][0], "find out what became of `paid`");

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use gateway::model::scripted::Pattern;
 use kernel::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
-    governance::{
-        approval::Decision,
-        budget::Unit,
-    },
+    governance::{approval::Decision, budget::Unit},
     journal::Usage,
     next::Counted,
     recovery::{Failure, FailureKind, Phase},
@@ -168,7 +165,8 @@ impl Reader<'_> {
                     return Some(Part::Step(name));
                 }
                 if program.step(&name).is_some() {
-                    let message = format!("`{name}` stands in a body: a case is about the step around it, or its stage");
+                    let message =
+                        format!("`{name}` stands in a body: a case is about the step around it, or its stage");
                     self.complaints.push(node.complaint("W216", message));
                     return None;
                 }
@@ -190,7 +188,8 @@ impl Reader<'_> {
             && !fields.has("stage")
             && !fields.has("step")
         {
-            let message = "`given` says what steps before a `stage` or a `step` gave: a whole workflow begins with its input";
+            let message =
+                "`given` says what steps before a `stage` or a `step` gave: a whole workflow begins with its input";
             self.complaints.push(node.complaint("W216", message));
             return None;
         }
@@ -223,7 +222,8 @@ impl Reader<'_> {
         let text = match self.sources.get(path) {
             Some(text) => Ok(text.to_string()),
             None => {
-                let inside = Path::new(&**path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+                let inside =
+                    Path::new(&**path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
                 let text = inside.then(|| std::fs::read_to_string(self.folder.join(&**path)).ok()).flatten();
                 text.ok_or_else(|| format!("the project has no file `{path}`"))
             }
@@ -295,9 +295,10 @@ impl Reader<'_> {
     fn tools(&mut self, fields: &Fields<'_>) -> BTreeMap<Arc<str>, Vec<Line>> {
         let mut tools = BTreeMap::new();
         for (key, node) in fields.map("tools", &mut self.complaints) {
-            let found = key.text.split_once('.').and_then(|(tool, operation)| {
-                self.project.tools.get(tool)?.operations.get(operation)
-            });
+            let found = key
+                .text
+                .split_once('.')
+                .and_then(|(tool, operation)| self.project.tools.get(tool)?.operations.get(operation));
             if found.is_none() {
                 let mut known: Vec<String> = Vec::new();
                 for (tool, decl) in &self.project.tools {
@@ -554,7 +555,8 @@ impl Reader<'_> {
             Some(node) => {
                 let told = node.text(&mut self.complaints)?;
                 let lines = told.lines().map(|line| line.trim_end().to_owned()).collect();
-                let below = text.lines().nth(line_of("story") as usize - 1).is_some_and(|line| line.ends_with(['|', '-']));
+                let below =
+                    text.lines().nth(line_of("story") as usize - 1).is_some_and(|line| line.ends_with(['|', '-']));
                 Some((lines, line_of("story") + u32::from(below)))
             }
             None => None,

@@ -138,7 +138,8 @@ impl Recorder<'_> {
     }
 
     fn held(&self, held: &Held) -> Result<Value, Vec<String>> {
-        (self.real.value)(held).ok_or_else(|| vec!["a value of the run is gone: it was erased, or is damaged".to_owned()])
+        (self.real.value)(held)
+            .ok_or_else(|| vec!["a value of the run is gone: it was erased, or is damaged".to_owned()])
     }
 
     fn answers(&mut self) -> Result<(), Vec<String>> {
@@ -230,7 +231,8 @@ impl Recorder<'_> {
             StepResult::Done(held) => Ok(vec![("value".into(), self.held(held)?)]),
             StepResult::Failed(failure) => {
                 let kind = if kinds.contains(&failure.kind) { failure.kind } else { kinds[kinds.len() - 1] };
-                let mut line = vec![("fail".into(), kind.as_str().into()), ("detail".into(), failure.detail.as_str().into())];
+                let mut line =
+                    vec![("fail".into(), kind.as_str().into()), ("detail".into(), failure.detail.as_str().into())];
                 let phase = match failure.phase {
                     Phase::NotSent => Some("not_sent"),
                     Phase::MaybeSent => Some("maybe_sent"),
@@ -290,18 +292,18 @@ impl Recorder<'_> {
                         Control::Resume => "resume",
                         Control::Cancel | Control::CancelUndo => "cancel",
                         Control::Review => {
-                            return Err(vec!["its data were put back or copied: that is not played in a case".to_owned()]);
+                            return Err(vec![
+                                "its data were put back or copied: that is not played in a case".to_owned(),
+                            ]);
                         }
                     };
                     let mut line = vec![(word, true.into()), ("by", Value::Text(sender.clone()))];
                     line.extend((*control == Control::CancelUndo).then(|| ("undo", true.into())));
                     line
                 }
-                Event::BudgetRaised { unit, limit, by, .. } => vec![
-                    ("raise", unit.as_str().into()),
-                    ("to", Value::Int(*limit)),
-                    ("by", Value::Text(by.clone())),
-                ],
+                Event::BudgetRaised { unit, limit, by, .. } => {
+                    vec![("raise", unit.as_str().into()), ("to", Value::Int(*limit)), ("by", Value::Text(by.clone()))]
+                }
                 _ => continue,
             };
             let waited = self.waited(at);

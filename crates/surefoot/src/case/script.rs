@@ -143,12 +143,16 @@ pub(crate) fn replied(request: &ModelRequest, reply: gateway::Reply) -> Answer {
 impl Playing<'_> {
     /// What the case says and nobody asked for.
     pub(crate) fn left(&self) -> Vec<String> {
-        let models = self.script.models.iter().flat_map(|(step, lines)| {
-            lines.iter().map(move |line| (format!("`answers.{step}`"), line))
-        });
-        let tools = self.script.tools.iter().flat_map(|(name, lines)| {
-            lines.iter().map(move |line| (format!("`tools.{name}`"), line))
-        });
+        let models = self
+            .script
+            .models
+            .iter()
+            .flat_map(|(step, lines)| lines.iter().map(move |line| (format!("`answers.{step}`"), line)));
+        let tools = self
+            .script
+            .tools
+            .iter()
+            .flat_map(|(name, lines)| lines.iter().map(move |line| (format!("`tools.{name}`"), line)));
         let unused = |(of, line): (String, &Line)| {
             let said = self.said.get(&line.at).copied().unwrap_or(0);
             match line.times {

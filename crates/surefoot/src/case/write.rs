@@ -15,12 +15,11 @@ pub(super) fn entry(out: &mut String, indent: usize, key: &str, value: &Value) {
 
 /// `- value`, with everything below it.
 pub(super) fn item(out: &mut String, indent: usize, value: &Value) {
-    if let (Value::Map(map), None) = (value, short(value, indent + 2)) {
-        for (at, (key, value)) in map.iter().enumerate() {
-            let begin = if at == 0 { "- " } else { "  " };
-            let _ = write!(out, "{:indent$}{begin}{}:", "", word(key));
-            after(out, indent + 2, value);
-        }
+    if short(value, indent + 2).is_none() {
+        // What is inside begins on the line of the dash.
+        let mut inside = String::new();
+        below(&mut inside, indent + 2, value);
+        let _ = write!(out, "{:indent$}- {}", "", inside.trim_start());
         return;
     }
     let _ = write!(out, "{:indent$}-", "");
@@ -33,9 +32,14 @@ fn after(out: &mut String, indent: usize, value: &Value) {
         return;
     }
     out.push('\n');
+    below(out, indent + 2, value);
+}
+
+/// The parts of what is long, each on lines of its own.
+fn below(out: &mut String, indent: usize, value: &Value) {
     match value {
-        Value::Map(map) => map.iter().for_each(|(key, value)| entry(out, indent + 2, key, value)),
-        Value::List(items) => items.iter().for_each(|value| item(out, indent + 2, value)),
+        Value::Map(map) => map.iter().for_each(|(key, value)| entry(out, indent, key, value)),
+        Value::List(items) => items.iter().for_each(|value| item(out, indent, value)),
         // A scalar is always short.
         _ => {}
     }
@@ -107,8 +111,30 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let odd = [
-            "", "a", "no", "null", "1", "1.5", "a: b", "a #b", " a", "a ", "- a", "a\nb", "\u{7f}\u{85}\u{feff}", "=x",
-            "*x", "é", "\"q\\", "{a}", "12:30", "a, b", "🦊 [x]", "~", "run_1", "yes please",
+            "",
+            "a",
+            "no",
+            "null",
+            "1",
+            "1.5",
+            "a: b",
+            "a #b",
+            " a",
+            "a ",
+            "- a",
+            "a\nb",
+            "\u{7f}\u{85}\u{feff}",
+            "=x",
+            "*x",
+            "é",
+            "\"q\\",
+            "{a}",
+            "12:30",
+            "a, b",
+            "🦊 [x]",
+            "~",
+            "run_1",
+            "yes please",
         ];
         let mut all: Vec<Value> = odd.iter().map(|text| Value::text(*text)).collect();
         all.extend([Value::Null, true.into(), Value::Int(-3), Value::number(0.000_000_1).unwrap()]);

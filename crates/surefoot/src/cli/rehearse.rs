@@ -132,7 +132,9 @@ fn as_json(scene: &Scene, all: &[(&Case, Cell)]) -> Exit {
     }
     let bad = all.iter().filter(|(_, cell)| !cell.bad.is_empty()).count();
     let count = all.len();
-    scene.out.object(&json!({ "kind": "summary", "cells": count, "bad": bad, "endings": endings(all), "ok": bad == 0 }));
+    scene
+        .out
+        .object(&json!({ "kind": "summary", "cells": count, "bad": bad, "endings": endings(all), "ok": bad == 0 }));
     exit(all)
 }
 
@@ -162,7 +164,9 @@ fn lines(all: &[(&Case, Cell)]) -> Vec<String> {
             lines.push(format!("{}  {}", paint(STRONG, &cell.step), paint(FAINT, &case.file)));
             before = Some(place);
         }
-        let same = |other: &&(&Case, Cell)| (&other.0.file, &other.1.step, &other.1.failure) == (place.0, place.1, &cell.failure);
+        let same = |other: &&(&Case, Cell)| {
+            (&other.0.file, &other.1.step, &other.1.failure) == (place.0, place.1, &cell.failure)
+        };
         let group: Vec<&Cell> = all[at..].iter().take_while(same).map(|(_, cell)| cell).collect();
         at += group.len();
         let mut ends: Vec<(String, Vec<&str>, &Cell)> = Vec::new();
@@ -221,7 +225,6 @@ fn end_of(cell: &Cell) -> String {
     }
     end
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -78,14 +78,18 @@ pub(super) fn open(scene: &Scene, what: &[PathBuf]) -> Result<Opened, CliError> 
         for name in &named {
             if !cases.iter().any(|read| is_meant(read, name, &folder)) {
                 let error = CliError::not_found(format!("no case is called `{}`", name.display()));
-                return Err(error.hint("name a file, as in `cases/morning.yaml`, or a part of what stands after `case:`"));
+                return Err(
+                    error.hint("name a file, as in `cases/morning.yaml`, or a part of what stands after `case:`")
+                );
             }
         }
         cases.retain(|read| named.iter().any(|name| is_meant(read, name, &folder)));
     }
     if cases.is_empty() {
         let error = CliError::not_found(format!("the project {} has no cases", folder.display()));
-        return Err(error.hint("a case is a file in cases/ that begins with `case:`; `runs export RUN --case FILE` makes one"));
+        return Err(
+            error.hint("a case is a file in cases/ that begins with `case:`; `runs export RUN --case FILE` makes one")
+        );
     }
     Ok(Opened { folder, setting, cases })
 }

@@ -21,11 +21,8 @@ use kernel::{
 
 use super::{Cue, How, Trouble, fill::filled, kinds::Fault};
 use crate::{
-    case::{Case, Setting, Playing, replied},
-    trial::{
-        Crash, Given, Judge, Mutants, Outside,
-        people::People,
-    },
+    case::{Case, Playing, Setting, replied},
+    trial::{Crash, Given, Judge, Mutants, Outside, people::People},
 };
 
 /// What happened on the plain path.
@@ -91,9 +88,8 @@ impl Plain {
             {
                 Some(step.clone())
             }
-            Event::ApprovalEscalated { step, .. } | Event::WorkEnded { step, end: WorkEnd::GivenUp { by: None }, .. } => {
-                Some(step.clone())
-            }
+            Event::ApprovalEscalated { step, .. }
+            | Event::WorkEnded { step, end: WorkEnd::GivenUp { by: None }, .. } => Some(step.clone()),
             _ => None,
         };
         self.events.iter().filter_map(ended).collect()
@@ -172,7 +168,8 @@ impl<'p> Receiver<'p> {
     /// What is answered where nothing goes wrong.
     fn plainly(&mut self, step: &StepPath, action: &Arc<str>) -> Result<Value, Failure> {
         let said = self.said.entry((step.clone(), action.clone())).or_default();
-        let here: Vec<&Told> = self.plain.tools.iter().filter(|told| told.step == *step && told.action == *action).collect();
+        let here: Vec<&Told> =
+            self.plain.tools.iter().filter(|told| told.step == *step && told.action == *action).collect();
         let next = here.get(*said).or(here.last()).map(|told| told.answer.clone());
         *said += 1;
         if let Some(answer) = next {
@@ -217,7 +214,13 @@ impl<'p> Receiver<'p> {
     fn probed(&self, permit: &Permit, judge: &mut Judge<'_>) -> Option<Value> {
         let performed = self.did(permit.key().as_str());
         let action = action(permit);
-        let mut candidates: Vec<Value> = self.plain.tools.iter().filter(|told| told.action == action).filter_map(|told| told.answer.clone().ok()).collect();
+        let mut candidates: Vec<Value> = self
+            .plain
+            .tools
+            .iter()
+            .filter(|told| told.action == action)
+            .filter_map(|told| told.answer.clone().ok())
+            .collect();
         let returns = self.setting.project.tools.get(permit.tool());
         let returns = returns.and_then(|tool| tool.operations.get(permit.operation())?.returns.clone());
         candidates.extend(returns.and_then(|schema| filled(&schema)));
@@ -300,7 +303,8 @@ impl Outside for Receiver<'_> {
         let attempt = permit.attempt();
         if self.is_probe(permit, judge) {
             let answer = self.probed(permit, judge);
-            let answer = answer.ok_or_else(|| format!("no answer of the probe {action} can be made up: let a case ask it"))?;
+            let answer =
+                answer.ok_or_else(|| format!("no answer of the probe {action} can be made up: let a case ask it"))?;
             return Ok(Answer::Tool { attempt, answer: Ok(answer), raw: None }.into());
         }
         let planned = self.plainly(&step, &action);

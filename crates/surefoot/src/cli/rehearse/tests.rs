@@ -50,8 +50,19 @@ stages:
 done_when: [ { performed: box.put } ]
 ";
 
+/// Done once at most, and a query tells whether it was.
+const PROBE: &str = "workflow: probe
+stages:
+  - stage: only
+    steps:
+      - step: sent
+        act: post.send
+        with: { text: hello }
+";
+
 const CASE: &str = "case: it goes well\n";
 const ANSWERED: &str = "answers: { judged: [ { value: { ok: true } } ] }\n";
+const SEND: &str = "tools: { post.send: [ { value: { id: 1 } } ] }\n";
 const PUT: &str = "tools: { box.put: [ { value: { id: 1 } } ] }\n";
 
 /// Everything that the command would print, and how it would end.
@@ -66,6 +77,16 @@ fn rehearsed(workflow: &str, case: &str, mutants: Mutants) -> (Exit, String) {
         (
             "tools/box.yaml",
             "tool: box\nnative: true\noperations: { put: { effect: idempotent, returns: schemas/put.yaml } }\n",
+        ),
+        ("schemas/found.yaml", "type: object\nrequired: [ count ]\nproperties: { count: { type: integer } }\n"),
+        (
+            "tools/post.yaml",
+            "tool: post\nnative: true\noperations:\n  find: { effect: read, returns: schemas/found.yaml }\n  send:\n    effect: probed\n    \
+             probe: { operation: find, with: { key: =key }, found: answer.count > 0, value: { id: 1 }, settle: 2m }\n",
+        ),
+        (
+            "policies/allow/all.cedar",
+            "@id(\"all\")\npermit (principal, action in [Action::\"box.put\", Action::\"post.send\", Action::\"post.find\"], resource);\n",
         ),
     ];
     let sources: Sources = files.into_iter().collect();
@@ -85,10 +106,15 @@ fn rehearsed(workflow: &str, case: &str, mutants: Mutants) -> (Exit, String) {
 #[test]
 fn nothing_is_found_where_nothing_is_broken() {
     let owes = format!("{CASE}{ANSWERED}{PUT}");
-    for (workflow, case) in [(SAVE, format!("{CASE}{PUT}")), (ASK, format!("{CASE}{ANSWERED}")), (OWE, owes)] {
+    let sent = format!("{CASE}{SEND}");
+    let asked = format!("{CASE}{ANSWERED}");
+    for (workflow, case) in [(SAVE, format!("{CASE}{PUT}")), (ASK, asked), (OWE, owes), (PROBE, sent)] {
         let (exit, told) = rehearsed(workflow, &case, Mutants::default());
         assert_eq!(exit, Exit::Ok, "{told}");
-        assert!(told.ends_with("no effect twice or lost, no silent end") && !told.contains("cannot be played"), "{told}");
+        assert!(
+            told.ends_with("no effect twice or lost, no silent end") && !told.contains("cannot be played"),
+            "{told}"
+        );
     }
 }
 
@@ -117,4 +143,15 @@ fn a_run_that_says_it_completed_and_owes_an_act_is_told_first() {
     assert_eq!(exit, Exit::Project, "{told}");
     assert!(told.starts_with("never judged met refused (once)"), "{told}");
     assert!(told.contains("the run completed without `box.put`, which it owes (done_when 1)"), "{told}");
+}
+
+#[test]
+fn a_probe_is_answered_with_what_is_true() {
+    let (exit, told) = rehearsed(PROBE, &format!("{CASE}{SEND}"), Mutants::default());
+    assert_eq!(exit, Exit::Ok, "{told}");
+    // Performed: adopted, and sent no second time. Not performed: sent once more.
+    for met in ["tool_timeout, maybe sent (once", "tool_timeout, maybe sent, performed (once"] {
+        let line = told.lines().find(|line| line.contains(met)).unwrap_or_else(|| panic!("{told}"));
+        assert!(line.contains("ends well  1 effect, "), "{line}");
+    }
 }
