@@ -297,7 +297,8 @@ pub(crate) fn plainly(line: &str) -> String {
 fn changing(text: &str, before: Option<char>) -> Option<(usize, &'static str)> {
     let bytes = text.as_bytes();
     let count = |from: usize, fits: fn(&u8) -> bool| bytes[from..].iter().take_while(|byte| fits(byte)).count();
-    if before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
+    // The end of a longer word is no word.
+    if !text.starts_with(' ') && before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
         return None;
     }
     if bytes.first().is_some_and(u8::is_ascii_digit)
@@ -338,3 +339,6 @@ pub(crate) fn kind_of(event: &Event) -> String {
     };
     format!("{name}{step}{more}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -355,7 +355,8 @@ impl Reader<'_> {
         let usage = self.usage(&fields);
         let proposes = self.proposes(&fields);
         let at = format!("{}:{}", node.file, node.span.line).into();
-        Some(Line { then: then?, times: times?, with, step, usage, proposes, at })
+        let place = (node.span.line, node.span.column);
+        Some(Line { then: then?, times: times?, with, step, usage, proposes, at, place })
     }
 
     fn then(&mut self, fields: &Fields<'_>, kinds: &[FailureKind], of_model: bool) -> Option<Then> {

@@ -1,6 +1,11 @@
 //! From a real run to a case: its input, what models and tools answered, what people said.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::Path,
+    sync::Arc,
+};
 
 use kernel::{
     governance::{Effect, approval::Decision},
@@ -145,6 +150,8 @@ impl Recorder<'_> {
     fn answers(&mut self) -> Result<(), Vec<String>> {
         let mut calls: BTreeMap<StepPath, (String, Effect)> = BTreeMap::new();
         let mut probing: BTreeMap<StepPath, String> = BTreeMap::new();
+        // What a person said became of it is no answer of the tool.
+        let mut resolved: BTreeSet<&StepPath> = BTreeSet::new();
         for event in self.real.events {
             match event {
                 Event::ModelAnswered { step, result, usage, .. } => {
@@ -166,6 +173,19 @@ impl Recorder<'_> {
                 Event::ActionStarted { step, proposal, .. } => {
                     let operation = format!("{}.{}", proposal.tool, proposal.operation);
                     calls.insert(step.clone(), (operation, proposal.effect));
+                }
+                Event::EffectResolved { step, resolution, .. } if *resolution != Resolution::NotPerformed => {
+                    resolved.insert(step);
+                }
+                Event::ActionFinished { step, .. } if resolved.remove(step) => {}
+                Event::ActionFinished { step, result: StepResult::Failed(failure), .. }
+                    if failure.kind == FailureKind::ContractViolated =>
+                {
+                    let Some((operation, _)) = calls.get(step).cloned() else { continue };
+                    self.notes.push(format!(
+                        "what `{operation}` answered to `{step}` had another form, and is not in the journal"
+                    ));
+                    self.tool(operation, step, vec![("value".into(), Value::Null)]);
                 }
                 Event::ActionFinished { step, result, proof, .. } => {
                     let Some((operation, _)) = calls.get(step).cloned() else { continue };

@@ -38,6 +38,8 @@ pub(crate) struct Line {
     pub proposes: Vec<Proposal>,
     /// Where it stands: `cases/a.yaml:7`.
     pub at: Arc<str>,
+    /// The same to the column: no two answers stand in one place.
+    pub place: (u32, u32),
 }
 
 /// What is said.
@@ -70,8 +72,8 @@ pub(crate) struct Playing<'s> {
     script: &'s Script,
     setting: &'s Setting,
     file: Arc<str>,
-    /// How often each line was said, by where it stands.
-    said: BTreeMap<Arc<str>, u32>,
+    /// How often each answer was given, by where it stands.
+    said: BTreeMap<(u32, u32), u32>,
 }
 
 impl Script {
@@ -120,10 +122,10 @@ impl Line {
         }
     }
 
-    fn is_left(&self, said: &BTreeMap<Arc<str>, u32>) -> bool {
+    fn is_left(&self, said: &BTreeMap<(u32, u32), u32>) -> bool {
         match self.times {
             Times::Any => true,
-            Times::Exactly(times) => said.get(&self.at).copied().unwrap_or(0) < times,
+            Times::Exactly(times) => said.get(&self.place).copied().unwrap_or(0) < times,
         }
     }
 }
@@ -154,7 +156,7 @@ impl Playing<'_> {
             .iter()
             .flat_map(|(name, lines)| lines.iter().map(move |line| (format!("`tools.{name}`"), line)));
         let unused = |(of, line): (String, &Line)| {
-            let said = self.said.get(&line.at).copied().unwrap_or(0);
+            let said = self.said.get(&line.place).copied().unwrap_or(0);
             match line.times {
                 Times::Exactly(times) if said < times => {
                     let often = if times > 1 { format!(" {said} of {times} times") } else { " never".to_owned() };
@@ -168,7 +170,7 @@ impl Playing<'_> {
     }
 
     fn say(&mut self, line: &Line) {
-        *self.said.entry(line.at.clone()).or_default() += 1;
+        *self.said.entry(line.place).or_default() += 1;
     }
 }
 
@@ -218,7 +220,7 @@ impl Outside for Playing<'_> {
 }
 
 /// The first line that is left, and meant for this call.
-fn find<'l>(lines: &'l [Line], step: &StepPath, with: &Value, said: &BTreeMap<Arc<str>, u32>) -> Option<&'l Line> {
+fn find<'l>(lines: &'l [Line], step: &StepPath, with: &Value, said: &BTreeMap<(u32, u32), u32>) -> Option<&'l Line> {
     lines.iter().find(|line| {
         line.is_left(said)
             && line.step.as_ref().is_none_or(|pattern| pattern.fits(step))

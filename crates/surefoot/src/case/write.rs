@@ -77,7 +77,7 @@ pub(super) fn flow(value: &Value) -> String {
 /// A text as it may stand anywhere.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ' ' | '@');
-    let simple = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+    let simple = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
         && !text.ends_with(' ')
         && text.chars().all(plain);
     // The reader itself says whether it would take the plain word for what is meant.

@@ -18,7 +18,7 @@ use super::{Asked, Trial};
 pub(crate) struct Says {
     pub by: Arc<str>,
     pub what: What,
-    /// So long after the run began to rest.
+    /// So long after it was asked for.
     pub after: Option<Span>,
     /// It is not taken: that is what the case shows.
     pub refused: bool,
@@ -87,8 +87,8 @@ impl Trial<'_> {
     /// Lets the next of the people speak, if it is time. `true`: something was said, or time passed until it will be.
     pub(super) fn hear(&mut self, people: &mut People, until: Option<Timestamp>) -> Result<bool, String> {
         let Some(says) = people.says.get(people.said).cloned() else { return Ok(false) };
-        let since = *people.since.get_or_insert(self.now);
         let Some(target) = self.target(&says.what) else { return Ok(false) };
+        let since = *people.since.get_or_insert(self.now);
         let due = says.after.map_or(since, |after| since + after);
         if due > self.now {
             let Some(until) = until.filter(|until| *until < due) else {
