@@ -163,7 +163,7 @@ fn an_answer_that_is_missing_and_one_that_nobody_asks_for_are_errors() {
         wrong a bill is paid  cases/b.yaml  unanswered
            cases/b.yaml: no answer for `paid`, which calls bank.pay (attempt 1) with {"cents":100}
         wrong a bill is paid  cases/c.yaml  completed
-           cases/c.yaml:7: this answer of `tools.bank.pay` was asked for never
+           cases/c.yaml:7: this answer of `tools.bank.pay` was never asked for
            cases/c.yaml:9: nobody had the occasion to say this: what it is about was never asked
         3 cases, 3 wrong
     "#]]

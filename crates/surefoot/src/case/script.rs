@@ -159,10 +159,11 @@ impl Playing<'_> {
             let said = self.said.get(&line.place).copied().unwrap_or(0);
             match line.times {
                 Times::Exactly(times) if said < times => {
-                    let often = if times > 1 { format!(" {said} of {times} times") } else { " never".to_owned() };
-                    Some(format!("{}: this answer of {of} was asked for{often}", line.at))
+                    let often =
+                        if times > 1 { format!("asked for {said} of {times} times") } else { "never asked for".into() };
+                    Some(format!("{}: this answer of {of} was {often}", line.at))
                 }
-                Times::Any if said == 0 => Some(format!("{}: this answer of {of} was asked for never", line.at)),
+                Times::Any if said == 0 => Some(format!("{}: this answer of {of} was never asked for", line.at)),
                 _ => None,
             }
         };
