@@ -534,6 +534,16 @@ pub const WORKFLOW: &[Known] = &[
         "schema too large for the model's server",
         "The server of this model cannot be made to hold answers to this schema. The model is told of it in the text instead, and answers are checked all the same.",
     ),
+    (
+        "W215",
+        "a case names what there is not",
+        "A case in `cases/` names a workflow, stage, step, operation or counter that the project does not have.",
+    ),
+    (
+        "W216",
+        "a case that cannot be played",
+        "A case is about a whole workflow, one stage or one step outside of bodies, and says what was given before a part alone.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

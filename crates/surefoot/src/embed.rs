@@ -1,6 +1,7 @@
 //! The builder for those who embed Surefoot in a program of their own.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     path::{Path, PathBuf},
     sync::Arc,
@@ -77,7 +78,7 @@ struct Inner {
     deployed: OnceCell<()>,
 }
 
-type Native = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;
+pub(crate) type Native = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;
 type Wrap = Box<dyn FnOnce(Reach) -> Reach>;
 
 /// Puts a [`Surefoot`] together.
@@ -325,6 +326,11 @@ impl Builder {
     pub fn anchors(mut self, anchors: Anchors) -> Builder {
         self.anchors = Some(anchors);
         self
+    }
+
+    /// The pure functions that were registered.
+    pub(crate) fn natives(self) -> BTreeMap<Arc<str>, Native> {
+        self.natives.into_iter().collect()
     }
 
     /// Puts something between the engine and what it reaches: for harnesses.

@@ -1,6 +1,7 @@
 //! The library that others embed, and what the binary `surefoot` is made of.
 
 pub mod asked;
+mod case;
 pub mod cli;
 pub mod embed;
 pub mod error;
@@ -9,10 +10,12 @@ pub mod export;
 pub mod notebook;
 pub mod project;
 pub mod reach;
+mod rehearse;
 pub mod report;
 pub mod seen;
 pub mod sites;
 pub mod story;
+mod trial;
 
 pub use embed::{BuildError, Builder, Surefoot};
 pub use gateway::{

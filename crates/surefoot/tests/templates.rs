@@ -80,6 +80,7 @@ fn the_descriptions_for_editors_fit_the_templates() {
                 None if **path == *"surefoot.yaml" => "project",
                 Some(("tools", _)) => "tool",
                 Some(("workflows", _)) => "workflow",
+                Some(("cases", _)) if text.lines().any(|line| line.starts_with("case:")) => "case",
                 _ => continue,
             };
             fits(path, text, &format!("{name}.schema.json"));

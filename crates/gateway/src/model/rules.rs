@@ -101,6 +101,11 @@ impl Rules {
         read::rules(file, sources)
     }
 
+    /// What is said to a request, here and now.
+    pub fn reply(&self, request: &ModelRequest) -> Reply {
+        said(self.answer(&request.data), request)
+    }
+
     /// The answer for what a step was shown: a map by the names under its `see:`.
     ///
     /// # Errors
@@ -170,13 +175,18 @@ impl Provider for Rules {
             let done = tokio::task::spawn_blocking(move || rules.answer(&data)).await;
             done.unwrap_or_else(|error| Err(self.parts.failed(format!("the work was broken off: {error}"))))
         };
-        let answer = answer.map(|value| match value {
-            Value::Text(_) => value,
-            other if request.output_schema.is_none() => other.to_json().into(),
-            other => other,
-        });
-        Reply::of(answer, Usage::default(), None)
+        said(answer, request)
     }
+}
+
+/// A step without an output schema gets a text.
+fn said(answer: Result<Value, Failure>, request: &ModelRequest) -> Reply {
+    let answer = answer.map(|value| match value {
+        Value::Text(_) => value,
+        other if request.output_schema.is_none() => other.to_json().into(),
+        other => other,
+    });
+    Reply::of(answer, Usage::default(), None)
 }
 
 /// What something that the step shows must be.

@@ -32,7 +32,7 @@ use kernel::{
     values::{Span, Value},
 };
 
-use self::pattern::Pattern;
+pub use self::pattern::{BadPattern, Pattern};
 use crate::{Provider, Reply};
 
 mod pattern;
@@ -96,6 +96,14 @@ impl Script {
     /// All that is wrong with it.
     pub fn parse(file: &Arc<str>, text: &str) -> Result<Script, Vec<Complaint>> {
         read::script(file, text)
+    }
+
+    /// What is said to a request, at once: a request without an answer is a failure of kind `internal`.
+    pub fn reply(&self, request: &ModelRequest) -> Reply {
+        match self.find(request) {
+            Ok(answer) => answer.say(request),
+            Err(why) => Reply::failed(Failure::inside(FailureKind::Internal, why)),
+        }
     }
 
     /// The answer for a request, or a sentence that says why there is none.
@@ -243,16 +251,11 @@ impl Scripted {
 
 #[async_trait]
 impl Provider for Scripted {
-    /// A request without an answer in the script is a failure of kind `internal`.
+    /// What [`Script::reply`] says, after the delay of that answer.
     async fn ask(&self, request: &ModelRequest) -> Reply {
-        match self.script.find(request) {
-            Ok(answer) => {
-                if let Some(delay) = answer.delay {
-                    tokio::time::sleep(crate::duration(delay)).await;
-                }
-                answer.say(request)
-            }
-            Err(why) => Reply::failed(Failure::inside(FailureKind::Internal, why)),
+        if let Some(delay) = self.script.find(request).ok().and_then(|answer| answer.delay) {
+            tokio::time::sleep(crate::duration(delay)).await;
         }
+        self.script.reply(request)
     }
 }

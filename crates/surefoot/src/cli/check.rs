@@ -19,7 +19,7 @@ use super::{
     Folder, Scene,
     out::{GOOD, count, paint, sorted},
 };
-use crate::{error::CliError, exit::Exit, project};
+use crate::{case, error::CliError, exit::Exit, project};
 
 /// Find what is wrong in a project before it runs
 ///
@@ -66,7 +66,8 @@ impl Check {
     pub(super) fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let folder = &self.folder.folder;
         let sources = project::read(folder, true)?;
-        let checked = project::check(&sources);
+        let mut checked = project::check(&sources);
+        read_cases(&mut checked, &sources, folder);
         let exit = if checked.project.is_some() { Exit::Ok } else { Exit::Project };
         if self.sarif {
             scene.out.text(format!("{:#}\n", sorted(sarif(&checked.complaints))));
@@ -95,6 +96,20 @@ impl Check {
             print(scene, &checked, &sources, folder);
         }
         Ok(exit)
+    }
+}
+
+/// Reads the cases as well: who checks wants to know. What runs does without them.
+fn read_cases(checked: &mut Checked, sources: &Sources, folder: &Path) {
+    let Some(project) = &checked.project else { return };
+    let files = sources.below("cases/", ".yaml").filter(|(_, text)| case::is_case(text));
+    let mut found = Vec::new();
+    for (file, text) in files {
+        found.extend(case::read(file, text, (project, sources, folder)).err().into_iter().flatten());
+    }
+    if !found.is_empty() {
+        checked.complaints.extend(found);
+        checked.project = None;
     }
 }
 

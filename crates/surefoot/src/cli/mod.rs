@@ -19,9 +19,11 @@ mod models;
 pub(crate) mod out;
 mod outbox;
 mod policy;
+mod rehearse;
 mod run;
 mod runs;
 mod session;
+mod test;
 mod work;
 
 use std::{ffi::OsString, future::Future, path::PathBuf};
@@ -70,6 +72,8 @@ enum Command {
     Graph(graph::Graph),
     Context(context::Context),
     Policy(policy::Policy),
+    Test(test::Test),
+    Rehearse(rehearse::Rehearse),
     Run(run::Run),
     Runs(runs::Runs),
     Approvals(approvals::Approvals),
@@ -137,6 +141,8 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Graph(command) => command.run(&scene),
         Command::Context(command) => command.run(&scene),
         Command::Policy(command) => command.run(&scene),
+        Command::Test(command) => command.run(&scene),
+        Command::Rehearse(command) => command.run(&scene),
         Command::Run(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),
         Command::Approvals(command) => command.run(&scene),

@@ -7,16 +7,22 @@ use std::{
 };
 
 use clap::Args;
-use kernel::{ids::Digest, journal::Head};
+use kernel::{
+    ids::{Digest, RunId},
+    journal::{Entry, Event, Head, Held},
+    run::RunState,
+    values::Value,
+};
 use serde_json::json;
 use store::Store as _;
 
 use super::OneRun;
 use crate::{
+    case::{self, Real},
     cli::{
         Scene,
-        out::{GOOD, count, paint},
-        session,
+        out::{GOOD, WAIT, count, paint},
+        session, test,
     },
     error::CliError,
     exit::Exit,
@@ -31,8 +37,11 @@ pub(in crate::cli) struct Export {
     #[command(flatten)]
     one: OneRun,
     /// Where to; standard output if absent. An existing file is replaced
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "case")]
     out: Option<PathBuf>,
+    /// Make a case of the run instead, for `surefoot test`: its input, what models and tools answered, what people said, and what came
+    #[arg(long, value_name = "FILE")]
+    case: Option<PathBuf>,
 }
 
 impl Export {
@@ -45,6 +54,9 @@ impl Export {
             if let Some(bytes) = store.blob(run, digest).await? {
                 blobs.insert(digest, bytes);
             }
+        }
+        if let Some(path) = &self.case {
+            return self.record(scene, path, (run, &entries), &blobs);
         }
         let seals = session::seals_of(&*store, run).await?;
         let log = store.governance(0).await?;
@@ -77,6 +89,48 @@ impl Export {
         ));
         scene.out.line(format!("head {}", head.hash));
         scene.out.aside(format!("verify it with: surefoot evidence verify {} --head {}", path.display(), head.hash));
+        Ok(Exit::Ok)
+    }
+
+    /// Makes a case of the run, and plays it at once: a case that does not hold is not written.
+    fn record(
+        &self,
+        scene: &Scene,
+        path: &Path,
+        (run, entries): (RunId, &[Entry]),
+        blobs: &HashMap<Digest, Arc<[u8]>>,
+    ) -> Result<Exit, CliError> {
+        let folder = self.one.place.folder();
+        let setting = test::setting(scene, folder)?;
+        let events = entries.iter().map(Entry::event).collect::<Result<Vec<Event>, _>>();
+        let events = events.map_err(|why| CliError::new(Exit::Unverified, why.to_string()))?;
+        let mut state = RunState::new(run);
+        let folds = state.fold(entries);
+        folds.map_err(|why| CliError::new(Exit::Unverified, format!("the journal of {run} does not hold: {why}")))?;
+        let rests = match (&state.end, state.paused) {
+            (Some(_), _) => None,
+            (None, true) => Some("paused"),
+            (None, false) => Some("waiting"),
+        };
+        let value = |held: &Held| match held {
+            Held::Value(value) => Some(value.clone()),
+            Held::Blob(blob) => Value::from_json(blobs.get(&blob.digest)?).ok(),
+        };
+        let real = Real { run, entries, events: &events, value: &value, rests };
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().replace(['-', '_'], " ")).unwrap_or_default();
+        let file: Arc<str> = path.display().to_string().into();
+        let made = case::record(&real, (&stem, &file), (&setting, folder)).map_err(|why| {
+            let error = CliError::new(Exit::Project, format!("no case can be made of {run}"));
+            why.into_iter().fold(error, CliError::hint)
+        })?;
+        test::write(path, &made.text)?;
+        if scene.out.json {
+            scene.out.object(&json!({ "run": run, "case": file, "notes": made.notes }));
+            return Ok(Exit::Ok);
+        }
+        scene.out.line(format!("{} {file}: a case made of {run}", paint(GOOD, "wrote")));
+        made.notes.iter().for_each(|note| scene.out.aside(paint(WAIT, note)));
+        scene.out.aside(format!("run it with: {} test {file}", scene.application.call));
         Ok(Exit::Ok)
     }
 }

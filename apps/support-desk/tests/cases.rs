@@ -1,0 +1,72 @@
+//! The cases of the project hold, and a run that really happened becomes one that holds.
+
+mod common;
+
+use std::path::Path;
+
+use common::{decide, place, program, run_until_asked};
+use serde_json::Value;
+
+fn test(folder: &Path, more: &[&str]) -> (i32, Vec<Value>) {
+    let output = program().args(["test", "--json"]).arg(folder).args(more).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (output.status.code().unwrap(), lines)
+}
+
+#[test]
+fn every_case_of_the_project_holds() {
+    let (code, said) = test(Path::new(env!("CARGO_MANIFEST_DIR")), &[]);
+    assert_eq!(code, 0, "{said:#?}");
+    let summary = said.last().unwrap();
+    assert!(summary["cases"].as_u64().unwrap() >= 10 && summary["wrong"] == 0, "{summary}");
+    let stood: Vec<&str> = said.iter().filter_map(|one| one["status"].as_str()).collect();
+    assert!(stood.contains(&"waiting") && stood.contains(&"done") && stood.contains(&"completed"), "{stood:?}");
+}
+
+#[test]
+fn a_run_becomes_a_case_that_holds_and_shows_what_people_decided() {
+    let place = place();
+    let file = place.path().join("cases/large.yaml");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    let record = || {
+        let output =
+            program().args(["runs", "export", "last", "--case"]).arg(&file).arg(place.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !said.contains("the run did"), "{said}");
+    };
+    // First as it waits, then as it went on: the same file, made anew.
+    let approval = run_until_asked(place.path(), "refund-620");
+    record();
+    let (code, said) = test(place.path(), &[]);
+    assert!(code == 0 && said[0]["status"] == "waiting" && said[0]["waits_for"].is_string(), "{said:#?}");
+    assert_eq!(decide(place.path(), &approval, "approve", "ines").0, 0);
+    record();
+    let (code, said) = test(place.path(), &[]);
+    assert!(code == 0 && said[0]["status"] == "completed", "{said:#?}");
+    let acts: Vec<&str> = said[0]["acts"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(acts.contains(&"billing.refund") && acts.contains(&"letters.send"), "{acts:?}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("approve: refund") && text.contains("by: ines"), "{text}");
+    // Nothing of it reached anything: the records are as the run left them.
+    let run = common::text(place.path(), "SELECT run FROM refund");
+    assert!(!text.contains(&run), "the case names the run {run}");
+    assert_eq!(common::number(place.path(), "SELECT count(*) FROM refund"), 1);
+}
+
+#[test]
+fn a_case_that_expects_something_else_says_where_and_what() {
+    let place = place();
+    let folder = place.path().join("cases");
+    std::fs::create_dir(&folder).unwrap();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/refund-small.yaml");
+    let text = std::fs::read_to_string(own).unwrap();
+    let other = text.replace("amount_cents: 3000, currency: USD, id: 1", "amount_cents: 2900, currency: USD, id: 1");
+    assert_ne!(text, other);
+    std::fs::write(folder.join("refund-small.yaml"), &other).unwrap();
+    let output = program().arg("test").arg(place.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("refund-small.yaml:") && said.contains("result is otherwise"), "{said}");
+    assert!(said.contains("story is otherwise") && said.contains("lines as expected"), "{said}");
+}
