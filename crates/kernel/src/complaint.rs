@@ -321,6 +321,11 @@ pub const WORKFLOW: &[Known] = &[
         "routes in the wrong file",
         "Routes decide what a run does, and so they are frozen with it: they stand in routes.yaml, which is in the bundle, as surefoot.yaml is not.",
     ),
+    (
+        "W177",
+        "what follows an unsure answer",
+        "`unsure.then` is a list of `{ model: … }`, `{ person: … }`, `accept` and `fail`, in the order in which they have their turn; the last two end it.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

@@ -607,7 +607,10 @@ mod tests {
                 signals: vec!["x".into()],
             },
             Event::BodyDone { body: step.clone(), result: crate::journal::BodyResult::Dropped },
-            Event::FailureAnswered { step, response: crate::recovery::Response::Model { model: "m".into(), route: None } },
+            Event::FailureAnswered {
+                step,
+                response: crate::recovery::Response::Model { model: "m".into(), route: None },
+            },
         ];
         for event in events {
             let reference = serde_json_canonicalizer::to_vec(&event).expect("JSON");

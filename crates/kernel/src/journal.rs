@@ -29,6 +29,7 @@ use crate::{
     },
     ids::{Digest, IdempotencyKey, RunId, StepPath},
     recovery::{Failure, Response},
+    unsure::Unsure,
     values::{Timestamp, Value},
 };
 
@@ -174,6 +175,9 @@ pub enum Event {
         /// Until then no run of the project asks the model: its provider has no room for us.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cools: Option<Timestamp>,
+        /// The answer is valid, and its step is unsure of it; it is the step's value only if that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unsure: Option<Box<Unsure>>,
     },
     /// A proposal was denied. An allowed action is written once, as `ActionStarted`.
     ActionJudged {

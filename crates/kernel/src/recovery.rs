@@ -9,6 +9,7 @@ use crate::{
     expr::Template,
     ids::{Digest, StepPath},
     journal::Held,
+    unsure::Onward,
     values::{Span, Timestamp},
 };
 
@@ -77,6 +78,8 @@ failure_kinds! {
     NoAnswer = "no_answer",
     /// What the call may cost at most does not fit a budget, or cannot be said.
     BudgetExceeded = "budget_exceeded",
+    /// The answer is valid, its step is unsure of it, and nothing more follows.
+    Unsure = "unsure",
     /// A required item does not fit the context budget.
     ContextOverflow = "context_overflow",
     /// The same failure twice, or a loop that never ended.
@@ -192,6 +195,11 @@ pub enum Response {
     ContinueWith {
         /// What.
         output: Held,
+    },
+    /// No recovery is left, but an earlier answer was only unsure: what its step says next follows.
+    Onward {
+        /// What.
+        then: Onward,
     },
     /// No recovery is left: the step has failed.
     Fail,
@@ -309,7 +317,9 @@ pub fn choose<'a>(
             }
             Recovery::Replan { times } => (*times, &mut replans),
             Recovery::Model(model) => {
-                let before = used(&|response| matches!(response, Response::Model { model: other, route: None } if other == model));
+                let before = used(
+                    &|response| matches!(response, Response::Model { model: other, route: None } if other == model),
+                );
                 if before > 0 {
                     continue;
                 }

@@ -7,6 +7,7 @@ use crate::{
         ApprovalEnd, BodyResult, Control, End, Event, Held, ProbeResult, Proof, Resolution, StepResult, WorkEnd,
     },
     recovery::{Failure, Response},
+    unsure::Onward,
     values::Value,
 };
 
@@ -40,8 +41,11 @@ pub fn line(event: &Event) -> String {
             let of = route.as_ref().map(|route| format!(" of route {route}")).unwrap_or_default();
             format!("{step}: asked model {model}{of}{}, about {} tokens", again(*attempt), manifest.tokens_est)
         }
-        Event::ModelAnswered { step, result, .. } => match result {
-            StepResult::Done(output) => format!("{step}: answered {}", held(output)),
+        Event::ModelAnswered { step, result, unsure, .. } => match result {
+            StepResult::Done(output) => {
+                let doubt = unsure.as_ref().map(|one| format!(", unsure as {}: {}", one.when, onward(&one.then)));
+                format!("{step}: answered {}{}", held(output), doubt.unwrap_or_default())
+            }
             StepResult::Failed(why) => format!("{step}: answer failed, {}", failure(why)),
         },
         Event::ActionJudged { step, proposal, verdict, .. } => {
@@ -196,7 +200,18 @@ pub fn answer(response: &Response) -> String {
         Response::Person { group } => format!("put before {group}"),
         Response::Pause => "paused until a person resumes".to_owned(),
         Response::ContinueWith { output } => format!("continued with {}", held(output)),
+        Response::Onward { then } => format!("no recovery left; {}", onward(then)),
         Response::Fail => "no recovery left".to_owned(),
+    }
+}
+
+/// What follows an answer of which its step is unsure.
+fn onward(then: &Onward) -> String {
+    match then {
+        Onward::Model { model } => format!("passed to model {model}"),
+        Onward::Person { group } => format!("put before {group}"),
+        Onward::Accept => "accepted".to_owned(),
+        Onward::Fail { .. } => "nothing more follows".to_owned(),
     }
 }
 

@@ -32,7 +32,9 @@ pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApp
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use governance::{Change, GovernanceEntry, Governed};
 pub use seal::{DirtyHeads, SYSTEM, Seal, Sealed, SealedHead};
-pub use work::{Cooldown, OpenWork, OutMessage, OutQuery, OutRow, OutState, Taken, Tried, WorkClaimed, WorkQuery, WorkRow};
+pub use work::{
+    Cooldown, OpenWork, OutMessage, OutQuery, OutRow, OutState, Taken, Tried, WorkClaimed, WorkQuery, WorkRow,
+};
 
 /// Deaths of its worker after which a run is quarantined, unless a step completed in between.
 pub const STRIKES: u32 = 3;

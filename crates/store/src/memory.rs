@@ -16,11 +16,11 @@ use kernel::{
 
 use self::governed::{Draft, Governed as State, Open};
 use crate::{
-    Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow,
-    CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun,
-    OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Reservation, RunQuery, RunRow, STRIKES, SYSTEM,
-    Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow, Voted, WorkClaimed,
-    WorkQuery, WorkRow,
+    Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, Cooldown,
+    CounterNow, CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message,
+    NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Reservation, RunQuery, RunRow, STRIKES,
+    SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow, Voted,
+    WorkClaimed, WorkQuery, WorkRow,
     check::{self, RunCheck},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };

@@ -39,7 +39,9 @@ use kernel::{
 };
 
 use self::{
-    aside::{Adopt, Again, ClaimWork, EndCooldown, PushBack, ReleaseWork, Sweep, Take, TakeOutbox, Tell, TriedOnce, Unfreeze},
+    aside::{
+        Adopt, Again, ClaimWork, EndCooldown, PushBack, ReleaseWork, Sweep, Take, TakeOutbox, Tell, TriedOnce, Unfreeze,
+    },
     dispatch::{AskSettings, Claim, Join, Leave, Post, Pulse, PutBundle, Reap},
     erase::Erase,
     read::Readers,

@@ -327,7 +327,11 @@ impl Charter {
             }
             Change::Forfeit { runs } => self.forfeits.push((at, *runs)),
             // Recorded, and judged by nothing.
-            Change::Unfreeze { .. } | Change::Ask { .. } | Change::Erase { .. } | Change::Restore { .. } | Change::Adopt { .. } => {}
+            Change::Unfreeze { .. }
+            | Change::Ask { .. }
+            | Change::Erase { .. }
+            | Change::Restore { .. }
+            | Change::Adopt { .. } => {}
         }
         self.generation = no;
         Ok(())

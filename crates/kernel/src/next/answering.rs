@@ -40,13 +40,18 @@ impl Walk<'_> {
             }
             _ => true,
         };
-        let chosen = recovery::choose(list, kind, &open.answered, &possible);
+        let chosen = recovery::choose(list, kind, open.answered_since(), &possible);
         // What may have been performed is never left on a guess, nor begun anew under another key.
         if let Kind::Act(act) = &step.kind
             && !matches!(chosen, Some((Recovery::Retry { .. } | Recovery::Pause, _)))
             && let Some(event) = act.stays(open, path, failure)
         {
             return Ok(Record::of(event));
+        }
+        if let (Kind::Reason(reason), None) = (&step.kind, &chosen)
+            && let Some(response) = self.onward(reason, open)
+        {
+            return Ok(Record::of(Event::FailureAnswered { step: path.clone(), response }));
         }
         let response = match chosen {
             None | Some((Recovery::Fail | Recovery::Probe { .. }, _)) => Response::Fail,

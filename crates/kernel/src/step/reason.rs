@@ -18,12 +18,13 @@ use crate::{
     run::{Doing, Open},
     schema::Schema,
     types::Type,
+    unsure::{self, Boundary, Unsure},
     values::Value,
     workflow::{Prompt, See, reading::Reading},
     yaml::Fields,
 };
 
-/// `reason: prompts/ask.md`, `model`, `see`, `output`, `check`, `trust`.
+/// `reason: prompts/ask.md`, `model`, `see`, `output`, `check`, `unsure`, `trust`.
 #[derive(Debug)]
 pub struct Reason {
     /// The ask.
@@ -36,6 +37,8 @@ pub struct Reason {
     pub output: Arc<Schema>,
     /// What must hold for it besides.
     pub check: Vec<Condition>,
+    /// Which valid answers go on to whom.
+    pub unsure: Option<Boundary>,
     /// Which fields of the answer may be acted upon.
     pub trust: Vec<Trust>,
 }
@@ -116,19 +119,29 @@ impl Reason {
         };
         let cools = answer.as_ref().err().and_then(|failure| walk.cools(step, open, failure));
         let mut blobs = Vec::new();
-        let result = match answer {
-            Err(failure) => StepResult::Failed(failure),
-            Ok(value) => match self.judge(walk, &value, frame)? {
-                Some(failure) => StepResult::Failed(failure),
-                None => StepResult::Done(Held::hold(value, &mut blobs)),
+        let (result, unsure) = match answer {
+            Err(failure) => (StepResult::Failed(failure), None),
+            Ok(value) => match self.judge(walk, open, &value, frame)? {
+                Err(failure) => (StepResult::Failed(failure), None),
+                Ok(unsure) => (StepResult::Done(Held::hold(value, &mut blobs)), unsure),
             },
         };
-        let event = Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said, cools };
+        let event =
+            Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said, cools, unsure };
         Ok(Record { event, blobs })
     }
 
-    fn judge(&self, walk: &Walk<'_>, value: &Value, frame: &Frame<'_>) -> Result<Option<Failure>, Stop> {
-        let failed = |kind, detail| Some(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
+    /// Whether an answer is what the step gives.
+    ///
+    /// # Errors
+    /// Why not, in words for the person who answers.
+    pub fn fits(&self, answer: &Value) -> Result<(), String> {
+        self.output.validate(answer).map_err(|complaints| complaints.join("; "))
+    }
+
+    /// Why an answer fails, or whether the step is unsure of it.
+    fn judge(&self, walk: &Walk<'_>, open: &Open, value: &Value, frame: &Frame<'_>) -> Result<Judged, Stop> {
+        let failed = |kind, detail| Err(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
         if let Err(complaints) = self.output.validate(value) {
             return Ok(failed(FailureKind::InvalidOutput, complaints.join("; ")));
         }
@@ -141,14 +154,21 @@ impl Reason {
                 Err(look) => return Err(look),
             }
         }
-        Ok(None)
+        match walk.doubts(self, open, &frame) {
+            Ok(unsure) => Ok(Ok(unsure)),
+            Err(Stop::Failed(failure)) => Ok(failed(FailureKind::BadReasoning, failure.detail)),
+            Err(look) => Err(look),
+        }
     }
 }
+
+/// Whether the step is unsure of a valid answer, or why it is none.
+type Judged = Result<Option<Box<Unsure>>, Failure>;
 
 /// The errors that a repair shows to the model: those since the step was last begun afresh.
 fn repairs(open: Option<&Open>) -> Vec<&str> {
     let Some(open) = open else { return Vec::new() };
-    let answered = open.answered.iter().rev().take_while(|(_, response)| !matches!(response, Response::Replan));
+    let answered = open.answered_since().iter().rev().take_while(|(_, response)| !matches!(response, Response::Replan));
     let mut errors: Vec<&str> = answered
         .filter(|(_, response)| matches!(response, Response::Repair))
         .map(|(failure, _)| failure.detail.as_str())
@@ -158,9 +178,9 @@ fn repairs(open: Option<&Open>) -> Vec<&str> {
 }
 
 /// The keys of this kind.
-pub(crate) const KEYS: [&str; 6] = ["reason", "model", "see", "output", "check", "trust"];
+pub(crate) const KEYS: [&str; 7] = ["reason", "model", "see", "output", "check", "unsure", "trust"];
 /// Documented keys of later versions.
-pub(crate) const LATER: [&str; 3] = ["unsure", "cache", "budget"];
+pub(crate) const LATER: [&str; 2] = ["cache", "budget"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
@@ -172,8 +192,13 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Re
     reading.enter([("output".into(), ty.clone())]);
     let checks: Vec<_> =
         fields.list("check", &mut reading.complaints).iter().map(|node| reading.condition(node)).collect();
+    let unsure = fields.get("unsure").map(|node| unsure::read(node, reading));
     reading.leave();
+    let unsure = match unsure {
+        Some(unsure) => Some(unsure?),
+        None => None,
+    };
     let trust = labels::read_trust(fields, output.as_deref(), reading);
     let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
-    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check, trust: trust? }, ty))
+    Some((Reason { prompt: prompt?, model: model?, see, output: output?, check, unsure, trust: trust? }, ty))
 }

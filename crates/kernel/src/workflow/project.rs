@@ -279,8 +279,13 @@ fn read_model(sources: &Sources, node: &Node, complaints: &mut Complaints) -> Op
     if is(node, "rules") {
         return rules(sources, node, complaints);
     }
-    let fields =
-        Fields::new(node, "a model", &["provider", "answers", "max_tokens", "price", "rate", "window"], &[], complaints)?;
+    let fields = Fields::new(
+        node,
+        "a model",
+        &["provider", "answers", "max_tokens", "price", "rate", "window"],
+        &[],
+        complaints,
+    )?;
     let provider = fields.required("provider", complaints)?;
     const LATER: [&str; 3] = ["openai_responses", "anthropic", "gemini"];
     if let Some(word) = provider.scalar().filter(|word| LATER.contains(&&***word)) {

@@ -22,4 +22,5 @@ mod repeats;
 mod returns;
 mod routes;
 mod undos;
+mod unsure;
 mod waits;

@@ -37,7 +37,11 @@ const TWO: &str = r#"
 
 #[test]
 fn what_a_provider_fails_with_passes_to_the_next_member_and_the_run_stays_with_it() {
-    check(TWO, "null", "one#1: !provider_error", expect![[r#"
+    check(
+        TWO,
+        "null",
+        "one#1: !provider_error",
+        expect![[r#"
         1   run started: w
         2   one: asked model a of route small, about 2 tokens
         3   one: answer failed, provider_error: as told
@@ -48,14 +52,19 @@ fn what_a_provider_fails_with_passes_to_the_next_member_and_the_run_stays_with_i
         8   two: answered {"ok":true}
         9   stage only done
         10  run completed true
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn all_members_have_their_turn_before_a_recovery_and_again_after_it() {
     let outside = "one#1: !provider_timeout\none#2: !provider_error\none#3: !provider_error\none#4: !provider_auth";
     let project = TWO.replace("model: small, output: schemas/any.yaml }\n          - { step: two", "model: small, output: schemas/any.yaml, on_failure: { provider_error: [ { retry: 1 } ] } }\n          - { step: two");
-    check(&project, "null", outside, expect![[r#"
+    check(
+        &project,
+        "null",
+        outside,
+        expect![[r#"
         1   run started: w
         2   one: asked model a of route small, about 2 tokens
         3   one: answer failed, provider_timeout: as told
@@ -70,13 +79,18 @@ fn all_members_have_their_turn_before_a_recovery_and_again_after_it() {
         12  one: answer failed, provider_auth: as told
         13  one: no recovery left
         14  run failed, provider_auth: as told
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_refusal_or_a_wrong_answer_stays_with_the_model() {
-    check(TWO, "null", r#"one#1: {"no": 1}
-        one#2: !refused"#, expect![[r#"
+    check(
+        TWO,
+        "null",
+        r#"one#1: {"no": 1}
+        one#2: !refused"#,
+        expect![[r#"
             1   run started: w
             2   one: asked model a of route small, about 2 tokens
             3   one: answer failed, invalid_output: the value: "ok" is missing
@@ -85,12 +99,14 @@ fn a_refusal_or_a_wrong_answer_stays_with_the_model() {
             6   one: answer failed, refused: as told
             7   one: no recovery left
             8   run failed, refused: as told
-        "#]]);
+        "#]],
+    );
 }
 
 #[test]
 fn a_prompt_that_is_too_long_goes_to_a_member_that_says_it_takes_more() {
-    let project = TWO.replace("step: one, reason: prompts/ask.md, model: small", "step: one, reason: prompts/ask.md, model: wide");
+    let project = TWO
+        .replace("step: one, reason: prompts/ask.md, model: small", "step: one, reason: prompts/ask.md, model: wide");
     let outside = "one#1: !context_overflow\none#2: !context_overflow\none#3: !context_overflow";
     expect![[r#"
         1   run started: w
@@ -104,7 +120,8 @@ fn a_prompt_that_is_too_long_goes_to_a_member_that_says_it_takes_more() {
         9   one: answer failed, context_overflow: as told
         10  one: no recovery left
         11  run failed, context_overflow: as told
-    "#]].assert_eq(&drive_of(&project, outside).run().outline());
+    "#]]
+    .assert_eq(&drive_of(&project, outside).run().outline());
     // What nobody declared is not guessed.
     let project = project.replace(", window: 8000", "").replace(", window: 100000", "");
     expect![[r#"
@@ -113,7 +130,8 @@ fn a_prompt_that_is_too_long_goes_to_a_member_that_says_it_takes_more() {
         3   one: answer failed, context_overflow: as told
         4   one: no recovery left
         5   run failed, context_overflow: as told
-    "#]].assert_eq(&drive_of(&project, "one#1: !context_overflow").run().outline());
+    "#]]
+    .assert_eq(&drive_of(&project, "one#1: !context_overflow").run().outline());
 }
 
 fn drive(outside: &str) -> Drive {
@@ -149,7 +167,8 @@ fn a_model_without_room_cools_down_as_long_as_it_asked_for() {
         11  two: answered {"ok":true}
         12  stage only done
         13  run completed true
-    "#]].assert_eq(&run.outline());
+    "#]]
+    .assert_eq(&run.outline());
     let until = |model: &str| run.store_cooling[&kernel::routes::scope("test", model)].until;
     assert_eq!(until("a"), begun + Span::from_millis(90_000));
     assert!(until("b") <= begun + Span::from_millis(200), "backoff, where nothing was asked for");
@@ -178,7 +197,8 @@ fn other_runs_do_not_ask_it_and_wait_for_the_first_that_is_free() {
         5   two: answered {"ok":true}
         6   stage only done
         7   run completed true
-    "#]].assert_eq(&run.outline());
+    "#]]
+    .assert_eq(&run.outline());
 }
 
 #[test]
@@ -197,7 +217,8 @@ fn a_spend_limit_is_waited_for_by_nobody_who_can_ask_another() {
         8   two: answered {"ok":true}
         9   stage only done
         10  run completed true
-    "#]].assert_eq(&run.outline());
+    "#]]
+    .assert_eq(&run.outline());
     let row = run.store_cooling[&kernel::routes::scope("test", "a")];
     assert_eq!(row, Cooling { until: begun + Span::from_millis(86_400_000), why: FailureKind::ProviderSpendLimit });
 }

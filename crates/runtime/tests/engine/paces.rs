@@ -207,7 +207,8 @@ async fn a_model_that_was_refused_a_time_is_asked_by_no_run_before_it() {
         tokio::task::yield_now().await;
     }
     let waiting = store::RunQuery { status: vec![Status::Waiting], ..Default::default() };
-    let names: Vec<_> = world.store.runs(waiting).await.unwrap().into_iter().map(|row| row.waits_for.unwrap()).collect();
+    let names: Vec<_> =
+        world.store.runs(waiting).await.unwrap().into_iter().map(|row| row.waits_for.unwrap()).collect();
     assert_eq!(names.len(), 9, "{names:?}");
     let cooling = "a model that cools down: small (provider_rate_limited) at `think`";
     assert_eq!(names.iter().filter(|name| &***name == cooling).count(), 8, "{names:?}");
@@ -222,7 +223,8 @@ async fn after_a_spend_limit_a_person_lets_the_model_be_asked_again() {
     let text = THINKS.replace(", rate: { limit: 600, per: 1m, burst: 100 }", "");
     let outside = Outside::new(|_, nth, input| {
         let detail = "nothing left".to_owned();
-        let spent = Failure { kind: FailureKind::ProviderSpendLimit, phase: Phase::Answered, detail, retry_after: None };
+        let spent =
+            Failure { kind: FailureKind::ProviderSpendLimit, phase: Phase::Answered, detail, retry_after: None };
         if nth == 0 && input.get("text").is_none() { Err(spent) } else { Ok(input.clone()) }
     });
     let mut world = World::new(&text, outside);

@@ -8,8 +8,8 @@ use std::{
 use kernel::{ids::RunId, values::Timestamp};
 
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetLine, BudgetRow, Cooldown, Counted, GovernanceEntry, Guard, OpenAction,
-    OpenApproval, OpenWork, OutMessage, OutRow, OutState, Reservation, StoreError, WorkRow, rules,
+    ActionState, ApprovalRow, ApprovalState, BudgetLine, BudgetRow, Cooldown, Counted, GovernanceEntry, Guard,
+    OpenAction, OpenApproval, OpenWork, OutMessage, OutRow, OutState, Reservation, StoreError, WorkRow, rules,
 };
 
 /// Scope, unit, period.
@@ -167,7 +167,8 @@ impl Draft {
                 open.into_iter().for_each(|row| row.closed_at = Some(self.now));
             }
             Guard::CoolDown { scope, until, why } => {
-                let row = Cooldown { scope: scope.clone(), until: *until, why: why.clone(), run: self.run, since: self.now };
+                let row =
+                    Cooldown { scope: scope.clone(), until: *until, why: why.clone(), run: self.run, since: self.now };
                 let rows = &mut self.governed.cooldowns;
                 if rows.get(scope).is_none_or(|before| before.until < *until) {
                     rows.insert(scope.clone(), row);

@@ -14,8 +14,8 @@ use rusqlite::{
 
 use super::packed;
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetRow, Cooldown, GovernanceEntry, Message, OpenAction, OpenActionRow, OutRow,
-    OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
+    ActionState, ApprovalRow, ApprovalState, BudgetRow, Cooldown, GovernanceEntry, Message, OpenAction, OpenActionRow,
+    OutRow, OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
 };
 
 /// As SQLite keeps a count. None of ours comes near the end of its range.

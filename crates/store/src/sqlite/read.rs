@@ -22,9 +22,9 @@ use super::{
     sql,
 };
 use crate::{
-    ApprovalQuery, ApprovalRow, BudgetRow, Cooldown, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry, LateResult,
-    Message, OpenActionRow, OutQuery, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal, SealedHead, StoreError,
-    WorkQuery, WorkRow, rules,
+    ApprovalQuery, ApprovalRow, BudgetRow, Cooldown, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry,
+    LateResult, Message, OpenActionRow, OutQuery, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal, SealedHead,
+    StoreError, WorkQuery, WorkRow, rules,
 };
 
 /// The reading connections of one store.

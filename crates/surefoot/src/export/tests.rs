@@ -42,7 +42,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
         tokens_est: 10,
     };
     events.extend([
-        Event::ModelAsked { step: "ask".into(), attempt: 1, model: "m".into(), manifest, reserved: None },
+        Event::ModelAsked { step: "ask".into(), attempt: 1, model: "m".into(), route: None, manifest, reserved: None },
         Event::ModelAnswered {
             step: "ask".into(),
             attempt: 1,
@@ -51,6 +51,8 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
             raw: Some(raw.reference()),
             spent: None,
             said: None,
+            cools: None,
+            unsure: None,
         },
         Event::StepSkipped { step: "b".into() },
         Event::StageDone { stage: "s".into() },

@@ -139,8 +139,12 @@ pub struct Rate {
 
 impl Rate {
     /// Of a model that nobody has said anything about: where its money or tokens are limited, it is not asked.
-    pub const UNKNOWN: Rate =
-        Rate { tariff: Tariff::Billed { price: None, cap: None }, timeout: Span::from_millis(60_000), pace: None, window: None };
+    pub const UNKNOWN: Rate = Rate {
+        tariff: Tariff::Billed { price: None, cap: None },
+        timeout: Span::from_millis(60_000),
+        pace: None,
+        window: None,
+    };
 }
 
 /// What becomes of a reservation.
