@@ -205,7 +205,7 @@ fn behind_the_last_item_the_step_fails_and_its_recoveries_count() {
         2   rate: asked model small, about 3 tokens
         3   rate: answered {"score":1,"sure":0.5}, unsure as output.sure < 0.7: passed to model strong
         4   rate: asked model big of route strong, attempt 2, about 3 tokens
-        5   rate: answered {"score":2,"sure":0.6}, unsure as output.sure < 0.7: unsure: `output.sure < 0.7` holds for the answer, and nothing more follows
+        5   rate: answered {"score":2,"sure":0.6}, unsure as output.sure < 0.7: nothing more follows
         6   rate: no recovery left
         7   run failed, unsure: `output.sure < 0.7` holds for the answer, and nothing more follows
     "#]].assert_eq(&outline(&text, &outside));
@@ -215,10 +215,10 @@ fn behind_the_last_item_the_step_fails_and_its_recoveries_count() {
         2   rate: asked model small, about 3 tokens
         3   rate: answered {"score":1,"sure":0.5}, unsure as output.sure < 0.7: passed to model strong
         4   rate: asked model big of route strong, attempt 2, about 3 tokens
-        5   rate: answered {"score":2,"sure":0.6}, unsure as output.sure < 0.7: unsure: `output.sure < 0.7` holds for the answer, and nothing more follows
+        5   rate: answered {"score":2,"sure":0.6}, unsure as output.sure < 0.7: nothing more follows
         6   rate: tried again at 2026-11-20T00:00:00.164Z
         7   rate: asked model big of route strong, attempt 3, about 3 tokens
-        8   rate: answered {"score":2,"sure":0.6}, unsure as output.sure < 0.7: unsure: `output.sure < 0.7` holds for the answer, and nothing more follows
+        8   rate: answered {"score":2,"sure":0.6}, unsure as output.sure < 0.7: nothing more follows
         9   rate: continued with {"score":0,"sure":0}
         10  stage only done
         11  run completed 0
