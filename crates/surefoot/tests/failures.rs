@@ -70,8 +70,7 @@ fn data_of_a_newer_version_are_left_alone() {
 #[test]
 fn flipped_bytes_are_found_and_never_a_panic() {
     let place = Place::with_demo();
-    // Enough that most of the file is journal, and not pages of tables without a row.
-    for _ in 0..8 {
+    for _ in 0..3 {
         place.ok(&["run", "demo"]);
     }
     let file = place.path().join("demo/.surefoot/surefoot.db");
@@ -83,7 +82,8 @@ fn flipped_bytes_are_found_and_never_a_panic() {
     let anchors = place.path().join("demo/.surefoot.anchors.ndjson");
     let kept = fs::read(&anchors).unwrap();
     let mut found = 0;
-    for at in (100..whole.len()).step_by(whole.len() / 24) {
+    // Not at the same place of each page, whatever the number of pages.
+    for at in (100..whole.len()).step_by(whole.len() / 24 - 1_021).take(24) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x55;
         fs::write(&file, &bytes).unwrap();
