@@ -544,6 +544,11 @@ pub const WORKFLOW: &[Known] = &[
         "a case that cannot be played",
         "A case is about a whole workflow, one stage or one step outside of bodies, and says what was given before a part alone.",
     ),
+    (
+        "W177",
+        "what follows an unsure answer",
+        "`unsure.then` is a list of `{ model: … }`, `{ person: … }`, `accept` and `fail`, in the order in which they have their turn; the last two end it.",
+    ),
 ];
 
 const PARTS: &[&[Known]] = &[YAML, SCHEMA, EXPRESSION, WORKFLOW];

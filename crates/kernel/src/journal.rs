@@ -35,6 +35,7 @@ use crate::{
     },
     ids::{Digest, IdempotencyKey, RunId, StepPath},
     recovery::{Failure, Response},
+    unsure::Unsure,
     values::{Timestamp, Value},
 };
 
@@ -194,6 +195,9 @@ pub enum Event {
         /// What the model said it did, compared with what the journal proves.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         claims: Vec<Claimed>,
+        /// The answer is valid, and its step is unsure of it; it is the step's value only if that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unsure: Option<Box<Unsure>>,
     },
     /// A proposal was denied. An allowed action is written once, as `ActionStarted`.
     ActionJudged {

@@ -47,6 +47,7 @@ pub mod story;
 pub mod tool;
 pub mod types;
 mod undo;
+pub mod unsure;
 pub mod values;
 pub mod workflow;
 pub mod yaml;

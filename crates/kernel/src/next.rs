@@ -32,7 +32,7 @@ use crate::{
     recovery::{Failure, FailureKind},
     routes::Cooling,
     run::{Body, Doing, Open, RunState, Sequence, Slot, Values},
-    step::Step,
+    step::{Kind, Step},
     values::{Timestamp, Value},
     workflow::{Program, Stage},
 };
@@ -473,6 +473,11 @@ impl<'a> Walk<'a> {
         }
         if let Some(help) = &open.help {
             return self.help(step, open, &help.failure, path, frame);
+        }
+        if let (Kind::Reason(reason), Some(group)) =
+            (&step.kind, open.doubt.as_ref().and_then(|doubt| doubt.asks.as_ref()))
+        {
+            return self.decide_for(reason, (open, group), path, frame);
         }
         if frame.drain && self.leave_nothing_in_doubt(step, open, path) {
             return Ok(());

@@ -11,6 +11,7 @@ use crate::{
     expr::Template,
     ids::{Digest, StepPath},
     journal::Held,
+    unsure::Onward,
     values::{Span, Timestamp},
 };
 
@@ -83,6 +84,8 @@ failure_kinds! {
     HandoffFailed = "handoff_failed",
     /// What the call may cost at most does not fit a budget, or cannot be said.
     BudgetExceeded = "budget_exceeded",
+    /// The answer is valid, its step is unsure of it, and nothing more follows.
+    Unsure = "unsure",
     /// A required item does not fit the context budget.
     ContextOverflow = "context_overflow",
     /// The same failure twice, or a loop that never ended.
@@ -214,6 +217,11 @@ pub enum Response {
     GiveBack,
     /// The same failure twice, although something was changed in between: from now on it is `no_progress`.
     NoProgress,
+    /// No recovery is left, but an earlier answer was only unsure: what its step says next follows.
+    Onward {
+        /// What.
+        then: Onward,
+    },
     /// No recovery is left: the step has failed.
     Fail,
 }
@@ -232,6 +240,7 @@ impl Response {
             Response::Undo { .. } => Some("takes back what was done"),
             Response::ReturnTo { .. } => Some("does again what came after the checkpoint"),
             Response::GiveBack => Some("tells the model, which goes on"),
+            Response::Onward { .. } => Some("goes on as its step says of an answer that it is unsure of"),
             Response::Stage { .. } | Response::ContinueWith { .. } | Response::NoProgress | Response::Fail => None,
         }
     }

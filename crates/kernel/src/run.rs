@@ -42,6 +42,7 @@ use crate::{
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
     journal::{BodyResult, Broken, Control, End, Entry, Event, Head, Held, Parent, StepResult, TableRow, Topic, Usage},
     recovery::{Failure, FailureKind, Phase, Response},
+    unsure::Onward,
     values::{Timestamp, Value},
 };
 
@@ -222,6 +223,8 @@ pub struct Open {
     pub route: Option<Arc<str>>,
     /// Members of the route that failed since the step was last begun, or tried again.
     pub fallen: BTreeSet<Arc<str>>,
+    /// Its latest answer was valid and unsure.
+    pub doubt: Option<Box<Doubt>>,
     /// So many approvals were asked for in this visit.
     pub asked: u32,
     /// A person changed the arguments: these, by whom.
@@ -256,9 +259,51 @@ impl Open {
         twice.map(|(origin, _)| origin).filter(|origin| origin.no_progress() == *failure)
     }
 
+    /// What follows an answer that was valid and unsure.
+    pub(super) fn go_onward(&mut self, answer: Held, then: Onward) {
+        let had = self.doubt.as_ref().map_or(0, |doubt| doubt.had) + 1;
+        let since = u32::try_from(self.answered.len()).unwrap_or(u32::MAX);
+        let mut doubt = Doubt { answer, had, asks: None, since };
+        match then {
+            Onward::Model { model } => {
+                (self.model, self.route) = (Some(model), None);
+                self.fallen.clear();
+            }
+            Onward::Person { group } => {
+                doubt.asks = Some(group);
+                self.doing = Doing::Idle;
+            }
+            Onward::Fail { failure } => {
+                // No turn begins: what was tried in this one counts on.
+                doubt.since = self.doubt.as_ref().map_or(0, |doubt| doubt.since);
+                self.failure = Some(failure);
+            }
+            Onward::Accept => {}
+        }
+        self.doubt = Some(Box::new(doubt));
+    }
+
+    /// Failures since the model was last passed over for being unsure, and what was done about each.
+    pub(crate) fn answered_since(&self) -> &[(Failure, Response)] {
+        self.answered.get(self.doubt.as_ref().map_or(0, |doubt| doubt.since as usize)..).unwrap_or_default()
+    }
+
     fn is(&self, segment: &Segment<'_>) -> bool {
         *self.name == *segment.name && self.visit == segment.visit
     }
+}
+
+/// A step whose latest valid answer was unsure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doubt {
+    /// The answer.
+    pub answer: Held,
+    /// So many items of what follows had their turn.
+    pub had: u32,
+    /// Whose people are asked now.
+    pub asks: Option<Arc<str>>,
+    /// So many of `answered` are about failures before that turn.
+    pub since: u32,
 }
 
 /// A failure that is put before people.
@@ -589,8 +634,8 @@ impl RunState {
                 self.asked_last.extend(route.map(|route| (route, model)));
                 Ok(())
             }
-            Event::ModelAnswered { ref step, attempt, ref result, usage, .. } => {
-                let result = result.clone();
+            Event::ModelAnswered { ref step, attempt, ref result, usage, ref unsure, .. } => {
+                let (result, unsure) = (result.clone(), unsure.clone().filter(|unsure| !unsure.accepts()));
                 let mut place = self.locate(step, &event)?;
                 let fits = place
                     .steps
@@ -600,12 +645,17 @@ impl RunState {
                 if !fits {
                     return Err(place.illegal(&event));
                 }
-                let done = match result {
-                    StepResult::Done(output) => {
+                let done = match (result, unsure) {
+                    (StepResult::Done(answer), Some(unsure)) => {
+                        place.open().doing = Doing::Asked;
+                        place.open().go_onward(answer, unsure.then);
+                        0
+                    }
+                    (StepResult::Done(output), None) => {
                         place.close(Slot::Gave(output), &event)?;
                         1
                     }
-                    StepResult::Failed(failure) => {
+                    (StepResult::Failed(failure), _) => {
                         let open = place.open();
                         (open.doing, open.failure) = (Doing::Asked, Some(failure));
                         0

@@ -9,6 +9,7 @@ use crate::{
     },
     recovery::{Failure, Response},
     run::ASK,
+    unsure::Onward,
     values::Value,
 };
 
@@ -68,10 +69,13 @@ pub fn line(event: &Event) -> String {
             let of = route.as_ref().map(|route| format!(" of route {route}")).unwrap_or_default();
             format!("{step}: asked model {model}{of}{}, about {} tokens", again(*attempt), manifest.tokens_est)
         }
-        Event::ModelAnswered { step, result, claims, .. } => match result {
+        Event::ModelAnswered { step, result, claims, unsure, .. } => match result {
             StepResult::Done(output) => match proposed(step, output) {
                 Some(proposed) => format!("{step}: proposed {proposed}{}", claimed(claims)),
-                None => format!("{step}: answered {}{}", held(output), claimed(claims)),
+                None => {
+                    let doubt = unsure.as_ref().map(|one| format!(", unsure as {}: {}", one.when, onward(&one.then)));
+                    format!("{step}: answered {}{}{}", held(output), doubt.unwrap_or_default(), claimed(claims))
+                }
             },
             StepResult::Failed(why) => format!("{step}: answer failed, {}{}", failure(why), claimed(claims)),
         },
@@ -283,7 +287,18 @@ pub fn answer(response: &Response) -> String {
         Response::ContinueWith { output } => format!("continued with {}", held(output)),
         Response::GiveBack => "the model is told".to_owned(),
         Response::NoProgress => "no progress: the same failure twice".to_owned(),
+        Response::Onward { then } => format!("no recovery left; {}", onward(then)),
         Response::Fail => "no recovery left".to_owned(),
+    }
+}
+
+/// What follows an answer of which its step is unsure.
+fn onward(then: &Onward) -> String {
+    match then {
+        Onward::Model { model } => format!("passed to model {model}"),
+        Onward::Person { group } => format!("put before {group}"),
+        Onward::Accept => "accepted".to_owned(),
+        Onward::Fail { .. } => "nothing more follows".to_owned(),
     }
 }
 

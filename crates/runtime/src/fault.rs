@@ -244,6 +244,7 @@ pub(crate) fn forget_last_action(
         model: None,
         route: None,
         fallen: BTreeSet::new(),
+        doubt: None,
         asked: 0,
         edited: None,
         help: None,

@@ -116,6 +116,8 @@ impl Runtime {
             }
             Some((step, _)) if handed.card.get("recovers").is_some() => step.helps(&output),
             Some((_, Kind::Handoff(handoff))) => handoff.fits(&output),
+            // A model was unsure: their answer is the step's value.
+            Some((_, Kind::Reason(reason))) => reason.fits(&output),
             _ => Err(format!("the workflow has no handoff `{}`", row.step)),
         };
         fits.map_err(|why| RunError::NotTaken { why: format!("the answer does not keep the contract: {why}") })?;

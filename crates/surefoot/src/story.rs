@@ -158,6 +158,7 @@ impl<'a> Story<'a> {
             | Event::StepSkipped { .. }
             | Event::ModelAsked { .. }
             | Event::ActionStarted { .. } => true,
+            Event::ModelAnswered { unsure: Some(_), .. } => false,
             Event::ModelAnswered { result, .. } | Event::ActionFinished { result, .. } => {
                 matches!(result, StepResult::Done(_))
             }
@@ -287,6 +288,7 @@ fn mark(event: &Event) -> (&'static str, Style) {
         | Event::RepeatOpened { .. }
         | Event::AgentOpened { .. } => ("≡", STRONG),
         Event::ModelAsked { .. } | Event::ActionStarted { .. } | Event::ActionResent { .. } => ("→", OUTSIDE),
+        Event::ModelAnswered { unsure: Some(unsure), .. } if !unsure.accepts() => ("?", WAIT),
         Event::ModelAnswered { result, .. } | Event::ActionFinished { result, .. } => match result {
             StepResult::Done(_) => ("✓", GOOD),
             StepResult::Failed(_) => ("✗", BAD),

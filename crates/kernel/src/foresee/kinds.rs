@@ -92,6 +92,7 @@ fn of_ask(reason: &Reason, limited: bool, found: &mut BTreeSet<FailureKind>) {
         FailureKind::ContractViolated,
     ]);
     found.extend((!reason.check.is_empty()).then_some(FailureKind::BadReasoning));
+    found.extend(reason.unsure.is_some().then_some(FailureKind::Unsure));
     found.extend(limited.then_some(FailureKind::BudgetExceeded));
 }
 

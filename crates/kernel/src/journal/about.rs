@@ -65,8 +65,10 @@ impl Event {
                 Some((step, None))
             }
             Event::Decided { step, then, .. } if then.is_empty() => Some((step, None)),
-            Event::ModelAnswered { step, result: StepResult::Done(output), .. }
-            | Event::ActionFinished { step, result: StepResult::Done(output), .. }
+            Event::ModelAnswered { step, result: StepResult::Done(output), unsure, .. } => {
+                unsure.as_ref().is_none_or(|unsure| unsure.accepts()).then_some((step, Some(output)))
+            }
+            Event::ActionFinished { step, result: StepResult::Done(output), .. }
             | Event::ProbeFinished { step, result: ProbeResult::Found(output), .. }
             | Event::WorkEnded { step, end: WorkEnd::Gave { output, .. }, .. }
             | Event::ChildEnded { step, end: ChildEnd::Gave { output, .. }, .. }

@@ -73,7 +73,7 @@ impl Walk<'_> {
             _ => true,
         };
         let list = part_of(step, list, failure, open);
-        let chosen = recovery::choose(list, &[kind, origin.unwrap_or(kind)], &open.answered, &possible);
+        let chosen = recovery::choose(list, &[kind, origin.unwrap_or(kind)], open.answered_since(), &possible);
         // What may have been performed is never left on a guess, nor begun anew under another key.
         if let Kind::Act(act) = &step.kind
             && !matches!(chosen, Some((Recovery::Retry { .. } | Recovery::Pause, _)))
@@ -82,6 +82,11 @@ impl Walk<'_> {
             return Ok(Record::of(event));
         }
         let met = open.answered.get(open.before as usize..).unwrap_or_default();
+        if let (Kind::Reason(reason), None) = (&step.kind, &chosen)
+            && let Some(response) = self.onward(reason, open)
+        {
+            return Ok(Record::of(Event::FailureAnswered { step: path.clone(), response }));
+        }
         let response = match chosen {
             None if proposals::is_given_back(step, failure) => Response::GiveBack,
             // Whoever waits need not have changed anything.

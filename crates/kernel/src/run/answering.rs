@@ -77,6 +77,13 @@ impl RunState {
                 let doing = std::mem::replace(&mut open.doing, Doing::Idle);
                 (open.help, open.not_before) = (Some(Box::new(Help { failure, doing })), None);
             }
+            Response::Onward { then } => {
+                let Some(answer) = open.doubt.as_ref().map(|doubt| doubt.answer.clone()) else {
+                    return Err(place.illegal(event));
+                };
+                open.not_before = None;
+                open.go_onward(answer, then);
+            }
             Response::Pause => {
                 open.fallen.clear();
                 self.paused = true;

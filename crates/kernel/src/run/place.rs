@@ -41,6 +41,7 @@ impl Place<'_> {
                 model: None,
                 route: None,
                 fallen: BTreeSet::new(),
+                doubt: None,
                 asked: 0,
                 edited: None,
                 help: None,

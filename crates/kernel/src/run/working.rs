@@ -93,12 +93,14 @@ impl RunState {
                             (open.visit, open.attempt, open.edited) = (open.visit + 1, 0, None);
                             (open.model, open.route, open.deadline) = (None, None, None);
                             open.fallen.clear();
+                            open.doubt = None;
                             open.before = u32::try_from(open.answered.len()).unwrap_or(u32::MAX);
                         }
                     }
                     WorkEnd::Failed { failure } => {
                         let open = place.open();
                         (open.doing, open.failure) = (Doing::Idle, Some(failure));
+                        open.doubt.iter_mut().for_each(|doubt| doubt.asks = None);
                     }
                 }
                 Ok(())

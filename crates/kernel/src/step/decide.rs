@@ -135,7 +135,7 @@ fn once(walk: &Walk<'_>, then: &[Arc<str>]) -> Result<(), Stop> {
 }
 
 /// A value as a record shows it: a long one by its digest.
-pub(super) fn shown(value: Value) -> Value {
+pub(crate) fn shown(value: Value) -> Value {
     let text = value.to_jcs();
     if text.len() <= SHOWN { value } else { Value::from(format!("sha256:{}", value.digest())) }
 }

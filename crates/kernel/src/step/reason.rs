@@ -19,12 +19,13 @@ use crate::{
     schema::Schema,
     step::turn::{self, Turning, Words},
     types::Type,
+    unsure::{self, Boundary, Unsure},
     values::Value,
     workflow::{Prompt, See, reading::Reading},
     yaml::Fields,
 };
 
-/// `reason: prompts/ask.md`, `model`, `see`, `output`, `check`, `trust`.
+/// `reason: prompts/ask.md`, `model`, `see`, `output`, `check`, `unsure`, `trust`.
 #[derive(Debug)]
 pub struct Reason {
     /// The ask.
@@ -37,6 +38,8 @@ pub struct Reason {
     pub output: Arc<Schema>,
     /// What must hold for it besides.
     pub check: Vec<Condition>,
+    /// Which valid answers go on to whom.
+    pub unsure: Option<Boundary>,
     /// Which fields of the answer may be acted upon.
     pub trust: Vec<Trust>,
     /// What one call may be shown, in tokens.
@@ -177,27 +180,46 @@ impl Reason {
         };
         let cools = answer.as_ref().err().and_then(|failure| walk.cools(step, open, failure));
         let mut blobs = Vec::new();
-        let result = match answer {
-            Err(failure) => StepResult::Failed(failure),
-            Ok(value) => match self.judge(walk, &value, frame)?.or_else(|| turn::unproven(&claims)) {
-                Some(failure) => StepResult::Failed(failure),
-                None => StepResult::Done(Held::hold(value, &mut blobs)),
+        let (result, unsure) = match answer {
+            Err(failure) => (StepResult::Failed(failure), None),
+            Ok(value) => match (self.judge(walk, open, &value, frame)?, turn::unproven(&claims)) {
+                (Err(failure), _) | (Ok(_), Some(failure)) => (StepResult::Failed(failure), None),
+                (Ok(unsure), None) => (StepResult::Done(Held::hold(value, &mut blobs)), unsure),
             },
         };
-        let event =
-            Event::ModelAnswered { step: step.clone(), attempt, result, usage, raw, spent, said, cools, claims };
+        let event = Event::ModelAnswered {
+            step: step.clone(),
+            attempt,
+            result,
+            usage,
+            raw,
+            spent,
+            said,
+            cools,
+            claims,
+            unsure,
+        };
         Ok(Record { event, blobs })
     }
 
-    fn judge(&self, walk: &Walk<'_>, value: &Value, frame: &Frame<'_>) -> Result<Option<Failure>, Stop> {
-        let failed = |kind, detail| Some(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
+    /// Whether an answer is what the step gives.
+    ///
+    /// # Errors
+    /// Why not, in words for the person who answers.
+    pub fn fits(&self, answer: &Value) -> Result<(), String> {
+        self.output.validate(answer).map_err(|complaints| complaints.join("; "))
+    }
+
+    /// Why an answer fails, or whether the step is unsure of it.
+    fn judge(&self, walk: &Walk<'_>, open: &Open, value: &Value, frame: &Frame<'_>) -> Result<Judged, Stop> {
+        let failed = |kind, detail| Err(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
         let words = self.turn.as_ref().map(|_| Words::of_value(value));
         let value = match &words {
             None => value,
             Some(words) => match words.answer() {
                 Some(answer) => answer,
                 // What it proposes is judged when its turn comes.
-                None => return Ok(None),
+                None => return Ok(Ok(None)),
             },
         };
         if let Err(complaints) = self.output.validate(value) {
@@ -212,14 +234,21 @@ impl Reason {
                 Err(look) => return Err(look),
             }
         }
-        Ok(None)
+        match walk.doubts(self, open, &frame) {
+            Ok(unsure) => Ok(Ok(unsure)),
+            Err(Stop::Failed(failure)) => Ok(failed(FailureKind::BadReasoning, failure.detail)),
+            Err(look) => Err(look),
+        }
     }
 }
+
+/// Whether the step is unsure of a valid answer, or why it is none.
+type Judged = Result<Option<Box<Unsure>>, Failure>;
 
 /// The errors that a repair shows to the model: those since the step was last begun afresh.
 fn repairs(open: Option<&Open>) -> Vec<&str> {
     let Some(open) = open else { return Vec::new() };
-    let answered = open.answered.iter().rev().take_while(|(_, response)| !matches!(response, Response::Replan));
+    let answered = open.answered_since().iter().rev().take_while(|(_, response)| !matches!(response, Response::Replan));
     let mut errors: Vec<&str> = answered
         .filter(|(_, response)| matches!(response, Response::Repair))
         .map(|(failure, _)| failure.detail.as_str())
@@ -229,9 +258,9 @@ fn repairs(open: Option<&Open>) -> Vec<&str> {
 }
 
 /// The keys of this kind.
-pub(crate) const KEYS: [&str; 7] = ["reason", "model", "see", "output", "check", "trust", "budget"];
+pub(crate) const KEYS: [&str; 8] = ["reason", "model", "see", "output", "check", "unsure", "trust", "budget"];
 /// Documented keys of later versions.
-pub(crate) const LATER: [&str; 2] = ["unsure", "cache"];
+pub(crate) const LATER: [&str; 1] = ["cache"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
@@ -249,14 +278,17 @@ pub(crate) fn read_ask(fields: &Fields<'_>, key: &str, reading: &mut Reading<'_>
     reading.enter([("output".into(), ty.clone())]);
     let checks: Vec<_> =
         fields.list("check", &mut reading.complaints).iter().map(|node| reading.condition(node)).collect();
+    let unsure = fields.get("unsure").map(|node| unsure::read(node, reading));
     reading.leave();
     if let Some(name) = fields.get("step").and_then(|node| node.scalar()) {
         reading.output_is(name);
     }
+    let unsure = match unsure {
+        Some(unsure) => Some(unsure?),
+        None => None,
+    };
     let trust = labels::read_trust(fields, output.as_deref(), reading);
     let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
-    Some((
-        Reason { prompt: prompt?, model: model?, see, output: output?, check, trust: trust?, tokens, turn: None },
-        ty,
-    ))
+    let (prompt, model, output, trust) = (prompt?, model?, output?, trust?);
+    Some((Reason { prompt, model, see, output, check, unsure, trust, tokens, turn: None }, ty))
 }

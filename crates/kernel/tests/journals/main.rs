@@ -28,4 +28,5 @@ mod returns;
 mod routes;
 mod tables;
 mod undos;
+mod unsure;
 mod waits;

@@ -56,6 +56,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
             said: None,
             cools: None,
             claims: Vec::new(),
+            unsure: None,
         },
         Event::StepSkipped { step: "b".into() },
         Event::StageDone { stage: "s".into() },

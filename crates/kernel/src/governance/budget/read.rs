@@ -202,7 +202,8 @@ type Named<'a> = Vec<(&'a Arc<str>, Option<Place>)>;
 fn asking<'a>(steps: &'a [Step], named: &mut Named<'a>) {
     for step in steps {
         if let Does::Reason(reason) = &step.kind {
-            named.push((&reason.model, Some(step.at)));
+            let unsure = reason.unsure.iter().flat_map(|boundary| boundary.models());
+            named.extend(std::iter::once(&reason.model).chain(unsure).map(|model| (model, Some(step.at))));
         }
         if let Does::Agent(agent) = &step.kind {
             named.push((&agent.asks().model, Some(step.at)));

@@ -232,6 +232,11 @@ impl Walk<'_> {
                     _ => {}
                 }
             }
+            if let Kind::Reason(Reason { unsure: Some(unsure), .. }) = &step.kind
+                && unsure.asks_people()
+            {
+                tree.join(&Tree::flat(Origin::of(UNTRUSTED, &step.name)));
+            }
             self.bind(&step.name, tree);
         }
     }
