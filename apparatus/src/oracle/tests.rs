@@ -37,6 +37,7 @@ fn started() -> Event {
         project: "".into(),
         by: None,
         acts_for: None,
+        parent: None,
     }
 }
 
@@ -84,6 +85,8 @@ fn answered(name: &str) -> Event {
         spent: None,
         said: None,
         claims: Vec::new(),
+        cools: None,
+        unsure: None,
     }
 }
 
@@ -103,6 +106,7 @@ fn seen_in(epoch: u64, events: &[Event]) -> RunSeen {
     let row = RunRow {
         run: run(),
         tenant: "main".into(),
+        parent: None,
         workflow: "mixed".into(),
         bundle: Digest::ZERO,
         status: Status::Running,
@@ -283,6 +287,8 @@ fn what_is_recorded_is_not_done_again() {
         spent: None,
         said: None,
         claims: Vec::new(),
+        cools: None,
+        unsure: None,
     };
     let mut play = Play::default().life(&[], vec![seen(std::slice::from_ref(&asked))], &[]);
     let mut later = seen(&[asked]);
