@@ -24,8 +24,8 @@ fn result(place: &Place, args: &[&str]) -> Value {
     let mut all = args.to_vec();
     all.push("--json");
     let said = place.ok(&all);
-    let summary = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    summary.last().unwrap()["result"].clone()
+    let last = said.lines().next_back().unwrap();
+    serde_json::from_str::<Value>(last).unwrap()["result"].clone()
 }
 
 #[test]
@@ -88,4 +88,24 @@ fn what_was_booked_is_taken_back_if_the_last_check_fails() {
     let cheap = place.path().join("saga/cases/cheap.yaml");
     assert_eq!(result(&place, &["run", "saga", "--input", cheap.to_str().unwrap()])["booked"], true);
     assert_eq!(notes(&place, "saga").len(), 7);
+}
+
+#[test]
+fn a_coordinator_hands_to_specialists_that_may_do_less_than_it_sees() {
+    let place = pattern("coordinator");
+    assert_eq!(result(&place, &["run", "coordinator"])["topic"], "billing");
+    assert_eq!(notes(&place, "coordinator"), ["a credit is checked"]);
+    let runs = place.ok(&["runs", "ls", "coordinator", "--json"]);
+    assert_eq!(runs.lines().count(), 2, "{runs}");
+    // Killed while the specialist works: it goes on, and nothing is noted twice.
+    place.ok(&["run", "coordinator", "--crash-at", "billing"]);
+    assert_eq!(notes(&place, "coordinator").len(), 2);
+    // The technical specialist may only look things up, whatever its file says.
+    let act = "act: notebook.save\n        with: { customer: =input.customer, text: sneaky }";
+    place.edit("coordinator/workflows/technical.yaml", "act: notebook.list", act);
+    let input = place.path().join("coordinator/cases/broken.yaml");
+    let said = place.call(&["run", "coordinator", "--input", input.to_str().unwrap()]);
+    assert_ne!(said.code, 0, "{}", said.out);
+    assert!(said.out.contains("handoff_failed") && said.out.contains("permission_denied"), "{}", said.out);
+    assert_eq!(notes(&place, "coordinator").len(), 2);
 }
