@@ -95,7 +95,7 @@ fn what_comes_is_written_into_the_case_and_the_rest_of_it_stays() {
           result: { id: 7 }
           story: |
             run started: pay
-            judge: asked model small, about 8 tokens
+            judge: asked model small, about 71 tokens
             judge: answered {"cents":100,"pays":true}
             route: decided next by otherwise
             stage look done
@@ -298,9 +298,9 @@ fn a_rehearsal_says_how_each_failure_ends_and_what_a_person_would_do() {
           truncated (once, always, dies after)                       fails: truncated: the rehearsal lets it fail  0 effects, 1 call
           truncated (dies before)                                    ends well  1 effect, 3 calls
           invalid_output (once, dies before, dies after)             ends well  1 effect, 3 calls
-          invalid_output (always)                                    fails: invalid_output: the rehearsal lets it fail  0 effects, 3 calls
+          invalid_output (always)                                    fails: no_progress: the same failure twice, although something was changed: invalid_output: the rehearsal lets it fail  0 effects, 2 calls
           bad_reasoning (once, dies before, dies after)              ends well  1 effect, 3 calls
-          bad_reasoning (always)                                     fails: bad_reasoning: the rehearsal lets it fail  0 effects, 3 calls
+          bad_reasoning (always)                                     fails: no_progress: the same failure twice, although something was changed: bad_reasoning: the rehearsal lets it fail  0 effects, 2 calls
           context_overflow (once, always, dies after)                fails: context_overflow: the rehearsal lets it fail  0 effects, 1 call
           context_overflow (dies before)                             ends well  1 effect, 3 calls
           provider_error, maybe sent (once, dies before, dies after) ends well  1 effect, 3 calls

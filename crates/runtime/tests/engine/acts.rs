@@ -83,10 +83,10 @@ async fn an_answer_that_does_not_fit_is_repaired_with_its_errors() {
     assert_eq!(life.runtime.finished(run).await.unwrap().result, Some(json(r#"{"score": 3}"#)));
     expect![[r#"
         1   run started: ask
-        2   facts: asked model small, about 8 tokens
+        2   facts: asked model small, about 70 tokens
         3   facts: answer failed, invalid_output: `/score`: "high" is not a whole number
         4   facts: asked again with the errors
-        5   facts: asked model small, attempt 2, about 43 tokens
+        5   facts: asked model small, attempt 2, about 124 tokens
         6   facts: answered {"score":3}
         7   stage only done
         8   run completed {"score":3}
