@@ -229,6 +229,22 @@ fn a_payment_that_was_taken_twice_is_given_back_once_however_often_the_process_d
 }
 
 #[test]
+fn whoever_coordinates_dies_with_work_handed_over_and_the_money_moves_once() {
+    let place = place();
+    let file = place.path().join("seed/refund-30.json");
+    let result = run_file(place.path(), &file, &["--crash-at", "money"])["result"].clone();
+    assert_eq!(result["status"], "refunded", "{result}");
+    assert_eq!((number(place.path(), "SELECT count(*) FROM refund"), letters(place.path()).len()), (1, 1));
+    // The refund stands under the run of the message, by which people find the case, and was made by a run below it.
+    let case = last(place.path(), "support-email");
+    assert_eq!(text(place.path(), "SELECT run FROM refund"), case);
+    let (code, below) = call(place.path(), &["runs", "ls", "--json", "--parent", &case]);
+    assert!(code == 0 && below.lines().count() == 1 && below.contains("\"workflow\":\"billing\""), "{below}");
+    let (code, shown) = call(place.path(), &["evidence", "show", &case]);
+    assert!(code == 0 && shown.contains(&last(place.path(), "billing")), "{shown}");
+}
+
+#[test]
 fn each_input_comes_to_its_desk() {
     let place = place();
     let technical = run(place.path(), "technical");
