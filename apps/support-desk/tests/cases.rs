@@ -30,8 +30,12 @@ fn a_run_becomes_a_case_that_holds_and_shows_what_people_decided() {
     let file = place.path().join("cases/large.yaml");
     std::fs::create_dir(file.parent().unwrap()).unwrap();
     let record = || {
-        let output =
-            program().args(["runs", "export", &common::last(place.path(), "billing"), "--case"]).arg(&file).arg(place.path()).output().unwrap();
+        let output = program()
+            .args(["runs", "export", &common::last(place.path(), "billing"), "--case"])
+            .arg(&file)
+            .arg(place.path())
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success() && !said.contains("the run did"), "{said}");
     };

@@ -256,8 +256,11 @@ fn a_process_that_dies_with_a_letter_on_its_way_sends_no_second_one() {
     let id = letter.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap();
     let gave = json!({ "message_id": id, "accepted": to(&letter) }).to_string();
     let seen = ["--output", &gave, "--as", "sam", "--reason", "it stands in the folder of the mail server"];
-    let (code, told) =
-        call(place.path(), &[&["effects", "resolve", &last(place.path(), "support-email"), "posted[0]/letter", "performed"], &seen[..]].concat());
+    let (code, told) = call(
+        place.path(),
+        &[&["effects", "resolve", &last(place.path(), "support-email"), "posted[0]/letter", "performed"], &seen[..]]
+            .concat(),
+    );
     assert!(code == 0 && told.contains("answered, queue technical"), "{code} {told}");
     assert_eq!((letters(place.path()).len(), number(place.path(), "SELECT count(*) FROM letter")), (1, 1));
 }

@@ -5,8 +5,8 @@ mod common;
 use std::{fs, path::Path};
 
 use common::{
-    act, call, changed, decide, desk, last, letters, number, place, program, run, run_changed, run_file, run_until_asked,
-    text, waiting,
+    act, call, changed, decide, desk, last, letters, number, place, program, run, run_changed, run_file,
+    run_until_asked, text, waiting,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -48,7 +48,8 @@ fn a_large_refund_waits_for_a_manager_who_did_not_ask_for_it() {
     // Decided again, it changes nothing.
     let (_, again) = decide(place.path(), &approval, "approve", "ines");
     assert_eq!(number(place.path(), "SELECT count(*) FROM refund"), 1, "{again}");
-    let why = program().args(["runs", "why", &last(place.path(), "billing"), "refund"]).arg(place.path()).output().unwrap();
+    let why =
+        program().args(["runs", "why", &last(place.path(), "billing"), "refund"]).arg(place.path()).output().unwrap();
     let why = String::from_utf8(why.stdout).unwrap();
     let rule = "rule refund.manager (policies/ask/refunds.cedar:7): input.amount_cents = 62000";
     assert!(why.contains(rule) && why.contains("approved by ines"), "{why}");
