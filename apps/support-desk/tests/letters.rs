@@ -5,7 +5,7 @@ mod common;
 use std::{fs, path::Path};
 
 use common::{
-    act, asked_of, call, changed, decide, desk, letters, number, place, program, run_changed, run_file,
+    act, asked_of, call, changed, decide, desk, last, letters, number, place, program, run_changed, run_file,
     run_until_asked, text, to, waiting,
 };
 use serde_json::{Value, json};
@@ -39,9 +39,9 @@ fn who_is_angry_is_told_at_once_and_the_team_lead_is_written_to_with_leave_and_p
     {
         assert!(letter.contains(part), "{part}: {letter}");
     }
-    let (_, why) = call(place.path(), &["runs", "why", "last", "lead_letter"]);
+    let (_, why) = call(place.path(), &["runs", "why", &last(place.path(), "support-email"), "lead_letter"]);
     assert!(why.contains("mail.escalation (policies/ask/mails.cedar:") && why.contains("sam"), "{why}");
-    let shown = act(place.path(), "letters.escalate");
+    let shown = act(place.path(), "support-email", "letters.escalate");
     assert!(
         shown.contains("sam approve") && shown.contains("verified") && shown.contains("private, untrusted"),
         "{shown}"
@@ -77,7 +77,7 @@ fn time_that_runs_out_is_no_leave() {
     let result = run_file(place.path(), &mail, &[])["result"].clone();
     assert_eq!((&result["queue"], &result["lead"]), (&json!("complaints"), &Value::Null), "{result}");
     assert_eq!(text(place.path(), "SELECT kind FROM case_note ORDER BY id DESC"), "lead_not_told");
-    let shown = act(place.path(), "letters.escalate");
+    let shown = act(place.path(), "support-email", "letters.escalate");
     assert!(shown.starts_with("expired "), "{shown}");
     assert!(to_the_lead(place.path()).is_empty());
 }
@@ -109,7 +109,7 @@ fn one_is_written_to_without_leave_two_with_one_reader_and_51_with_two() {
 
     let file = changed(place.path(), "bulk", &copies(50));
     let approval = asked_of(place.path(), &file);
-    let (_, why) = call(place.path(), &["runs", "why", "last", "posted[0]/letter"]);
+    let (_, why) = call(place.path(), &["runs", "why", &last(place.path(), "support-email"), "posted[0]/letter"]);
     assert!(why.contains("mail.mass (policies/ask/mails.cedar:6): sizes.to = 51"), "{why}");
     assert_eq!(decide(place.path(), &approval, "approve", "sam").0, 8);
     assert_eq!(letters(place.path()).len(), 2);
@@ -158,7 +158,7 @@ fn an_address_that_only_the_message_names_is_put_before_a_manager() {
     let mail = json!({ "message_id": "stranger", "cc": ["mallory@else.example"] });
     let file = changed(place.path(), "technical", &mail);
     let approval = asked_of(place.path(), &file);
-    let (_, why) = call(place.path(), &["runs", "why", "last", "posted[0]/letter"]);
+    let (_, why) = call(place.path(), &["runs", "why", &last(place.path(), "support-email"), "posted[0]/letter"]);
     assert!(why.contains("mail.stranger (policies/ask/mails.cedar:"), "{why}");
     // The front desk alone does not decide it.
     assert_eq!(decide(place.path(), &approval, "approve", "mia").0, 9);
@@ -256,8 +256,11 @@ fn a_process_that_dies_with_a_letter_on_its_way_sends_no_second_one() {
     let id = letter.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap();
     let gave = json!({ "message_id": id, "accepted": to(&letter) }).to_string();
     let seen = ["--output", &gave, "--as", "sam", "--reason", "it stands in the folder of the mail server"];
-    let (code, told) =
-        call(place.path(), &[&["effects", "resolve", "last", "posted[0]/letter", "performed"], &seen[..]].concat());
+    let (code, told) = call(
+        place.path(),
+        &[&["effects", "resolve", &last(place.path(), "support-email"), "posted[0]/letter", "performed"], &seen[..]]
+            .concat(),
+    );
     assert!(code == 0 && told.contains("answered, queue technical"), "{code} {told}");
     assert_eq!((letters(place.path()).len(), number(place.path(), "SELECT count(*) FROM letter")), (1, 1));
 }

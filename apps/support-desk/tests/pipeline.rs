@@ -5,8 +5,8 @@ mod common;
 use std::{fs, path::Path};
 
 use common::{
-    act, call, changed, decide, desk, letters, number, place, program, run, run_changed, run_file, run_until_asked,
-    text, waiting,
+    act, call, changed, decide, desk, last, letters, number, place, program, run, run_changed, run_file,
+    run_until_asked, text, waiting,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -48,20 +48,23 @@ fn a_large_refund_waits_for_a_manager_who_did_not_ask_for_it() {
     // Decided again, it changes nothing.
     let (_, again) = decide(place.path(), &approval, "approve", "ines");
     assert_eq!(number(place.path(), "SELECT count(*) FROM refund"), 1, "{again}");
-    let why = program().args(["runs", "why", "last", "refund"]).arg(place.path()).output().unwrap();
+    let why =
+        program().args(["runs", "why", &last(place.path(), "billing"), "refund"]).arg(place.path()).output().unwrap();
     let why = String::from_utf8(why.stdout).unwrap();
     let rule = "rule refund.manager (policies/ask/refunds.cedar:7): input.amount_cents = 62000";
     assert!(why.contains(rule) && why.contains("approved by ines"), "{why}");
     // What was done is proven act by act: allowed, asked, voted on, sent once.
-    let refund = act(place.path(), "billing.refund");
+    let refund = act(place.path(), "billing", "billing.refund");
     assert!(
         refund.contains("refund.manager") && refund.contains("ines approve") && refund.contains("sent       once"),
         "{refund}"
     );
-    assert!(act(place.path(), "letters.send").contains("sent       once"));
-    let file = place.path().join("run.ndjson").display().to_string();
-    assert_eq!(call(place.path(), &["runs", "export", "last", "--out", &file]).0, 0);
-    program().args(["evidence", "verify", &file]).assert().success();
+    assert!(act(place.path(), "support-email", "letters.send").contains("sent       once"));
+    for workflow in ["billing", "support-email"] {
+        let file = place.path().join(format!("{workflow}.ndjson")).display().to_string();
+        assert_eq!(call(place.path(), &["runs", "export", &last(place.path(), workflow), "--out", &file]).0, 0);
+        program().args(["evidence", "verify", &file]).assert().success();
+    }
 }
 
 #[test]
@@ -107,7 +110,7 @@ fn small_sums_of_90_days_make_a_small_one_ask() {
         } else {
             // The seventh: 6 * 29 + 29 are more than 200.
             let approval = common::asked_of(place.path(), &file);
-            let (_, why) = call(place.path(), &["runs", "why", "last", "refund"]);
+            let (_, why) = call(place.path(), &["runs", "why", &last(place.path(), "billing"), "refund"]);
             assert!(
                 why.contains("policies/ask/refunds.cedar:1") && why.contains("history.refunds_90d = 17400"),
                 "{why}"
@@ -185,7 +188,7 @@ fn every_rule_is_shown_to_decide_and_to_let_alone_and_every_action_has_a_case_th
     assert_eq!(code, 0, "{said}");
     let told: Value = serde_json::from_str(&said).unwrap();
     let rules = told["coverage"].as_array().unwrap();
-    assert!(rules.len() >= 13 && told["ok"] == true, "{rules:?}");
+    assert!(rules.len() >= 15 && told["ok"] == true, "{rules:?}");
     for rule in rules {
         assert_eq!(rule["missing"], json!([]), "{rule}");
     }
@@ -224,6 +227,22 @@ fn a_payment_that_was_taken_twice_is_given_back_once_however_often_the_process_d
     assert_eq!((number(place.path(), "SELECT count(*) FROM refund"), letters(place.path()).len()), (1, 1));
     assert_eq!(number(place.path(), "SELECT sum(refunded_cents) FROM payment"), 3000);
     assert_eq!(text(place.path(), "SELECT status FROM thread"), "waiting_customer");
+}
+
+#[test]
+fn whoever_coordinates_dies_with_work_handed_over_and_the_money_moves_once() {
+    let place = place();
+    let file = place.path().join("seed/refund-30.json");
+    let result = run_file(place.path(), &file, &["--crash-at", "money"])["result"].clone();
+    assert_eq!(result["status"], "refunded", "{result}");
+    assert_eq!((number(place.path(), "SELECT count(*) FROM refund"), letters(place.path()).len()), (1, 1));
+    // The refund stands under the run of the message, by which people find the case, and was made by a run below it.
+    let case = last(place.path(), "support-email");
+    assert_eq!(text(place.path(), "SELECT run FROM refund"), case);
+    let (code, below) = call(place.path(), &["runs", "ls", "--json", "--parent", &case]);
+    assert!(code == 0 && below.lines().count() == 1 && below.contains("\"workflow\":\"billing\""), "{below}");
+    let (code, shown) = call(place.path(), &["evidence", "show", &case]);
+    assert!(code == 0 && shown.contains(&last(place.path(), "billing")), "{shown}");
 }
 
 #[test]

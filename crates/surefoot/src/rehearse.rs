@@ -345,19 +345,23 @@ impl<'c> Rehearsal<'c> {
         if let Ending::Stuck(why) = ending {
             bad.push(format!("a silent end: {why}"));
         }
-        let ledger = match trial.audit() {
-            Ok(ledger) => ledger,
-            Err(found) => {
-                bad.push(format!("the journal does not hold as evidence: {found}"));
-                return bad;
+        // What was done by those whom work was handed to stands in their journals.
+        let mut acts = Vec::new();
+        for one in trial.family() {
+            match one.audit() {
+                Ok(ledger) => acts.extend(ledger.acts),
+                Err(found) => {
+                    bad.push(format!("the journal does not hold as evidence: {found}"));
+                    return bad;
+                }
             }
-        };
+        }
         let over = trial.state.end.is_some();
         for (key, kept) in receiver.kept() {
             if kept.performed > 1 {
                 bad.push(format!("`{}` of `{}` was performed {} times", kept.action, kept.step, kept.performed));
             }
-            let act = ledger.acts.iter().find(|act| act.key.as_ref().is_some_and(|one| one.as_str() == &**key));
+            let act = acts.iter().find(|act| act.key.as_ref().is_some_and(|one| one.as_str() == &**key));
             let knows = act.is_some_and(|act| {
                 matches!(
                     act.status,
@@ -375,7 +379,7 @@ impl<'c> Rehearsal<'c> {
                 bad.push(format!("`{}` of `{}` was performed, and the journal does not know", kept.action, kept.step));
             }
         }
-        for act in &ledger.acts {
+        for act in &acts {
             let (Some(key), Some(called)) = (&act.key, &act.called) else { continue };
             if act.status == Status::Succeeded && called.effect != Effect::Read && !receiver.did(key.as_str()) {
                 let action = format!("{}.{}", called.tool, called.operation);

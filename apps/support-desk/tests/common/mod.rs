@@ -109,9 +109,18 @@ pub fn call(place: &Path, args: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), said)
 }
 
-/// What the newest run's evidence says of the act of this name.
-pub fn act(place: &Path, name: &str) -> String {
-    let (code, shown) = call(place, &["evidence", "show", "last"]);
+/// The newest run of a workflow.
+pub fn last(place: &Path, workflow: &str) -> String {
+    let (code, listed) = call(place, &["runs", "ls", "--json"]);
+    assert_eq!(code, 0, "{listed}");
+    let mut rows = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let row = rows.find(|row| row["workflow"] == workflow).unwrap_or_else(|| panic!("no run of {workflow}: {listed}"));
+    row["run"].as_str().unwrap().to_owned()
+}
+
+/// What the evidence of the newest run of the workflow says of the act of this name.
+pub fn act(place: &Path, workflow: &str, name: &str) -> String {
+    let (code, shown) = call(place, &["evidence", "show", &last(place, workflow)]);
     assert_eq!(code, 0, "{shown}");
     let mut lines = shown.lines().skip_while(|line| line.starts_with(' ') || !line.ends_with(&format!(" {name}")));
     let first = lines.next().unwrap_or_else(|| panic!("no act {name}: {shown}"));

@@ -41,7 +41,8 @@ impl Walk<'_> {
             }
             4 | 5 | 12 | 13 => self.consume(pen).await,
             6 => {
-                let state = ApprovalState::ALL[self.dice.roll(7) as usize];
+                // An end without a yes: one with it is what `consume` makes.
+                let state = ApprovalState::ALL[3 + self.dice.roll(4) as usize];
                 let own = ApprovalQuery { run: Some(pen.run), ..ApprovalQuery::default() };
                 let own = self.reference.approvals(own).await.unwrap();
                 let first = own.first().filter(|_| self.dice.chance(80)).map(|row| row.id.clone());
@@ -58,7 +59,7 @@ impl Walk<'_> {
                 (guards, "reserved")
             }
             9 => {
-                let mut spent = || if self.dice.chance(94) { self.dice.roll(8) as i64 } else { 11 };
+                let mut spent = || if self.dice.chance(75) { self.dice.roll(8) as i64 } else { 11 };
                 let actual = BTreeMap::from([("tokens".into(), spent()), ("calls".into(), spent())]);
                 (vec![Guard::Settle { step: step.into(), actual }], "settled")
             }
@@ -150,7 +151,7 @@ impl Walk<'_> {
 
     /// Work, messages that leave, rate limits, frozen scopes, seals, erasure.
     pub(super) async fn aside(&mut self) {
-        match self.dice.roll(9) {
+        match self.dice.roll(12) {
             0 | 1 => self.people_work().await,
             2 | 3 => {
                 let (limit, now) = (self.dice.roll(4) as u32, at(self.now));
@@ -188,14 +189,15 @@ impl Walk<'_> {
                     both!(self, push_back(bucket, until)).unwrap();
                 }
             }
-            6 => {
+            6 | 9..12 => {
                 let rows = self.reference.budgets().await.unwrap();
                 let scope = rows.iter().find(|row| row.frozen).map_or("none".into(), |row| row.scope.clone());
                 let said = governed::change("{}", self.now);
                 if both!(self, unfreeze(scope, said)).unwrap() {
                     self.did("unfrozen");
                 }
-                let scope: Arc<str> = format!("m{}", self.dice.roll(2)).into();
+                let cooling = self.reference.cooldowns().await.unwrap();
+                let scope: Arc<str> = cooling.first().map_or("m0".into(), |row| row.scope.clone());
                 let said = governed::change("{}", self.now);
                 if both!(self, end_cooldown(scope, said)).unwrap() {
                     self.did("asked again");

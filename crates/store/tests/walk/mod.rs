@@ -182,7 +182,7 @@ impl Walk<'_> {
             87..88 => self.leave().await,
             88..90 => self.reap().await,
             90..92 => self.salvage().await,
-            92..96 => self.aside().await,
+            92..98 => self.aside().await,
             _ => self.read().await,
         }
     }

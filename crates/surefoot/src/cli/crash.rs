@@ -59,10 +59,11 @@ pub(super) struct Trip {
 }
 
 impl Trip {
-    pub(super) fn new(step: &str, program: &Program) -> Arc<Trip> {
+    /// `programs`: in which the step may stand.
+    pub(super) fn new(step: &str, programs: &[&Program]) -> Arc<Trip> {
         let name = StepPath::new(step).name().to_owned();
         let mut outside = false;
-        for stage in &program.stages {
+        for stage in programs.iter().flat_map(|program| &program.stages) {
             each_step(&stage.steps, &mut |one| {
                 outside |= *one.name == *name && (one.call().is_some() || matches!(one.kind, Kind::Reason(_)));
             });
@@ -392,11 +393,35 @@ pub(super) fn run(scene: &Scene, plan: &Plan, step: &str) -> Result<Exit, CliErr
     })
 }
 
-/// Refuses a step that the workflow does not have, before anything runs.
+/// The program that is to run, and those that it hands work to, directly or not.
+pub(super) fn reached(plan: &Plan) -> Result<Vec<&Program>, CliError> {
+    let mut found: Vec<&Program> = vec![plan.program()?];
+    let mut at = 0;
+    while let Some(program) = found.get(at).copied() {
+        let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
+        for stage in &program.stages {
+            each_step(&stage.steps, &mut |step| {
+                if let Kind::Specialist(specialist) = &step.kind {
+                    names.insert(specialist.to.clone());
+                }
+            });
+        }
+        let new = names.iter().filter_map(|name| plan.project.workflows.get(name));
+        for program in new {
+            if found.iter().all(|known| known.name != program.name) {
+                found.push(program);
+            }
+        }
+        at += 1;
+    }
+    Ok(found)
+}
+
+/// Refuses a step that neither the workflow has nor one that it hands work to, before anything runs.
 fn known(plan: &Plan, step: &str) -> Result<(), CliError> {
-    let program = plan.program()?;
+    let (program, programs) = (plan.program()?, reached(plan)?);
     let mut names: Vec<&str> = Vec::new();
-    for stage in &program.stages {
+    for stage in programs.iter().flat_map(|program| &program.stages) {
         each_step(&stage.steps, &mut |step| names.push(&step.name));
     }
     if names.contains(&StepPath::new(step).name()) {

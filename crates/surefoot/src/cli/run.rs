@@ -127,7 +127,7 @@ impl Run {
         match (&self.crash_at, &self.crash_child) {
             (Some(step), _) => crash::run(scene, &plan, step),
             (None, Some(step)) => {
-                let trip = crash::Trip::new(step, plan.program()?);
+                let trip = crash::Trip::new(step, &crash::reached(&plan)?);
                 scene.block_on(async { go(scene, &plan, plan.open()?, Some(trip)).await })
             }
             (None, None) => scene.block_on(async { go(scene, &plan, plan.open()?, None).await }),
@@ -278,7 +278,7 @@ pub(super) fn build(
     Ok(builder.build()?)
 }
 
-/// Goes on with one run after a person decided something about it.
+/// Goes on with one run after a person decided something about it, and with those that wait for its work.
 pub(super) async fn go_on_with(
     scene: &Scene,
     folder: &Path,
@@ -292,6 +292,7 @@ pub(super) async fn go_on_with(
     let surefoot = build(scene, &plan, store.clone(), None)?;
     surefoot.deploy().await?;
     let mut driver = Driver::begin(&surefoot);
+    let run = session::topmost(&*store, run).await?;
     let mut story = Story::new(&scene.out, run);
     let before = session::journal(&*store, run).await?;
     let known = before.len() as u64;

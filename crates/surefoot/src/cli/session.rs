@@ -238,8 +238,8 @@ impl Driver {
                     return Err(worker_ended(ended));
                 }
                 () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {
-                    let Some(row) = store.run(run).await? else { continue };
-                    if row.head.seq == story.state.head.seq && rests(&row, detach, self.now()) {
+                    let Some(row) = at_rest(&*store, run, detach, self.now()).await? else { continue };
+                    if row.head.seq == story.state.head.seq {
                         story.still();
                         return Ok(Rest::Waits(Box::new(row)));
                     }
@@ -257,9 +257,9 @@ impl Driver {
         loop {
             let mut still = Vec::new();
             for run in open {
-                match store.run(run).await? {
-                    Some(row) if row.status.is_final() || rests(&row, detach, self.now()) => rows.push(row),
-                    Some(_) => still.push(run),
+                match at_rest(&*store, run, detach, self.now()).await? {
+                    Some(row) => rows.push(row),
+                    None if store.run(run).await?.is_some() => still.push(run),
                     None => {}
                 }
             }
@@ -294,6 +294,36 @@ fn worker_ended(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> 
         Ok(Ok(())) => CliError::internal("the worker ended before the run"),
         Err(error) => CliError::internal("the worker panicked").caused_by(error),
     }
+}
+
+/// The row of a run that is over or rests. One that waits for work which it handed on rests when that work does; what the work waits for
+/// is then what it waits for.
+async fn at_rest(store: &dyn Store, run: RunId, detach: Detach, now: Timestamp) -> Result<Option<RunRow>, StoreError> {
+    let Some(mut row) = store.run(run).await?.filter(|row| rests(row, detach, now)) else { return Ok(None) };
+    if row.status != Status::Waiting {
+        return Ok(Some(row));
+    }
+    let status = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
+    for below in store.runs(RunQuery { status, parent: Some(run), limit: 500, ..RunQuery::default() }).await? {
+        let Some(below) = Box::pin(at_rest(store, below.run, detach, now)).await? else { return Ok(None) };
+        row.waits_for = below.waits_for.or(row.waits_for);
+        row.wake_at = below.wake_at.or(row.wake_at);
+    }
+    // Work that ended meanwhile has told this run so in the same transaction.
+    let after = store.run(run).await?;
+    Ok(after.is_some_and(|after| (after.head.seq, after.inbox_gen) == (row.head.seq, row.inbox_gen)).then_some(row))
+}
+
+/// The run that this one does its work for in the end: the topmost that is not over.
+pub(super) async fn topmost(store: &dyn Store, run: RunId) -> Result<RunId, StoreError> {
+    let mut top = run;
+    while let Some(parent) = store.run(top).await?.and_then(|row| row.parent) {
+        match store.run(parent).await? {
+            Some(row) if !row.status.is_final() => top = parent,
+            _ => break,
+        }
+    }
+    Ok(top)
 }
 
 /// Whether a run goes on without a person or a long time.

@@ -89,6 +89,13 @@ impl<'a> Trial<'a> {
         })
     }
 
+    /// This run and all that it handed work to, directly or not.
+    pub(crate) fn family(&self) -> Vec<&Trial<'a>> {
+        let mut all = vec![self];
+        all.extend(self.children.iter().flat_map(Trial::family));
+        all
+    }
+
     /// What it tells the run that handed it its work.
     fn last_words(&self) -> Option<(String, kernel::values::Value)> {
         self.state.end.as_ref()?;
