@@ -191,7 +191,7 @@ fn of_a_model_that_lies_only_what_stands_is_accepted() {
     let mut changed = String::new();
     for line in text.lines() {
         let name = line.trim().split(':').next().unwrap();
-        if ["reader", "analyst"].contains(&name) {
+        if ["quick", "strong", "writer"].contains(&name) {
             changed.push_str(&format!(
                 "  {name}: {{ provider: openai_chat, base_url: \"http://127.0.0.1:{port}/v1\", model: liar, max_tokens: 900, structured: json_object }}\n"
             ));
