@@ -152,7 +152,7 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
     let log = harness::requests(&scratch.folder)?;
 
     let mut figures: BTreeMap<Field, Figures> = BTreeMap::new();
-    let (mut table, mut wrong, mut judged): (Table, Vec<String>, Vec<(f64, bool)>) = Default::default();
+    let (mut table, mut wrong, mut judged): (Table, Vec<String>, Judged) = Default::default();
     let mut calls: BTreeMap<&str, u64> = BTreeMap::new();
     for (model, times) in enriched.asked.values().flat_map(|asked| &asked.calls) {
         *calls.entry(model).or_default() += times;
@@ -200,7 +200,7 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
                 count(&mut table, claim, right);
                 let judges = asked.fit != Some(Reader::Thorough) || read_again(&enriched, one, claim);
                 if judges && claim["kind"].as_str().is_some_and(|kind| kind.starts_with("prose/one")) {
-                    judged.push((claim["reader"].as_f64().unwrap_or(0.0), right));
+                    judged.entry(field).or_default().push((claim["reader"].as_f64().unwrap_or(0.0), right));
                 }
                 if !right {
                     wrong.push(format!(
@@ -222,9 +222,7 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
     });
     if let Some(reader) = asked.fit {
         say(&format!("data/confidence.json:\n{}", serde_json::to_string_pretty(&table)?));
-        if let Some(fitted) = surefoot::calibration::fit(&judged) {
-            say(&format!("{}, from {} claims:\n  table: {fitted}", reader.file(), judged.len()));
-        }
+        say_tables(reader, &judged);
         return Ok(true);
     }
     let line = |name: &str, figure: Figures| {
@@ -379,6 +377,25 @@ fn forbidden(drawn: &[Drawn], host: &str, path: &str) -> bool {
         site.truth.host == host
             && site.truth.disallowed.iter().any(|page| page.trim_end_matches(".html") == path.trim_end_matches(".html"))
     })
+}
+
+/// By field: the scores of what only a reader said, and whether it was right.
+type Judged = BTreeMap<Field, Vec<(f64, bool)>>;
+
+/// A table of one field's own needs so many claims.
+const ENOUGH: usize = 50;
+
+/// Prints the tables as they stand in a file of rules: one for all fields, and one for each field with enough claims.
+fn say_tables(reader: Reader, judged: &Judged) {
+    let all: Vec<(f64, bool)> = judged.values().flatten().copied().collect();
+    let fields = judged.iter().filter(|(_, claims)| claims.len() >= ENOUGH);
+    let tables = fields.map(|(field, claims)| (format!("facts.{field}"), claims.as_slice()));
+    say(reader.file());
+    for (name, claims) in std::iter::once(("all fields".to_owned(), all.as_slice())).chain(tables) {
+        if let Some(fitted) = surefoot::calibration::fit(claims) {
+            say(&format!("  {name}, from {} claims: {fitted}", claims.len()));
+        }
+    }
 }
 
 /// Whether the page that a claim rests on was read by the second reader last.
