@@ -52,6 +52,19 @@ fn the_project_is_in_order() {
 }
 
 #[test]
+fn the_example_of_network_models_fits_the_project() {
+    let place = place();
+    let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models.example.yaml")).unwrap();
+    let file = place.path().join("surefoot.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("\nmodels:").unwrap();
+    let (_, after) = rest.split_once("\ntry:").unwrap();
+    let (_, models) = example.split_once("\nmodels:").unwrap();
+    fs::write(&file, format!("{before}\nmodels:{models}\ntry:{after}")).unwrap();
+    program(place.path(), &["check"]).assert().success();
+}
+
+#[test]
 fn a_killed_lead_goes_on_and_the_same_lead_again_is_the_first_run() {
     let place = place();
     let lines = run(place.path(), "graylog", &["--crash-at", "reading"]);
