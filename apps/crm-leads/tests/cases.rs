@@ -43,7 +43,9 @@ fn a_run_over_many_pages_becomes_a_case_that_holds() {
     let keep = tempfile::tempdir().unwrap();
     let place = keep.path();
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["surefoot.yaml", "routes.yaml", "workflows", "prompts", "schemas", "tools", "sql", "rules", "lexicons", "seed"] {
+    for name in
+        ["surefoot.yaml", "routes.yaml", "workflows", "prompts", "schemas", "tools", "sql", "rules", "lexicons", "seed"]
+    {
         copy(&own.join(name), &place.join(name));
     }
     fs::create_dir(place.join("cases")).unwrap();
