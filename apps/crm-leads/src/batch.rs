@@ -10,6 +10,7 @@ use std::{
 };
 
 use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use surefoot::{Lookup, RunError, Surefoot};
 use tokio::{io::AsyncReadExt as _, process::Command, time::timeout};
@@ -29,8 +30,21 @@ const MOST_KILLS: u64 = 500;
 pub struct Enriched {
     /// By lead.
     pub results: BTreeMap<String, Value>,
+    /// By lead: which models its run asked.
+    pub asked: BTreeMap<String, Asked>,
     /// How often the process was killed.
     pub kills: u64,
+}
+
+/// Which models a run asked.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Asked {
+    /// The lead.
+    lead: String,
+    /// By model of the project: how often.
+    pub calls: BTreeMap<String, u64>,
+    /// By the URL of a page: the model that answered last for it.
+    pub read_by: BTreeMap<String, String>,
 }
 
 /// Enriches every lead of the project in `folder`. With a number, the process is killed every 0.5 to 2 s until it comes to its end.
@@ -63,9 +77,15 @@ pub async fn enrich(folder: &Path, kill: Option<u64>, user: &mut User) -> Result
         };
         match status {
             Ok(status) if status.as_ref().is_ok_and(std::process::ExitStatus::success) => {
-                let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-                let results = lines.map(|result| (result["lead"].as_str().unwrap_or_default().to_owned(), result));
-                return Ok(Enriched { results: results.collect(), kills });
+                let (mut results, mut asked) = (BTreeMap::new(), BTreeMap::new());
+                for line in said.lines() {
+                    if let Ok(one) = serde_json::from_str::<Asked>(line) {
+                        asked.insert(one.lead.clone(), one);
+                    } else if let Ok(result) = serde_json::from_str::<Value>(line) {
+                        results.insert(result["lead"].as_str().unwrap_or_default().to_owned(), result);
+                    }
+                }
+                return Ok(Enriched { results, asked, kills });
             }
             Ok(status) => return Err(format!("the process that enriches ended with {}", status?).into()),
             Err(_) => {
@@ -122,7 +142,11 @@ async fn all(folder: &Path, environment: Lookup) -> Result<(), Trouble> {
     for run in started {
         let ended = surefoot.runtime().finished(run).await?;
         match ended.result {
-            Some(result) => say(&result.to_json()),
+            Some(result) => {
+                let lead: Value = serde_json::from_slice(&result.to_jcs())?;
+                say(&result.to_json());
+                say(&serde_json::to_string(&asked(&surefoot, run, &lead["lead"]).await?)?);
+            }
             None => return Err(format!("run {run} ended without a result: {:?}", ended.failure).into()),
         }
     }
@@ -130,6 +154,34 @@ async fn all(folder: &Path, environment: Lookup) -> Result<(), Trouble> {
     drop(stop);
     worker.await??;
     Ok(())
+}
+
+/// Which models a run asked, how often each, and who answered last for each page: from its journal.
+async fn asked(surefoot: &Surefoot, run: surefoot::RunId, lead: &Value) -> Result<Asked, Trouble> {
+    let mut asked = Asked { lead: lead.as_str().unwrap_or_default().to_owned(), ..Asked::default() };
+    let (mut readers, mut pages) = (BTreeMap::new(), BTreeMap::new());
+    let mut entries = surefoot.runtime().entries(run);
+    while let Some((_, event)) = entries.next().await? {
+        let event = serde_json::to_value(&event)?;
+        let step = event["step"].as_str().unwrap_or_default();
+        if event["event"] == "model_asked" {
+            let model = event["model"].as_str().unwrap_or_default();
+            *asked.calls.entry(model.to_owned()).or_default() += 1;
+            if let Some(body) = step.strip_suffix("/reading") {
+                readers.insert(body.to_owned(), model.to_owned());
+            }
+        } else if let (Some(body), Some(url)) = (step.strip_suffix("/page"), url_of(&event)) {
+            pages.insert(body.to_owned(), url);
+        }
+    }
+    asked.read_by = readers.into_iter().filter_map(|(body, model)| Some((pages.get(&body)?.clone(), model))).collect();
+    Ok(asked)
+}
+
+/// The address of the page that an action gave, if this entry says so.
+fn url_of(event: &Value) -> Option<String> {
+    let page = &event["result"]["done"]["value"];
+    page["final_url"].as_str().or_else(|| page["url"].as_str()).map(str::to_owned)
 }
 
 /// Lets runs go on that were put aside.

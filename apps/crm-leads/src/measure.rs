@@ -30,14 +30,32 @@ struct Asked {
     seed: u64,
     json: bool,
     keep: Option<PathBuf>,
-    fit: bool,
+    fit: Option<Reader>,
     wrong: bool,
     kill: bool,
     edits: usize,
 }
 
+/// Whose table of confidence is fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// The first, on all pages.
+    First,
+    /// The second, on those pages only that the first was unsure of.
+    Thorough,
+}
+
+impl Reader {
+    fn file(self) -> &'static str {
+        match self {
+            Reader::First => "rules/reader.yaml",
+            Reader::Thorough => "rules/thorough.yaml",
+        }
+    }
+}
+
 const USAGE: &str =
-    "crm-leads measure [--draw N] [--seed N] [--json] [--wrong] [--kill] [--edits N] [--keep DIR] [--fit]
+    "crm-leads measure [--draw N] [--seed N] [--json] [--wrong] [--kill] [--edits N] [--keep DIR] [--fit | --fit-thorough]
 
   --draw N    companies to draw [default: 40]
   --seed N    what they are drawn by [default: 1]
@@ -46,7 +64,9 @@ const USAGE: &str =
   --kill      kill the process that enriches every 0.5 to 2 s, and compare with what it comes to undisturbed
   --edits N   let a user change N fields while it enriches, and see that all of them stay
   --keep DIR  leave the sites, the runs and the database in DIR
-  --fit       print the table of confidence that these companies give, for data/confidence.json";
+  --fit       print the table of confidence that these companies give, for data/confidence.json and rules/reader.yaml
+  --fit-thorough
+              the same for rules/thorough.yaml, on the pages that the first reader was unsure of";
 
 /// Runs one command line, without the program's name and the word `measure`; gives the exit code.
 pub fn main(args: &[OsString], project: &Path) -> i32 {
@@ -80,7 +100,7 @@ pub fn main(args: &[OsString], project: &Path) -> i32 {
 
 fn parse(args: &[OsString]) -> Result<Option<Asked>, String> {
     let mut asked =
-        Asked { draw: 40, seed: 1, json: false, keep: None, fit: false, wrong: false, kill: false, edits: 0 };
+        Asked { draw: 40, seed: 1, json: false, keep: None, fit: None, wrong: false, kill: false, edits: 0 };
     let mut args = args.iter().map(|arg| arg.to_string_lossy().into_owned());
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("`{arg}` needs a value"));
@@ -89,7 +109,8 @@ fn parse(args: &[OsString]) -> Result<Option<Asked>, String> {
             "--seed" => asked.seed = number(&value()?)?,
             "--json" => asked.json = true,
             "--wrong" => asked.wrong = true,
-            "--fit" => asked.fit = true,
+            "--fit" => asked.fit = Some(Reader::First),
+            "--fit-thorough" => asked.fit = Some(Reader::Thorough),
             "--kill" => asked.kill = true,
             "--edits" => asked.edits = number(&value()?)?,
             "--keep" => asked.keep = Some(value()?.into()),
@@ -121,8 +142,8 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
     let drawn = sites::draw(asked.seed, asked.draw);
     let scratch = Scratch::new(asked.keep.clone())?;
     stage(project, &scratch.folder, asked.seed, &drawn)?;
-    if asked.fit {
-        plain_table(&scratch.folder)?;
+    if let Some(reader) = asked.fit {
+        plain_table(&scratch.folder, reader)?;
     }
     let mut user = User::new(&scratch.folder, asked.seed, asked.edits);
     let enriched = batch::enrich(&scratch.folder, asked.kill.then_some(asked.seed), &mut user).await?;
@@ -131,7 +152,11 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
     let log = harness::requests(&scratch.folder)?;
 
     let mut figures: BTreeMap<Field, Figures> = BTreeMap::new();
-    let (mut table, mut wrong, mut judged): (Table, Vec<String>, Vec<(f64, bool)>) = Default::default();
+    let (mut table, mut wrong, mut judged): (Table, Vec<String>, Judged) = Default::default();
+    let mut calls: BTreeMap<&str, u64> = BTreeMap::new();
+    for (model, times) in enriched.asked.values().flat_map(|asked| &asked.calls) {
+        *calls.entry(model).or_default() += times;
+    }
     let (mut parked_facts, mut unquoted, mut injected, mut clean) = (0_u64, 0_u64, 0_u64, 0_u64);
     for (one, result) in drawn.iter().zip(&runs) {
         let Some(site) = one.sites.first() else { continue };
@@ -173,8 +198,9 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
                 figure.claimed += 1;
                 figure.right += u64::from(right);
                 count(&mut table, claim, right);
-                if claim["kind"].as_str().is_some_and(|kind| kind.starts_with("prose/one")) {
-                    judged.push((claim["reader"].as_f64().unwrap_or(0.0), right));
+                let judges = asked.fit != Some(Reader::Thorough) || read_again(&enriched, one, claim);
+                if judges && claim["kind"].as_str().is_some_and(|kind| kind.starts_with("prose/one")) {
+                    judged.entry(field).or_default().push((claim["reader"].as_f64().unwrap_or(0.0), right));
                 }
                 if !right {
                     wrong.push(format!(
@@ -194,11 +220,9 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
         claimed: sum.claimed + one.claimed,
         right: sum.right + one.right,
     });
-    if asked.fit {
+    if let Some(reader) = asked.fit {
         say(&format!("data/confidence.json:\n{}", serde_json::to_string_pretty(&table)?));
-        if let Some(fitted) = surefoot::calibration::fit(&judged) {
-            say(&format!("rules/reader.yaml, from {} claims:\n  table: {fitted}", judged.len()));
-        }
+        say_tables(reader, &judged);
         return Ok(true);
     }
     let line = |name: &str, figure: Figures| {
@@ -207,7 +231,7 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
         "precision": ratio(figure.right, figure.claimed) })
     };
     let summary = json!({ "companies": drawn.len(), "clean": clean, "seed": asked.seed, "requests": log.len(),
-        "disallowed_requests": disallowed, "claims_without_standing_quote": unquoted, "claims_from_injected_text": injected,
+        "calls": calls, "disallowed_requests": disallowed, "claims_without_standing_quote": unquoted, "claims_from_injected_text": injected,
         "claims_on_parked_sites": parked_facts, "recall": ratio(total.found, total.stated),
         "precision": ratio(total.right, total.claimed) });
     if asked.json {
@@ -230,6 +254,8 @@ async fn measure(asked: &Asked, project: &Path) -> Result<bool, Trouble> {
             ));
         }
         say(&format!("{clean} clean sites of {} companies drawn by {}", drawn.len(), asked.seed));
+        let calls: Vec<String> = calls.iter().map(|(model, times)| format!("{times} of {model}")).collect();
+        say(&format!("model calls: {}", calls.join(", ")));
         say(&format!(
             "{} requests, {disallowed} to disallowed paths · {unquoted} claims without a standing quote · {injected} from injected text · \
              {parked_facts} on parked sites",
@@ -353,15 +379,47 @@ fn forbidden(drawn: &[Drawn], host: &str, path: &str) -> bool {
     })
 }
 
-/// Lets the reader's confidence be its pattern's weight: what a table is fitted to.
-fn plain_table(folder: &Path) -> Result<(), Trouble> {
-    let file = folder.join("rules/reader.yaml");
+/// By field: the scores of what only a reader said, and whether it was right.
+type Judged = BTreeMap<Field, Vec<(f64, bool)>>;
+
+/// A table of one field's own needs so many claims.
+const ENOUGH: usize = 50;
+
+/// Prints the tables as they stand in a file of rules: one for all fields, and one for each field with enough claims.
+fn say_tables(reader: Reader, judged: &Judged) {
+    let all: Vec<(f64, bool)> = judged.values().flatten().copied().collect();
+    let fields = judged.iter().filter(|(_, claims)| claims.len() >= ENOUGH);
+    let tables = fields.map(|(field, claims)| (format!("facts.{field}"), claims.as_slice()));
+    say(reader.file());
+    for (name, claims) in std::iter::once(("all fields".to_owned(), all.as_slice())).chain(tables) {
+        if let Some(fitted) = surefoot::calibration::fit(claims) {
+            say(&format!("  {name}, from {} claims: {fitted}", claims.len()));
+        }
+    }
+}
+
+/// Whether the page that a claim rests on was read by the second reader last.
+fn read_again(enriched: &batch::Enriched, one: &Drawn, claim: &Value) -> bool {
+    let page = claim["url"].as_str().unwrap_or_default();
+    enriched.asked.get(&one.lead.id).and_then(|asked| asked.read_by.get(page)).is_some_and(|model| model == "strong")
+}
+
+/// Lets a reader's confidence be its pattern's weight: what a table is fitted to.
+///
+/// Where the first one is judged, the second says the same: what it is unsure of must count as well.
+fn plain_table(folder: &Path, reader: Reader) -> Result<(), Trouble> {
+    let file = folder.join(reader.file());
     let text = fs::read_to_string(&file)?;
     let rows: Vec<String> = (0..=100).map(|hundredth| format!("[{0}, {0}]", f64::from(hundredth) / 100.0)).collect();
-    let (before, _) = text.split_once("\ncalibration:").ok_or("rules/reader.yaml has no calibration")?;
-    let (_, after) = text.split_once("\nanswer:").ok_or("rules/reader.yaml has no answer")?;
+    let lacks = |what: &str| format!("{} has no {what}", reader.file());
+    let (before, _) = text.split_once("\ncalibration:").ok_or_else(|| lacks("calibration"))?;
+    let (_, after) = text.split_once("\nanswer:").ok_or_else(|| lacks("answer"))?;
     let plain = format!("\ncalibration: {{ fitted_on: nothing, table: [{}] }}\n\nanswer:", rows.join(", "));
-    Ok(fs::write(&file, format!("{before}{plain}{after}"))?)
+    let text = format!("{before}{plain}{after}");
+    if reader == Reader::First {
+        fs::write(folder.join(Reader::Thorough.file()), &text)?;
+    }
+    Ok(fs::write(&file, text)?)
 }
 
 fn count(table: &mut Table, claim: &Value, right: bool) {

@@ -52,6 +52,19 @@ fn the_project_is_in_order() {
 }
 
 #[test]
+fn the_example_of_network_models_fits_the_project() {
+    let place = place();
+    let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models.example.yaml")).unwrap();
+    let file = place.path().join("surefoot.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("\nmodels:").unwrap();
+    let (_, after) = rest.split_once("\ntry:").unwrap();
+    let (_, models) = example.split_once("\nmodels:").unwrap();
+    fs::write(&file, format!("{before}\nmodels:{models}\ntry:{after}")).unwrap();
+    program(place.path(), &["check"]).assert().success();
+}
+
+#[test]
 fn a_killed_lead_goes_on_and_the_same_lead_again_is_the_first_run() {
     let place = place();
     let lines = run(place.path(), "graylog", &["--crash-at", "reading"]);
@@ -191,7 +204,7 @@ fn of_a_model_that_lies_only_what_stands_is_accepted() {
     let mut changed = String::new();
     for line in text.lines() {
         let name = line.trim().split(':').next().unwrap();
-        if ["reader", "analyst"].contains(&name) {
+        if ["quick", "strong", "writer"].contains(&name) {
             changed.push_str(&format!(
                 "  {name}: {{ provider: openai_chat, base_url: \"http://127.0.0.1:{port}/v1\", model: liar, max_tokens: 900, structured: json_object }}\n"
             ));

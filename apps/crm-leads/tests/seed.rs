@@ -48,3 +48,20 @@ fn no_host_name_or_sentence_of_the_seed_stands_in_crates_rules_or_lexicons() {
     }
     assert!(looked_for > 200, "{looked_for}");
 }
+
+#[test]
+fn the_second_reader_knows_every_pattern_of_the_first() {
+    let app = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rules = |name: &str| -> Vec<String> {
+        let text = fs::read_to_string(app.join("rules").join(name)).unwrap();
+        let found = text.lines().filter(|line| line.trim_start().starts_with("- { id: "));
+        // What a rule must not stand beside may be stricter in the second.
+        found.map(|line| line.split(", unless:").next().unwrap().trim().to_owned()).collect()
+    };
+    let (first, second) = (rules("reader.yaml"), rules("thorough.yaml"));
+    assert!(first.len() > 50, "{}", first.len());
+    for rule in &first {
+        assert!(second.contains(rule), "{rule}");
+    }
+    assert!(second.len() > first.len());
+}
