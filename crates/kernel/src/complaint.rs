@@ -455,11 +455,6 @@ pub const WORKFLOW: &[Known] = &[
         "A model that answers from rules is asked by a `reason` step; it proposes no actions.",
     ),
     (
-        "W240",
-        "no schema of a plan",
-        "What a model may plan is told to it as one schema, with the `params` of each operation in its place. Here they do not fit together.",
-    ),
-    (
         "W191",
         "no deadline here",
         "Every step may have a `deadline`, except `decide`: it takes no time of its own. Write it on the steps of the stages that it chooses, or on the workflow.",

@@ -586,7 +586,8 @@ impl RunState {
             Event::AgentOpened { ref step } => self.locate(step, &event)?.begin(Doing::Talking(Box::default()), &event),
             Event::PlanOpened { ref step } => self.locate(step, &event)?.begin(Doing::Talking(Box::default()), &event),
             Event::PlanFrozen { ref step, ref output, .. } => {
-                let (output, in_turn) = (output.clone(), self.talk_of(step).is_some_and(|(_, _, talk)| talk.said().is_some()));
+                let (output, in_turn) =
+                    (output.clone(), self.talk_of(step).is_some_and(|(_, _, talk)| talk.said().is_some()));
                 let mut place = self.locate(step, &event)?;
                 if !in_turn || place.steps.open.is_some() {
                     return Err(place.illegal(&event));

@@ -367,11 +367,14 @@ impl Walk<'_> {
             return None;
         }
         let ended = open.answered.last().map(|(failure, _)| {
+            // What a tool said comes from outside, and its labels are none of the plan's: only its kind is told.
             let why = match failure.kind {
-                FailureKind::PermissionDenied => "an action was not permitted",
-                _ => &failure.detail,
+                FailureKind::ApprovalRejected | FailureKind::ApprovalExpired | FailureKind::BudgetExceeded => {
+                    format!(": {}", failure.detail)
+                }
+                _ => String::new(),
             };
-            format!("An earlier plan of this work was not carried out to its end: {}: {why}", failure.kind)
+            format!("An earlier plan of this work was not carried out to its end: {}{why}", failure.kind)
         });
         let done: Vec<String> = turn::acts_of(self, &step)
             .map(|one| format!("- {}, evidence: {}", turn::called(one), turn::evidence(self, one)))

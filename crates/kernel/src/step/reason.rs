@@ -226,7 +226,8 @@ impl Reason {
         value: &Value,
     ) -> Result<Judged, Stop> {
         let failed = |kind, detail| Err(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
-        if let Some(Kind::Plan(plan)) = self.plans.as_ref().and_then(|by| walk.program.step(by)).map(|step| &step.kind) {
+        if let Some(Kind::Plan(plan)) = self.plans.as_ref().and_then(|by| walk.program.step(by)).map(|step| &step.kind)
+        {
             return Ok(plan.refusal(walk, path, frame, value)?.map_or(Ok(None), Err));
         }
         let words = self.turn.as_ref().map(|_| Words::of_value(value));

@@ -85,7 +85,11 @@ fn what(step: &Step) -> String {
                 None => String::new(),
                 Some(review) => {
                     let when = review.when.as_ref().map(|when| format!(" when {}", when.source())).unwrap_or_default();
-                    let by = if let Kind::Approve(approve) = &review.step.kind { approve.of.join(" or ") } else { String::new() };
+                    let by = if let Kind::Approve(approve) = &review.step.kind {
+                        approve.of.join(" or ")
+                    } else {
+                        String::new()
+                    };
                     format!(", reviewed by {by}{when}")
                 }
             };

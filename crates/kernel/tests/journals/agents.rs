@@ -94,17 +94,17 @@ fn what_is_proposed_is_done_and_told_until_the_model_answers() {
         expect![[r#"
             1   run started: desk
             2   tell: begins its turns
-            3   tell[0]/ask: asked model small, about 305 tokens
+            3   tell[0]/ask: asked model small, about 300 tokens
             4   tell[0]/ask: proposed kb__search {"q":"when"}
             5   tell[0]/call1: started kb.search {"q":"when"}
             6   tell[0]/call1: finished {"hits":["on Monday"]}
             7   tell[0]: told kb__search "{\"hits\":[\"on Monday\"]}\nevidence: run_01a1f640bc0077078707070707070…
-            8   tell[1]/ask: asked model small, about 395 tokens
+            8   tell[1]/ask: asked model small, about 390 tokens
             9   tell[1]/ask: proposed mail__send {"text":"on Monday","to":"ann@x.org"}
             10  tell[1]/call1: started mail.send {"text":"on Monday","to":"ann@x.org"}
             11  tell[1]/call1: finished {"id":"m1"}
             12  tell[1]: told mail__send "{\"id\":\"m1\"}\nevidence: run_01a1f640bc0077078707070707070707/10"
-            13  tell[2]/ask: asked model small, about 486 tokens
+            13  tell[2]/ask: asked model small, about 481 tokens
             14  tell[2]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 1 verified
             15  tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
             16  stage only done
@@ -138,19 +138,19 @@ fn a_crash_after_any_entry_changes_nothing() {
     expect![[r#"
         1   run started: desk
         2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 306 tokens
+        3   tell[0]/ask: asked model small, about 301 tokens
         4   tell[0]/ask: proposed kb__search {"q":"when"}
         5   tell[0]/call1: started kb.search {"q":"when"}
         6   tell[0]/call1: finished {"hits":["on Monday"]}
         7   tell[0]: told kb__search "{\"hits\":[\"on Monday\"]}\nevidence: run_01a1f640bc0077078707070707070…
-        8   tell[1]/ask: asked model small, about 396 tokens
+        8   tell[1]/ask: asked model small, about 391 tokens
         9   tell[1]/ask: proposed mail__send {"text":"on Monday","to":"boss@x.org"}
         10  tell[1]/call1: asks desk by boss to approve mail.send {"text":"on Monday","to":"boss@x.org"} (apr_9ddbc4d08a9b312d)
         11  tell[1]/call1: bea approved (apr_9ddbc4d08a9b312d)
         12  tell[1]/call1: started mail.send {"text":"on Monday","to":"boss@x.org"}
         13  tell[1]/call1: finished {"id":"m1"}
         14  tell[1]: told mail__send "{\"id\":\"m1\"}\nevidence: run_01a1f640bc0077078707070707070707/10"
-        15  tell[2]/ask: asked model small, about 487 tokens
+        15  tell[2]/ask: asked model small, about 482 tokens
         16  tell[2]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 1 verified
         17  tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
         18  stage only done
@@ -197,27 +197,27 @@ fn a_denial_is_one_line_and_a_no_of_a_person_gives_the_reason() {
         INPUT,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
-        4   tell[0]/ask: proposed mail__send {"text":"a","to":"rival@x.org"}, mail__send {"text":"b","to":"boss@x.org"}, mail__send {"text":"c","to":"boss@x.org"}
-        5   tell[0]/call1: mail.send denied by rival: `rival` denies `mail.send`
-        6   tell[0]/call1: the model is told
-        7   tell[0]/call2: asks desk by boss to approve mail.send {"text":"b","to":"boss@x.org"} (apr_f793dcdff0d33f9d)
-        8   tell[0]/call2: bea rejected (apr_f793dcdff0d33f9d)
-        9   tell[0]/call2: approval_rejected: bea said no: not now
-        10  tell[0]/call2: the model is told
-        11  tell[0]/call3: asks desk by boss to approve mail.send {"text":"c","to":"boss@x.org"} (apr_a9a7d14ef6775a96)
-        12  tell[0]/call3: cleo approved (apr_a9a7d14ef6775a96)
-        13  tell[0]/call3: started mail.send {"text":"c","to":"boss@x.org"}
-        14  tell[0]/call3: finished {"id":"m3"}
-        15  tell[0]: told mail__send failed "not permitted", mail__send failed "a person was asked: bea said no: not now", mail__send "{\"id\":\"m3\"}\nevidence: run_01a1f640bc0077078707070707070707/11"
-        16  tell[1]/ask: asked model small, about 499 tokens
-        17  tell[1]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 2 verified
-        18  tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
-        19  stage only done
-        20  run completed {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
-    "#]],
+            1   run started: desk
+            2   tell: begins its turns
+            3   tell[0]/ask: asked model small, about 300 tokens
+            4   tell[0]/ask: proposed mail__send {"text":"a","to":"rival@x.org"}, mail__send {"text":"b","to":"boss@x.org"}, mail__send {"text":"c","to":"boss@x.org"}
+            5   tell[0]/call1: mail.send denied by rival: `rival` denies `mail.send`
+            6   tell[0]/call1: the model is told
+            7   tell[0]/call2: asks desk by boss to approve mail.send {"text":"b","to":"boss@x.org"} (apr_f793dcdff0d33f9d)
+            8   tell[0]/call2: bea rejected (apr_f793dcdff0d33f9d)
+            9   tell[0]/call2: approval_rejected: bea said no: not now
+            10  tell[0]/call2: the model is told
+            11  tell[0]/call3: asks desk by boss to approve mail.send {"text":"c","to":"boss@x.org"} (apr_a9a7d14ef6775a96)
+            12  tell[0]/call3: cleo approved (apr_a9a7d14ef6775a96)
+            13  tell[0]/call3: started mail.send {"text":"c","to":"boss@x.org"}
+            14  tell[0]/call3: finished {"id":"m3"}
+            15  tell[0]: told mail__send failed "not permitted", mail__send failed "a person was asked: bea said no: not now", mail__send "{\"id\":\"m3\"}\nevidence: run_01a1f640bc0077078707070707070707/11"
+            16  tell[1]/ask: asked model small, about 494 tokens
+            17  tell[1]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 2 verified
+            18  tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
+            19  stage only done
+            20  run completed {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
+        "#]],
     );
 }
 
@@ -232,23 +232,23 @@ fn what_no_offer_names_does_nothing_and_is_told_once() {
         INPUT,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
-        4   tell[0]/ask: proposed mail__delete {"to":"x"}, kb__search {"q":"when"}
-        5   tell[0]/call1: failed, unknown_tool: `mail__delete` is not offered: use one of kb__search, mail__send, answer
-        6   tell[0]/call1: the model is told
-        7   tell[0]/call2: started kb.search {"q":"when"}
-        8   tell[0]/call2: finished {"ok":true}
-        9   tell[0]: told mail__delete failed "unknown_tool: `mail__delete` is not offered: use one of kb__search, mai…, kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/7"
-        10  tell[1]/ask: asked model small, about 454 tokens
-        11  tell[1]/ask: proposed mail__burn {}
-        12  tell[1]/call1: failed, unknown_tool: `mail__burn` is not offered: use one of kb__search, mail__send, answer
-        13  tell[1]/call1: no recovery left
-        14  tell: failed, unknown_tool: `mail__burn` is not offered: use one of kb__search, mail__send, answer
-        15  tell: no recovery left
-        16  run failed, unknown_tool: `mail__burn` is not offered: use one of kb__search, mail__send, answer
-    "#]],
+            1   run started: desk
+            2   tell: begins its turns
+            3   tell[0]/ask: asked model small, about 300 tokens
+            4   tell[0]/ask: proposed mail__delete {"to":"x"}, kb__search {"q":"when"}
+            5   tell[0]/call1: failed, unknown_tool: `mail__delete` is not offered: use one of kb__search, mail__send, answer
+            6   tell[0]/call1: the model is told
+            7   tell[0]/call2: started kb.search {"q":"when"}
+            8   tell[0]/call2: finished {"ok":true}
+            9   tell[0]: told mail__delete failed "unknown_tool: `mail__delete` is not offered: use one of kb__search, mai…, kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/7"
+            10  tell[1]/ask: asked model small, about 449 tokens
+            11  tell[1]/ask: proposed mail__burn {}
+            12  tell[1]/call1: failed, unknown_tool: `mail__burn` is not offered: use one of kb__search, mail__send, answer
+            13  tell[1]/call1: no recovery left
+            14  tell: failed, unknown_tool: `mail__burn` is not offered: use one of kb__search, mail__send, answer
+            15  tell: no recovery left
+            16  run failed, unknown_tool: `mail__burn` is not offered: use one of kb__search, mail__send, answer
+        "#]],
     );
 }
 
@@ -264,28 +264,28 @@ fn arguments_that_do_not_fit_are_told_back_twice() {
         INPUT,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
-        4   tell[0]/ask: proposed mail__send {"to":"ann@x.org"}
-        5   tell[0]/call1: failed, invalid_arguments: the arguments of `mail__send`: the value: "text" is missing
-        6   tell[0]/call1: the model is told
-        7   tell[0]: told mail__send failed "invalid_arguments: the arguments of `mail__send`: the value: \"text\" i…
-        8   tell[1]/ask: asked model small, about 394 tokens
-        9   tell[1]/ask: proposed kb__search {"query":"x"}, kb__search {"q":"a"}
-        10  tell[1]/call1: failed, invalid_arguments: the arguments of `kb__search`: the value: "query" may not stand there; the value: "q" is missing
-        11  tell[1]/call1: the model is told
-        12  tell[1]/call2: started kb.search {"q":"a"}
-        13  tell[1]/call2: finished {"ok":true}
-        14  tell[1]: told kb__search failed "invalid_arguments: the arguments of `kb__search`: the value: \"query\" …, kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/12"
-        15  tell[2]/ask: asked model small, about 553 tokens
-        16  tell[2]/ask: proposed mail__send "write to ann"
-        17  tell[2]/call1: failed, invalid_arguments: the arguments of `mail__send`: the value: "write to ann" is not an object
-        18  tell[2]/call1: no recovery left
-        19  tell: failed, invalid_arguments: the arguments of `mail__send`: the value: "write to ann" is not an object
-        20  tell: no recovery left
-        21  run failed, invalid_arguments: the arguments of `mail__send`: the value: "write to ann" is not an object
-    "#]],
+            1   run started: desk
+            2   tell: begins its turns
+            3   tell[0]/ask: asked model small, about 300 tokens
+            4   tell[0]/ask: proposed mail__send {"to":"ann@x.org"}
+            5   tell[0]/call1: failed, invalid_arguments: the arguments of `mail__send`: the value: "text" is missing
+            6   tell[0]/call1: the model is told
+            7   tell[0]: told mail__send failed "invalid_arguments: the arguments of `mail__send`: the value: \"text\" i…
+            8   tell[1]/ask: asked model small, about 389 tokens
+            9   tell[1]/ask: proposed kb__search {"query":"x"}, kb__search {"q":"a"}
+            10  tell[1]/call1: failed, invalid_arguments: the arguments of `kb__search`: the value: "query" may not stand there; the value: "q" is missing
+            11  tell[1]/call1: the model is told
+            12  tell[1]/call2: started kb.search {"q":"a"}
+            13  tell[1]/call2: finished {"ok":true}
+            14  tell[1]: told kb__search failed "invalid_arguments: the arguments of `kb__search`: the value: \"query\" …, kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/12"
+            15  tell[2]/ask: asked model small, about 548 tokens
+            16  tell[2]/ask: proposed mail__send "write to ann"
+            17  tell[2]/call1: failed, invalid_arguments: the arguments of `mail__send`: the value: "write to ann" is not an object
+            18  tell[2]/call1: no recovery left
+            19  tell: failed, invalid_arguments: the arguments of `mail__send`: the value: "write to ann" is not an object
+            20  tell: no recovery left
+            21  run failed, invalid_arguments: the arguments of `mail__send`: the value: "write to ann" is not an object
+        "#]],
     );
 }
 
@@ -299,22 +299,22 @@ fn the_same_for_the_third_time_is_not_done_and_then_ends_it() {
         expect![[r#"
             1   run started: desk
             2   tell: begins its turns
-            3   tell[0]/ask: asked model small, about 305 tokens
+            3   tell[0]/ask: asked model small, about 300 tokens
             4   tell[0]/ask: proposed kb__search {"q":"when"}
             5   tell[0]/call1: started kb.search {"q":"when"}
             6   tell[0]/call1: finished {"ok":true}
             7   tell[0]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5"
-            8   tell[1]/ask: asked model small, about 387 tokens
+            8   tell[1]/ask: asked model small, about 382 tokens
             9   tell[1]/ask: proposed kb__search {"q":"when"}
             10  tell[1]/call1: started kb.search {"q":"when"}
             11  tell[1]/call1: finished {"ok":true}
             12  tell[1]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/10"
-            13  tell[2]/ask: asked model small, about 469 tokens
+            13  tell[2]/ask: asked model small, about 464 tokens
             14  tell[2]/ask: proposed kb__search {"q":"when"}
             15  tell[2]/call1: failed, no_progress: `kb__search` with the same arguments for the third time: it is not done again
             16  tell[2]/call1: the model is told
             17  tell[2]: told kb__search failed "no_progress: `kb__search` with the same arguments for the third time: i…; "You turn in circles: `kb__search` with the same arguments for the third…
-            18  tell[3]/ask: asked model small, about 606 tokens
+            18  tell[3]/ask: asked model small, about 601 tokens
             19  tell[3]/ask: proposed kb__search {"q":"when"}
             20  tell[3]/call1: failed, no_progress: `kb__search` with the same arguments for the third time, and there is no answer; done until then: kb.search (run_01a1f640bc0077078707070707070707/5), kb.search (run_01a1f640bc0077078707070707070707/10)
             21  tell[3]/call1: no recovery left
@@ -342,34 +342,34 @@ fn two_actions_in_turn_are_not_done_twice() {
         INPUT,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
-        4   tell[0]/ask: proposed kb__search {"q":"a"}
-        5   tell[0]/call1: started kb.search {"q":"a"}
-        6   tell[0]/call1: finished {"hits":1}
-        7   tell[0]: told kb__search "{\"hits\":1}\nevidence: run_01a1f640bc0077078707070707070707/5"
-        8   tell[1]/ask: asked model small, about 386 tokens
-        9   tell[1]/ask: proposed kb__search {"q":"b"}
-        10  tell[1]/call1: started kb.search {"q":"b"}
-        11  tell[1]/call1: finished {"hits":2}
-        12  tell[1]: told kb__search "{\"hits\":2}\nevidence: run_01a1f640bc0077078707070707070707/10"
-        13  tell[2]/ask: asked model small, about 467 tokens
-        14  tell[2]/ask: proposed kb__search {"q":"a"}
-        15  tell[2]/call1: started kb.search {"q":"a"}
-        16  tell[2]/call1: finished {"hits":3}
-        17  tell[2]: told kb__search "{\"hits\":3}\nevidence: run_01a1f640bc0077078707070707070707/15"
-        18  tell[3]/ask: asked model small, about 548 tokens
-        19  tell[3]/ask: proposed kb__search {"q":"b"}
-        20  tell[3]/call1: failed, no_progress: the same two actions in turn, `kb__search` the last of them: it is not done again
-        21  tell[3]/call1: the model is told
-        22  tell[3]: told kb__search failed "no_progress: the same two actions in turn, `kb__search` the last of the…; "You turn in circles: the same two actions in turn, `kb__search` the las…
-        23  tell[4]/ask: asked model small, about 686 tokens
-        24  tell[4]/ask: proposed answer {"claims":[],"summary":"nothing"}
-        25  tell: done {"claims":[],"summary":"nothing"}
-        26  stage only done
-        27  run completed {"claims":[],"summary":"nothing"}
-    "#]],
+            1   run started: desk
+            2   tell: begins its turns
+            3   tell[0]/ask: asked model small, about 300 tokens
+            4   tell[0]/ask: proposed kb__search {"q":"a"}
+            5   tell[0]/call1: started kb.search {"q":"a"}
+            6   tell[0]/call1: finished {"hits":1}
+            7   tell[0]: told kb__search "{\"hits\":1}\nevidence: run_01a1f640bc0077078707070707070707/5"
+            8   tell[1]/ask: asked model small, about 381 tokens
+            9   tell[1]/ask: proposed kb__search {"q":"b"}
+            10  tell[1]/call1: started kb.search {"q":"b"}
+            11  tell[1]/call1: finished {"hits":2}
+            12  tell[1]: told kb__search "{\"hits\":2}\nevidence: run_01a1f640bc0077078707070707070707/10"
+            13  tell[2]/ask: asked model small, about 462 tokens
+            14  tell[2]/ask: proposed kb__search {"q":"a"}
+            15  tell[2]/call1: started kb.search {"q":"a"}
+            16  tell[2]/call1: finished {"hits":3}
+            17  tell[2]: told kb__search "{\"hits\":3}\nevidence: run_01a1f640bc0077078707070707070707/15"
+            18  tell[3]/ask: asked model small, about 543 tokens
+            19  tell[3]/ask: proposed kb__search {"q":"b"}
+            20  tell[3]/call1: failed, no_progress: the same two actions in turn, `kb__search` the last of them: it is not done again
+            21  tell[3]/call1: the model is told
+            22  tell[3]: told kb__search failed "no_progress: the same two actions in turn, `kb__search` the last of the…; "You turn in circles: the same two actions in turn, `kb__search` the las…
+            23  tell[4]/ask: asked model small, about 681 tokens
+            24  tell[4]/ask: proposed answer {"claims":[],"summary":"nothing"}
+            25  tell: done {"claims":[],"summary":"nothing"}
+            26  stage only done
+            27  run completed {"claims":[],"summary":"nothing"}
+        "#]],
     );
 }
 
@@ -386,12 +386,12 @@ fn turns_are_limited() {
         expect![[r#"
             1   run started: desk
             2   tell: begins its turns
-            3   tell[0]/ask: asked model small, about 305 tokens
+            3   tell[0]/ask: asked model small, about 300 tokens
             4   tell[0]/ask: proposed kb__search {"q":"a"}
             5   tell[0]/call1: started kb.search {"q":"a"}
             6   tell[0]/call1: finished {"ok":true}
             7   tell[0]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5"; "This is your last turn: answer now."
-            8   tell[1]/ask: asked model small, about 402 tokens
+            8   tell[1]/ask: asked model small, about 397 tokens
             9   tell[1]/ask: proposed kb__search {"q":"b"}
             10  tell[1]/call1: started kb.search {"q":"b"}
             11  tell[1]/call1: finished {"ok":true}
@@ -416,12 +416,12 @@ fn actions_are_limited_and_what_was_done_is_named() {
         expect![[r#"
             1   run started: desk
             2   tell: begins its turns
-            3   tell[0]/ask: asked model small, about 305 tokens
+            3   tell[0]/ask: asked model small, about 300 tokens
             4   tell[0]/ask: proposed mail__send {"text":"a","to":"ann@x.org"}
             5   tell[0]/call1: started mail.send {"text":"a","to":"ann@x.org"}
             6   tell[0]/call1: finished {"ok":true}
             7   tell[0]: told mail__send "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5"; "Your limit of actions, 1, is reached: answer now."
-            8   tell[1]/ask: asked model small, about 412 tokens
+            8   tell[1]/ask: asked model small, about 407 tokens
             9   tell[1]/ask: proposed kb__search {"q":"b"}
             10  tell[1]/call1: failed, no_progress: the limit of actions, 1, is reached, and there is no answer; done until then: mail.send on ann@x.org (run_01a1f640bc0077078707070707070707/5)
             11  tell[1]/call1: no recovery left
@@ -443,21 +443,21 @@ fn an_answer_beside_other_proposals_does_not_count() {
         INPUT,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
-        4   tell[0]/ask: proposed kb__search {"q":"a"}, answer {"claims":[],"summary":"guessed"}
-        5   tell[0]/call1: started kb.search {"q":"a"}
-        6   tell[0]/call1: finished {"ok":true}
-        7   tell[0]/call2: failed, invalid_output: `answer` stands alone, after you have seen what came of your proposals
-        8   tell[0]/call2: the model is told
-        9   tell[0]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5", answer failed "invalid_output: `answer` stands alone, after you have seen what came of…
-        10  tell[1]/ask: asked model small, about 456 tokens
-        11  tell[1]/ask: proposed answer {"claims":[],"summary":"found"}
-        12  tell: done {"claims":[],"summary":"found"}
-        13  stage only done
-        14  run completed {"claims":[],"summary":"found"}
-    "#]],
+            1   run started: desk
+            2   tell: begins its turns
+            3   tell[0]/ask: asked model small, about 300 tokens
+            4   tell[0]/ask: proposed kb__search {"q":"a"}, answer {"claims":[],"summary":"guessed"}
+            5   tell[0]/call1: started kb.search {"q":"a"}
+            6   tell[0]/call1: finished {"ok":true}
+            7   tell[0]/call2: failed, invalid_output: `answer` stands alone, after you have seen what came of your proposals
+            8   tell[0]/call2: the model is told
+            9   tell[0]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5", answer failed "invalid_output: `answer` stands alone, after you have seen what came of…
+            10  tell[1]/ask: asked model small, about 451 tokens
+            11  tell[1]/ask: proposed answer {"claims":[],"summary":"found"}
+            12  tell: done {"claims":[],"summary":"found"}
+            13  stage only done
+            14  run completed {"claims":[],"summary":"found"}
+        "#]],
     );
 }
 
@@ -473,20 +473,20 @@ fn an_answer_in_words_alone_ends_nothing() {
         INPUT,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
-        4   tell[0]/ask: answer failed, invalid_output: nothing was proposed: use one of kb__search, mail__send, answer; `answer` ends the work
-        5   tell[0]/ask: asked again with the errors
-        6   tell[0]/ask: asked model small, attempt 2, about 360 tokens
-        7   tell[0]/ask: answer failed, invalid_output: `/summary`: 7 is not a text
-        8   tell[0]/ask: asked again with the errors
-        9   tell[0]/ask: asked model small, attempt 3, about 370 tokens
-        10  tell[0]/ask: proposed answer {"claims":[],"summary":"nothing to do"}
-        11  tell: done {"claims":[],"summary":"nothing to do"}
-        12  stage only done
-        13  run completed {"claims":[],"summary":"nothing to do"}
-    "#]],
+            1   run started: desk
+            2   tell: begins its turns
+            3   tell[0]/ask: asked model small, about 300 tokens
+            4   tell[0]/ask: answer failed, invalid_output: nothing was proposed: use one of kb__search, mail__send, answer; `answer` ends the work
+            5   tell[0]/ask: asked again with the errors
+            6   tell[0]/ask: asked model small, attempt 2, about 355 tokens
+            7   tell[0]/ask: answer failed, invalid_output: `/summary`: 7 is not a text
+            8   tell[0]/ask: asked again with the errors
+            9   tell[0]/ask: asked model small, attempt 3, about 365 tokens
+            10  tell[0]/ask: proposed answer {"claims":[],"summary":"nothing to do"}
+            11  tell: done {"claims":[],"summary":"nothing to do"}
+            12  stage only done
+            13  run completed {"claims":[],"summary":"nothing to do"}
+        "#]],
     );
 }
 
@@ -505,7 +505,7 @@ fn a_failed_act_goes_back_to_the_model_after_its_own_retries() {
         expect![[r#"
             1   run started: desk
             2   tell: begins its turns
-            3   tell[0]/ask: asked model small, about 305 tokens
+            3   tell[0]/ask: asked model small, about 300 tokens
             4   tell[0]/ask: proposed kb__search {"q":"a"}, mail__send {"text":"a","to":"ann@x.org"}
             5   tell[0]/call1: started kb.search {"q":"a"}
             6   tell[0]/call1: action failed, tool_error: as told
@@ -517,7 +517,7 @@ fn a_failed_act_goes_back_to_the_model_after_its_own_retries() {
             12  tell[0]/call2: action failed, tool_rejected: as told
             13  tell[0]/call2: the model is told
             14  tell[0]: told kb__search failed "tool_error: as told", mail__send failed "tool_rejected: as told"
-            15  tell[1]/ask: asked model small, about 421 tokens
+            15  tell[1]/ask: asked model small, about 416 tokens
             16  tell[1]/ask: proposed answer {"claims":[{"action":"mail.send","says":"I could not write","status":"fa…; claims: 1 verified
             17  tell: done {"claims":[{"action":"mail.send","says":"I could not write","status":"fa…
             18  stage only done
@@ -539,14 +539,14 @@ fn nothing_goes_on_over_an_act_whose_outcome_nobody_knows() {
     expect![[r#"
         1   run started: desk
         2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
+        3   tell[0]/ask: asked model small, about 300 tokens
         4   tell[0]/ask: proposed mail__send {"text":"a","to":"ann@x.org"}
         5   tell[0]/call1: started mail.send {"text":"a","to":"ann@x.org"}
         6   tell[0]/call1: outcome unknown, tool_timeout: as told; a person must resolve it
         7   tell[0]/call1: ann says that it was performed: I saw it
         8   tell[0]/call1: finished {"id":"m1"}
         9   tell[0]: told mail__send "{\"id\":\"m1\"}\nevidence: run_01a1f640bc0077078707070707070707/5"
-        10  tell[1]/ask: asked model small, about 393 tokens
+        10  tell[1]/ask: asked model small, about 388 tokens
         11  tell[1]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 1 verified
         12  tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
         13  stage only done
@@ -569,7 +569,7 @@ fn an_agent_that_failed_is_begun_anew_and_knows_what_stands() {
     expect![[r#"
         1   run started: desk
         2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
+        3   tell[0]/ask: asked model small, about 300 tokens
         4   tell[0]/ask: proposed mail__send {"text":"a","to":"ann@x.org"}
         5   tell[0]/call1: started mail.send {"text":"a","to":"ann@x.org"}
         6   tell[0]/call1: finished {"ok":true}
@@ -577,7 +577,7 @@ fn an_agent_that_failed_is_begun_anew_and_knows_what_stands() {
         8   tell: failed, no_progress: the limit of turns, 1, is reached, and there is no answer; done until then: mail.send on ann@x.org (run_01a1f640bc0077078707070707070707/5)
         9   tell: passed to model strong
         10  tell~2: begins its turns
-        11  tell~2[0]/ask: asked model strong, about 357 tokens
+        11  tell~2[0]/ask: asked model strong, about 352 tokens
         12  tell~2[0]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 1 verified
         13  tell~2: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
         14  stage only done
@@ -612,27 +612,27 @@ fn each_item_has_an_agent_of_its_own() {
         r#"{"question": "when?", "to": ["a@x.org", "b@x.org"]}"#,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   all: over 2 items
-        3   all[0]/tell: begins its turns
-        4   all[1]/tell: begins its turns
-        5   all[0]/tell[0]/ask: asked model small, about 304 tokens
-        6   all[1]/tell[0]/ask: asked model small, about 304 tokens
-        7   all[0]/tell[0]/ask: proposed mail__send {"text":"a","to":"a@x.org"}
-        8   all[1]/tell[0]/ask: proposed answer {"claims":[],"summary":"nothing"}
-        9   all[0]/tell[0]/call1: started mail.send {"text":"a","to":"a@x.org"}
-        10  all[1]/tell: done {"claims":[],"summary":"nothing"}
-        11  all[1]: gave {"claims":[],"summary":"nothing"}
-        12  all[0]/tell[0]/call1: finished {"ok":true}
-        13  all[0]/tell[0]: told mail__send "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/9"
-        14  all[0]/tell[1]/ask: asked model small, about 391 tokens
-        15  all[0]/tell[1]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 1 verified
-        16  all[0]/tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
-        17  all[0]: gave {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
-        18  all: done [{"claims":[{"action":"mail.send","evidence":"run_01a1f640bc007707870707…
-        19  stage only done
-        20  run completed [{"claims":[{"action":"mail.send","evidence":"run_01a1f640bc007707870707…
-    "#]],
+            1   run started: desk
+            2   all: over 2 items
+            3   all[0]/tell: begins its turns
+            4   all[1]/tell: begins its turns
+            5   all[0]/tell[0]/ask: asked model small, about 300 tokens
+            6   all[1]/tell[0]/ask: asked model small, about 300 tokens
+            7   all[0]/tell[0]/ask: proposed mail__send {"text":"a","to":"a@x.org"}
+            8   all[1]/tell[0]/ask: proposed answer {"claims":[],"summary":"nothing"}
+            9   all[0]/tell[0]/call1: started mail.send {"text":"a","to":"a@x.org"}
+            10  all[1]/tell: done {"claims":[],"summary":"nothing"}
+            11  all[1]: gave {"claims":[],"summary":"nothing"}
+            12  all[0]/tell[0]/call1: finished {"ok":true}
+            13  all[0]/tell[0]: told mail__send "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/9"
+            14  all[0]/tell[1]/ask: asked model small, about 387 tokens
+            15  all[0]/tell[1]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 1 verified
+            16  all[0]/tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
+            17  all[0]: gave {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
+            18  all: done [{"claims":[{"action":"mail.send","evidence":"run_01a1f640bc007707870707…
+            19  stage only done
+            20  run completed [{"claims":[{"action":"mail.send","evidence":"run_01a1f640bc007707870707…
+        "#]],
     );
 }
 
@@ -650,26 +650,26 @@ fn what_untrusted_text_shaped_is_denied_and_the_answer_of_a_tool_counts_once_it_
         INPUT,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
-        4   tell[0]/ask: proposed mail__send {"text":"a","to":"ann@x.org"}, kb__search {"q":"a"}
-        5   tell[0]/call1: started mail.send {"text":"a","to":"ann@x.org"}
-        6   tell[0]/call1: finished {"ok":true}
-        7   tell[0]/call2: started kb.search {"q":"a"}
-        8   tell[0]/call2: finished {"ok":true}
-        9   tell[0]: told mail__send "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5", kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/7"
-        10  tell[1]/ask: asked model small, about 450 tokens
-        11  tell[1]/ask: proposed mail__send {"text":"b","to":"ann@x.org"}
-        12  tell[1]/call1: mail.send denied by untrusted-control: `to` says what `mail.send` does, and comes from `tell/kb.search`, which is untrusted: tie it to trusted data with `trust:`, allow-list it in the tool file, or let an ask rule put it before a person
-        13  tell[1]/call1: the model is told
-        14  tell[1]: told mail__send failed "not permitted"
-        15  tell[2]/ask: asked model small, about 520 tokens
-        16  tell[2]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 1 verified
-        17  tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
-        18  stage only done
-        19  run completed {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
-    "#]],
+            1   run started: desk
+            2   tell: begins its turns
+            3   tell[0]/ask: asked model small, about 300 tokens
+            4   tell[0]/ask: proposed mail__send {"text":"a","to":"ann@x.org"}, kb__search {"q":"a"}
+            5   tell[0]/call1: started mail.send {"text":"a","to":"ann@x.org"}
+            6   tell[0]/call1: finished {"ok":true}
+            7   tell[0]/call2: started kb.search {"q":"a"}
+            8   tell[0]/call2: finished {"ok":true}
+            9   tell[0]: told mail__send "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5", kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/7"
+            10  tell[1]/ask: asked model small, about 445 tokens
+            11  tell[1]/ask: proposed mail__send {"text":"b","to":"ann@x.org"}
+            12  tell[1]/call1: mail.send denied by untrusted-control: `to` says what `mail.send` does, and comes from `tell/kb.search`, which is untrusted: tie it to trusted data with `trust:`, allow-list it in the tool file, or let an ask rule put it before a person
+            13  tell[1]/call1: the model is told
+            14  tell[1]: told mail__send failed "not permitted"
+            15  tell[2]/ask: asked model small, about 515 tokens
+            16  tell[2]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 1 verified
+            17  tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
+            18  stage only done
+            19  run completed {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
+        "#]],
     );
 }
 
@@ -687,23 +687,23 @@ fn a_budget_that_is_used_up_pauses_it_where_it_is() {
         INPUT,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
-        4   tell[0]/ask: proposed kb__search {"q":"a"}
-        5   tell[0]/call1: failed, budget_exceeded: `run` has no room for 1 call more: 0 calls of 1 call is left
-        6   tell[0]/call1: paused until a person resumes
-        7   ann raised the run's budget of calls to 9 calls
-        8   resume asked by ann
-        9   tell[0]/call1: started kb.search {"q":"a"}
-        10  tell[0]/call1: finished {"ok":true}
-        11  tell[0]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/9"
-        12  tell[1]/ask: asked model small, about 386 tokens
-        13  tell[1]/ask: proposed answer {"claims":[],"summary":"nothing"}
-        14  tell: done {"claims":[],"summary":"nothing"}
-        15  stage only done
-        16  run completed {"claims":[],"summary":"nothing"}
-    "#]],
+            1   run started: desk
+            2   tell: begins its turns
+            3   tell[0]/ask: asked model small, about 300 tokens
+            4   tell[0]/ask: proposed kb__search {"q":"a"}
+            5   tell[0]/call1: failed, budget_exceeded: `run` has no room for 1 call more: 0 calls of 1 call is left
+            6   tell[0]/call1: paused until a person resumes
+            7   ann raised the run's budget of calls to 9 calls
+            8   resume asked by ann
+            9   tell[0]/call1: started kb.search {"q":"a"}
+            10  tell[0]/call1: finished {"ok":true}
+            11  tell[0]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/9"
+            12  tell[1]/ask: asked model small, about 381 tokens
+            13  tell[1]/ask: proposed answer {"claims":[],"summary":"nothing"}
+            14  tell: done {"claims":[],"summary":"nothing"}
+            15  stage only done
+            16  run completed {"claims":[],"summary":"nothing"}
+        "#]],
     );
 }
 
@@ -718,14 +718,14 @@ fn a_run_that_is_cancelled_begins_no_further_turn() {
         INPUT,
         outside,
         expect![[r#"
-        1   run started: desk
-        2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
-        4   tell[0]/ask: proposed mail__send {"text":"a","to":"boss@x.org"}
-        5   tell[0]/call1: asks desk by boss to approve mail.send {"text":"a","to":"boss@x.org"} (apr_787295ca796f18cd)
-        6   cancel asked by ann
-        7   run cancelled
-    "#]],
+            1   run started: desk
+            2   tell: begins its turns
+            3   tell[0]/ask: asked model small, about 300 tokens
+            4   tell[0]/ask: proposed mail__send {"text":"a","to":"boss@x.org"}
+            5   tell[0]/call1: asks desk by boss to approve mail.send {"text":"a","to":"boss@x.org"} (apr_787295ca796f18cd)
+            6   cancel asked by ann
+            7   run cancelled
+        "#]],
     );
 }
 

@@ -31,15 +31,16 @@ fn a_claim_without_evidence_never_completes() {
         expect![[r#"
             1   run started: desk
             2   tell: begins its turns
-            3   tell[0]/ask: asked model small, about 305 tokens
+            3   tell[0]/ask: asked model small, about 300 tokens
             4   tell[0]/ask: answer failed, unsupported_claim: refuted: `mail.send` on `ann@x.org`, “I sent the e-mail”: nothing of that kind was done in this step; claims: 1 refuted
             5   tell[0]/ask: asked again with the errors
-            6   tell[0]/ask: asked model small, attempt 2, about 366 tokens
+            6   tell[0]/ask: asked model small, attempt 2, about 361 tokens
             7   tell[0]/ask: answer failed, unsupported_claim: refuted: `mail.send` on `ann@x.org`, “I sent the e-mail”: nothing of that kind was done in this step; claims: 1 refuted
-            8   tell[0]/ask: no recovery left
-            9   tell: failed, unsupported_claim: refuted: `mail.send` on `ann@x.org`, “I sent the e-mail”: nothing of that kind was done in this step
-            10  tell: no recovery left
-            11  run failed, unsupported_claim: refuted: `mail.send` on `ann@x.org`, “I sent the e-mail”: nothing of that kind was done in this step
+            8   tell[0]/ask: no progress: the same failure twice
+            9   tell[0]/ask: no recovery left
+            10  tell: failed, no_progress: the same failure twice, although something was changed: unsupported_claim: refuted: `mail.send` on `ann@x.org`, “I sent the e-mail”: nothing of that kind was done in this step
+            11  tell: no recovery left
+            12  run failed, no_progress: the same failure twice, although something was changed: unsupported_claim: refuted: `mail.send` on `ann@x.org`, “I sent the e-mail”: nothing of that kind was done in this step
         "#]],
     );
 }
@@ -52,22 +53,23 @@ fn a_claim_of_something_that_never_was_is_refuted() {
     expect![[r#"
         1   run started: desk
         2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
+        3   tell[0]/ask: asked model small, about 300 tokens
         4   tell[0]/ask: proposed kb__search {"q":"a"}, mail__send {"text":"a","to":"ann@x.org"}
         5   tell[0]/call1: started kb.search {"q":"a"}
         6   tell[0]/call1: finished {"ok":true}
         7   tell[0]/call2: started mail.send {"text":"a","to":"ann@x.org"}
         8   tell[0]/call2: finished {"ok":true}
         9   tell[0]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5", mail__send "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/7"
-        10  tell[1]/ask: asked model small, about 450 tokens
+        10  tell[1]/ask: asked model small, about 445 tokens
         11  tell[1]/ask: answer failed, unsupported_claim: refuted: `bank.pay` (run_01/7), “I paid”: its evidence is no act of this step that succeeded; claims: 1 verified, 1 refuted
         12  tell[1]/ask: asked again with the errors
-        13  tell[1]/ask: asked model small, attempt 2, about 508 tokens
+        13  tell[1]/ask: asked model small, attempt 2, about 503 tokens
         14  tell[1]/ask: answer failed, unsupported_claim: refuted: `bank.pay` (run_01/7), “I paid”: its evidence is no act of this step that succeeded; claims: 1 verified, 1 refuted
-        15  tell[1]/ask: no recovery left
-        16  tell: failed, unsupported_claim: refuted: `bank.pay` (run_01/7), “I paid”: its evidence is no act of this step that succeeded
-        17  tell: no recovery left
-        18  run failed, unsupported_claim: refuted: `bank.pay` (run_01/7), “I paid”: its evidence is no act of this step that succeeded
+        15  tell[1]/ask: no progress: the same failure twice
+        16  tell[1]/ask: no recovery left
+        17  tell: failed, no_progress: the same failure twice, although something was changed: unsupported_claim: refuted: `bank.pay` (run_01/7), “I paid”: its evidence is no act of this step that succeeded
+        18  tell: no recovery left
+        19  run failed, no_progress: the same failure twice, although something was changed: unsupported_claim: refuted: `bank.pay` (run_01/7), “I paid”: its evidence is no act of this step that succeeded
     "#]].assert_eq(&drive.outline());
 }
 
@@ -76,22 +78,23 @@ fn an_act_that_nobody_claims_counts_too() {
     expect![[r#"
         1   run started: desk
         2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
+        3   tell[0]/ask: asked model small, about 300 tokens
         4   tell[0]/ask: proposed kb__search {"q":"a"}, mail__send {"text":"a","to":"ann@x.org"}
         5   tell[0]/call1: started kb.search {"q":"a"}
         6   tell[0]/call1: finished {"ok":true}
         7   tell[0]/call2: started mail.send {"text":"a","to":"ann@x.org"}
         8   tell[0]/call2: finished {"ok":true}
         9   tell[0]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5", mail__send "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/7"
-        10  tell[1]/ask: asked model small, about 450 tokens
+        10  tell[1]/ask: asked model small, about 445 tokens
         11  tell[1]/ask: answer failed, unsupported_claim: unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it; claims: 1 unsupported
         12  tell[1]/ask: asked again with the errors
-        13  tell[1]/ask: asked model small, attempt 2, about 515 tokens
+        13  tell[1]/ask: asked model small, attempt 2, about 510 tokens
         14  tell[1]/ask: answer failed, unsupported_claim: unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it; claims: 1 unsupported
-        15  tell[1]/ask: no recovery left
-        16  tell: failed, unsupported_claim: unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it
-        17  tell: no recovery left
-        18  run failed, unsupported_claim: unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it
+        15  tell[1]/ask: no progress: the same failure twice
+        16  tell[1]/ask: no recovery left
+        17  tell: failed, no_progress: the same failure twice, although something was changed: unsupported_claim: unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it
+        18  tell: no recovery left
+        19  run failed, no_progress: the same failure twice, although something was changed: unsupported_claim: unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it
     "#]].assert_eq(&claimed("[]").outline());
 }
 
@@ -103,22 +106,23 @@ fn the_evidence_of_another_action_proves_nothing() {
     expect![[r#"
         1   run started: desk
         2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
+        3   tell[0]/ask: asked model small, about 300 tokens
         4   tell[0]/ask: proposed kb__search {"q":"a"}, mail__send {"text":"a","to":"ann@x.org"}
         5   tell[0]/call1: started kb.search {"q":"a"}
         6   tell[0]/call1: finished {"ok":true}
         7   tell[0]/call2: started mail.send {"text":"a","to":"ann@x.org"}
         8   tell[0]/call2: finished {"ok":true}
         9   tell[0]: told kb__search "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/5", mail__send "{\"ok\":true}\nevidence: run_01a1f640bc0077078707070707070707/7"
-        10  tell[1]/ask: asked model small, about 450 tokens
+        10  tell[1]/ask: asked model small, about 445 tokens
         11  tell[1]/ask: answer failed, unsupported_claim: refuted: `mail.send` (run_01a1f640bc0077078707070707070707/5), “I sent the e-mail”: its evidence is an act of `kb.search`; unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it; claims: 1 refuted, 1 unsupported
         12  tell[1]/ask: asked again with the errors
-        13  tell[1]/ask: asked model small, attempt 2, about 557 tokens
+        13  tell[1]/ask: asked model small, attempt 2, about 552 tokens
         14  tell[1]/ask: answer failed, unsupported_claim: refuted: `mail.send` (run_01a1f640bc0077078707070707070707/5), “I sent the e-mail”: its evidence is an act of `kb.search`; unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it; claims: 1 refuted, 1 unsupported
-        15  tell[1]/ask: no recovery left
-        16  tell: failed, unsupported_claim: refuted: `mail.send` (run_01a1f640bc0077078707070707070707/5), “I sent the e-mail”: its evidence is an act of `kb.search`; unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it
-        17  tell: no recovery left
-        18  run failed, unsupported_claim: refuted: `mail.send` (run_01a1f640bc0077078707070707070707/5), “I sent the e-mail”: its evidence is an act of `kb.search`; unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it
+        15  tell[1]/ask: no progress: the same failure twice
+        16  tell[1]/ask: no recovery left
+        17  tell: failed, no_progress: the same failure twice, although something was changed: unsupported_claim: refuted: `mail.send` (run_01a1f640bc0077078707070707070707/5), “I sent the e-mail”: its evidence is an act of `kb.search`; unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it
+        18  tell: no recovery left
+        19  run failed, no_progress: the same failure twice, although something was changed: unsupported_claim: refuted: `mail.send` (run_01a1f640bc0077078707070707070707/5), “I sent the e-mail”: its evidence is an act of `kb.search`; unsupported: `mail.send` on `ann@x.org` (run_01a1f640bc0077078707070707070707/7): it was done, and no claim names it
     "#]].assert_eq(&drive.outline());
     assert!(drive.state.end.is_some_and(|end| end.end == kernel::journal::End::Failed));
 }
@@ -135,7 +139,7 @@ fn claims_that_do_not_stand_are_told_back_once() {
     let from = drive.outline().find("10 ").unwrap_or_default();
     expect![[r#"
         10  tell[1]/ask: asked again with the errors
-        11  tell[1]/ask: asked model small, attempt 2, about 478 tokens
+        11  tell[1]/ask: asked model small, attempt 2, about 473 tokens
         12  tell[1]/ask: proposed answer {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…; claims: 1 verified
         13  tell: done {"claims":[{"action":"mail.send","evidence":"run_01a1f640bc0077078707070…
         14  stage only done
@@ -158,23 +162,16 @@ fn people_are_asked_about_an_agent_that_cannot_prove_what_it_says() {
     expect![[r#"
         1   run started: desk
         2   tell: begins its turns
-        3   tell[0]/ask: asked model small, about 305 tokens
+        3   tell[0]/ask: asked model small, about 300 tokens
         4   tell[0]/ask: answer failed, unsupported_claim: refuted: `mail.send`, “I wrote”: nothing of that kind was done in this step; claims: 1 refuted
         5   tell[0]/ask: asked again with the errors
-        6   tell[0]/ask: asked model small, attempt 2, about 357 tokens
+        6   tell[0]/ask: asked model small, attempt 2, about 352 tokens
         7   tell[0]/ask: answer failed, unsupported_claim: refuted: `mail.send`, “I wrote”: nothing of that kind was done in this step; claims: 1 refuted
-        8   tell[0]/ask: no recovery left
-        9   tell: failed, unsupported_claim: refuted: `mail.send`, “I wrote”: nothing of that kind was done in this step
-        10  tell: put before desk
-        11  tell: handed to desk (wrk_45bd2abfe03c19da)
-        12  tell: bea answered "again" (wrk_45bd2abfe03c19da)
-        13  tell: begun afresh, says bea
-        14  tell~2: begins its turns
-        15  tell~2[0]/ask: asked model small, about 305 tokens
-        16  tell~2[0]/ask: proposed answer {"claims":[],"summary":"not told"}
-        17  tell~2: done {"claims":[],"summary":"not told"}
-        18  stage only done
-        19  run completed {"claims":[],"summary":"not told"}
+        8   tell[0]/ask: no progress: the same failure twice
+        9   tell[0]/ask: no recovery left
+        10  tell: failed, no_progress: the same failure twice, although something was changed: unsupported_claim: refuted: `mail.send`, “I wrote”: nothing of that kind was done in this step
+        11  tell: no recovery left
+        12  run failed, no_progress: the same failure twice, although something was changed: unsupported_claim: refuted: `mail.send`, “I wrote”: nothing of that kind was done in this step
     "#]].assert_eq(&drive.outline());
     let agent = drive.program.step("tell").expect("a step");
     assert!(!agent.takes_value(), "a person's value would claim what nobody has proven");

@@ -89,7 +89,11 @@ fn outside(first: &str, rest: &str) -> String {
 
 #[test]
 fn a_plan_is_written_frozen_and_done_in_the_order_of_its_needs() {
-    check(&desk("", ""), INPUT, &outside(&planned("ann@x.org"), ""), expect![[r#"
+    check(
+        &desk("", ""),
+        INPUT,
+        &outside(&planned("ann@x.org"), ""),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -102,13 +106,18 @@ fn a_plan_is_written_frozen_and_done_in_the_order_of_its_needs() {
         10  work: done {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
         11  stage only done
         12  run completed {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn people_say_yes_before_the_first_action() {
     let text = desk("review: { by: leads, when: plan.writes > 0 and plan.cost_cents >= 2 }", "");
-    check(&text, INPUT, &outside(&planned("ann@x.org"), "> vote cleo approve"), expect![[r#"
+    check(
+        &text,
+        INPUT,
+        &outside(&planned("ann@x.org"), "> vote cleo approve"),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -124,9 +133,14 @@ fn people_say_yes_before_the_first_action() {
         13  work: done {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
         14  stage only done
         15  run completed {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
-    "#]]);
+    "#]],
+    );
     let none = desk("review: { by: leads, when: plan.writes > 1 }", "");
-    check(&none, INPUT, &outside(&planned("ann@x.org"), ""), expect![[r#"
+    check(
+        &none,
+        INPUT,
+        &outside(&planned("ann@x.org"), ""),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -140,13 +154,18 @@ fn people_say_yes_before_the_first_action() {
         11  work: done {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
         12  stage only done
         13  run completed {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_no_ends_it_and_a_replan_is_told_why() {
     let text = desk("review: { by: leads }", "");
-    check(&text, INPUT, &outside(&planned("ann@x.org"), "> vote cleo reject too early"), expect![[r#"
+    check(
+        &text,
+        INPUT,
+        &outside(&planned("ann@x.org"), "> vote cleo reject too early"),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -159,7 +178,8 @@ fn a_no_ends_it_and_a_replan_is_told_why() {
         10  work: failed, approval_rejected: cleo said no: too early
         11  work: no recovery left
         12  run failed, approval_rejected: cleo said no: too early
-    "#]]);
+    "#]],
+    );
     let again = desk("review: { by: leads }\n                on_failure: { approval_rejected: [ { replan: 1 } ] }", "");
     let rest = format!(
         "work~2[0]/ask: {}\n> vote cleo reject too early\n> vote cleo approve",
@@ -191,20 +211,26 @@ fn a_no_ends_it_and_a_replan_is_told_why() {
         21  work~2: done {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
         22  stage only done
         23  run completed {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
-    "#]].assert_eq(&drive.outline());
+    "#]]
+    .assert_eq(&drive.outline());
     expect![[r#"
         Plan what is to be done about the late order.
 
         What became of it until now:
         An earlier plan of this work was not carried out to its end: approval_rejected: cleo said no: too early
-        Nothing of it was done."#]].assert_eq(&drive.asked[1].user);
+        Nothing of it was done."#]]
+    .assert_eq(&drive.asked[1].user);
 }
 
 #[test]
 fn a_yes_to_the_plan_is_none_to_what_a_rule_puts_before_people() {
     let text = desk("review: { by: leads }", "");
     let votes = "> vote cleo approve\n> vote bea approve";
-    check(&text, INPUT, &outside(&planned("boss@x.org"), votes), expect![[r#"
+    check(
+        &text,
+        INPUT,
+        &outside(&planned("boss@x.org"), votes),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -222,7 +248,8 @@ fn a_yes_to_the_plan_is_none_to_what_a_rule_puts_before_people() {
         15  work: done {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
         16  stage only done
         17  run completed {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -240,7 +267,8 @@ fn what_people_are_shown_says_all_of_it() {
         assert!(card.get(key).is_some(), "{key} in {}", card.to_json());
     }
     expect![[r#""Carry out version 1 of the plan of `work`: 2 actions, 1 of them writing, for at most $0.02: 1. Call kb.search with {\"q\":\"late\"}; 2. Write to boss@x.org [ask: boss]""#]].assert_eq(&card.get("says").map(kernel::values::Value::to_json).unwrap_or_default());
-    expect![[r#""say sorry\nlook: to know\ntell: they wait""#]].assert_eq(&card.get("model_words").map(kernel::values::Value::to_json).unwrap_or_default());
+    expect![[r#""say sorry\nlook: to know\ntell: they wait""#]]
+        .assert_eq(&card.get("model_words").map(kernel::values::Value::to_json).unwrap_or_default());
 }
 
 #[test]
@@ -266,12 +294,16 @@ fn arguments_that_people_change_are_refused() {
         14  stage only done
         15  run completed {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
         `to` cannot be changed here; nothing can be
-    "#]].assert_eq(&format!("{}{}\n", drive.outline(), drive.refused.join("\n")));
+    "#]]
+    .assert_eq(&format!("{}{}\n", drive.outline(), drive.refused.join("\n")));
 }
 
 #[test]
 fn a_plan_with_what_is_denied_goes_back_once_and_does_nothing() {
-    let mended = outside("{}", "").replace("work[0]/ask: {}", &format!("work[0]/ask#1: {}\nwork[0]/ask#2: {}", planned("rival@x.org"), planned("ann@x.org")));
+    let mended = outside("{}", "").replace(
+        "work[0]/ask: {}",
+        &format!("work[0]/ask#1: {}\nwork[0]/ask#2: {}", planned("rival@x.org"), planned("ann@x.org")),
+    );
     let mut drive = Drive::governed(&desk("", ""), "", INPUT, Outside::new(&mended));
     drive.run();
     expect![[r#"
@@ -290,14 +322,20 @@ fn a_plan_with_what_is_denied_goes_back_once_and_does_nothing() {
         13  work: done {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
         14  stage only done
         15  run completed {"plan":{"actions":[{"act":"kb.search","id":"look","needs":[],"why":"to …
-    "#]].assert_eq(&drive.outline());
+    "#]]
+    .assert_eq(&drive.outline());
     assert!(!drive.asked[1].user.contains("rival`"), "{}", drive.asked[1].user);
     expect![[r#"
         Plan what is to be done about the late order.
 
         Your last answer was not accepted. Answer again and mend this:
-        - not permitted, actions `tell`"#]].assert_eq(&drive.asked[1].user);
-    check(&desk("", ""), INPUT, &outside(&planned("rival@x.org"), ""), expect![[r#"
+        - not permitted, actions `tell`"#]]
+    .assert_eq(&drive.asked[1].user);
+    check(
+        &desk("", ""),
+        INPUT,
+        &outside(&planned("rival@x.org"), ""),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -309,13 +347,18 @@ fn a_plan_with_what_is_denied_goes_back_once_and_does_nothing() {
         9   work: failed, permission_denied: not permitted, actions `tell`: tell by rival
         10  work: no recovery left
         11  run failed, permission_denied: not permitted, actions `tell`: tell by rival
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_wrong_with_it_is_told_precisely() {
     let wrong = r#"{"goal": "", "extra": 1, "actions": [{"id": "a", "act": "mail.burn", "with": {}, "why": "x", "needs": ["c"]}, {"id": "A!", "act": "mail.send", "with": {"to": "ann@x.org"}, "why": "x"}, {"id": "a", "act": "kb.search", "with": {"q": "x"}, "why": "x", "needs": "a"}]}"#;
-    check(&desk("", ""), INPUT, &outside(wrong, ""), expect![[r#"
+    check(
+        &desk("", ""),
+        INPUT,
+        &outside(wrong, ""),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -328,9 +371,14 @@ fn what_is_wrong_with_it_is_told_precisely() {
         10  work: failed, no_progress: the same failure twice, although something was changed: invalid_output: the plan: `extra` may not stand there; the plan: `goal` is missing, or no text; action `a`: `mail.burn` is not offered: use one of kb.search, mail.send; action number 2: an id has lower-case letters, digits and `_`, at most 32; action number 2: the arguments of `mail.send`: the value: "text" is missing; action `a`: `needs` is no list of ids
         11  work: no recovery left
         12  run failed, no_progress: the same failure twice, although something was changed: invalid_output: the plan: `extra` may not stand there; the plan: `goal` is missing, or no text; action `a`: `mail.burn` is not offered: use one of kb.search, mail.send; action number 2: an id has lower-case letters, digits and `_`, at most 32; action number 2: the arguments of `mail.send`: the value: "text" is missing; action `a`: `needs` is no list of ids
-    "#]]);
+    "#]],
+    );
     let round = planned("ann@x.org").replace(r#""needs": []"#, r#""needs": ["tell"]"#);
-    check(&desk("limits: { actions: 2 }", ""), INPUT, &outside(&round, ""), expect![[r#"
+    check(
+        &desk("limits: { actions: 2 }", ""),
+        INPUT,
+        &outside(&round, ""),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -343,8 +391,13 @@ fn what_is_wrong_with_it_is_told_precisely() {
         10  work: failed, no_progress: the same failure twice, although something was changed: invalid_output: the needs of `tell`, `look` go round in a circle
         11  work: no recovery left
         12  run failed, no_progress: the same failure twice, although something was changed: invalid_output: the needs of `tell`, `look` go round in a circle
-    "#]]);
-    check(&desk("limits: { actions: 1 }", ""), INPUT, &outside(&planned("ann@x.org"), ""), expect![[r#"
+    "#]],
+    );
+    check(
+        &desk("limits: { actions: 1 }", ""),
+        INPUT,
+        &outside(&planned("ann@x.org"), ""),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -357,13 +410,18 @@ fn what_is_wrong_with_it_is_told_precisely() {
         10  work: failed, no_progress: the same failure twice, although something was changed: invalid_output: the plan has 2 actions, at most 1 are allowed
         11  work: no recovery left
         12  run failed, no_progress: the same failure twice, although something was changed: invalid_output: the plan has 2 actions, at most 1 are allowed
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_action_that_fails_fails_the_step_or_is_planned_around() {
     let failed = outside(&planned("ann@x.org"), "").replace(r#"{"id": "m1"}"#, "!tool_rejected");
-    check(&desk("", ""), INPUT, &failed, expect![[r#"
+    check(
+        &desk("", ""),
+        INPUT,
+        &failed,
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: asked model small, about 16 tokens
@@ -377,7 +435,8 @@ fn an_action_that_fails_fails_the_step_or_is_planned_around() {
         11  work: failed, tool_rejected: as told
         12  work: no recovery left
         13  run failed, tool_rejected: as told
-    "#]]);
+    "#]],
+    );
     let again = desk("on_failure: { tool_rejected: [ { replan: 1 } ] }", "");
     let rest = r#"work~2[0]/ask: {"goal": "nothing more", "actions": []}"#;
     let mut drive = Drive::governed(&again, "", INPUT, Outside::new(&format!("{failed}\n{rest}")));
@@ -396,31 +455,39 @@ fn an_action_that_fails_fails_the_step_or_is_planned_around() {
         11  work: failed, tool_rejected: as told
         12  work: begun afresh
         13  work~2: begins to plan
-        14  work~2[0]/ask: asked model small, about 84 tokens
+        14  work~2[0]/ask: asked model small, about 81 tokens
         15  work~2[0]/ask: answered {"actions":[],"goal":"nothing more"}
         16  work~2[0]/plan: version 2 is frozen (1100369ca780), 0 calls for $0.00 at most
         17  work~2: done {"plan":{"actions":[],"digest":"1100369ca7801e8719efc8036e42b79cd3398a35…
         18  stage only done
         19  run completed {"plan":{"actions":[],"digest":"1100369ca7801e8719efc8036e42b79cd3398a35…
-    "#]].assert_eq(&drive.outline());
+    "#]]
+    .assert_eq(&drive.outline());
     expect![[r#"
         Plan what is to be done about the late order.
 
         What became of it until now:
-        An earlier plan of this work was not carried out to its end: tool_rejected: as told
+        An earlier plan of this work was not carried out to its end: tool_rejected
         This was done, and stands:
-        - kb.search, evidence: run_01a1f640bc0077078707070707070707/6"#]].assert_eq(&drive.asked[1].user);
+        - kb.search, evidence: run_01a1f640bc0077078707070707070707/6"#]]
+    .assert_eq(&drive.asked[1].user);
 }
 
 #[test]
 fn a_plan_that_costs_too_much_does_not_begin() {
-    let text = desk("", "").replace("input: schemas/in.yaml", "input: schemas/in.yaml\n        budget: { money: 0.01 USD }");
-    check(&text, INPUT, &outside(&planned("ann@x.org"), ""), expect![[r#"
+    let text =
+        desk("", "").replace("input: schemas/in.yaml", "input: schemas/in.yaml\n        budget: { money: 0.01 USD }");
+    check(
+        &text,
+        INPUT,
+        &outside(&planned("ann@x.org"), ""),
+        expect![[r#"
         1   run started: desk
         2   work: begins to plan
         3   work[0]/ask: failed, budget_exceeded: the model `small` has no price, and `run` has a limit of money: write `price` at the model
         4   work[0]/ask: paused until a person resumes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -443,7 +510,8 @@ fn a_crash_after_any_entry_changes_nothing() {
         rest.outside = Outside::new(&format!("{said}\n{}", votes[voted..].join("\n")));
         rest.now = whole.now;
         rest.run();
-        let open = matches!(half.events.last(), Some(Event::ActionStarted { step, .. }) if step.as_str() == "work[0]/call2");
+        let open =
+            matches!(half.events.last(), Some(Event::ActionStarted { step, .. }) if step.as_str() == "work[0]/call2");
         if open {
             // Whether it was written when the process died, only a person can tell.
             assert!(rest.outline().contains("outcome unknown"), "{cut}\n{}", rest.outline());

@@ -156,11 +156,12 @@ fn a_wrong_answer_is_repaired_and_is_never_unsure() {
         6   rate: answered {"score":1,"sure":0.5}, unsure as output.sure < 0.7: passed to model strong
         7   rate: asked model big of route strong, attempt 3, about 3 tokens
         8   rate: answer failed, bad_reasoning: `output.score <= 10` is false
-        9   rate: asked again with the errors
-        10  rate: asked model big of route strong, attempt 4, about 35 tokens
-        11  rate: answered {"score":2,"sure":0.9}
-        12  stage only done
-        13  run completed 2
+        9   rate: no progress: the same failure twice
+        10  rate: no recovery left; put before desk
+        11  rate: handed to desk until 2026-11-22T00:00:00.000Z (wrk_71b0dce01c8ee29a)
+        12  rate: no_answer: nobody of desk answered in time
+        13  rate: no recovery left
+        14  run failed, no_answer: nobody of desk answered in time
     "#]]
     .assert_eq(&outline(CASCADE, &outside));
 }

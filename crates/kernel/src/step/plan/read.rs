@@ -58,7 +58,12 @@ pub(crate) fn read(fields: &Fields<'_>, name: Option<&Arc<str>>, reading: &mut R
         Ok(output) => output,
         Err(why) => {
             let message = format!("the schemas of what is granted make no schema of a plan together: {why}");
-            reading.complaints.push(fields.node.complaint("W240", message).hint("give each `params` a plainer schema"));
+            reading.complaints.push(
+                fields
+                    .node
+                    .complaint("W167", message)
+                    .hint("refer inside each `params` by paths, as in `#/$defs/name`"),
+            );
             return None;
         }
     };
@@ -142,6 +147,10 @@ fn schema(granted: &[Granted]) -> Json {
     let mut kinds: Vec<Json> = Vec::new();
     for one in granted {
         let mut with = one.params().json().clone();
+        // What names a whole file has no place inside another.
+        if let Some(with) = with.as_object_mut() {
+            ["$id", "$schema"].iter().for_each(|key| drop(with.remove(*key)));
+        }
         if refer(&mut with, &format!("#/$defs/{}", one.name)) {
             defs.insert(one.name.to_string(), with);
             with = json!({ "$ref": format!("#/$defs/{}", one.name) });
