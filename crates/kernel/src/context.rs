@@ -284,7 +284,7 @@ pub fn tokens_of(text: &str) -> u64 {
 }
 
 /// What is asked, and with what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ask<'a> {
     /// The step's name, under which the labels of what it shows are known.
     pub step: &'a str,
@@ -298,6 +298,8 @@ pub(crate) struct Ask<'a> {
     pub tokens: Option<u64>,
     /// It is asked in turns, and proposes what it is offered.
     pub turn: Option<&'a Turning>,
+    /// What became of the work in an earlier attempt at it.
+    pub before: Option<String>,
 }
 
 /// A request with what is recorded of it.

@@ -153,6 +153,24 @@ pub enum Event {
         /// Which step.
         step: StepPath,
     },
+    /// A `plan` began: a model is asked for it.
+    PlanOpened {
+        /// Which step.
+        step: StepPath,
+    },
+    /// A plan was judged as a whole, and does not change any more. Nothing of it was done before.
+    PlanFrozen {
+        /// What freezes it, inside the step.
+        step: StepPath,
+        /// The visit of the step in which it was made.
+        version: u32,
+        /// SHA-256 over the plan's canonical JSON.
+        digest: Digest,
+        /// What its actions cost at most, each sent once.
+        max: Amounts,
+        /// How many actions it has, and what the rules said of each.
+        output: Held,
+    },
     /// A model is about to be asked. Durable before the first byte leaves.
     ModelAsked {
         /// Which step.

@@ -761,6 +761,14 @@ impl<'p> Steps<'p> {
         }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Steps::Written(steps) => steps.len(),
+            Steps::Proposed(steps) => steps.len(),
+        }
+    }
+
     /// The step of a name, wherever it stands.
     pub fn named(&self, name: &str) -> Option<&'p Step> {
         match self {

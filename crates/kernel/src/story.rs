@@ -61,6 +61,12 @@ pub fn line(event: &Event) -> String {
         },
         Event::RepeatOpened { step } => format!("{step}: repeats"),
         Event::AgentOpened { step } => format!("{step}: begins its turns"),
+        Event::PlanOpened { step } => format!("{step}: begins to plan"),
+        Event::PlanFrozen { step, version, digest, max, .. } => {
+            let money = crate::governance::budget::Unit::Money.show(max.money_uusd);
+            let calls = crate::governance::budget::Unit::Calls.show(max.calls);
+            format!("{step}: version {version} is frozen ({}), {calls} for {money} at most", digest.short())
+        }
         Event::TurnDone { body, output, again } => match told(output) {
             Some(told) => format!("{body}: told {told}"),
             None => format!("{body}: gave {}{}", held(output), if *again { "" } else { ", the last turn" }),

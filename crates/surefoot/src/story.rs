@@ -286,7 +286,9 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::EachOpened { .. }
         | Event::ParallelOpened { .. }
         | Event::RepeatOpened { .. }
-        | Event::AgentOpened { .. } => ("≡", STRONG),
+        | Event::AgentOpened { .. }
+        | Event::PlanOpened { .. }
+        | Event::PlanFrozen { .. } => ("≡", STRONG),
         Event::ModelAsked { .. } | Event::ActionStarted { .. } | Event::ActionResent { .. } => ("→", OUTSIDE),
         Event::ModelAnswered { unsure: Some(unsure), .. } if !unsure.accepts() => ("?", WAIT),
         Event::ModelAnswered { result, .. } | Event::ActionFinished { result, .. } => match result {

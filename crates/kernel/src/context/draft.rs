@@ -106,8 +106,19 @@ impl<'a> Draft<'a> {
             fences: walk.program.labels.shows_untrusted() || labels.is_none(),
             repairs: String::new(),
         };
-        draft.repairs = draft.repair(repairs);
+        draft.repairs = draft.before(ask.before.as_deref()) + &draft.repair(repairs);
         Ok(draft)
+    }
+
+    /// What became of an earlier attempt. It names what the model wrote of what it was shown.
+    fn before(&self, told: Option<&str>) -> String {
+        match told {
+            None => String::new(),
+            Some(told) if self.pieces.iter().any(Piece::is_untrusted) => {
+                format!("\n\nWhat became of it until now:\n{}", fence::fenced("before", told))
+            }
+            Some(told) => format!("\n\nWhat became of it until now:\n{told}"),
+        }
     }
 
     /// The errors of earlier answers. They may quote what the model wrote of what it was shown.

@@ -73,6 +73,13 @@ impl Walk<'_> {
                         self.act(step, act, times.saturating_mul(u64::from(agent.actions)), &open);
                     }
                 }
+                Kind::Plan(plan) => {
+                    self.reason(step, plan.asks(), times, &open);
+                    let dearest = plan.granted.iter().map(Granted::act).max_by_key(|act| price(act).money_uusd);
+                    if let Some(act) = dearest {
+                        self.act(step, act, times.saturating_mul(u64::from(plan.actions)), &open);
+                    }
+                }
                 Kind::Specialist(handoff) => {
                     let said = handoff.scope.budget.is_some();
                     let what = if said { "its scope says how much" } else { "it has a workflow of its own" };

@@ -24,6 +24,14 @@ pub fn can_occur(step: &Step, stage: usize, program: &Program, around: &Around<'
                 found.extend([FailureKind::UnsupportedClaim, FailureKind::UnknownOutcome]);
             }
         }
+        Kind::Plan(plan) => {
+            of_ask(plan.asks(), limited, &mut found);
+            found.insert(FailureKind::PermissionDenied);
+            plan.granted.iter().for_each(|granted| of_act(granted.act(), limited, around, &mut found));
+            if plan.review.is_some() {
+                found.extend([FailureKind::ApprovalRejected, FailureKind::ApprovalExpired]);
+            }
+        }
         Kind::Act(act) => of_act(act, limited, around, &mut found),
         Kind::Verify(verify) => {
             found.insert(FailureKind::UnsupportedClaim);

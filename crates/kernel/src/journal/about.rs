@@ -16,6 +16,8 @@ impl Event {
             | Event::ParallelOpened { step, .. }
             | Event::RepeatOpened { step }
             | Event::AgentOpened { step }
+            | Event::PlanOpened { step }
+            | Event::PlanFrozen { step, .. }
             | Event::TurnDone { body: step, .. }
             | Event::BodyDone { body: step, .. }
             | Event::ModelAsked { step, .. }
@@ -98,6 +100,7 @@ impl Event {
             | Event::EachOpened { items: held, .. }
             | Event::BodyDone { result: BodyResult::Gave(held), .. }
             | Event::TurnDone { output: held, .. }
+            | Event::PlanFrozen { output: held, .. }
             | Event::WaitEnded { output: held, .. }
             | Event::SignalReceived { body: held, .. }
             | Event::EventReceived { body: held, .. }
@@ -143,6 +146,7 @@ impl Event {
             | Event::ParallelOpened { .. }
             | Event::RepeatOpened { .. }
             | Event::AgentOpened { .. }
+            | Event::PlanOpened { .. }
             | Event::BodyDone { .. }
             | Event::VoteReceived { .. }
             | Event::ApprovalEnded { .. }

@@ -6,7 +6,7 @@ use crate::{
     journal::{Event, Held},
     recovery::{self, Backoff, Failure, FailureKind, Recovery, Response},
     run::Open,
-    step::{Kind, Step, proposals},
+    step::{Kind, Step, proposals, reason::Reason},
     undo::Reach,
     values::Span,
 };
@@ -32,7 +32,11 @@ fn part_of<'l>(step: &Step, list: &'l [Recovery], failure: &Failure, open: &Open
         _ if step.within().is_some() && failure.kind == FailureKind::UnsupportedClaim => {
             if open.has_done(|done| matches!(done, Response::Repair)) { &[] } else { TOLD_ONCE }
         }
+        // A plan with an action that is not permitted is sent back once, too.
+        Kind::Reason(Reason { plans: Some(_), .. }) if failure.kind == FailureKind::PermissionDenied => TOLD_ONCE,
         _ if step.within().is_some() => &list[..inner],
+        // That all of it costs too much is found before anything of it is done.
+        Kind::Plan(_) if failure.kind != FailureKind::BudgetExceeded => &list[inner..],
         Kind::Agent(_) if !own.contains(&failure.kind) => &list[inner..],
         _ => list,
     }
@@ -63,7 +67,7 @@ impl Walk<'_> {
             // These had their turn while the outcome was not known.
             Recovery::Probe { .. } => false,
             // An agent that has failed is begun anew: there is no answer of it to mend.
-            Recovery::Repair { .. } if matches!(step.kind, Kind::Agent(_)) => false,
+            Recovery::Repair { .. } if matches!(step.kind, Kind::Agent(_) | Kind::Plan(_)) => false,
             Recovery::Person { .. } if kind == FailureKind::UnknownOutcome => false,
             // The same failure is still to be answered after these.
             Recovery::Undo => !open.has_done(|done| matches!(done, Response::Undo { .. })),
@@ -88,7 +92,8 @@ impl Walk<'_> {
             return Ok(Record::of(Event::FailureAnswered { step: path.clone(), response }));
         }
         let response = match chosen {
-            None if proposals::is_given_back(step, failure) => Response::GiveBack,
+            None if proposals::is_given_back(self, step, failure) => Response::GiveBack,
+            None if kind == FailureKind::PermissionDenied && matches!(step.kind, Kind::Reason(_)) => Response::Fail,
             // Whoever waits need not have changed anything.
             chosen
                 if !matches!(chosen, Some((Recovery::Retry { .. } | Recovery::Pause, _)))

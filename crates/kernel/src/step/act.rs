@@ -121,6 +121,19 @@ impl Act {
         Ok(())
     }
 
+    /// What the rules of now say of it with these arguments, and what it is in words.
+    pub(crate) fn foresee(
+        &self,
+        walk: &Walk<'_>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+        with: &Value,
+    ) -> Result<(Judged, String), Stop> {
+        let proposal = self.proposal(with.clone(), &mut Vec::new());
+        let asking = self.asking(walk, path, frame, &proposal, with)?;
+        Ok((asking.judge(walk)?, asking.says()))
+    }
+
     fn proposal(&self, with: Value, blobs: &mut Vec<Blob>) -> Proposal {
         Proposal {
             tool: self.tool.name.clone(),

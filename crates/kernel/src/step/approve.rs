@@ -42,6 +42,8 @@ pub struct Approve {
     pub evidence: Option<Template>,
     /// What an answer must fit; `None`: it is a question of yes and no.
     pub form: Option<Arc<Schema>>,
+    /// The step whose plan it puts before people: they are asked about that.
+    pub plan: Option<Arc<str>>,
 }
 
 impl Approve {
@@ -53,7 +55,7 @@ impl Approve {
         open: Option<&Open>,
     ) -> Result<(), Stop> {
         let call = open.map_or(0, |open| open.asked) + 1;
-        let (says, evidence) = (self.question(walk, frame)?, self.shown(walk, frame)?);
+        let (says, evidence, model_words) = self.asked(walk, path, frame)?;
         let hash = hash(walk, path, call, &says, &evidence);
         let asked = policy::Terms {
             groups: vec![self.of.clone()],
@@ -66,18 +68,34 @@ impl Approve {
         };
         let mut terms = action::terms(&asked, &walk.statutes().people, walk.facts.now, walk.requesters(), hash);
         terms.answerable = self.form.is_some();
-        let evidence = Value::map([("standing", people::standings(walk, path, &evidence)), ("values", evidence)]);
+        let standing = match &self.plan {
+            Some(_) => people::claims(&evidence),
+            None => people::standings(walk, path, &evidence),
+        };
+        let evidence = Value::map([("standing", standing), ("values", evidence)]);
+        let (on_yes, on_no) = match &self.plan {
+            Some(step) => (
+                "its actions are done in this order, each judged again at its moment; what a rule puts before people is asked \
+                 about then"
+                    .to_owned(),
+                format!("nothing of the plan is done; the step `{step}` fails with approval_rejected"),
+            ),
+            None => (
+                format!("the run goes on; `{path}` gives who said yes"),
+                format!("the step `{path}` fails with approval_rejected"),
+            ),
+        };
         let card = Card {
             says,
             why: Vec::new(),
             evidence,
-            model_words: None,
+            model_words,
             effect: None,
             with: Value::Null,
             form: self.form.as_deref().map(people::schema_value),
             undo: None,
-            on_yes: format!("the run goes on; `{path}` gives who said yes"),
-            on_no: format!("the step `{path}` fails with approval_rejected"),
+            on_yes,
+            on_no,
             terms,
         };
         let terms = card.bind(walk.facts.key);
@@ -111,7 +129,8 @@ impl Approve {
         let mut blobs = Vec::new();
         let end = match standing(terms, &approving.votes, walk.facts.now) {
             Standing::Approved { .. } => {
-                let about = hash(walk, path, open.asked, &self.question(walk, frame)?, &self.shown(walk, frame)?);
+                let (says, evidence, _) = self.asked(walk, path, frame)?;
+                let about = hash(walk, path, open.asked, &says, &evidence);
                 match consume(terms, &approving.votes, about, walk.facts.now) {
                     // A bare yes is the answer `null`.
                     Ok(consent) => self.gave(consent.by(), Value::Null, &mut blobs),
@@ -128,7 +147,7 @@ impl Approve {
                 return Ok(());
             }
             Standing::Pending { .. } => {
-                let (says, whom) = (self.question(walk, frame)?, crate::story::whom(terms));
+                let ((says, ..), whom) = (self.asked(walk, path, frame)?, crate::story::whom(terms));
                 walk.wait(terms.expires_at, || format!("{whom} to decide: {says} ({})", approving.id));
                 return Ok(());
             }
@@ -158,8 +177,18 @@ impl Approve {
         }
     }
 
-    fn question(&self, walk: &Walk<'_>, frame: &Frame<'_>) -> Result<String, Stop> {
-        walk.render(&self.ask, frame)
+    /// The question, what people are shown beside it, and what a model says of it.
+    fn asked(
+        &self,
+        walk: &Walk<'_>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+    ) -> Result<(String, Value, Option<String>), Stop> {
+        if self.plan.is_some() {
+            let (says, evidence, words) = walk.plan_in_review(path)?;
+            return Ok((says, evidence, Some(words)));
+        }
+        Ok((walk.render(&self.ask, frame)?, self.shown(walk, frame)?, None))
     }
 
     fn shown(&self, walk: &Walk<'_>, frame: &Frame<'_>) -> Result<Value, Stop> {
@@ -192,7 +221,33 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Ap
     let node = fields.get("approve")?;
     let fields = Fields::new(node, "`approve`", &INNER, &[], &mut reading.complaints)?;
     let ask = fields.required("ask", &mut reading.complaints).and_then(|node| reading.text(node));
-    let of = fields.required("of", &mut reading.complaints).and_then(|node| match &node.kind {
+    let form = fields.get("form").map(|node| reading.schema(node));
+    let asked = asked("of", &fields, form.is_some(), reading);
+    let evidence = people::named_values("evidence", &fields, reading);
+    let form = match form {
+        Some(form) => Some(form?),
+        None => None,
+    };
+    let Asked { of, quorum, expires, on_expiry, no_self } = asked?;
+    let ty = [("approved", Type::Bool), ("by", Type::list(Type::TEXT))];
+    let answer = form.as_ref().map(|form| ("answer", form.ty().clone()));
+    let ty = Type::object(ty.into_iter().chain(answer));
+    let (ask, evidence) = (ask?, evidence?);
+    Some((Approve { ask, of, quorum, expires, on_expiry, no_self, evidence, form, plan: None }, ty))
+}
+
+/// Who is asked, and on what terms.
+pub(crate) struct Asked {
+    pub of: Vec<Arc<str>>,
+    pub quorum: u32,
+    pub expires: Option<Span>,
+    pub on_expiry: OnExpiry,
+    pub no_self: bool,
+}
+
+/// Reads who is asked, under `key`, and on what terms.
+pub(crate) fn asked(key: &str, fields: &Fields<'_>, form: bool, reading: &mut Reading<'_>) -> Option<Asked> {
+    let of = fields.required(key, &mut reading.complaints).and_then(|node| match &node.kind {
         Kind::List(items) if items.is_empty() => {
             reading.complaints.push(node.complaint("W003", "at least one group is asked"));
             None
@@ -203,21 +258,13 @@ pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Ap
     let quorum = fields.int("quorum", 1, 100, &mut reading.complaints).unwrap_or(1);
     let quorum = u32::try_from(quorum).unwrap_or(1);
     let expires = fields.time("expires", &mut reading.complaints);
-    let on_expiry = on_expiry(&fields, expires.is_some(), reading);
+    let on_expiry = on_expiry(fields, expires.is_some(), reading);
     let no_self = fields.bool("no_self", false, &mut reading.complaints);
-    let evidence = people::named_values("evidence", &fields, reading);
-    let form = match fields.get("form") {
-        Some(node) => Some(reading.schema(node)?),
-        None => None,
-    };
     let of: Vec<Arc<str>> = of?;
     if let Some(at) = fields.get("quorum") {
-        reachable(at, &of, quorum, form.is_some(), reading);
+        reachable(at, &of, quorum, form, reading);
     }
-    let ty = [("approved", Type::Bool), ("by", Type::list(Type::TEXT))];
-    let answer = form.as_ref().map(|form| ("answer", form.ty().clone()));
-    let ty = Type::object(ty.into_iter().chain(answer));
-    Some((Approve { ask: ask?, of, quorum, expires, on_expiry: on_expiry?, no_self, evidence: evidence?, form }, ty))
+    Some(Asked { of, quorum, expires, on_expiry: on_expiry?, no_self })
 }
 
 /// `on_expiry: deny`, or `{ escalate: group }`.

@@ -12,6 +12,7 @@ pub mod handoff;
 pub mod native;
 pub mod parallel;
 pub(crate) mod people;
+pub mod plan;
 pub mod proposals;
 pub mod reason;
 pub mod repeat;
@@ -68,6 +69,8 @@ pub enum Kind {
     Act(act::Act),
     /// A model proposes actions, turn by turn.
     Agent(Box<agent::Agent>),
+    /// A model writes a list of actions, which is looked at before the first is done.
+    Plan(Box<plan::Plan>),
     /// A deterministic branch.
     Decide(decide::Decide),
     /// Pure values.
@@ -101,6 +104,7 @@ impl Step {
             Kind::Reason(_) => "reason",
             Kind::Act(_) => "act",
             Kind::Agent(_) => "agent",
+            Kind::Plan(_) => "plan",
             Kind::Decide(_) => "decide",
             Kind::Set(_) => "set",
             Kind::Each(_) => "each",
@@ -128,6 +132,7 @@ impl Step {
     pub fn calls(&self) -> Vec<&act::Act> {
         match &self.kind {
             Kind::Agent(agent) => agent.granted.iter().map(proposals::Granted::act).collect(),
+            Kind::Plan(plan) => plan.granted.iter().map(proposals::Granted::act).collect(),
             _ => self.call().into_iter().collect(),
         }
     }
@@ -136,7 +141,8 @@ impl Step {
     pub(crate) fn within(&self) -> Option<&Arc<str>> {
         match &self.kind {
             Kind::Act(act) => act.by.as_ref(),
-            Kind::Reason(reason) => reason.turn.as_ref().map(|turn| &turn.by),
+            Kind::Reason(reason) => reason.turn.as_ref().map(|turn| &turn.by).or(reason.plans.as_ref()),
+            Kind::Approve(approve) => approve.plan.as_ref(),
             _ => None,
         }
     }
@@ -173,6 +179,10 @@ impl Step {
                 agent.begin(walk, path, frame);
                 Ok(())
             }
+            Kind::Plan(plan) => {
+                plan.begin(walk, path, frame);
+                Ok(())
+            }
             Kind::Decide(decide) => decide.begin(walk, path, frame),
             Kind::Set(set) => set.begin(walk, path, frame),
             Kind::Each(each) => each.begin(walk, path, frame),
@@ -203,6 +213,7 @@ impl Step {
             Kind::Reason(reason) => reason.go_on(walk, open, path, frame),
             Kind::Act(act) => act.go_on(walk, open, path, frame),
             Kind::Agent(agent) => agent.go_on(walk, open, path, frame),
+            Kind::Plan(plan) => plan.go_on(walk, open, path, frame),
             Kind::Each(each) => each.go_on(walk, open, path, frame),
             Kind::Parallel(parallel) => parallel.go_on(walk, open, path, frame),
             Kind::Repeat(repeat) => repeat.go_on(walk, open, path, frame),
@@ -227,6 +238,7 @@ impl Step {
             (Kind::Each(each), Doing::Bodies(bodies)) => each.body(walk, bodies, index, path),
             (Kind::Parallel(parallel), Doing::Bodies(bodies)) => Ok(parallel.body(bodies, index, path)),
             (Kind::Agent(agent), Doing::Talking(talk)) => agent.body(walk, talk, path).map(Some),
+            (Kind::Plan(plan), Doing::Talking(talk)) => plan.body(walk, talk, path).map(Some),
             (Kind::Repeat(repeat), Doing::Turns(turns)) => repeat.body(walk, turns, path).map(Some),
             _ => Ok(None),
         }
@@ -237,10 +249,11 @@ impl Step {
 type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The kinds that exist.
-const KINDS: [Keys; 14] = [
+const KINDS: [Keys; 15] = [
     ("reason", &reason::KEYS, &reason::LATER),
     ("act", &act::KEYS, &act::LATER),
     ("agent", &agent::KEYS, &agent::LATER),
+    ("plan", &plan::KEYS, &plan::LATER),
     ("decide", &decide::KEYS, &[]),
     ("set", &set::KEYS, &[]),
     ("each", &each::KEYS, &[]),
@@ -258,9 +271,6 @@ const KINDS: [Keys; 14] = [
 pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     KINDS.iter().map(|(kind, keys, _)| (*kind, *keys)).chain([("step", &COMMON[..])])
 }
-
-/// Kinds that are documented and not built yet.
-const LATER: [&str; 1] = ["plan"];
 
 /// What every step may have.
 const COMMON: [&str; 5] = ["step", "when", "on_failure", "checkpoint", "deadline"];
@@ -304,13 +314,6 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
     let [(kind, keys, later)] = kinds[..] else {
         let message = match kinds.as_slice() {
             [] => {
-                if let Some(later) = LATER.iter().find(|kind| present(kind)) {
-                    reading
-                        .complaints
-                        .push(node.complaint("W002", format!("the step kind `{later}` is not supported yet")));
-                    remember(node, reading, Type::Any);
-                    return None;
-                }
                 let words = KINDS.iter().map(|(kind, ..)| *kind);
                 let hint = entries
                     .iter()
@@ -346,6 +349,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         "reason" => reason::read(&fields, reading).map(|(reason, ty)| (Kind::Reason(reason), ty)),
         "act" => act::read(&fields, name.as_ref(), reading).map(|(act, ty)| (Kind::Act(act), ty)),
         "agent" => agent::read(&fields, name.as_ref(), reading).map(|(agent, ty)| (Kind::Agent(Box::new(agent)), ty)),
+        "plan" => plan::read(&fields, name.as_ref(), reading).map(|(plan, ty)| (Kind::Plan(Box::new(plan)), ty)),
         "decide" => decide::read(&fields, reading).map(|(decide, ty)| (Kind::Decide(decide), ty)),
         "set" => set::read(&fields, reading).map(|(set, ty)| (Kind::Set(set), ty)),
         "each" => each::read(&fields, reading).map(|(each, ty)| (Kind::Each(each), ty)),

@@ -111,13 +111,17 @@ pub(crate) fn labels(by: &Arc<str>, act: &Act, shown: &Origin) -> ActLabels {
 
 impl Walk<'_> {
     /// The proposal that the step at `path` carries out, as the journal holds it.
-    fn proposal_at(&self, path: &StepPath) -> Result<Option<(Words, Proposed)>, Stop> {
-        let said = self.state.talk_of(path).and_then(|(_, _, talk)| talk.said());
+    fn proposal_at(&self, path: &StepPath) -> Result<Option<(String, Proposed)>, Stop> {
+        let Some((by, _, talk)) = self.state.talk_of(path) else { return Ok(None) };
+        let said = talk.said();
         let place = path.name().strip_prefix(CALL).and_then(|number| number.parse::<usize>().ok());
         let (Some(said), Some(place)) = (said, place) else { return Ok(None) };
-        let words = Words::of_value(&self.unhold(said)?);
-        let proposed = place.checked_sub(1).and_then(|place| words.proposed.get(place)).cloned();
-        Ok(proposed.map(|proposed| (words, proposed)))
+        let (said, Some(place)) = (self.unhold(said)?, place.checked_sub(1)) else { return Ok(None) };
+        if let Some(Kind::Plan(plan)) = self.program.step(by.name()).map(|step| &step.kind) {
+            return Ok(plan.proposal(&said, place));
+        }
+        let words = Words::of_value(&said);
+        Ok(words.proposed.get(place).cloned().map(|proposed| (words.text.to_string(), proposed)))
     }
 
     /// The arguments of the proposal that the step at `path` carries out.
@@ -133,7 +137,7 @@ impl Walk<'_> {
 
     /// What the model said beside the proposal, for the people who are asked about it.
     pub(crate) fn words_beside(&self, path: &StepPath) -> Result<Option<String>, Stop> {
-        let said = self.proposal_at(path)?.map(|(words, _)| words.text.trim().to_owned());
+        let said = self.proposal_at(path)?.map(|(words, _)| words.trim().to_owned());
         Ok(said.filter(|text| !text.is_empty()))
     }
 
@@ -158,8 +162,13 @@ impl Walk<'_> {
 }
 
 /// Whether a failure of this step is told to the model that proposed it, which then goes on.
-pub(crate) fn is_given_back(step: &Step, failure: &Failure) -> bool {
+pub(crate) fn is_given_back(walk: &Walk<'_>, step: &Step, failure: &Failure) -> bool {
     let Kind::Act(act) = &step.kind else { return false };
+    // Who wrote a plan is not there any more while it is carried out.
+    let planned = act.by.as_ref().and_then(|by| walk.program.step(by));
+    if planned.is_some_and(|step| matches!(step.kind, Kind::Plan(_))) {
+        return false;
+    }
     let stays = match failure.kind {
         FailureKind::BudgetExceeded | FailureKind::UnknownOutcome | FailureKind::Internal => true,
         _ => act.declared().effect != Effect::Read && in_doubt(failure),

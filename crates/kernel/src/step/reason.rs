@@ -17,7 +17,10 @@ use crate::{
     routes::Whom,
     run::{Doing, Open},
     schema::Schema,
-    step::turn::{self, Turning, Words},
+    step::{
+        Kind, plan,
+        turn::{self, Turning, Words},
+    },
     types::Type,
     unsure::{self, Boundary, Unsure},
     values::Value,
@@ -46,6 +49,8 @@ pub struct Reason {
     pub tokens: Option<u64>,
     /// It is asked in the turns of an agent, and proposes what it was offered.
     pub turn: Option<Turning>,
+    /// The step whose plan its answer is.
+    pub plans: Option<Arc<str>>,
 }
 
 impl Reason {
@@ -72,7 +77,7 @@ impl Reason {
             }
         };
         let Compiled { request, manifest, blobs } =
-            context::compile(&self.ask(path), walk, path, frame, attempt, &model, &repairs(open))?;
+            context::compile(&self.ask(walk, path), walk, path, frame, attempt, &model, &repairs(open))?;
         if let Some((at, why)) = walk.model_is_full(path, &model)? {
             walk.wait(Some(at), || why);
             return Ok(());
@@ -86,10 +91,12 @@ impl Reason {
         Ok(())
     }
 
-    fn ask<'a>(&'a self, path: &'a StepPath) -> Ask<'a> {
-        let Reason { prompt, see, output, tokens, turn, .. } = self;
-        let step = turn.as_ref().map_or(path.name(), |turn| &turn.by);
-        Ask { step, prompt, see, output: Some(output), tokens: *tokens, turn: turn.as_ref() }
+    fn ask<'a>(&'a self, walk: &Walk<'_>, path: &'a StepPath) -> Ask<'a> {
+        let Reason { prompt, see, output, tokens, turn, plans, .. } = self;
+        let by = turn.as_ref().map(|turn| &turn.by).or(plans.as_ref());
+        let step = by.map_or(path.name(), |by| by);
+        let before = plans.as_ref().and_then(|_| walk.planned_before(path));
+        Ask { step, prompt, see, output: Some(output), tokens: *tokens, turn: turn.as_ref(), before }
     }
 
     /// Whom a turn asks: the one that spoke before, unless it is only a member of the route that the step names.
@@ -112,7 +119,7 @@ impl Reason {
         }
         let model = open.model.as_ref().unwrap_or(&self.model);
         let errors = repairs(Some(open));
-        context::compile(&self.ask(path), walk, path, frame, open.attempt, model, &errors).map(Some)
+        context::compile(&self.ask(walk, path), walk, path, frame, open.attempt, model, &errors).map(Some)
     }
 
     pub(crate) fn go_on(
@@ -182,7 +189,7 @@ impl Reason {
         let mut blobs = Vec::new();
         let (result, unsure) = match answer {
             Err(failure) => (StepResult::Failed(failure), None),
-            Ok(value) => match (self.judge(walk, open, &value, frame)?, turn::unproven(&claims)) {
+            Ok(value) => match (self.judge(walk, step, (open, frame), &value)?, turn::unproven(&claims)) {
                 (Err(failure), _) | (Ok(_), Some(failure)) => (StepResult::Failed(failure), None),
                 (Ok(unsure), None) => (StepResult::Done(Held::hold(value, &mut blobs)), unsure),
             },
@@ -211,8 +218,18 @@ impl Reason {
     }
 
     /// Why an answer fails, or whether the step is unsure of it.
-    fn judge(&self, walk: &Walk<'_>, open: &Open, value: &Value, frame: &Frame<'_>) -> Result<Judged, Stop> {
+    fn judge(
+        &self,
+        walk: &Walk<'_>,
+        path: &StepPath,
+        (open, frame): (&Open, &Frame<'_>),
+        value: &Value,
+    ) -> Result<Judged, Stop> {
         let failed = |kind, detail| Err(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
+        if let Some(Kind::Plan(plan)) = self.plans.as_ref().and_then(|by| walk.program.step(by)).map(|step| &step.kind)
+        {
+            return Ok(plan.refusal(walk, path, frame, value)?.map_or(Ok(None), Err));
+        }
         let words = self.turn.as_ref().map(|_| Words::of_value(value));
         let value = match &words {
             None => value,
@@ -251,7 +268,7 @@ fn repairs(open: Option<&Open>) -> Vec<&str> {
     let answered = open.answered_since().iter().rev().take_while(|(_, response)| !matches!(response, Response::Replan));
     let mut errors: Vec<&str> = answered
         .filter(|(_, response)| matches!(response, Response::Repair))
-        .map(|(failure, _)| failure.detail.as_str())
+        .map(|(failure, _)| plan::in_words(failure))
         .collect();
     errors.reverse();
     errors
@@ -290,5 +307,5 @@ pub(crate) fn read_ask(fields: &Fields<'_>, key: &str, reading: &mut Reading<'_>
     let trust = labels::read_trust(fields, output.as_deref(), reading);
     let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
     let (prompt, model, output, trust) = (prompt?, model?, output?, trust?);
-    Some((Reason { prompt, model, see, output, check, unsure, trust, tokens, turn: None }, ty))
+    Some((Reason { prompt, model, see, output, check, unsure, trust, tokens, turn: None, plans: None }, ty))
 }

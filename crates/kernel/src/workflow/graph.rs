@@ -79,6 +79,23 @@ fn what(step: &Step) -> String {
             let (by, tools) = (&agent.asks().model, granted.join(", "));
             format!("agent by {by}, may {tools}, at most {} turns and {} actions", agent.turns, agent.actions)
         }
+        Kind::Plan(plan) => {
+            let granted: Vec<String> = plan.granted.iter().map(crate::step::proposals::Granted::action).collect();
+            let reviewed = match &plan.review {
+                None => String::new(),
+                Some(review) => {
+                    let when = review.when.as_ref().map(|when| format!(" when {}", when.source())).unwrap_or_default();
+                    let by = if let Kind::Approve(approve) = &review.step.kind {
+                        approve.of.join(" or ")
+                    } else {
+                        String::new()
+                    };
+                    format!(", reviewed by {by}{when}")
+                }
+            };
+            let (by, tools, most) = (&plan.asks().model, granted.join(", "), plan.actions);
+            format!("plan by {by} of {tools}, at most {most} actions{reviewed}")
+        }
         Kind::Each(each) => format!("each {} as {}", each.list.source(), each.name),
         Kind::Repeat(repeat) => match &repeat.until {
             Some(until) => format!("repeat until {}, at most {} turns", until.source(), repeat.max),

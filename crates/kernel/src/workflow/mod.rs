@@ -266,6 +266,7 @@ impl Program {
         let around = path.as_str().rsplit_once('/').and_then(|(around, _)| self.step(StepPath::new(around).name()));
         match around.map(|step| &step.kind) {
             Some(Kind::Agent(agent)) => Some(&agent.ask).filter(|ask| *ask.name == *path.name()),
+            Some(Kind::Plan(plan)) => plan.inner(path.name()),
             _ => self.step(path.name()),
         }
     }

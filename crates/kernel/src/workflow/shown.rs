@@ -53,6 +53,7 @@ impl<'p> Asking<'p> {
         let reason = match &step.kind {
             Kind::Reason(reason) => reason,
             Kind::Agent(agent) => agent.asks(),
+            Kind::Plan(plan) => plan.asks(),
             _ => return None,
         };
         let shown = program.labels.shown.get(&step.name).map_or(&[][..], Vec::as_slice);

@@ -20,6 +20,7 @@ mod evidence;
 mod handoffs;
 mod helps;
 mod paces;
+mod plans;
 mod proofs;
 mod pure;
 mod reasons;

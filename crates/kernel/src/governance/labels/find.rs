@@ -37,6 +37,10 @@ fn acts<'p>(steps: &'p [Step], found: &mut BTreeMap<Arc<str>, (&'p Step, &'p Act
             let granted = agent.granted.iter().map(Granted::act);
             found.extend(granted.map(|act| (labels_name(&step.name, act), (step, act))));
         }
+        if let Kind::Plan(plan) = &step.kind {
+            let granted = plan.granted.iter().map(Granted::act);
+            found.extend(granted.map(|act| (labels_name(&step.name, act), (step, act))));
+        }
         if let Some(act) = step.call() {
             found.insert(step.name.clone(), (step, act));
             found.extend(act.undo.iter().map(|undo| (undo_name(&step.name), (step, &**undo))));

@@ -23,6 +23,7 @@ use crate::{
         each::{Each, Join},
         native::Native,
         parallel::Parallel,
+        plan::Plan,
         proposals::{self, Sources, labels_name},
         reason::Reason,
         repeat::Repeat,
@@ -255,6 +256,7 @@ impl Walk<'_> {
             Kind::Reason(reason) => self.reason(reason, step, stage),
             Kind::Act(act) => self.act(act, step),
             Kind::Agent(agent) => self.agent(agent, step, stage),
+            Kind::Plan(plan) => self.plan(plan, step, stage),
             // Which stage was chosen carries nothing.
             Kind::Decide(_) => Tree::default(),
             Kind::Set(set) => self.template(&set.value),
@@ -341,6 +343,25 @@ impl Walk<'_> {
         }
         self.flow.proposing.insert(step.name.clone(), sources);
         self.answer(Some(&agent.asks().output), &all, &agent.asks().trust, step)
+    }
+
+    /// What its model writes carries all that it is shown. It is not told what its actions give; who reads the results is.
+    fn plan(&mut self, plan: &Plan, step: &Step, stage: &Stage) -> Tree {
+        let mut shown = Origin::of(GENERATED, &step.name);
+        shown.join(&self.shown(&plan.asks().see, step, stage));
+        let mut gave = shown.clone();
+        for granted in &plan.granted {
+            let act = granted.act();
+            let name = labels_name(&step.name, act);
+            let operation = act.declared();
+            let base = operation.labels.applied(&Origin::of(UNTRUSTED, &name), &name);
+            gave.join(&input_tree(operation.returns.as_deref(), &base, &name).all());
+            let labels = proposals::labels(&step.name, act, &shown);
+            self.flow.acts.insert(labels.step.clone(), labels);
+        }
+        self.seen.join(&gave);
+        self.flow.proposing.insert(step.name.clone(), Sources { shown: shown.clone(), ..Sources::default() });
+        Tree::map([("plan", Tree::flat(shown)), ("results", Tree::flat(gave))])
     }
 
     /// All that a model call of the step is shown.

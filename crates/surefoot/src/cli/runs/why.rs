@@ -279,6 +279,14 @@ fn expressions(step: &Step) -> Vec<(&'static str, String)> {
             all.extend(reason.see.iter().map(|see| ("see", format!("{}: {}", see.name, see.from.source()))));
             all.extend(reason.check.iter().map(|check| ("check", check.source().to_owned())));
         }
+        Kind::Plan(plan) => {
+            let reason = plan.asks();
+            all.push(("asks", format!("{} by {}", reason.prompt.file, reason.model)));
+            all.push(("may", plan.granted.iter().map(Granted::action).collect::<Vec<_>>().join(", ")));
+            all.extend(reason.see.iter().map(|see| ("see", format!("{}: {}", see.name, see.from.source()))));
+            let when = plan.review.as_ref().and_then(|review| review.when.as_ref());
+            all.extend(when.map(|when| ("review", when.source().to_owned())));
+        }
         Kind::Decide(decide) => {
             all.extend(decide.table.iter().map(|tabled| ("table", tabled.table.file.to_string())));
             all.extend(decide.rules.iter().map(|rule| {
@@ -332,6 +340,7 @@ fn roots(step: &Step) -> Vec<Arc<str>> {
             agent.asks().see.iter().for_each(|see| add(see.from.roots()));
             agent.asks().check.iter().for_each(|check| add(check.roots()));
         }
+        Kind::Plan(plan) => plan.asks().see.iter().for_each(|see| add(see.from.roots())),
         Kind::Decide(decide) => {
             decide.rules.iter().for_each(|rule| add(rule.when.roots()));
             decide.table.iter().for_each(|tabled| add(tabled.with.roots()));
