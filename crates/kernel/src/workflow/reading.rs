@@ -501,8 +501,7 @@ pub(crate) enum ListOf {
 }
 
 /// Failure kinds of later versions.
-const LATER_KINDS: [&str; 5] =
-    ["approval_rejected", "approval_expired", "tool_changed", "deadline_exceeded", "input_invalid"];
+const LATER_KINDS: [&str; 4] = ["approval_rejected", "approval_expired", "deadline_exceeded", "input_invalid"];
 
 /// Where bytes of a text stand, for files that are no YAML.
 pub(crate) fn place(text: &str, offset: usize, len: usize) -> Place {
