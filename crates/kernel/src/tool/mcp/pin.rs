@@ -272,6 +272,57 @@ impl Pins {
     }
 }
 
+/// How a tool of a server stands: what was accepted beside what the server says today.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The server says what was accepted.
+    Same,
+    /// Nobody has accepted it.
+    New,
+    /// The server says something else.
+    Changed,
+    /// It was accepted, and the server has it no more.
+    Gone,
+    /// An operation names it, nobody has accepted it, and the server does not have it.
+    Missing,
+    /// It was accepted, and no operation names it any more.
+    Unused,
+}
+
+impl Standing {
+    /// As it is printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Standing::Same => "same",
+            Standing::New => "new",
+            Standing::Changed => "changed",
+            Standing::Gone => "gone",
+            Standing::Missing => "missing",
+            Standing::Unused => "unused",
+        }
+    }
+}
+
+/// How each tool stands that an operation names (`named`) or a pin holds, in order of their names.
+pub fn standing(
+    named: &BTreeSet<Arc<str>>,
+    pins: Option<&Pins>,
+    today: &BTreeMap<Arc<str>, Definition>,
+) -> BTreeMap<Arc<str>, Standing> {
+    let accepted = |name: &str| pins.and_then(|pins| pins.get(name));
+    let pinned = pins.into_iter().flat_map(|pins| pins.pins.keys());
+    let all: BTreeSet<&Arc<str>> = named.iter().chain(pinned).collect();
+    let one = |name: &Arc<str>| match (named.contains(name), accepted(name), today.get(name)) {
+        (false, ..) => Standing::Unused,
+        (true, Some(accepted), Some(today)) if accepted == today => Standing::Same,
+        (true, Some(_), Some(_)) => Standing::Changed,
+        (true, Some(_), None) => Standing::Gone,
+        (true, None, Some(_)) => Standing::New,
+        (true, None, None) => Standing::Missing,
+    };
+    all.into_iter().map(|name| (name.clone(), one(name))).collect()
+}
+
 /// What changed between two definitions, line by line: `-` as accepted, `+` as the server says it now.
 pub fn difference(accepted: Option<&Definition>, today: Option<&Definition>) -> Vec<String> {
     let (before, after) = (accepted.map(lines).unwrap_or_default(), today.map(lines).unwrap_or_default());
