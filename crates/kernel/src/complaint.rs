@@ -476,7 +476,7 @@ pub const WORKFLOW: &[Known] = &[
     ),
     (
         "W231",
-        "a description that leads",
+        "a description that steers",
         "A description that names other tools, or tells a model what to do, works on the model that reads it.",
     ),
     (

@@ -29,7 +29,7 @@ use kernel::{
     tool::mcp::pin::Definition,
     values::Span,
 };
-use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject, RequestMetaObject};
+use rmcp::{ServiceError, model::{CallToolRequestParams, CallToolResponse, JsonObject, RequestMetaObject}};
 use serde_json::{Value as Json, json};
 use url::Url;
 
@@ -179,13 +179,20 @@ impl McpTool {
         let written = connection.written();
         let timeout = crate::duration(call.timeout);
         let answered = tokio::time::timeout(timeout, connection.peer().call_tool_once(params)).await;
+        let mut raw = None;
         let fault = match answered {
             Ok(Ok(CallToolResponse::Complete(result))) => {
                 return answer::outcome(&called, call.structured, &result, &connection.scrubber());
             }
             Ok(Ok(CallToolResponse::InputRequired(_))) => Fault::Asks,
             Ok(Ok(_)) => Fault::Postponed,
-            Ok(Err(error)) => Fault::of(&error, &connection),
+            Ok(Err(error)) => {
+                if let ServiceError::McpError(said) = &error {
+                    raw = serde_json::to_vec(said).ok().map(|bytes| connection.scrubber().scrub(bytes).into());
+                }
+                Fault::of(&error, &connection)
+            }
+            Err(_) if connection.too_long() => Fault::TooLong,
             Err(_) => Fault::Late(call.timeout),
         };
         if fault.ends() {
@@ -194,7 +201,7 @@ impl McpTool {
         let left = connection.written() != written;
         let mut failure = fault.failure(&called, !left);
         failure.detail = connection.scrubber().scrub_text(failure.detail);
-        Outcome::failed(failure)
+        Outcome { raw, ..Outcome::failed(failure) }
     }
 }
 

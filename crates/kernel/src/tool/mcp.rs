@@ -323,7 +323,7 @@ impl Accepted {
             reading.complaints.push(fields.node.complaint("W229", message).warning().hint(advice));
         }
         let others = pins.names().filter(|name| **name != *definition.name);
-        if let Some(what) = definition.leads(others) {
+        if let Some(what) = definition.steers(others) {
             let message = format!("what the server says of `{}` {what}", definition.name);
             let hint = "a model reads these words: write `says:` if it should read yours";
             reading.complaints.push(Complaint::new("W231", &fields.node.file, key.span, message).warning().hint(hint));

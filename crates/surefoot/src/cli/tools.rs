@@ -99,7 +99,8 @@ impl Declared {
     fn servers(&self, only: &[Arc<str>]) -> Result<BTreeMap<Arc<str>, McpTool>, CliError> {
         let tools = self.tools.iter().filter(|(name, _)| only.contains(name));
         let tools = tools.map(|(name, tool)| (name.clone(), tool.clone())).collect();
-        mcp::servers(&self.sources, &tools, &self.around).map_err(|error| CliError::new(Exit::Project, error.to_string()))
+        mcp::servers(&self.sources, &tools, &self.around)
+            .map_err(|error| CliError::new(Exit::Project, error.to_string()))
     }
 
     fn pins(&self, tool: &str) -> Option<Result<Pins, String>> {
@@ -276,8 +277,7 @@ struct Shown<'a> {
 fn show(scene: &Scene, tool: &Tool, shown: &Shown<'_>) {
     let accepted = |name: &str| shown.pins.and_then(|pins| pins.get(name));
     let today = |name: &Arc<str>| shown.listed.definitions.get(name);
-    let others: Vec<&Arc<str>> =
-        shown.listed.definitions.keys().filter(|name| !shown.named.contains(*name)).collect();
+    let others: Vec<&Arc<str>> = shown.listed.definitions.keys().filter(|name| !shown.named.contains(*name)).collect();
     if scene.out.json {
         let one = |(name, stands): (&Arc<str>, &Standing)| {
             json!({
@@ -321,7 +321,7 @@ fn show(scene: &Scene, tool: &Tool, shown: &Shown<'_>) {
 }
 
 fn flagged(definition: &Definition, listed: &Listed) -> Option<String> {
-    definition.leads(listed.definitions.keys().map(|name| &**name).filter(|name| **name != *definition.name))
+    definition.steers(listed.definitions.keys().map(|name| &**name).filter(|name| **name != *definition.name))
 }
 
 /// Writes the file whole: a crash leaves the old one or the new one.

@@ -54,7 +54,8 @@ impl Fault {
         }
         match error {
             ServiceError::McpError(error) => {
-                let said = format!("error {}: {}", error.code.0, short(&error.message));
+                // Its words are in the record: here they would be taken for ours.
+                let said = format!("error {}", error.code.0);
                 let refusals = [
                     ErrorCode::PARSE_ERROR,
                     ErrorCode::INVALID_REQUEST,
@@ -65,7 +66,7 @@ impl Fault {
             }
             ServiceError::TransportSend(error) => Fault::of_wire(error),
             ServiceError::UnexpectedResponse => Fault::Garbled("it answered something else than was asked".to_owned()),
-            ServiceError::TransportClosed => Fault::Ended(connection.last_words()),
+            ServiceError::TransportClosed => Fault::Ended(String::new()),
             other => Fault::Ended(short(&other.to_string())),
         }
     }

@@ -80,17 +80,12 @@ impl Wire {
         if let Some(session) = session {
             request = request.header(SESSION, &*session);
         }
-        match request.send().await {
-            Ok(response) => {
-                self.gauge.sent();
-                Ok(response)
-            }
-            Err(error) if error.is_connect() || error.is_builder() => Err(WireError::Unreached(short(&root(&error)))),
-            Err(error) => {
-                self.gauge.sent();
-                Err(WireError::Lost(short(&root(&error))))
-            }
-        }
+        // Counted before: what is not known to have stayed may have left.
+        self.gauge.sent();
+        request.send().await.map_err(|error| match error.is_connect() || error.is_builder() {
+            true => WireError::Unreached(short(&root(&error))),
+            false => WireError::Lost(short(&root(&error))),
+        })
     }
 
     /// The events of an answer; one that is longer than is read ends in an error.

@@ -31,7 +31,7 @@ use super::{
     FRESH, LIST, LONGEST, McpServer, START, definition,
     fault::Fault,
     http::Wire,
-    process::Process,
+    process::{self, Process},
     wire::{Bounded, Counted, Gauge},
 };
 use crate::{
@@ -113,11 +113,6 @@ impl Connection {
         self.needles.clone()
     }
 
-    /// What a program said last, if it is one.
-    pub(super) fn last_words(&self) -> String {
-        self.process.as_ref().map(|process| self.needles.scrub_text(process.last_words())).unwrap_or_default()
-    }
-
     fn ended(&self) -> bool {
         self.running.is_closed() || self.peer().is_transport_closed()
     }
@@ -194,7 +189,7 @@ impl Server {
         #[cfg(test)]
         if let Some(pipes) = &self.pipes {
             let (read, write) = tokio::io::split(pipes());
-            let running = started(over_pipes(read, write, &gauge, ClientLifecycleMode::Initialize)).await?;
+            let running = started(over_pipes(read, write, &gauge, auto())).await?;
             return Connection::new(running, None, gauge, needles).await;
         }
         match &self.way {
@@ -229,8 +224,6 @@ impl Server {
         }
     }
 }
-
-use super::process;
 
 impl Connection {
     async fn new(
@@ -286,7 +279,7 @@ async fn over_pipes(
 async fn started(begin: impl Future<Output = Result<Running, ClientInitializeError>>) -> Result<Running, Fault> {
     match tokio::time::timeout(START, begin).await {
         Ok(Ok(running)) => Ok(running),
-        Ok(Err(error)) => Err(Fault::of_start(&error)),
+        Ok(Err(error)) => Err(before(Fault::of_start(&error))),
         Err(_) => Err(Fault::Slow("begin")),
     }
 }
@@ -303,7 +296,7 @@ async fn list(peer: &Peer<RoleClient>, connection: &Connection) -> Result<Listed
         for _ in 0..MOST_PAGES {
             let mut page = PaginatedRequestParams::default();
             page.cursor = cursor.take();
-            let page = peer.list_tools(Some(page)).await.map_err(|error| not_listed(Fault::of(&error, connection)))?;
+            let page = peer.list_tools(Some(page)).await.map_err(|error| before(Fault::of(&error, connection)))?;
             for tool in &page.tools {
                 let definition = definition(&identity, tool);
                 if listed.definitions.contains_key(&definition.name) {
@@ -324,11 +317,11 @@ async fn list(peer: &Peer<RoleClient>, connection: &Connection) -> Result<Listed
     tokio::time::timeout(LIST, whole).await.unwrap_or(Err(Fault::Slow("say what its tools are")))
 }
 
-/// The call itself was not sent, whatever became of the list.
-fn not_listed(fault: Fault) -> Fault {
+/// What goes wrong before a call: nothing of it was sent, whatever became of the beginning or the list.
+fn before(fault: Fault) -> Fault {
     match fault {
         Fault::Ended(why) => {
-            Fault::Unreached(format!("it ended while it was listed{}{why}", if why.is_empty() { "" } else { ": " }))
+            Fault::Unreached(format!("it ended before it was called{}{why}", if why.is_empty() { "" } else { ": " }))
         }
         Fault::TooLong => Fault::Foreign("its list is longer than is read".to_owned()),
         Fault::Garbled(why) | Fault::Refused(why) | Fault::Protocol(why) => {

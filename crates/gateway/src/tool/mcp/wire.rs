@@ -59,12 +59,12 @@ impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(context, buf);
-        let new = &buf.filled()[before..];
-        self.line = match new.iter().rposition(|byte| *byte == b'\n') {
-            Some(end) => new.len() - end - 1,
-            None => self.line + new.len(),
-        };
-        if self.line > LONGEST {
+        let mut over = false;
+        for (at, part) in buf.filled()[before..].split(|byte| *byte == b'\n').enumerate() {
+            self.line = if at == 0 { self.line + part.len() } else { part.len() };
+            over |= self.line > LONGEST;
+        }
+        if over {
             self.gauge.mark_too_long();
             return Poll::Ready(Err(io::Error::other("a line is longer than is read")));
         }

@@ -141,7 +141,7 @@ impl Definition {
     }
 
     /// What of its words would work on a model rather than describe: it names another tool, or gives orders.
-    pub fn leads<'a>(&self, others: impl Iterator<Item = &'a str>) -> Option<String> {
+    pub fn steers<'a>(&self, others: impl Iterator<Item = &'a str>) -> Option<String> {
         let description = self.description.as_deref()?;
         if let Some(other) = others.filter(|other| telling(other)).find(|other| names(description, other)) {
             return Some(format!("names another tool, `{other}`"));
