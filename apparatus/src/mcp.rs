@@ -39,10 +39,7 @@ pub struct Tried {
 const PROJECT: [(&str, &str); 6] = [
     ("surefoot.yaml", "project: servers\n"),
     ("people.yaml", "groups: { desk: {} }\npeople:\n  ann: { name: Ann, groups: [ desk ] }\n"),
-    (
-        "policies/allow/all.cedar",
-        "@id(\"all\")\npermit (principal, action, resource);\n",
-    ),
+    ("policies/allow/all.cedar", "@id(\"all\")\npermit (principal, action, resource);\n"),
     (
         "policies/never/env.cedar",
         "@id(\"no.env\") @reason(\"The environment is nobody's business\")\nforbid (principal, action == Action::\"every.env\", resource);\n",

@@ -89,7 +89,10 @@ fn what_a_server_says_is_shown_accepted_and_compared() {
     assert_eq!(shown.code, 3);
     assert!(shown.out.contains("  new  look_around\n    + description: \"Looks around.\"\n"), "{}", shown.out);
     assert!(!place.path().join("pins").exists(), "nothing is written without --yes");
-    assert!(ok(&place, &["tools", "pin", "sh", "--yes", "--as", "ann"]).ends_with("accepted 1 tool of its server: pins/sh.json\n"));
+    assert!(
+        ok(&place, &["tools", "pin", "sh", "--yes", "--as", "ann"])
+            .ends_with("accepted 1 tool of its server: pins/sh.json\n")
+    );
     assert!(fs::read_to_string(place.path().join("pins/sh.json")).unwrap().contains("\"accepted_by\": \"ann\""));
     ok(&place, &["check"]);
     let listed = ok(&place, &["tools", "ls"]);
@@ -141,7 +144,11 @@ fn a_server_has_what_its_file_declares_and_nothing_else() {
     assert_eq!(fs::read_to_string(place.path().join("data/a.txt")).unwrap(), "before\nmore\n");
     let place = project("grep -c : /proc/net/dev", "    network: true\n");
     let all = fs::read_to_string("/proc/net/dev").unwrap();
-    assert_eq!(result(&place), all.matches(':').count().to_string(), "the network of the machine, where that is declared");
+    assert_eq!(
+        result(&place),
+        all.matches(':').count().to_string(),
+        "the network of the machine, where that is declared"
+    );
 }
 
 #[test]

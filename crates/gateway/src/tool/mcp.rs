@@ -29,7 +29,10 @@ use kernel::{
     tool::mcp::pin::Definition,
     values::Span,
 };
-use rmcp::{ServiceError, model::{CallToolRequestParams, CallToolResponse, JsonObject, RequestMetaObject}};
+use rmcp::{
+    ServiceError,
+    model::{CallToolRequestParams, CallToolResponse, JsonObject, RequestMetaObject},
+};
 use serde_json::{Value as Json, json};
 use url::Url;
 
