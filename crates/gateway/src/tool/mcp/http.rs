@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, future::ready, stream::BoxStream};
 use kernel::values::Span;
 use reqwest::{
     RequestBuilder, Response, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use rmcp::{
     model::{ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, ServerJsonRpcMessage},
@@ -74,9 +74,7 @@ impl Wire {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
+        request = request.headers(headers.into_iter().collect::<HeaderMap>());
         if let Some(session) = session {
             request = request.header(SESSION, &*session);
         }
