@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod ledgerd;
 pub mod life;
 mod lines;
+pub mod mcp;
 pub mod mixed;
 pub mod mockllm;
 pub mod mutants;

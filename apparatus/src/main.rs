@@ -48,10 +48,21 @@ enum Instrument {
     Retail(apparatus::retail::Arguments),
     /// Let a model that obeys every injection loose on a project that labels what comes in.
     Injections(apparatus::injections::Arguments),
+    /// Let real MCP servers be tools of a project, and change what they say.
+    Mcp(apparatus::mcp::Arguments),
+}
+
+fn main() -> ExitCode {
+    // Started again as a sandbox: before anything else, while there is one thread.
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = gateway::tool::command::sandbox::main(&words) {
+        std::process::exit(code);
+    }
+    driven()
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn driven() -> ExitCode {
     let done = match Arguments::parse().instrument {
         Instrument::Ledgerd(arguments) => apparatus::ledgerd::run(arguments).await.map_err(Trouble::from),
         Instrument::Mockllm(arguments) => apparatus::mockllm::run(arguments).await.map_err(Trouble::from),
@@ -70,6 +81,7 @@ async fn main() -> ExitCode {
         Instrument::Badland(arguments) => apparatus::badland::run(arguments).await,
         Instrument::Retail(arguments) => apparatus::retail::run(arguments).await,
         Instrument::Injections(arguments) => apparatus::injections::run(arguments).await,
+        Instrument::Mcp(arguments) => apparatus::mcp::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -63,8 +63,8 @@ fn failures() -> String {
     let mut page = format!(
         "{HEADER}# Failure kinds\n\n\
          A step that fails says with which kind, and how far its call had come. The kind is what `on_failure` matches, on the step, the \
-         stage or the workflow; the nearest list wins. Where no list names the kind, the last column counts; whatever the kind, a \
-         call of which nothing was sent is met with: {always}.\n\n\
+         stage or the workflow; the nearest list wins. Where no list names the kind, the last column counts; a call of \
+         which nothing was sent is met with: {always}, unless the last column says `pause`.\n\n\
          | kind | what happened | without `on_failure` |\n| --- | --- | --- |\n"
     );
     for kind in FailureKind::ALL {

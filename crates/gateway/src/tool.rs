@@ -10,6 +10,7 @@ use kernel::{
 pub mod command;
 pub mod http;
 pub mod mail;
+pub mod mcp;
 pub mod native;
 pub mod page;
 pub mod sql;

@@ -70,6 +70,8 @@ failure_kinds! {
     ToolTimeout = "tool_timeout",
     /// The tool could not be reached or failed.
     ToolError = "tool_error",
+    /// The server says something else of its tool than what was accepted; nothing was sent.
+    ToolChanged = "tool_changed",
     /// It may have been performed, and nobody can tell.
     UnknownOutcome = "unknown_outcome",
     /// The verdict was deny.
@@ -423,7 +425,8 @@ pub fn by_default(failure: &Failure) -> &'static [Recovery] {
     const REPAIR: &[Recovery] = &[Recovery::Repair { times: 2 }];
     const PAUSE: &[Recovery] = &[Recovery::Pause];
     match (failure.kind, failure.phase) {
-        (FailureKind::BudgetExceeded, _) => PAUSE,
+        // Only a person can end either: by raising the limit, by accepting what the server says now.
+        (FailureKind::BudgetExceeded | FailureKind::ToolChanged, _) => PAUSE,
         // Only of classes that may be sent again: `read` changes nothing, `idempotent` carries the same key. What came of the
         // others is unknown then, and no recovery guesses.
         (FailureKind::ToolError | FailureKind::ToolTimeout, _)

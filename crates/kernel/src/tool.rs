@@ -29,6 +29,7 @@ pub mod judged;
 mod keys;
 pub(crate) use keys::{is_secret, secret};
 pub mod mail;
+pub mod mcp;
 mod openapi;
 pub mod page;
 pub mod probe;
@@ -76,6 +77,8 @@ pub enum Reach {
     Webhook(webhook::Webhook),
     /// A program on this machine.
     Command(command::Command),
+    /// A server of the Model Context Protocol.
+    Mcp(mcp::Mcp),
 }
 
 impl Tool {
@@ -93,6 +96,7 @@ impl Tool {
             Reach::Http { headers, .. } => headers.values().collect(),
             Reach::Mail(mail) => mail.user.iter().chain(&mail.password).collect(),
             Reach::Webhook(hook) => hook.secrets.iter().collect(),
+            Reach::Mcp(mcp) => mcp.secrets(),
             Reach::Native | Reach::Sql { .. } | Reach::Page(_) | Reach::Command(_) => Vec::new(),
         };
         let mut all: BTreeMap<Arc<str>, BTreeSet<&str>> = BTreeMap::new();
@@ -150,6 +154,8 @@ pub struct Operation {
     pub webhook: Option<webhook::WebhookCall>,
     /// For a tool that is a program.
     pub command: Option<command::CommandCall>,
+    /// For a tool of an MCP server.
+    pub mcp: Option<mcp::McpCall>,
 }
 
 /// How an operation travels.
@@ -191,11 +197,12 @@ pub(crate) fn read_all(reading: &mut Reading<'_>) {
         }
         reading.tools.insert(tool.name.clone(), Arc::new(tool));
     }
+    mcp::strangers(reading);
 }
 
 fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool> {
-    let known = ["tool", "native", "http", "page", "sql", "mail", "webhook", "command", "operations", "rate"];
-    let fields = Fields::new(node, "a tool", &known, &["mcp"], &mut reading.complaints)?;
+    let known = ["tool", "native", "http", "page", "sql", "mail", "webhook", "command", "mcp", "operations", "rate"];
+    let fields = Fields::new(node, "a tool", &known, &[], &mut reading.complaints)?;
     let name = fields.required("tool", &mut reading.complaints).and_then(|node| reading.name(node, "a tool"));
     let way = keys::way(&fields);
     let reach = match way.and_then(|way| Some((way, fields.get(way)?))) {
@@ -213,18 +220,22 @@ fn read(file: &Arc<str>, node: &Node, reading: &mut Reading<'_>) -> Option<Tool>
         Some(("mail", mail)) => mail::reach(mail, reading),
         Some(("webhook", webhook)) => webhook::reach(webhook, reading),
         Some(("command", command)) => command::reach(command, reading),
+        Some(("mcp", mcp)) => mcp::reach(mcp, fields.map("operations", &mut reading.complaints), reading),
         _ => {
             let message = "a tool is reached in one way: `native: true`, `http: { base_url }`, `page: { hosts }`, \
-                           `sql: { database }`, `mail: { smtp, from }`, `webhook: { url, secret }` or `command: { program }`";
+                           `sql: { database }`, `mail: { smtp, from }`, `webhook: { url, secret }`, `command: { program }` or `mcp: { url }`";
             reading.complaints.push(node.complaint("W003", message));
             None
         }
     };
     let mut operations = BTreeMap::new();
     fields.required("operations", &mut reading.complaints);
-    let api = fields.get("http").and_then(|http| openapi::api(http, reading));
+    let described = Described {
+        api: fields.get("http").and_then(|http| openapi::api(http, reading)),
+        accepted: name.as_ref().filter(|_| way == Some("mcp")).map(|name| mcp::accepted(name, reading)),
+    };
     for (key, node) in fields.map("operations", &mut reading.complaints) {
-        let read = operation(key, node, (way, api.as_ref()), reading);
+        let read = operation(key, node, (way, &described), reading);
         let read = match reach {
             Some(Reach::Page(_)) => read.and_then(|read| page::complete(read, key, node, reading)),
             _ => read,
@@ -297,21 +308,30 @@ const OPERATION: &[&str] = &[
     "type",
     "data",
     "args",
+    "name",
 ];
 const OPERATION_LATER: &[&str] = &[];
+
+/// What somebody else says of the operations of a tool.
+struct Described {
+    api: Option<openapi::Api>,
+    accepted: Option<mcp::Accepted>,
+}
 
 fn operation(
     key: &Key,
     node: &Node,
-    (way, api): (Option<&str>, Option<&openapi::Api>),
+    (way, said): (Option<&str>, &Described),
     reading: &mut Reading<'_>,
 ) -> Option<Operation> {
     let fields = Fields::new(node, "an operation", OPERATION, OPERATION_LATER, &mut reading.complaints)?;
     let effect = fields.required("effect", &mut reading.complaints)?;
     let word = effect.one_of(&Effect::ALL.map(Effect::as_str), &mut reading.complaints)?;
     let effect = Effect::ALL.into_iter().find(|one| one.as_str() == word)?;
-    let described = whole(api.map(|api| api.operation(key, &fields, reading)))?;
-    let schemas = described.as_ref().map(|one| (one.params.clone(), one.returns.clone())).unwrap_or_default();
+    let described = whole(said.api.as_ref().map(|api| api.operation(key, &fields, reading)))?;
+    let mut pinned = whole(said.accepted.as_ref().map(|all| all.operation(key, &fields, effect, reading)))?;
+    let schemas = described.as_ref().map(|one| (one.params.clone(), one.returns.clone()));
+    let schemas = schemas.or(pinned.as_ref().map(|one| (one.params.clone(), one.returns.clone()))).unwrap_or_default();
     let params = fields.get("params").map(|node| reading.schema(node)).or(schemas.0.map(Some));
     let (returns, labels) = control::returns(&fields, reading);
     let returns = returns.or(schemas.1.map(Some));
@@ -357,6 +377,7 @@ fn operation(
         mail: whole(mail)?,
         webhook: whole(webhook)?,
         command: whole(command)?,
+        mcp: pinned.as_mut().and_then(mcp::Pinned::call),
     })
 }
 

@@ -18,12 +18,13 @@ use kernel::{
 };
 
 /// The folders that are read, and the endings that count in each. Everything else in a project's folder is left alone.
-const FOLDERS: [(&str, &[&str]); 10] = [
+const FOLDERS: [(&str, &[&str]); 11] = [
     ("workflows", &["yaml"]),
     ("prompts", &["md"]),
     ("schemas", &["yaml"]),
     ("decisions", &["yaml"]),
     ("tools", &["yaml", "json"]),
+    ("pins", &["json"]),
     ("policies", &["cedar", "yaml"]),
     ("sql", &["sql"]),
     ("rules", &["yaml"]),

@@ -3,6 +3,7 @@
 mod channel;
 mod command;
 mod mail;
+pub mod mcp;
 mod sql;
 mod webhook;
 
@@ -313,6 +314,14 @@ impl Reach {
                     Arc::new(HttpTool::new(spec, secrets.clone(), client).map_err(failed)?)
                 }
                 Way::Command(command) => Arc::new(command::tool(tool, command, around)?),
+                Way::Mcp(mcp) => {
+                    let failed = |source| ReachError::Http { tool: name.clone(), file: tool.file.clone(), source };
+                    let client = match &client {
+                        Some(client) => HttpClient::clone(client),
+                        None => client.insert(HttpClient::new().map_err(failed)?).clone(),
+                    };
+                    Arc::new(mcp::tool(sources, tool, mcp, around, (secrets.clone(), client))?)
+                }
                 Way::Mail(mail) => Arc::new(mail::tool(sources, tool, mail, around, (secrets.clone(), now.clone()))?),
                 Way::Webhook(hook) => {
                     let failed = |source| ReachError::Http { tool: name.clone(), file: tool.file.clone(), source };

@@ -31,6 +31,8 @@ use tokio::{
 use super::{http::lenient, stranger, values};
 use crate::{Outcome, Tool};
 
+pub(crate) mod wider;
+
 #[cfg(target_os = "linux")]
 pub mod sandbox;
 #[cfg(not(target_os = "linux"))]

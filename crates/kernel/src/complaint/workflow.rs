@@ -475,4 +475,35 @@ pub const WORKFLOW: &[Known] = &[
         "event cannot be named so",
         "An event has a type, as in `order.paid`, and may have a key; `any` is a list of what a `wait` waits for, and stands alone.",
     ),
+    (
+        "W227",
+        "nobody has accepted a server's tool",
+        "What an MCP server says of a tool counts only as a person accepted it: `surefoot tools pin` shows it and, with `--yes`, writes `pins/<tool>.json`.",
+    ),
+    (
+        "W228",
+        "pins that do not hold",
+        "A file in `pins/` is written by `surefoot tools pin`; each definition in it is named by its hash.",
+    ),
+    (
+        "W229",
+        "a server's hint speaks against a class",
+        "`effect` is the operator's word, and a server's `readOnlyHint` or `destructiveHint` never sets it; where they differ somebody should look again.",
+    ),
+    (
+        "W230",
+        "a definition that nobody can accept",
+        "What a server says of a tool holds no characters that people do not see and models read, and is not longer than people read.",
+    ),
+    (
+        "W231",
+        "a description that steers",
+        "A description that names other tools, or tells a model what to do, works on the model that reads it.",
+    ),
+    (
+        "W232",
+        "a server's schema cannot be used",
+        "The schema of a pinned tool is no JSON Schema that can be checked here: write `params` or `returns` in the tool file.",
+    ),
+    ("W233", "pins of no tool", "Each file in `pins/` belongs to an MCP tool of the same name."),
 ];

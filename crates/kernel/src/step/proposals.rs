@@ -60,8 +60,11 @@ impl Granted {
 
     /// As a model is offered it.
     pub(crate) fn offer(&self) -> Offer {
-        let says = self.act().declared().says.as_ref();
-        let says = says.map_or_else(|| format!("Calls {}", self.action()), |says| says.source().to_owned());
+        let declared = self.act().declared();
+        // What an MCP server says of itself counts as a person accepted it.
+        let accepted = || declared.mcp.as_ref().and_then(|call| call.description.as_deref()).map(str::to_owned);
+        let says = declared.says.as_ref().map(|says| says.source().to_owned()).or_else(accepted);
+        let says = says.unwrap_or_else(|| format!("Calls {}", self.action()));
         Offer { name: self.name.clone(), says: says.into(), params: self.params().clone() }
     }
 }

@@ -40,7 +40,7 @@ impl Reach {
     fn is_outward(&self) -> bool {
         match self {
             Reach::Page(_) | Reach::Mail(_) | Reach::Webhook(_) => true,
-            Reach::Native | Reach::Http { .. } | Reach::Sql { .. } | Reach::Command(_) => false,
+            Reach::Native | Reach::Http { .. } | Reach::Sql { .. } | Reach::Command(_) | Reach::Mcp(_) => false,
         }
     }
 
@@ -51,7 +51,7 @@ impl Reach {
             // The hosts that a page tool lists are its allow-list, and `any` is the operator's word that there is none; where an
             // event is posted is his word as well. What leaves with an address is held by the rule on what is private.
             Reach::Page(_) | Reach::Webhook(_) => &[],
-            Reach::Native | Reach::Http { .. } | Reach::Sql { .. } | Reach::Command(_) => &[],
+            Reach::Native | Reach::Http { .. } | Reach::Sql { .. } | Reach::Command(_) | Reach::Mcp(_) => &[],
         }
     }
 }

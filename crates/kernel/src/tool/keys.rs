@@ -9,15 +9,16 @@ use crate::{
 };
 
 /// Every way to reach a tool, as its key is written in a tool file.
-pub(super) const WAYS: [&str; 7] = ["native", "http", "page", "sql", "mail", "webhook", "command"];
+pub(super) const WAYS: [&str; 8] = ["native", "http", "page", "sql", "mail", "webhook", "command", "mcp"];
 
 /// The keys of an operation that only one way has, and what that way is called in a sentence.
-const OWN: [(&str, &str, &[&str]); 5] = [
+const OWN: [(&str, &str, &[&str]); 6] = [
     ("http", "HTTP", &["method", "path", "query", "headers", "body", "operation_id"]),
     ("sql", "SQL", &["statement", "rows"]),
     ("mail", "mail", &["to", "subject", "text", "reply_to"]),
     ("webhook", "a webhook", &["type", "data"]),
     ("command", "a command", &["args"]),
+    ("mcp", "MCP", &["name"]),
 ];
 
 /// The one way that a tool file names; `None` if it names none or several.

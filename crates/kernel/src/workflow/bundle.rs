@@ -18,8 +18,8 @@ use crate::{
 pub const FORMAT: u32 = 1;
 
 /// What belongs in a bundle: what decides what a run does. The project file, cases and seed do not.
-const FOLDERS: [&str; 8] =
-    ["workflows/", "prompts/", "schemas/", "decisions/", "sql/", "tools/", "rules/", "lexicons/"];
+const FOLDERS: [&str; 9] =
+    ["workflows/", "prompts/", "schemas/", "decisions/", "sql/", "tools/", "pins/", "rules/", "lexicons/"];
 
 /// A project frozen.
 #[derive(Clone, Debug, PartialEq, Eq)]

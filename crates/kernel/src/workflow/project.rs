@@ -200,6 +200,14 @@ pub fn check(sources: &Sources) -> Checked {
     Checked { complaints: complaints.into_sorted(), project }
 }
 
+/// The tools as their files declare them, those among them whose operations have mistakes. For who helps to correct them:
+/// nothing is run by this.
+pub fn declared(sources: &Sources) -> BTreeMap<Arc<str>, Arc<Tool>> {
+    let mut reading = Reading::new(sources, None);
+    crate::tool::read_all(&mut reading);
+    reading.tools
+}
+
 /// Compiles the policies, unless their tools are wrong: then every rule about one of them would be.
 fn check_policies(
     sources: &Sources,

@@ -442,14 +442,9 @@ impl<'a> Reading<'a> {
         for (key, node) in fields.map("on_failure", &mut self.complaints) {
             let kind = FailureKind::ALL.iter().find(|kind| kind.as_str() == &*key.text);
             let Some(kind) = kind else {
-                let complaint = if LATER_KINDS.contains(&&*key.text) {
-                    let message = format!("the failure kind `{}` is not supported yet", key.text);
-                    Complaint::new("W002", &node.file, key.span, message)
-                } else {
-                    let hint = did_you_mean(&key.text, FailureKind::ALL.iter().map(|kind| kind.as_str()));
-                    let message = format!("there is no failure kind `{}`", key.text);
-                    Complaint::new("W023", &node.file, key.span, message).or_hint(hint)
-                };
+                let hint = did_you_mean(&key.text, FailureKind::ALL.iter().map(|kind| kind.as_str()));
+                let message = format!("there is no failure kind `{}`", key.text);
+                let complaint = Complaint::new("W023", &node.file, key.span, message).or_hint(hint);
                 self.complaints.push(complaint);
                 continue;
             };
@@ -566,9 +561,6 @@ pub(crate) enum ListOf {
     /// The workflow.
     Workflow,
 }
-
-/// Failure kinds of later versions.
-const LATER_KINDS: [&str; 1] = ["tool_changed"];
 
 /// Where bytes of a text stand, for files that are no YAML.
 pub(crate) fn place(text: &str, offset: usize, len: usize) -> Place {

@@ -166,3 +166,27 @@ fn a_rejection_after_sendings_that_never_left_is_a_rejection() {
     "#]],
     );
 }
+
+#[test]
+fn a_tool_that_changed_pauses_the_run_until_a_person_has_accepted_it() {
+    check(
+        SAVE,
+        r#"{"text": "hello"}"#,
+        "save#1: !tool_changed not_sent\n> resume\nsave#2: !tool_changed not_sent\n> resume\nsave: {\"id\": 7}",
+        expect![[r#"
+            1   run started: save
+            2   save: started box.put {"text":"hello"}
+            3   save: action failed, tool_changed: as told
+            4   save: paused until a person resumes
+            5   resume asked by ann
+            6   save: sent again, attempt 2
+            7   save: action failed, tool_changed: as told
+            8   save: paused until a person resumes
+            9   resume asked by ann
+            10  save: sent again, attempt 3
+            11  save: finished {"id":7}
+            12  stage only done
+            13  run completed 7
+        "#]],
+    );
+}

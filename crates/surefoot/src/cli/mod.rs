@@ -24,6 +24,7 @@ mod run;
 mod runs;
 mod session;
 mod test;
+mod tools;
 mod work;
 
 use std::{ffi::OsString, future::Future, path::PathBuf};
@@ -80,6 +81,7 @@ enum Command {
     Work(work::Work),
     Effects(effects::Effects),
     Models(models::Models),
+    Tools(tools::Tools),
     Outbox(outbox::Outbox),
     Budget(budget::Budget),
     Hold(hold::Hold),
@@ -149,6 +151,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Work(command) => command.run(&scene),
         Command::Effects(command) => command.run(&scene),
         Command::Models(command) => command.run(&scene),
+        Command::Tools(command) => command.run(&scene),
         Command::Outbox(command) => command.run(&scene),
         Command::Budget(command) => command.run(&scene),
         Command::Hold(command) => command.run(&scene),

@@ -9,31 +9,9 @@ use super::{ReachError, Surroundings};
 
 /// Sets up `tool`, which runs a program. Nothing is started yet.
 pub(super) fn tool(tool: &Tool, command: &Command, around: &Surroundings) -> Result<CommandTool, ReachError> {
-    let (name, file) = (&tool.name, &tool.file);
-    if !around.commands {
-        return Err(ReachError::CommandsOff { tool: name.clone(), file: file.clone() });
-    }
-    let bad = |detail: String| ReachError::Command { tool: name.clone(), file: file.clone(), detail };
-    let Some(sandbox) = around.sandbox.clone() else {
-        return Err(bad("cannot be run: the process that runs the project has no sandbox".to_owned()));
-    };
-    let program = PathBuf::from(&*command.program);
-    let program = match (&around.folder, program.is_absolute()) {
-        (_, true) => program,
-        (Some(folder), false) => {
-            let within = folder.join(&program);
-            let (folder, found) = folder
-                .canonicalize()
-                .and_then(|folder| Ok((folder, within.canonicalize()?)))
-                .map_err(|error| bad(format!("`{}` cannot be found: {error}", command.program)))?;
-            // A link may go anywhere: what the file names stays in the project.
-            if !found.starts_with(folder) {
-                return Err(bad(format!("`{}` goes out of the project", command.program)));
-            }
-            found
-        }
-        (None, false) => return Err(bad(format!("is the path {} of a project without a folder", command.program))),
-    };
+    let bad = |detail: String| ReachError::Command { tool: tool.name.clone(), file: tool.file.clone(), detail };
+    let sandbox = sandbox(tool, around)?;
+    let program = within(&command.program, around, &bad)?;
     let one = |operation: &Operation| {
         let call = operation.command.as_ref()?;
         let args = command.args.iter().chain(&call.args).cloned().collect();
@@ -42,4 +20,39 @@ pub(super) fn tool(tool: &Tool, command: &Command, around: &Surroundings) -> Res
     let operations = tool.operations.iter().filter_map(|(name, operation)| Some((name.clone(), one(operation)?)));
     let spec = CommandSpec { sandbox, program, operations: operations.collect() };
     CommandTool::new(spec).map_err(|error| bad(error.to_string()))
+}
+
+/// The program that makes sandboxes, if programs may be run at all.
+pub(super) fn sandbox(tool: &Tool, around: &Surroundings) -> Result<PathBuf, ReachError> {
+    let (tool, file) = (tool.name.clone(), tool.file.clone());
+    if !around.commands {
+        return Err(ReachError::CommandsOff { tool, file });
+    }
+    let detail = "cannot be run: the process that runs the project has no sandbox".to_owned();
+    around.sandbox.clone().ok_or(ReachError::Command { tool, file, detail })
+}
+
+/// A path that a tool file names: absolute, or within the project's folder.
+pub(super) fn within(
+    path: &str,
+    around: &Surroundings,
+    bad: &dyn Fn(String) -> ReachError,
+) -> Result<PathBuf, ReachError> {
+    let named = PathBuf::from(path);
+    if named.is_absolute() {
+        return Ok(named);
+    }
+    let Some(folder) = &around.folder else {
+        return Err(bad(format!("is the path {path} of a project without a folder")));
+    };
+    let within = folder.join(&named);
+    let (folder, found) = folder
+        .canonicalize()
+        .and_then(|folder| Ok((folder, within.canonicalize()?)))
+        .map_err(|error| bad(format!("`{path}` cannot be found: {error}")))?;
+    // A link may go anywhere: what the file names stays in the project.
+    if !found.starts_with(folder) {
+        return Err(bad(format!("`{path}` goes out of the project")));
+    }
+    Ok(found)
 }

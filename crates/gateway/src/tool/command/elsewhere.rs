@@ -5,7 +5,7 @@ use std::ffi::OsString;
 /// The first argument of a sandbox.
 pub const OUTER: &str = "__sandbox";
 pub(super) const CANNOT: i32 = 125;
-pub(super) const SAYS: &str = "surefoot sandbox: ";
+pub(crate) const SAYS: &str = "surefoot sandbox: ";
 
 /// Whether this process was started as a sandbox, and if so how it ended.
 pub fn main(args: &[OsString]) -> Option<i32> {
@@ -17,9 +17,9 @@ pub fn main(args: &[OsString]) -> Option<i32> {
     Some(CANNOT)
 }
 
-pub(super) fn nobody() -> Option<u32> {
+pub(crate) fn nobody() -> Option<u32> {
     None
 }
 
 /// The process that was started ends by itself: it starts nothing.
-pub(super) fn kill(_group: u32) {}
+pub(crate) fn kill(_group: u32) {}
