@@ -278,18 +278,7 @@ fn what_is_recorded_is_not_done_again() {
     let again = Line { applied: false, ..sent(2, 2, "a") };
     assert_eq!(play.life(&[], vec![later], &[again]).broken, ["done_again", "more_than_intended"]);
 
-    let asked = Event::ModelAnswered {
-        step: step("m"),
-        attempt: 1,
-        result: StepResult::Done(Held::Value(Value::Null)),
-        usage: Usage::default(),
-        raw: None,
-        spent: None,
-        said: None,
-        claims: Vec::new(),
-        cools: None,
-        unsure: None,
-    };
+    let asked = answered("m");
     let mut play = Play::default().life(&[], vec![seen(std::slice::from_ref(&asked))], &[]);
     let mut later = seen(&[asked]);
     (later.row.epoch, later.row.owner) = (3, None);

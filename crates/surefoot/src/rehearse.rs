@@ -12,12 +12,13 @@ use std::{collections::BTreeSet, fmt};
 
 use kernel::{
     evidence::Status,
+    foresee::{self, Around},
     governance::{Effect, approval::Decision},
     ids::StepPath,
     journal::{End, Event},
     recovery::FailureKind,
     step::Kind,
-    workflow::contract::Fact,
+    workflow::{Stage, contract::Fact},
 };
 
 use self::{
@@ -218,11 +219,25 @@ impl<'c> Rehearsal<'c> {
         cues
     }
 
+    /// With which kinds the step can fail, as `check --failures` has it.
+    fn can_occur(&self, path: &StepPath) -> Vec<FailureKind> {
+        let program = &self.case.program;
+        let Some(step) = program.step_at(path) else { return Vec::new() };
+        let outermost = path.segments().next().map(|segment| segment.name).unwrap_or_default();
+        let has = |stage: &Stage| stage.steps.iter().any(|step| *step.name == *outermost);
+        let stage = program.stages.iter().position(has).unwrap_or(0);
+        foresee::kinds::can_occur(step, stage, program, &Around::of(&self.setting.project))
+    }
+
     /// What can go wrong at the entry.
     fn troubles(&self, event: &Event) -> Vec<Trouble> {
         let mut troubles = Vec::new();
         match event {
-            Event::ModelAsked { .. } => troubles.extend(kinds::of_models().into_iter().map(Trouble::Call)),
+            Event::ModelAsked { step, .. } => {
+                let possible = self.can_occur(step);
+                let faults = kinds::of_models().into_iter().filter(|fault| possible.contains(&fault.kind));
+                troubles.extend(faults.map(Trouble::Call));
+            }
             Event::ActionStarted { proposal, .. } => {
                 let declared = self.setting.project.tools.get(&proposal.tool);
                 let operation = declared.and_then(|tool| tool.operations.get(&proposal.operation));

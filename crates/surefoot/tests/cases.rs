@@ -299,8 +299,6 @@ fn a_rehearsal_says_how_each_failure_ends_and_what_a_person_would_do() {
           truncated (dies before)                                    ends well  1 effect, 3 calls
           invalid_output (once, dies before, dies after)             ends well  1 effect, 3 calls
           invalid_output (always)                                    fails: no_progress: the same failure twice, although something was changed: invalid_output: the rehearsal lets it fail  0 effects, 2 calls
-          bad_reasoning (once, dies before, dies after)              ends well  1 effect, 3 calls
-          bad_reasoning (always)                                     fails: no_progress: the same failure twice, although something was changed: bad_reasoning: the rehearsal lets it fail  0 effects, 2 calls
           context_overflow (once, always, dies after)                fails: context_overflow: the rehearsal lets it fail  0 effects, 1 call
           context_overflow (dies before)                             ends well  1 effect, 3 calls
           provider_error, maybe sent (once, dies before, dies after) ends well  1 effect, 3 calls
@@ -329,7 +327,7 @@ fn a_rehearsal_says_how_each_failure_ends_and_what_a_person_would_do() {
           the process dies, an action finishes (dies before)         waits for a person to resolve `bank.pay` at `paid` [find out what became of `paid`]  1 effect, 2 calls
           the process dies, an action finishes (dies after)          ends well  1 effect, 2 calls
 
-        83 plays: 29 fails, 21 waits, 33 well; no effect twice or lost, no silent end
+        79 plays: 28 fails, 21 waits, 30 well; no effect twice or lost, no silent end
     "#]].assert_eq(&out);
     // The same again, one object a cell, and the order does not depend on threads.
     let first = place.ok(&["rehearse", "--json", "pay"]);

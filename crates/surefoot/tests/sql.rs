@@ -18,7 +18,8 @@ fn write_example(folder: &Path) -> Vec<String> {
         let first = text.lines().next().unwrap_or_default();
         let Some(name) = first.strip_prefix("# ").or_else(|| first.strip_prefix("-- ")) else { continue };
         let name = name.split(':').next().unwrap_or_default();
-        if !name.contains('/') {
+        // A server's tools are accepted by a person first: no page can do that for its reader.
+        if !name.contains('/') || text.contains("\nmcp:") {
             continue;
         }
         let path = folder.join(name);

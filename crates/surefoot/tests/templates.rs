@@ -95,7 +95,8 @@ fn the_descriptions_for_editors_know_every_key_of_a_step() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/.editor/workflow.schema.json"));
     let schema: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();
     let known = schema["$defs"]["step"]["properties"].as_object().unwrap();
-    let missing: Vec<_> = kernel::step::keys().flat_map(|(_, keys)| keys).filter(|key| !known.contains_key(**key)).collect();
+    let missing: Vec<_> =
+        kernel::step::keys().flat_map(|(_, keys)| keys).filter(|key| !known.contains_key(**key)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

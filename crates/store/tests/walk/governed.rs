@@ -15,7 +15,7 @@ impl Walk<'_> {
     /// A guard or two of governed actions, and what they are called.
     pub(super) async fn governed_guards(&mut self, pen: &Pen) -> (Vec<Guard>, &'static str) {
         let step = format!("s{}", self.dice.roll(3));
-        match self.dice.roll(16) {
+        match self.dice.roll(18) {
             0 | 1 => {
                 let counter: Arc<str> = format!("c{}", self.dice.roll(2)).into();
                 let query = CounterQuery { counter: counter.clone(), since: at(0) };
@@ -40,7 +40,7 @@ impl Walk<'_> {
                 (vec![Guard::ApprovalOpen(open)], "asked")
             }
             4 | 5 | 12 | 13 => self.consume(pen).await,
-            6 => {
+            6 | 16 | 17 => {
                 // An end without a yes: one with it is what `consume` makes.
                 let state = ApprovalState::ALL[3 + self.dice.roll(4) as usize];
                 let own = ApprovalQuery { run: Some(pen.run), ..ApprovalQuery::default() };
@@ -51,6 +51,7 @@ impl Walk<'_> {
             }
             7 | 8 => {
                 let mut lines = vec![self.line(0), self.line(1), self.line(2)];
+                self.reserving.insert(pen.run, step.clone());
                 lines.truncate(1 + self.dice.roll(3) as usize);
                 let mut guards = vec![Guard::Reserve { step: step.as_str().into(), lines }];
                 if self.dice.chance(30) {
@@ -59,7 +60,9 @@ impl Walk<'_> {
                 (guards, "reserved")
             }
             9 => {
-                let mut spent = || if self.dice.chance(75) { self.dice.roll(8) as i64 } else { 11 };
+                // Mostly what is open: most of the steps that are drawn have nothing set aside.
+                let step = self.reserving.get(&pen.run).filter(|_| self.dice.chance(70)).cloned().unwrap_or(step);
+                let mut spent = || if self.dice.chance(90) { self.dice.roll(8) as i64 } else { 11 };
                 let actual = BTreeMap::from([("tokens".into(), spent()), ("calls".into(), spent())]);
                 (vec![Guard::Settle { step: step.into(), actual }], "settled")
             }

@@ -116,6 +116,8 @@ struct Walk<'a> {
     /// Leases as their owners believe them, also lost ones: they are what gets fenced.
     pens: BTreeMap<(RunId, u64), Pen>,
     runs: u16,
+    /// For which step of a run something was last to be set aside.
+    reserving: BTreeMap<RunId, String>,
     bundle: Digest,
     done: &'a mut [u32; KINDS.len()],
 }
@@ -124,8 +126,9 @@ struct Walk<'a> {
 pub async fn walk(seed: u64, steps: u32, reference: &dyn Store, other: &dyn Store, done: &mut [u32; KINDS.len()]) {
     let bytes: std::sync::Arc<[u8]> = (*b"{}").into();
     let bundle = Digest::of(&[&bytes]);
+    let (pens, reserving) = (BTreeMap::new(), BTreeMap::new());
     let mut walk =
-        Walk { reference, other, dice: Dice(seed), now: 1, workers: 0, pens: BTreeMap::new(), runs: 0, bundle, done };
+        Walk { reference, other, dice: Dice(seed), now: 1, workers: 0, pens, runs: 0, reserving, bundle, done };
     for store in [reference, other] {
         store.put_bundle(bundle, bytes.clone(), at(0)).await.unwrap();
     }
