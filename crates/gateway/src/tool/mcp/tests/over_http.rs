@@ -8,7 +8,7 @@ use super::*;
 struct Behind<F> {
     modern: bool,
     call: F,
-    seen: Arc<Mutex<Vec<(Option<String>, Json)>>>,
+    seen: Seen,
 }
 
 impl<F: Fn(Json) -> ResponseTemplate + Send + Sync> Respond for Behind<F> {
