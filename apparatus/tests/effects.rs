@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
     async fn finish(mut self, gateway: &Gateway) -> (Vec<String>, RunState) {
         let (blobs, in_flight, charter, counters, refused) =
             (&BTreeMap::new(), &BTreeSet::new(), &Charter::default(), &BTreeMap::new(), &BTreeMap::new());
-        let (places, cooling) = (&BTreeMap::new(), &BTreeMap::new());
+        let (places, cooling, answers) = (&BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
         let facts = |now| Facts {
             now,
             epoch: 1,
@@ -127,6 +127,7 @@ impl<'a> Run<'a> {
             refused,
             places,
             cooling,
+            answers,
             tenant: "main",
             key: &[0; 32],
         };

@@ -86,6 +86,7 @@ fn answered(name: &str) -> Event {
         said: None,
         claims: Vec::new(),
         cools: None,
+        keeps: None,
         unsure: None,
     }
 }

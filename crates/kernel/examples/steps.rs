@@ -36,7 +36,20 @@ fn drive(sources: &Sources, runs: u32) -> (u64, f64) {
     let (blobs, in_flight, charter, counters) = (&blobs, &in_flight, &charter, &counters);
     let (refused, places, cooling) = (&BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
     let (tenant, key) = ("main", &[0; 32]);
-    let facts = Facts { now, epoch: 1, blobs, in_flight, charter, counters, refused, places, cooling, tenant, key };
+    let facts = Facts {
+        now,
+        epoch: 1,
+        blobs,
+        in_flight,
+        charter,
+        counters,
+        refused,
+        places,
+        cooling,
+        answers: &BTreeMap::new(),
+        tenant,
+        key,
+    };
     let begun = Instant::now();
     let mut entries = 0;
     for number in 0..runs {

@@ -26,6 +26,7 @@ pub use self::{
     usage::Usage,
 };
 use crate::{
+    cache::{Keep, Source},
     context::{Manifest, Said},
     governance::{
         Proposal, Verdict,
@@ -216,6 +217,22 @@ pub enum Event {
         /// The answer is valid, and its step is unsure of it; it is the step's value only if that says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unsure: Option<Box<Unsure>>,
+        /// It is kept for others that would send the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keeps: Option<Box<Keep>>,
+    },
+    /// Nobody was asked: a model had answered the same request before, and the answer still counts.
+    AnswerReused {
+        /// Which step.
+        step: StepPath,
+        /// The project's name of the model that would have been asked.
+        model: Arc<str>,
+        /// SHA-256 over the rendered request, as in a [`Manifest`].
+        request: Digest,
+        /// The answer, judged anew.
+        output: Held,
+        /// Where it comes from.
+        from: Source,
     },
     /// A proposal was denied. An allowed action is written once, as `ActionStarted`.
     ActionJudged {

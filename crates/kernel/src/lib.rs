@@ -17,11 +17,13 @@
 //! | **channel / news** | by which way people are told / what they are told of a run that needs them |
 //! | **pace / place** | a rate limit of a tool or model / leave for one sending within it |
 //! | **route / cooling** | models that stand in for each other / the time in which nobody asks a model that had no room |
+//! | **kept answer / source** | a model's valid answer that the response cache gives to who would send the same / the run and entry it comes from |
 //! | **failure kind** | the typed name of what went wrong; each has its own recovery |
 //! | **frame / body** | where values of steps live / the steps of one item, branch or turn, with a frame of their own |
 //! | **visit / attempt** | a step done afresh (`~2`) / one sending within a visit |
 
 pub mod action;
+pub mod cache;
 pub mod complaint;
 pub mod context;
 mod deadline;

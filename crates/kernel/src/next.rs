@@ -19,6 +19,7 @@ pub use self::{
     inbox::receive,
 };
 use crate::{
+    cache::KeptAnswer,
     context::ModelRequest,
     expr::{Condition, Expr, Root, RootKind, Template, Text},
     governance::{
@@ -58,6 +59,8 @@ pub struct Facts<'a> {
     pub places: &'a BTreeMap<StepPath, Place>,
     /// Whether models cool down, by their names there, as it was looked up for this pass; `None`: not.
     pub cooling: &'a BTreeMap<Arc<str>, Option<Cooling>>,
+    /// Answers that are kept, by their keys, as they were looked up for this pass; `None`: there is none.
+    pub answers: &'a BTreeMap<Digest, Option<KeptAnswer>>,
     /// Whose run it is.
     pub tenant: &'a str,
     /// The run's own key.
@@ -75,6 +78,8 @@ pub enum Query {
     Place(PaceQuery),
     /// Whether a model cools down, by its name there.
     Cooling(Arc<str>),
+    /// What is kept under a key of the response cache.
+    Answer(Digest),
 }
 
 /// Asks for a counter of all runs.

@@ -465,6 +465,16 @@ impl RunState {
                 self.usage.add(&usage);
                 Ok(())
             }
+            Event::AnswerReused { ref step, ref output, .. } => {
+                let output = output.clone();
+                let mut place = self.locate(step, &event)?;
+                if !place.idle() || place.steps.open.as_ref().is_some_and(|open| open.attempt > 0) {
+                    return Err(place.illegal(&event));
+                }
+                place.close(Slot::Gave(output), &event)?;
+                self.steps += 1;
+                Ok(())
+            }
             Event::ActionJudged { .. }
             | Event::ActionStarted { .. }
             | Event::ActionResent { .. }

@@ -1,6 +1,7 @@
 //! One line an event, for people: what the terminal, a log and a test print.
 
 use crate::{
+    cache::Source,
     governance::{Verdict, approval::Terms},
     ids::StepPath,
     journal::{
@@ -10,7 +11,7 @@ use crate::{
     recovery::{Failure, Response},
     run::ASK,
     unsure::Onward,
-    values::Value,
+    values::{Span, Value},
 };
 
 /// Longest value that a line shows, in characters.
@@ -85,6 +86,11 @@ pub fn line(event: &Event) -> String {
             },
             StepResult::Failed(why) => format!("{step}: answer failed, {}{}", failure(why), claimed(claims)),
         },
+        Event::AnswerReused { step, output, from, .. } => {
+            let Source { run, entry, age } = from;
+            let age = Span::from_millis(age.micros() / 1_000_000 * 1_000);
+            format!("{step}: answered by entry {entry} of {run}, {age} old: {}", held(output))
+        }
         Event::ActionJudged { step, proposal, verdict, .. } => {
             let why = match verdict {
                 Verdict::Deny { rule, reason, .. } => format!("denied by {rule}: {reason}"),

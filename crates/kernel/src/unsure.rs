@@ -119,8 +119,8 @@ impl Boundary {
 }
 
 impl Walk<'_> {
-    /// Whether the step is unsure of an answer that is valid. `frame` has it as `output`.
-    pub(crate) fn doubts(&self, reason: &Reason, open: &Open, frame: &Frame<'_>) -> Result<Option<Box<Unsure>>, Stop> {
+    /// Whether the step is unsure of an answer that is valid, after so many items of `then` had their turn. `frame` has it as `output`.
+    pub(crate) fn doubts(&self, reason: &Reason, had: u32, frame: &Frame<'_>) -> Result<Option<Box<Unsure>>, Stop> {
         let Some(boundary) = &reason.unsure else { return Ok(None) };
         if !self.holds(&boundary.when, frame)? {
             return Ok(None);
@@ -129,7 +129,7 @@ impl Walk<'_> {
         let values = self.gather(roots, frame)?;
         let saw: Map =
             roots.iter().zip(values).map(|(root, value)| (root.name.clone(), decide::shown(value))).collect();
-        let then = boundary.after(open.doubt.as_ref().map_or(0, |doubt| doubt.had));
+        let then = boundary.after(had);
         Ok(Some(Box::new(Unsure { when: boundary.when.source().into(), saw: Value::Map(Arc::new(saw)), then })))
     }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use kernel::{
     governance::{Proposal, budget::Reserved, charter::Charter},
-    ids::{IdempotencyKey, RunId, StepPath, WorkerId},
+    ids::{Digest, IdempotencyKey, RunId, StepPath, WorkerId},
     journal::{Blob, Entry, Event, ProbeResult},
     next::Record,
     run::{Illegal, RunState, Sending},
     values::{Span, Timestamp},
 };
-use store::{Append, Expect, Guard, NewRun, OpenAction};
+use store::{Append, Expect, Guard, KeptAnswer, NewRun, OpenAction};
 
 pub(crate) mod rules;
 
@@ -85,6 +85,7 @@ impl Batch {
         rules::rows(state, &event, at, &mut self.guards);
         rules::news(state, &event, (entry.seq, at), charter, &mut self.guards);
         rules::events(state, (&event, &blobs), at, (&self.tenant, self.events_kept), &mut self.guards);
+        rules::keeps(state, &event, (entry.seq, at), &mut self.guards);
         action_guards(state, &event, at, &mut self.guards);
         if let Some(step) = event.step() {
             self.doing = Some(step.clone());
@@ -97,6 +98,15 @@ impl Batch {
         self.entries.push(entry);
         self.blobs.extend(blobs);
         Ok(())
+    }
+
+    /// An answer that it keeps under this key.
+    pub(crate) fn kept_answer(&self, key: Digest) -> Option<KeptAnswer> {
+        let kept = self.guards.iter().filter_map(|guard| match guard {
+            Guard::KeepAnswer(kept) if kept.key == key => Some(kept),
+            _ => None,
+        });
+        kept.max_by_key(|kept| kept.until).map(|kept| (**kept).clone())
     }
 
     /// How many conditions and rows go with it.

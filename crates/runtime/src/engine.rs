@@ -20,6 +20,7 @@ use std::{
 
 use futures_util::FutureExt;
 use kernel::{
+    cache::KeptAnswer,
     context::ModelRequest,
     governance::{Permit, budget::Exceeded, charter::Charter},
     ids::{Digest, StepPath},
@@ -112,6 +113,7 @@ pub(crate) struct Engine {
     places: BTreeMap<StepPath, Place>,
     /// Whether models cool down, as it was looked up for this pass.
     cooling: BTreeMap<Arc<str>, Option<Cooling>>,
+    answers: BTreeMap<Digest, Option<KeptAnswer>>,
     key: [u8; 32],
     tenant: Arc<str>,
     blobs: BTreeMap<Digest, Value>,
@@ -150,6 +152,7 @@ impl Engine {
             refused: BTreeMap::new(),
             places: BTreeMap::new(),
             cooling: BTreeMap::new(),
+            answers: BTreeMap::new(),
             key,
             batch: Batch::of(tenant.clone(), inner.config.events_kept),
             tenant,
@@ -283,6 +286,7 @@ impl Engine {
                 self.places.retain(|_, place| matches!(place, Place::NotBefore(_)));
                 // Others may have been told since: the next pass asks again.
                 self.cooling.clear();
+                self.answers.clear();
                 return Ok(quiet);
             }
         }
@@ -370,6 +374,7 @@ impl Engine {
             refused: &self.refused,
             places: &self.places,
             cooling: &self.cooling,
+            answers: &self.answers,
             tenant: &self.tenant,
             key: &self.key,
         }

@@ -35,7 +35,8 @@ pub use event::{Published, TOLD_AT_ONCE, Topic};
 pub use governance::{Change, GovernanceEntry, Governed};
 pub use seal::{DirtyHeads, SYSTEM, Seal, Sealed, SealedHead};
 pub use work::{
-    Cooldown, OpenWork, OutMessage, OutQuery, OutRow, OutState, Taken, Tried, WorkClaimed, WorkQuery, WorkRow,
+    Cooldown, KeptAnswer, OpenWork, OutMessage, OutQuery, OutRow, OutState, SWEPT_AT_ONCE, Taken, Tried, WorkClaimed,
+    WorkQuery, WorkRow,
 };
 
 /// Deaths of its worker after which a run is quarantined, unless a step completed in between.
@@ -354,6 +355,9 @@ pub enum Guard {
         /// What its provider failed with.
         why: Arc<str>,
     },
+    /// A model's answer is kept for whoever would send the same; one under that key which counts longer stays. At most [`SWEPT_AT_ONCE`]
+    /// answers that count no more at [`Append::now`] go before.
+    KeepAnswer(Box<KeptAnswer>),
     /// A message is to leave.
     Outbox(OutMessage),
     /// Another run begins, whose parent this one is: queued, without an owner or a start key, known to nobody before.
@@ -840,6 +844,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Models that cool down, or did, by scope.
     async fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError>;
+
+    /// The answer that is kept under a key, whether it still counts or not.
+    async fn answer(&self, key: Digest) -> Result<Option<KeptAnswer>, StoreError>;
 
     /// A person lets a model be asked again that cools down at the time of `change`, which says so, both or neither. False: it does not,
     /// and nothing was written.

@@ -18,10 +18,10 @@ use kernel::{
 use self::governed::{Draft, Governed as State, Open};
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, Cooldown,
-    CounterNow, CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message,
-    NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Published, Reservation, RunQuery, RunRow,
-    STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow, Voted,
-    WorkClaimed, WorkQuery, WorkRow,
+    CounterNow, CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, KeptAnswer, LateResult,
+    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Published, Reservation, RunQuery,
+    RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow,
+    Voted, WorkClaimed, WorkQuery, WorkRow,
     check::{self, RunCheck},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
@@ -734,6 +734,10 @@ impl Store for MemoryStore {
         Ok(self.lock().governed.cooldowns.values().cloned().collect())
     }
 
+    async fn answer(&self, key: Digest) -> Result<Option<KeptAnswer>, StoreError> {
+        Ok(self.lock().governed.answers.get(&key).cloned())
+    }
+
     async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
         let mut inner = self.lock();
         let cools = inner.governed.cooldowns.get(&scope).is_some_and(|row| row.until > change.at);
@@ -787,6 +791,7 @@ impl Store for MemoryStore {
             (row.card, row.shown) = (None, Digest::ZERO);
             row.votes.iter_mut().for_each(|vote| vote.shown = Digest::ZERO);
         }
+        governed.answers.retain(|_, kept| kept.run != run);
         governed.work.values_mut().filter(|row| row.run == run).for_each(|row| row.card = None);
         for out in governed.outbox.values_mut().filter(|out| out.run == run) {
             (out.body, out.next_at, out.why) = (None, None, None);

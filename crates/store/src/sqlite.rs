@@ -50,9 +50,9 @@ use self::{
 };
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutMessage,
-    OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError,
-    Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, KeptAnswer, LateResult, Message, NewRun, OpenActionRow,
+    OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
+    StoreError, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
     fault::{Mutants, Points},
 };
 
@@ -396,6 +396,10 @@ impl Store for SqliteStore {
 
     async fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError> {
         self.readers().cooldowns()
+    }
+
+    async fn answer(&self, key: Digest) -> Result<Option<KeptAnswer>, StoreError> {
+        self.readers().answer(key)
     }
 
     async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {

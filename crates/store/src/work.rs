@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use kernel::{ids::RunId, values::Timestamp};
+use kernel::{
+    ids::{Digest, RunId},
+    values::Timestamp,
+};
 
 /// Work for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,6 +204,26 @@ pub enum Taken {
     Yes,
     /// Not before then; nothing was written.
     NotBefore(Timestamp),
+}
+
+/// Answers that count no more which one [`crate::Guard::KeepAnswer`] removes at most.
+pub const SWEPT_AT_ONCE: u32 = 100;
+
+/// A model's answer that is kept for whoever would send the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Over everything that decides it.
+    pub key: Digest,
+    /// Whose model had answered; within an append, the run that appends.
+    pub run: RunId,
+    /// Which entry of its journal holds the answer.
+    pub entry: u64,
+    /// When it was judged.
+    pub at: Timestamp,
+    /// From then on it counts no more.
+    pub until: Timestamp,
+    /// The answer, as canonical JSON.
+    pub value: Arc<[u8]>,
 }
 
 /// A model that nobody asks for a while.

@@ -53,6 +53,7 @@ impl Tally {
             Event::StepDone { .. }
             | Event::StepSkipped { .. }
             | Event::WaitEnded { .. }
+            | Event::AnswerReused { .. }
             | Event::ClaimVerified { .. } => self.steps += 1,
             Event::Decided { then, .. } if then.is_empty() => self.steps += 1,
             Event::ModelAsked { .. } => self.asked += 1,
@@ -156,6 +157,7 @@ impl<'a> Story<'a> {
         let routine = match event {
             Event::StepDone { .. }
             | Event::StepSkipped { .. }
+            | Event::AnswerReused { .. }
             | Event::ModelAsked { .. }
             | Event::ActionStarted { .. } => true,
             Event::ModelAnswered { unsure: Some(_), .. } => false,
@@ -278,6 +280,7 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::RunStarted { .. } => ("▶", GOOD),
         Event::StepDone { .. }
         | Event::ClaimVerified { .. }
+        | Event::AnswerReused { .. }
         | Event::StageDone { .. }
         | Event::TurnDone { .. }
         | Event::BodyDone { result: BodyResult::Gave(_), .. } => ("✓", GOOD),

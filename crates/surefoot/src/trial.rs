@@ -13,6 +13,7 @@ use std::{
 };
 
 use kernel::{
+    cache::KeptAnswer,
     context::ModelRequest,
     evidence::{Audit, Ledger},
     governance::{Permit, budget::Exceeded, charter::Charter},
@@ -166,6 +167,7 @@ pub(crate) struct Trial<'a> {
     full: BTreeMap<StepPath, Exceeded>,
     places: BTreeMap<StepPath, Place>,
     cooling: BTreeMap<Arc<str>, Option<Cooling>>,
+    answers: BTreeMap<Digest, Option<KeptAnswer>>,
     cools: BTreeMap<Arc<str>, Cooling>,
     /// Runs that were handed work.
     pub children: Vec<Trial<'a>>,
@@ -208,6 +210,7 @@ impl<'a> Trial<'a> {
             full: BTreeMap::new(),
             places: BTreeMap::new(),
             cooling: BTreeMap::new(),
+            answers: BTreeMap::new(),
             cools: BTreeMap::new(),
             children: Vec::new(),
             given: 0,
@@ -479,6 +482,7 @@ impl<'a> Trial<'a> {
             refused: &self.full,
             places: &self.places,
             cooling: &self.cooling,
+            answers: &self.answers,
             tenant: "main",
             key: &[7; 32],
         }
@@ -501,6 +505,10 @@ impl<'a> Trial<'a> {
                 // A run alone is never too fast.
                 Query::Place(query) => {
                     self.places.insert(query.step, Place::Given);
+                }
+                // A case has a world of its own: nobody has asked before.
+                Query::Answer(key) => {
+                    self.answers.insert(key, None);
                 }
                 Query::Cooling(scope) => {
                     let found = self.cools.get(&scope).copied();

@@ -344,6 +344,11 @@ pub const WORKFLOW: &[Known] = &[
         "`unsure.then` is a list of `{ model: … }`, `{ person: … }`, `accept` and `fail`, in the order in which they have their turn; the last two end it.",
     ),
     (
+        "W178",
+        "how long an answer is kept",
+        "`cache.ttl` of a `reason` step says how long an answer may be used again: more than no time, at most thirty days.",
+    ),
+    (
         "W185",
         "no such workflow to hand work to",
         "A `handoff` names a workflow of this project: the text after `workflow:` in one of the files in `workflows/`.",

@@ -117,6 +117,7 @@ fn with_walk<R>(
         refused: &BTreeMap::new(),
         places: &BTreeMap::new(),
         cooling: &BTreeMap::new(),
+        answers: &BTreeMap::new(),
         tenant: "",
         key: &[0; 32],
     };

@@ -22,6 +22,7 @@ impl Event {
             | Event::BodyDone { body: step, .. }
             | Event::ModelAsked { step, .. }
             | Event::ModelAnswered { step, .. }
+            | Event::AnswerReused { step, .. }
             | Event::ActionJudged { step, .. }
             | Event::ApprovalRequested { step, .. }
             | Event::VoteReceived { step, .. }
@@ -62,7 +63,9 @@ impl Event {
     /// The step that it completes, with a value that is never made again; a skipped step gave nothing.
     pub fn completes(&self) -> Option<(&StepPath, Option<&Held>)> {
         match self {
-            Event::StepDone { step, output } | Event::WaitEnded { step, output, .. } => Some((step, Some(output))),
+            Event::StepDone { step, output }
+            | Event::WaitEnded { step, output, .. }
+            | Event::AnswerReused { step, output, .. } => Some((step, Some(output))),
             Event::StepSkipped { step } | Event::ClaimVerified { step, .. } | Event::EventPublished { step, .. } => {
                 Some((step, None))
             }
@@ -97,6 +100,7 @@ impl Event {
                 return named(parent.iter().map(|parent| &parent.envelope).chain([input]), None);
             }
             Event::StepDone { output: held, .. }
+            | Event::AnswerReused { output: held, .. }
             | Event::EachOpened { items: held, .. }
             | Event::BodyDone { result: BodyResult::Gave(held), .. }
             | Event::TurnDone { output: held, .. }

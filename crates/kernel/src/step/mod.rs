@@ -250,7 +250,7 @@ type Keys = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The kinds that exist.
 const KINDS: [Keys; 15] = [
-    ("reason", &reason::KEYS, &reason::LATER),
+    ("reason", &reason::KEYS, &[]),
     ("act", &act::KEYS, &act::LATER),
     ("agent", &agent::KEYS, &agent::LATER),
     ("plan", &plan::KEYS, &plan::LATER),
@@ -335,7 +335,8 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         return None;
     };
     let known: Vec<&str> = COMMON.iter().chain(keys.iter()).copied().collect();
-    let later: Vec<&str> = COMMON_LATER.iter().chain(later.iter()).copied().collect();
+    let later: Vec<&str> =
+        COMMON_LATER.iter().chain(later.iter()).copied().filter(|key| !known.contains(key)).collect();
     let fields = Fields::new(node, "a step", &known, &later, &mut reading.complaints)?;
     let name = fields.required("step", &mut reading.complaints).and_then(|node| reading.step_name(node));
     let when = fields.get("when").map(|node| reading.condition(node));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
+    cache::{self, Cache, Keep},
     context::{self, Ask, Compiled, Proposed, Said},
     expr::Condition,
     governance::{
@@ -28,7 +29,7 @@ use crate::{
     yaml::Fields,
 };
 
-/// `reason: prompts/ask.md`, `model`, `see`, `output`, `check`, `unsure`, `trust`.
+/// `reason: prompts/ask.md`, `model`, `see`, `output`, `check`, `unsure`, `trust`, `cache`.
 #[derive(Debug)]
 pub struct Reason {
     /// The ask.
@@ -45,6 +46,8 @@ pub struct Reason {
     pub unsure: Option<Boundary>,
     /// Which fields of the answer may be acted upon.
     pub trust: Vec<Trust>,
+    /// Whether its answers are kept and used again.
+    pub cache: Option<Cache>,
     /// What one call may be shown, in tokens.
     pub tokens: Option<u64>,
     /// It is asked in the turns of an agent, and proposes what it was offered.
@@ -76,8 +79,17 @@ impl Reason {
                 return Ok(());
             }
         };
-        let Compiled { request, manifest, blobs } =
-            context::compile(&self.ask(walk, path), walk, path, frame, attempt, &model, &repairs(open))?;
+        let compiled = context::compile(&self.ask(walk, path), walk, path, frame, attempt, &model, &repairs(open))?;
+        // Who is begun again wants another answer.
+        if self.cache.is_some()
+            && attempt == 1
+            && path.segments().all(|segment| segment.visit == 1)
+            && let Some(record) = self.reused(walk, path, frame, &compiled)?
+        {
+            walk.push(record);
+            return Ok(());
+        }
+        let Compiled { request, manifest, blobs } = compiled;
         if let Some((at, why)) = walk.model_is_full(path, &model)? {
             walk.wait(Some(at), || why);
             return Ok(());
@@ -89,6 +101,47 @@ impl Reason {
             blobs,
         });
         Ok(())
+    }
+
+    /// The answer that is kept for this request, if there is one and it is valid here.
+    fn reused(
+        &self,
+        walk: &Walk<'_>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+        compiled: &Compiled,
+    ) -> Result<Option<Record>, Stop> {
+        let Some(kept) = walk.kept_answer(walk.answer_key(path.name(), compiled))? else { return Ok(None) };
+        if !matches!(self.judge(walk, path, (0, frame), &kept.value)?, Ok(None)) {
+            return Ok(None);
+        }
+        let mut blobs = Vec::new();
+        let event = Event::AnswerReused {
+            step: path.clone(),
+            model: compiled.request.model.clone(),
+            request: compiled.manifest.request,
+            output: Held::hold(kept.value.clone(), &mut blobs),
+            from: kept.source(walk.facts.now),
+        };
+        Ok(Some(Record { event, blobs }))
+    }
+
+    /// Under which key an answer that was accepted is kept, and until when. One that is too large for the journal is not, nor one that
+    /// was repaired: nobody asks with its errors first.
+    fn keeps(
+        &self,
+        walk: &Walk<'_>,
+        path: &StepPath,
+        (open, frame): (&Open, &Frame<'_>),
+        answer: &StepResult,
+    ) -> Result<Option<Box<Keep>>, Stop> {
+        let Some(cache) = self.cache.filter(|_| repairs(Some(open)).is_empty()) else { return Ok(None) };
+        if !matches!(answer, StepResult::Done(Held::Value(_))) {
+            return Ok(None);
+        }
+        let Some(compiled) = self.asked(walk, path, frame, open)? else { return Ok(None) };
+        let key = walk.answer_key(path.name(), &compiled);
+        Ok(Some(Box::new(Keep { key, until: walk.facts.now + cache.ttl })))
     }
 
     fn ask<'a>(&'a self, walk: &Walk<'_>, path: &'a StepPath) -> Ask<'a> {
@@ -189,10 +242,14 @@ impl Reason {
         let mut blobs = Vec::new();
         let (result, unsure) = match answer {
             Err(failure) => (StepResult::Failed(failure), None),
-            Ok(value) => match (self.judge(walk, step, (open, frame), &value)?, turn::unproven(&claims)) {
+            Ok(value) => match (self.judge(walk, step, (had(open), frame), &value)?, turn::unproven(&claims)) {
                 (Err(failure), _) | (Ok(_), Some(failure)) => (StepResult::Failed(failure), None),
                 (Ok(unsure), None) => (StepResult::Done(Held::hold(value, &mut blobs)), unsure),
             },
+        };
+        let keeps = match &unsure {
+            Some(_) => None,
+            None => self.keeps(walk, step, (open, frame), &result)?,
         };
         let event = Event::ModelAnswered {
             step: step.clone(),
@@ -205,6 +262,7 @@ impl Reason {
             cools,
             claims,
             unsure,
+            keeps,
         };
         Ok(Record { event, blobs })
     }
@@ -222,7 +280,7 @@ impl Reason {
         &self,
         walk: &Walk<'_>,
         path: &StepPath,
-        (open, frame): (&Open, &Frame<'_>),
+        (had, frame): (u32, &Frame<'_>),
         value: &Value,
     ) -> Result<Judged, Stop> {
         let failed = |kind, detail| Err(Failure { kind, phase: Phase::Answered, detail, retry_after: None });
@@ -251,7 +309,7 @@ impl Reason {
                 Err(look) => return Err(look),
             }
         }
-        match walk.doubts(self, open, &frame) {
+        match walk.doubts(self, had, &frame) {
             Ok(unsure) => Ok(Ok(unsure)),
             Err(Stop::Failed(failure)) => Ok(failed(FailureKind::BadReasoning, failure.detail)),
             Err(look) => Err(look),
@@ -261,6 +319,11 @@ impl Reason {
 
 /// Whether the step is unsure of a valid answer, or why it is none.
 type Judged = Result<Option<Box<Unsure>>, Failure>;
+
+/// How many items of what follows an unsure answer had their turn.
+fn had(open: &Open) -> u32 {
+    open.doubt.as_ref().map_or(0, |doubt| doubt.had)
+}
 
 /// The errors that a repair shows to the model: those since the step was last begun afresh.
 fn repairs(open: Option<&Open>) -> Vec<&str> {
@@ -275,13 +338,17 @@ fn repairs(open: Option<&Open>) -> Vec<&str> {
 }
 
 /// The keys of this kind.
-pub(crate) const KEYS: [&str; 8] = ["reason", "model", "see", "output", "check", "unsure", "trust", "budget"];
-/// Documented keys of later versions.
-pub(crate) const LATER: [&str; 1] = ["cache"];
+pub(crate) const KEYS: [&str; 9] = ["reason", "model", "see", "output", "check", "unsure", "trust", "budget", "cache"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
-    read_ask(fields, "reason", reading)
+    let cache = fields.get("cache").map(|node| cache::read(node, reading));
+    let (reason, ty) = read_ask(fields, "reason", reading)?;
+    let cache = match cache {
+        Some(cache) => Some(cache?),
+        None => None,
+    };
+    Some((Reason { cache, ..reason }, ty))
 }
 
 /// Reads what is asked, by the prompt under `key`.
@@ -307,5 +374,8 @@ pub(crate) fn read_ask(fields: &Fields<'_>, key: &str, reading: &mut Reading<'_>
     let trust = labels::read_trust(fields, output.as_deref(), reading);
     let check = checks.into_iter().collect::<Option<Vec<_>>>()?;
     let (prompt, model, output, trust) = (prompt?, model?, output?, trust?);
-    Some((Reason { prompt, model, see, output, check, unsure, trust, tokens, turn: None, plans: None }, ty))
+    Some((
+        Reason { prompt, model, see, output, check, unsure, trust, cache: None, tokens, turn: None, plans: None },
+        ty,
+    ))
 }

@@ -7,6 +7,7 @@ use crate::{
     complaint::Complaints,
     expr::{Names, Template},
     governance::budget::{self, Rate, Tariff},
+    ids::Digest,
     pace::Pace,
     tool::is_secret,
     types::Type,
@@ -329,7 +330,16 @@ fn max_tokens(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<u32> {
 impl ModelDecl {
     /// What is known of its calls.
     pub fn rate(&self) -> Rate {
-        Rate { tariff: self.tariff, timeout: self.timeout(), pace: self.pace, window: self.window }
+        let (tariff, timeout) = (self.tariff, self.timeout());
+        Rate { tariff, timeout, pace: self.pace, window: self.window, asks: self.asks() }
+    }
+
+    /// What tells this declaration from another one, where a server answers; all others answer from what the bundle names.
+    fn asks(&self) -> Option<Digest> {
+        match &self.provider {
+            Provider::Remote(remote) => Some(Digest::of(&[format!("{remote:?}").as_bytes()])),
+            Provider::Scripted { .. } | Provider::Rules { .. } | Provider::Registered => None,
+        }
     }
 
     /// What a call of it may take at most, for budgets of time. A provider without a timeout of its own counts as one minute.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use kernel::{
+    cache::KeptAnswer,
     context::{ModelRequest, Proposed, Said, Turn},
     evidence::{Audit, Ledger},
     governance::{
@@ -16,7 +17,7 @@ use kernel::{
         charter::{Change, Charter},
     },
     ids::{Digest, RunId, StepPath},
-    journal::{Blob, Entry, Event, Head, StepResult, Usage},
+    journal::{Blob, Entry, Event, Head, Held, StepResult, Usage},
     next::{self, Counted, Facts, Next, Query, Record, Starter},
     pace::Place,
     recovery::{Failure, FailureKind, Phase},
@@ -162,6 +163,9 @@ pub struct Drive {
     /// What the store knows of models that cool down, and what was looked up.
     pub store_cooling: BTreeMap<Arc<str>, Cooling>,
     cooling: BTreeMap<Arc<str>, Option<Cooling>>,
+    /// What the store keeps of answers, and what was looked up.
+    pub store_answers: BTreeMap<Digest, KeptAnswer>,
+    answers: BTreeMap<Digest, Option<KeptAnswer>>,
     /// Buckets that were asked for a place; each says no until its time.
     pub asked_places: Vec<String>,
     /// What it slept for.
@@ -172,6 +176,8 @@ pub struct Drive {
     pub refused: Vec<String>,
     /// What models were asked.
     pub asked: Vec<ModelRequest>,
+    /// Whose run it is.
+    pub tenant: &'static str,
 }
 
 impl Drive {
@@ -213,11 +219,14 @@ impl Drive {
             places: BTreeMap::new(),
             store_cooling: BTreeMap::new(),
             cooling: BTreeMap::new(),
+            store_answers: BTreeMap::new(),
+            answers: BTreeMap::new(),
             asked_places: Vec::new(),
             slept: Vec::new(),
             no_place_before: Timestamp::default(),
             refused: Vec::new(),
             asked: Vec::new(),
+            tenant: "main",
         };
         drive.keep(&starting.blobs);
         let event = starting.first.event().expect("sealed here");
@@ -250,11 +259,14 @@ impl Drive {
             places: BTreeMap::new(),
             store_cooling: self.store_cooling.clone(),
             cooling: BTreeMap::new(),
+            store_answers: self.store_answers.clone(),
+            answers: BTreeMap::new(),
             asked_places: Vec::new(),
             slept: Vec::new(),
             no_place_before: Timestamp::default(),
             refused: Vec::new(),
             asked: Vec::new(),
+            tenant: self.tenant,
         }
     }
 
@@ -269,7 +281,8 @@ impl Drive {
             refused: &self.full,
             places: &self.places,
             cooling: &self.cooling,
-            tenant: "main",
+            answers: &self.answers,
+            tenant: self.tenant,
             key: &[7; 32],
         }
     }
@@ -289,6 +302,10 @@ impl Drive {
                     let place = if no { Place::NotBefore(self.no_place_before) } else { Place::Given };
                     self.asked_places.push(format!("{} {place:?}", query.bucket));
                     self.places.insert(query.step, place);
+                }
+                Query::Answer(key) => {
+                    let found = self.store_answers.get(&key).cloned();
+                    self.answers.insert(key, found);
                 }
                 Query::Cooling(scope) => {
                     let found = self.store_cooling.get(&scope).copied();
@@ -325,6 +342,14 @@ impl Drive {
         let salt = [u8::try_from(head.seq % 251).expect("below 251"); 16];
         let entry = Entry::seal(self.state.run, head, self.epoch, self.now, salt, &record.event);
         self.state.apply(&entry, record.event.clone()).unwrap_or_else(|error| panic!("{error}\n{}", self.outline()));
+        if let Event::ModelAnswered { keeps: Some(keep), result: StepResult::Done(Held::Value(value)), .. } =
+            &record.event
+        {
+            let (run, entry, at) = (self.state.run, entry.seq, self.now);
+            let kept = KeptAnswer { run, entry, at, until: keep.until, value: value.clone() };
+            self.store_answers.insert(keep.key, kept);
+            self.answers.clear();
+        }
         self.entries.push(entry);
         self.events.push(record.event);
     }
@@ -446,6 +471,7 @@ impl Drive {
         // What was decided is durable: the store is asked again.
         self.full.clear();
         self.cooling.clear();
+        self.answers.clear();
         let text = self.outside.messages.get(self.messages).cloned();
         let patient = text.as_ref().is_some_and(|text| text.starts_with("> "));
         if let Some(text) = text.filter(|_| !patient || until.is_none()) {

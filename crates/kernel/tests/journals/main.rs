@@ -8,6 +8,7 @@ mod approvals;
 mod asks;
 mod blocks;
 mod budgets;
+mod caches;
 mod claims;
 mod contexts;
 mod control;

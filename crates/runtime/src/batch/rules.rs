@@ -9,14 +9,16 @@ use kernel::{
         charter::{Charter, Grounds},
     },
     ids::{RunId, StepPath},
-    journal::{ApprovalEnd, Blob, Control, Event, StepResult, Topic, WorkEnd},
+    journal::{ApprovalEnd, Blob, Control, Event, Held, StepResult, Topic, WorkEnd},
     next,
     recovery::{Failure, FailureKind, Phase, Response},
     routes,
     run::{Acting, Body, Doing, Help, RunState},
     values::{Span, Timestamp, Value},
 };
-use store::{AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, Message, OpenApproval, OpenWork, Published};
+use store::{
+    AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, KeptAnswer, Message, OpenApproval, OpenWork, Published,
+};
 
 use crate::{govern::card_bytes, work::envelope_bytes};
 
@@ -237,6 +239,21 @@ pub(super) fn events(
         }
         _ => {}
     }
+}
+
+/// An answer that the response cache keeps goes with the entry that holds it.
+pub(super) fn keeps(state: &RunState, event: &Event, (seq, at): (u64, Timestamp), guards: &mut Vec<Guard>) {
+    let Event::ModelAnswered { keeps: Some(keep), result: StepResult::Done(Held::Value(value)), .. } = event else {
+        return;
+    };
+    guards.push(Guard::KeepAnswer(Box::new(KeptAnswer {
+        key: keep.key,
+        run: state.run,
+        entry: seq,
+        at,
+        until: keep.until,
+        value: value.to_jcs().into(),
+    })));
 }
 
 /// What people are told of an event leaves with the append that holds it. `state` is as it was before.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kernel::{
+    cache::KeptAnswer,
     governance::{
         budget::{Exceeded, Line, Unit},
         charter::Charter,
@@ -340,7 +341,7 @@ impl Engine {
             .iter()
             .filter_map(|query| match query {
                 Query::Counter(query) => Some(CounterQuery { counter: query.counter.clone(), since: query.since }),
-                Query::Blob(_) | Query::Place(_) | Query::Cooling(_) => None,
+                Query::Blob(_) | Query::Place(_) | Query::Cooling(_) | Query::Answer(_) => None,
             })
             .collect();
         if !counters.is_empty() {
@@ -371,6 +372,20 @@ impl Engine {
                 });
                 self.cooling.insert(scope.clone(), cooling);
             }
+        }
+        for query in wanted {
+            let Query::Answer(key) = query else { continue };
+            // What this run itself keeps with what is not durable yet counts as well.
+            let kept = match self.batch.kept_answer(*key) {
+                Some(kept) => Some(kept),
+                None => self.patiently(|| inner.store.answer(*key)).await?,
+            };
+            // What cannot be read is asked for again.
+            let kept = kept.and_then(|kept| {
+                let value = Value::from_json(&kept.value).ok()?;
+                Some(KeptAnswer { run: kept.run, entry: kept.entry, at: kept.at, until: kept.until, value })
+            });
+            self.answers.insert(*key, kept);
         }
         for query in wanted {
             let Query::Blob(BlobRef { digest, .. }) = query else { continue };

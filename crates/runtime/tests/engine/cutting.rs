@@ -13,9 +13,9 @@ use kernel::{
 };
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, LateResult, Message, NewRun, OpenActionRow,
-    OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
-    StoreError, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, KeptAnswer, LateResult, Message, NewRun,
+    OpenActionRow, OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed,
+    Started, Store, StoreError, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
 };
 use tokio::sync::Notify;
 
@@ -365,6 +365,11 @@ impl Store for Cutting {
     async fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError> {
         self.gate().await;
         self.inner.cooldowns().await
+    }
+
+    async fn answer(&self, key: Digest) -> Result<Option<KeptAnswer>, StoreError> {
+        self.gate().await;
+        self.inner.answer(key).await
     }
 
     async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {

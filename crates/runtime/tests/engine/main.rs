@@ -2,6 +2,7 @@
 
 mod acts;
 mod budgets;
+mod caches;
 mod crash;
 mod cutting;
 mod embedded;

@@ -5,11 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use kernel::{ids::RunId, values::Timestamp};
+use kernel::{
+    ids::{Digest, RunId},
+    values::Timestamp,
+};
 
 use crate::{
     ActionState, ApprovalRow, ApprovalState, BudgetLine, BudgetRow, Cooldown, Counted, GovernanceEntry, Guard,
-    OpenAction, OpenApproval, OpenWork, OutMessage, OutRow, OutState, Reservation, StoreError, WorkRow, rules,
+    KeptAnswer, OpenAction, OpenApproval, OpenWork, OutMessage, OutRow, OutState, Reservation, SWEPT_AT_ONCE,
+    StoreError, WorkRow, rules,
 };
 
 /// Scope, unit, period.
@@ -27,6 +31,7 @@ pub(super) struct Governed {
     pub work: BTreeMap<Arc<str>, WorkRow>,
     pub outbox: BTreeMap<Arc<str>, OutRow>,
     pub cooldowns: BTreeMap<Arc<str>, Cooldown>,
+    pub answers: BTreeMap<Digest, KeptAnswer>,
 }
 
 #[derive(Clone, Default)]
@@ -172,6 +177,17 @@ impl Draft {
                 let rows = &mut self.governed.cooldowns;
                 if rows.get(scope).is_none_or(|before| before.until < *until) {
                     rows.insert(scope.clone(), row);
+                }
+            }
+            Guard::KeepAnswer(kept) => {
+                let rows = &mut self.governed.answers;
+                let old = rows.values().filter(|row| row.until <= self.now).map(|row| (row.until, row.key));
+                let mut old: Vec<_> = old.collect();
+                old.sort();
+                old.truncate(SWEPT_AT_ONCE as usize);
+                old.iter().for_each(|(_, key)| drop(rows.remove(key)));
+                if rows.get(&kept.key).is_none_or(|before| before.until < kept.until) {
+                    rows.insert(kept.key, KeptAnswer { run: self.run, ..(**kept).clone() });
                 }
             }
             Guard::Outbox(message) => {

@@ -14,8 +14,8 @@ use rusqlite::{
 
 use super::packed;
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetRow, Cooldown, GovernanceEntry, Message, OpenAction, OpenActionRow,
-    OutRow, OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
+    ActionState, ApprovalRow, ApprovalState, BudgetRow, Cooldown, GovernanceEntry, KeptAnswer, Message, OpenAction,
+    OpenActionRow, OutRow, OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
 };
 
 /// As SQLite keeps a count. None of ours comes near the end of its range.
@@ -283,6 +283,18 @@ impl<'r, 's> Cells<'r, 's> {
             why: self.text("why")?,
             run: self.run("run")?,
             since: self.time("since_us")?,
+        })
+    }
+
+    /// Reads a row of `answer`.
+    pub fn answer(&self) -> Read<KeptAnswer> {
+        Ok(KeptAnswer {
+            key: self.digest("key")?,
+            run: self.run("run")?,
+            entry: self.count("entry")?,
+            at: self.time("at_us")?,
+            until: self.time("until_us")?,
+            value: self.bytes("value")?,
         })
     }
 

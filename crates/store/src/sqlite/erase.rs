@@ -49,6 +49,7 @@ impl Operation for Erase {
             sql::ERASE_WORK,
             sql::ERASE_OUTBOX,
             sql::ERASE_EVENTS,
+            sql::ERASE_ANSWERS,
             sql::ERASE_RUN_KEY,
         ] {
             db.execute(statement, named_params! { ":run": run })?;

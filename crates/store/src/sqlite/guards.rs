@@ -13,7 +13,8 @@ use super::{
     writer::{Db, Failure},
 };
 use crate::{
-    Append, BudgetLine, Counted, Guard, Message, OpenAction, OpenApproval, OpenWork, Status, StoreError, rules,
+    Append, BudgetLine, Counted, Guard, Message, OpenAction, OpenApproval, OpenWork, SWEPT_AT_ONCE, Status, StoreError,
+    rules,
 };
 
 /// Whether a guard can be refused only once others of its append are applied.
@@ -87,6 +88,19 @@ impl Append {
                     ":now_us": self.now.micros(),
                 };
                 db.execute(sql::COOL_DOWN, params)?;
+            }
+            Guard::KeepAnswer(kept) => {
+                let params = named_params! { ":now_us": self.now.micros(), ":limit": int(u64::from(SWEPT_AT_ONCE)) };
+                db.execute(sql::DROP_OLD_ANSWERS, params)?;
+                let params = named_params! {
+                    ":key": kept.key.bytes(),
+                    ":run": run,
+                    ":entry": int(kept.entry),
+                    ":at_us": kept.at.micros(),
+                    ":until_us": kept.until.micros(),
+                    ":value": &*kept.value,
+                };
+                db.execute(sql::KEEP_ANSWER, params)?;
             }
             Guard::Outbox(message) => {
                 let changed = usize::from(aside::send(db, self.run, message)?);

@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     ApprovalQuery, ApprovalRow, BudgetRow, Cooldown, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry,
-    LateResult, Message, OpenActionRow, OutQuery, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal, SealedHead,
-    StoreError, WorkQuery, WorkRow, rules,
+    KeptAnswer, LateResult, Message, OpenActionRow, OutQuery, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal,
+    SealedHead, StoreError, WorkQuery, WorkRow, rules,
 };
 
 /// The reading connections of one store.
@@ -130,6 +130,11 @@ impl Readers {
 
     pub fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError> {
         all(&self.take().0, ("cooldown", sql::LIST_COOLDOWNS), [], |cells| cells.cooldown())
+    }
+
+    pub fn answer(&self, key: Digest) -> Result<Option<KeptAnswer>, StoreError> {
+        let params = named_params! { ":key": key.bytes() };
+        first(&self.take().0, ("answer", sql::READ_ANSWER), params, |cells| cells.answer())
     }
 
     pub fn orphans(&self) -> Result<Vec<Reservation>, StoreError> {

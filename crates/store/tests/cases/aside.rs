@@ -1,5 +1,6 @@
 use store::{
-    LateResult, OutQuery, OutState, Seal, Sealed, SealedHead, StoreError, Taken, Tried, WorkClaimed, WorkQuery, WorkRow,
+    Erased, KeptAnswer, LateResult, OutQuery, OutState, Seal, Sealed, SealedHead, StoreError, Taken, Tried,
+    WorkClaimed, WorkQuery, WorkRow,
 };
 
 use super::{
@@ -148,6 +149,43 @@ pub async fn a_frozen_scope_is_freed_by_a_person(bed: Bed) {
     assert_eq!((row.settled, row.reserved, row.overrun, row.frozen), (11, 10, 1, false), "what happened stays counted");
     assert_eq!(bed.store.orphans().await.unwrap(), [], "its run is not over");
     assert_eq!(bed.store.sweep().await.unwrap(), 0, "its run is not over");
+    bed.sound().await;
+}
+
+pub async fn an_answer_is_kept_until_its_time_and_goes_with_its_run(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    let mut pen = bed.owned(1, own, 1).await;
+    let kept = super::governed::kept;
+    let keep = |answer: &KeptAnswer| Guard::KeepAnswer(Box::new(answer.clone()));
+    let found = async |key: u8| bed.store.answer(kept(key, 1, (0, 0)).key).await.unwrap();
+    // What is refused as a whole leaves no answer.
+    let first = kept(1, 2, (2, 60));
+    assert!(matches!(
+        bed.append(pen.append(&[], vec![keep(&first), Guard::InboxIs(7)])).await,
+        Appended::Refused { .. }
+    ));
+    assert_eq!(found(1).await, None);
+    bed.write(pen.append(&[step_done("x")], vec![keep(&first)]), &mut pen).await;
+    let of_run = |answer: KeptAnswer| Some(KeptAnswer { run: pen.run, ..answer });
+    assert_eq!(found(1).await, of_run(first.clone()), "it is the answer of the run that appends");
+    assert_eq!(found(2).await, None);
+    let (sooner, later) = (kept(1, 3, (3, 59)), kept(1, 4, (3, 61)));
+    bed.write(pen.append(&[step_done("y")], vec![keep(&sooner)]), &mut pen).await;
+    assert_eq!(found(1).await.unwrap().entry, 2, "one that counts longer stays");
+    bed.write(pen.append(&[step_done("z")], vec![keep(&later)]), &mut pen).await;
+    assert_eq!(found(1).await.unwrap().entry, 4);
+
+    // The next one that is kept removes what counts no more; until then it can be read.
+    let next = Append { now: at(61), ..pen.append(&[step_done("u")], vec![keep(&kept(2, 5, (61, 90)))]) };
+    bed.write(next, &mut pen).await;
+    assert_eq!(found(1).await, None);
+    assert_eq!(found(2).await.unwrap().entry, 5);
+
+    let (status, failure) = (Status::Completed, None);
+    let last = Append { now: at(62), ..pen.append(&[step_done("v")], vec![Guard::Finish { status, failure }]) };
+    bed.write(last, &mut pen).await;
+    assert_eq!(bed.store.erase(pen.run, at(63)).await.unwrap(), Erased::Done);
+    assert_eq!(found(2).await, None, "an answer goes with the run that had got it");
     bed.sound().await;
 }
 

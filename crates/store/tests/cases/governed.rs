@@ -1,5 +1,6 @@
 use store::{
-    ActionState, Change, Counted, CounterNow, CounterQuery, GovernanceEntry, Governed, OpenWork, OutMessage, StoreError,
+    ActionState, Change, Counted, CounterNow, CounterQuery, GovernanceEntry, Governed, KeptAnswer, OpenWork,
+    OutMessage, StoreError,
 };
 
 use super::*;
@@ -167,6 +168,18 @@ pub fn work(id: &str) -> Guard {
 
 pub fn out(id: &str) -> Guard {
     Guard::Outbox(OutMessage { id: id.into(), channel: "hook".into(), body: (*b"{}").into(), at: at(3), due_at: at(3) })
+}
+
+/// An answer under the key of that number, as of and until a second.
+pub fn kept(key: u8, entry: u64, (from, until): (i64, i64)) -> KeptAnswer {
+    KeptAnswer {
+        key: Digest::of(&[&[key]]),
+        run: RunId::from_bytes([0; 16]),
+        entry,
+        at: at(from),
+        until: at(until),
+        value: format!("{{\"entry\":{entry}}}").into_bytes().into(),
+    }
 }
 
 pub async fn guards_that_make_no_sense_write_nothing(bed: Bed) {

@@ -130,6 +130,7 @@ cases! {
         a_message_leaves_until_it_has_left
         a_rate_limit_lets_a_burst_through_and_then_its_pace
         a_frozen_scope_is_freed_by_a_person
+        an_answer_is_kept_until_its_time_and_goes_with_its_run
         a_model_cools_down_with_the_entry_that_says_so_and_a_person_ends_that
         heads_that_moved_are_sealed_in_a_chain
         a_copy_can_become_a_deployment_of_its_own

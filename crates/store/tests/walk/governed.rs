@@ -82,6 +82,12 @@ impl Walk<'_> {
                 let until = at(self.now + self.dice.roll(20) as i64);
                 (vec![Guard::CoolDown { scope, until, why: "busy".into() }], "cooled down")
             }
+            15 => {
+                let entry = 1 + self.dice.roll(9);
+                let kept =
+                    governed::kept(self.dice.roll(6) as u8, entry, (self.now, self.now + self.dice.roll(9) as i64));
+                (vec![Guard::KeepAnswer(Box::new(kept))], "answer kept")
+            }
             _ => (vec![governed::out(&format!("o{}", self.dice.roll(60)))], "sent"),
         }
     }
@@ -286,6 +292,9 @@ impl Walk<'_> {
         both!(self, outbox(all)).unwrap();
         both!(self, open_actions(false)).unwrap();
         both!(self, cooldowns()).unwrap();
+        for key in 0..6 {
+            both!(self, answer(governed::kept(key, 1, (0, 0)).key)).unwrap();
+        }
         let log = both!(self, governance(0)).unwrap();
         assert_eq!(store::GovernanceEntry::verify(&log), Ok(()));
     }

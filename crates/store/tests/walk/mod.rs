@@ -14,7 +14,7 @@ use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery
 use crate::cases::{LEASE, Pen, at, blob_step, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 72] = [
+pub const KINDS: [&str; 73] = [
     "started",
     "started owned",
     "start known",
@@ -65,6 +65,7 @@ pub const KINDS: [&str; 72] = [
     "not before",
     "unfrozen",
     "cooled down",
+    "answer kept",
     "asked again",
     "sealed",
     "sealed too late",

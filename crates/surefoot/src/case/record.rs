@@ -154,6 +154,11 @@ impl Recorder<'_> {
         let mut resolved: BTreeSet<&StepPath> = BTreeSet::new();
         for event in self.real.events {
             match event {
+                // In a case its model is asked, and says the same.
+                Event::AnswerReused { step, output, .. } => {
+                    let line = self.said(&StepResult::Done(output.clone()), &OF_MODELS)?;
+                    self.models.push((step.as_str().to_owned(), vec![Value::map(line)]));
+                }
                 Event::ModelAnswered { step, result, usage, .. } => {
                     let mut line = self.said(result, &OF_MODELS)?;
                     let used = serde_json::to_vec(usage).ok().and_then(|json| Value::from_json(&json).ok());

@@ -25,9 +25,9 @@ use kernel::{
 use serde_json::json;
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, LateResult, Message, NewRun, OpenActionRow, OutMessage,
-    OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError,
-    Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, KeptAnswer, LateResult, Message, NewRun, OpenActionRow,
+    OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
+    StoreError, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -320,6 +320,10 @@ impl Store for Tripping<dyn Store> {
 
     async fn cooldowns(&self) -> Result<Vec<Cooldown>, StoreError> {
         self.inner.cooldowns().await
+    }
+
+    async fn answer(&self, key: Digest) -> Result<Option<KeptAnswer>, StoreError> {
+        self.inner.answer(key).await
     }
 
     async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {

@@ -55,6 +55,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
             spent: None,
             said: None,
             cools: None,
+            keeps: None,
             claims: Vec::new(),
             unsure: None,
         },

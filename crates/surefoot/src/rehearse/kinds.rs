@@ -83,6 +83,7 @@ pub(super) fn of(event: &Event) -> &'static str {
     match event {
         Event::ModelAsked { .. } => "a model is asked",
         Event::ModelAnswered { .. } => "a model answers",
+        Event::AnswerReused { .. } => "an answer is used again",
         Event::ActionStarted { .. } => "an action starts",
         Event::ActionResent { .. } => "an action is sent again",
         Event::ActionFinished { .. } => "an action finishes",

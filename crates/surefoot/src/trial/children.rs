@@ -50,6 +50,7 @@ impl<'a> Trial<'a> {
                     full: BTreeMap::new(),
                     places: BTreeMap::new(),
                     cooling: BTreeMap::new(),
+                    answers: BTreeMap::new(),
                     cools: BTreeMap::new(),
                     children: Vec::new(),
                     given: 0,

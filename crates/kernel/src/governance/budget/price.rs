@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Amounts, Exceeded, Limiting, Unit};
 use crate::{
     context::ModelRequest,
+    ids::Digest,
     journal::Usage,
     pace::Pace,
     recovery::{Failure, FailureKind, Phase},
@@ -144,6 +145,9 @@ pub struct Rate {
     /// How many tokens it takes in and gives out together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
+    /// SHA-256 over how a model behind a server is declared: an answer that was given under another declaration is none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Digest>,
 }
 
 impl Rate {
@@ -153,6 +157,7 @@ impl Rate {
         timeout: Span::from_millis(60_000),
         pace: None,
         window: None,
+        asks: None,
     };
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn read(fields: &Fields<'_>, name: Option<&Arc<str>>, reading: &mut R
         trust: Vec::new(),
         tokens,
         turn: None,
+        cache: None,
         plans: Some(by.clone()),
     };
     let ask = proposals::inner(ASK, fields.node.span, Kind::Reason(ask), Type::Any);

@@ -207,7 +207,7 @@ async fn detail(scene: &Scene, found: &Found, event: &Event) -> Result<(), CliEr
         }
         Event::ActionFinished { result, .. } => whole(scene, found, result).await?,
         Event::Decided { saw, .. } => out.line(format!("            saw {}", plain(&saw.to_json()))),
-        Event::StepDone { output, .. } | Event::WaitEnded { output, .. } => {
+        Event::StepDone { output, .. } | Event::WaitEnded { output, .. } | Event::AnswerReused { output, .. } => {
             out.line(format!("            value {}", value(found, output).await?));
         }
         _ => {}
