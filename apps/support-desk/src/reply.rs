@@ -80,9 +80,8 @@ const AGAIN: &str = "We have read your earlier messages as well: you need not re
 /// There are none for the kind.
 pub fn wordings(about: &About) -> Result<Wordings, String> {
     let ask = |id: &str, text: &str| vec![Ask { id: id.to_owned(), text: text.to_owned() }];
-    let payment = || {
-        ask("which_payment", "Which payment is it about? Its number, which begins with PAY or ORD, helps us most.")
-    };
+    let payment =
+        || ask("which_payment", "Which payment is it about? Its number, which begins with PAY or ORD, helps us most.");
     let (says, asks) = match (&*about.kind, &about.refunded) {
         ("article", _) => {
             let article = about.article.as_ref().ok_or("a reply of the kind `article` has no article")?;
@@ -134,7 +133,8 @@ pub fn wordings(about: &About) -> Result<Wordings, String> {
         resource: refunded.payment_id.clone(),
         evidence: format!("refund/{}", refunded.id),
     });
-    let citation = about.cited.as_ref().map(|article| format!("Perhaps this helps until then:\n\n{}", in_full(article)));
+    let citation =
+        about.cited.as_ref().map(|article| format!("Perhaps this helps until then:\n\n{}", in_full(article)));
     let mut all = vec![says.clone(), AGAIN.to_owned()];
     all.extend(asks.iter().map(|ask| ask.text.clone()).chain(citation.clone()));
     Ok(Wordings { says: vec![says], may: vec![AGAIN.to_owned()], asks, done: done.collect(), citation, all })
@@ -239,8 +239,10 @@ fn refusal(draft: &Draft, known: &Wordings, messages: &[Message], claims: &[Stan
             return Some(format!("it asks `{id}`, and the last messages answer that"));
         }
     }
-    let own: Vec<&String> =
-        draft.paragraphs.iter().filter(|text| !known.says.contains(text) && !known.may.contains(text)).collect();
+    if draft.paragraphs.iter().any(|text| known.asks.iter().any(|ask| ask.text == *text)) {
+        return Some("it asks outside of `asks`".to_owned());
+    }
+    let own: Vec<&String> = draft.paragraphs.iter().filter(|text| !known.all.contains(text)).collect();
     for text in &own {
         if text.contains('?') {
             return Some("it asks in its own words".to_owned());
@@ -275,7 +277,9 @@ fn standings(draft: &Draft, known: &Wordings) -> Vec<Standing> {
             } else {
                 match of_kind.iter().filter(on).find(cited) {
                     None => ("refuted", Some("it was done otherwise")),
-                    Some(deed) if named.contains(deed) => ("refuted", Some("its evidence proves another claim already")),
+                    Some(deed) if named.contains(deed) => {
+                        ("refuted", Some("its evidence proves another claim already"))
+                    }
                     Some(deed) => {
                         named.push(*deed);
                         ("verified", None)
@@ -299,7 +303,9 @@ pub fn is_open(ask: &str, messages: &[Message]) -> bool {
     let texts: Vec<String> =
         messages.iter().map(|one| format!("{} \n {}", one.subject, one.body).to_lowercase()).collect();
     match ask {
-        "which_payment" => texts.iter().any(|text| is_about_money(text)) && !texts.iter().any(|text| names_payment(text)),
+        "which_payment" => {
+            texts.iter().any(|text| is_about_money(text)) && !texts.iter().any(|text| names_payment(text))
+        }
         "error_words" => !texts.iter().any(|text| has_error_words(text)),
         _ => false,
     }
@@ -325,9 +331,14 @@ fn names_payment(text: &str) -> bool {
 /// What an error message says: something in quotes, or what "it says".
 fn has_error_words(text: &str) -> bool {
     let quoted = [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»')].iter().any(|(open, close)| {
-        text.split_once(*open).and_then(|(_, rest)| rest.split_once(*close)).is_some_and(|(inside, _)| inside.len() >= 3)
+        text.split_once(*open)
+            .and_then(|(_, rest)| rest.split_once(*close))
+            .is_some_and(|(inside, _)| inside.len() >= 3)
     });
-    quoted || ["it says", "says that", "saying that", "error code", "error:", "message:"].iter().any(|words| text.contains(words))
+    quoted
+        || ["it says", "says that", "saying that", "error code", "error:", "message:"]
+            .iter()
+            .any(|words| text.contains(words))
 }
 
 /// A number, a date or a name of time in the text that stands in no wording.
@@ -353,9 +364,19 @@ fn pieces(text: &str) -> Vec<String> {
 
 fn says_given_back(text: &str) -> bool {
     let text = text.to_lowercase();
-    ["refund", "reimburs", "given back", "gave back", "giving back", "paid back", "paying back", "credited", "money back"]
-        .iter()
-        .any(|words| text.contains(words))
+    [
+        "refund",
+        "reimburs",
+        "given back",
+        "gave back",
+        "giving back",
+        "paid back",
+        "paying back",
+        "credited",
+        "money back",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
 }
 
 /// A mail that is to go out, before it is put into words.
@@ -416,7 +437,8 @@ mod tests {
                 _ => {}
             }
         }
-        let messages = messages.iter().map(|body| Message { subject: String::new(), body: (*body).to_owned() }).collect();
+        let messages =
+            messages.iter().map(|body| Message { subject: String::new(), body: (*body).to_owned() }).collect();
         let spoken = spoken(&Drafted { draft: Some(draft), known, messages });
         let said = format!("{}: {}", spoken.by, spoken.unused.as_deref().unwrap_or("used"));
         (spoken, said)
@@ -426,20 +448,13 @@ mod tests {
     fn an_amount_comes_from_the_records_or_is_not_named() {
         let one = wordings(&refunded()).unwrap();
         assert!(one.says[0].contains("given back 30.05 USD for payment PAY-1"), "{one:?}");
-        assert_eq!(
-            wordings(&about("refunded")).unwrap_err(),
-            "there are no words for a reply of the kind `refunded`"
-        );
+        assert_eq!(wordings(&about("refunded")).unwrap_err(), "there are no words for a reply of the kind `refunded`");
         for kind in ["person", "complaint", "billing", "technical", "account", "general"] {
             let all = wordings(&about(kind)).unwrap().all.concat();
             assert!(!all.contains(|c: char| c.is_ascii_digit()), "{all}");
         }
-        let body = letter(Body {
-            template: "refunded".into(),
-            name: None,
-            paragraphs: one.says,
-            reference: "run_x".into(),
-        });
+        let body =
+            letter(Body { template: "refunded".into(), name: None, paragraphs: one.says, reference: "run_x".into() });
         assert!(body.body.starts_with("Hello,\n\nwe have") && body.body.ends_with("\nReference: run_x"), "{body:?}");
     }
 
@@ -457,9 +472,7 @@ mod tests {
     #[test]
     fn a_claim_stands_only_if_the_records_prove_it_and_what_was_done_is_claimed() {
         let draft = |claims: Value| json!({ "paragraphs": ["says"], "asks": [], "claims": claims });
-        let claim = |action: &str, resource: &str, evidence: &str| {
-            json!({ "says": "s", "action": action, "resource": resource, "status": "succeeded", "evidence": evidence })
-        };
+        let claim = |action: &str, resource: &str, evidence: &str| json!({ "says": "s", "action": action, "resource": resource, "status": "succeeded", "evidence": evidence });
         let right = claim("billing.refund", "PAY-1", "refund/7");
         assert_eq!(judged(&refunded(), draft(json!([right])), &[]).1, "writer: used");
         for (claims, why) in [
@@ -467,7 +480,10 @@ mod tests {
             (json!([right, right]), "refuted: “s”: its evidence proves another claim already"),
             (json!([claim("billing.refund", "PAY-2", "refund/7")]), "refuted: “s”: it was done otherwise"),
             (json!([claim("billing.refund", "PAY-1", "refund/8")]), "refuted: “s”: it was done otherwise"),
-            (json!([claim("cards.close", "PAY-1", "refund/7")]), "refuted: “s”: nothing of that kind was done in this case"),
+            (
+                json!([claim("cards.close", "PAY-1", "refund/7")]),
+                "refuted: “s”: nothing of that kind was done in this case",
+            ),
             (
                 json!([{ "says": "s", "action": "billing.refund", "status": "succeeded" }]),
                 "unsupported: “s”: it cites no evidence",
@@ -511,7 +527,13 @@ mod tests {
             judged(&about(kind), json!({ "paragraphs": ["says"], "asks": [id], "claims": [] }), messages).1
         };
         assert_eq!(asks("which_payment", "billing", &["I was charged twice."]), "writer: used");
-        for named in ["It is PAY-20004.", "order ord-20004", "I want my $12.00 back", "the 30 USD of May", "12.50 dollars, please"] {
+        for named in [
+            "It is PAY-20004.",
+            "order ord-20004",
+            "I want my $12.00 back",
+            "the 30 USD of May",
+            "12.50 dollars, please",
+        ] {
             let said = asks("which_payment", "billing", &["I was charged twice.", named, "Thanks."]);
             assert_eq!(said, "desk: it asks `which_payment`, and the last messages answer that", "{named}");
         }
@@ -522,6 +544,10 @@ mod tests {
         }
         let other = "desk: it asks `error_words`, which is not asked in a reply of this kind";
         assert_eq!(asks("error_words", "billing", &[]), other);
+        let known = wordings(&about("technical")).unwrap();
+        let smuggled = json!({ "paragraphs": ["says", known.asks[0].text], "asks": [], "claims": [] });
+        let said = judged(&about("technical"), smuggled, &["It says that the card cannot be read."]).1;
+        assert_eq!(said, "desk: it asks outside of `asks`");
         // Who does not write of money is not asked for a payment.
         assert!(!is_open("which_payment", &[Message { subject: "Hello".into(), body: "My card is lost.".into() }]));
     }

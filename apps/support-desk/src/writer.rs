@@ -60,7 +60,8 @@ fn compose(request: &ModelRequest) -> Result<Proposed, String> {
     if shown.messages.len() > 1 {
         paragraphs.extend(shown.may);
     }
-    let asks: Vec<String> = shown.asks.into_iter().map(|ask| ask.id).filter(|id| is_open(id, &shown.messages)).collect();
+    let asks: Vec<String> =
+        shown.asks.into_iter().map(|ask| ask.id).filter(|id| is_open(id, &shown.messages)).collect();
     let claims: Vec<Json> = shown
         .done
         .iter()
@@ -71,7 +72,10 @@ fn compose(request: &ModelRequest) -> Result<Proposed, String> {
             })
         })
         .collect();
-    proposal("answer", &json!({ "paragraphs": paragraphs, "asks": asks, "cites": cites.unwrap_or_default(), "claims": claims }))
+    proposal(
+        "answer",
+        &json!({ "paragraphs": paragraphs, "asks": asks, "cites": cites.unwrap_or_default(), "claims": claims }),
+    )
 }
 
 fn proposal(name: &str, arguments: &Json) -> Result<Proposed, String> {
