@@ -50,6 +50,12 @@ pub struct Arguments {
     /// How many of the server's answers go wrong, from 0 to 1; 0 leaves the chaos out.
     #[arg(long, default_value_t = 0.3)]
     pub chaos: f64,
+    /// What goes wrong: `cut`, `refusal`, …; without it ten kinds, each as likely.
+    #[arg(long = "fault", value_name = "NAME", value_parser = fault)]
+    pub faults: Vec<Fault>,
+    /// Leave out what is played without chaos.
+    #[arg(long)]
+    pub only_chaos: bool,
     /// What everything random is derived from.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -75,7 +81,7 @@ pub struct Arguments {
 pub enum Mutant {
     /// One answer of each run is another one, which fits its schema.
     OtherAnswer,
-    /// The last of the routes are taken away: servers stand in their place as well.
+    /// The last of the routes are taken away, for servers stand in their place as well, and so is every `on_failure`.
     NobodyElse,
 }
 
@@ -84,7 +90,11 @@ fn dialect(name: &str) -> Result<Dialect, String> {
     Dialect::ALL.into_iter().find(|one| one.as_str() == name).ok_or_else(|| format!("one of {}", names.join(", ")))
 }
 
-/// What goes wrong, each as likely.
+fn fault(name: &str) -> Result<Fault, String> {
+    serde_json::from_value(name.into()).map_err(|why| why.to_string())
+}
+
+/// What goes wrong if nothing else is said.
 const FAULTS: [Fault; 10] = [
     Fault::RateLimited,
     Fault::RateLimitedMute,
@@ -116,6 +126,7 @@ struct Served {
     dialect: Dialect,
     control: Arc<Played>,
     chaos: f64,
+    faults: Arc<[Fault]>,
     seed: u64,
     mutant: Option<Mutant>,
 }
@@ -148,6 +159,8 @@ pub async fn applications(
         None => std::env::current_exe()?.parent().unwrap_or(Path::new("")).to_owned(),
     };
     let dialects = if arguments.dialects.is_empty() { Dialect::ALL.to_vec() } else { arguments.dialects.clone() };
+    let faults: Arc<[Fault]> =
+        if arguments.faults.is_empty() { FAULTS.into() } else { arguments.faults.clone().into() };
     let mut rows = Vec::new();
     for project in &arguments.projects {
         let stage = Arc::new(Stage::read(project, &programs)?);
@@ -162,13 +175,14 @@ pub async fn applications(
         let alone = (0..inputs.len()).map(|nth| task(nth, None));
         let controls: Vec<Arc<Played>> =
             play(alone.collect(), arguments.at_once).await?.into_iter().map(|done| Arc::new(done.played)).collect();
-        let kinds = [Some(0.0), (arguments.chaos > 0.0).then_some(arguments.chaos)];
+        let kinds = [(!arguments.only_chaos).then_some(0.0), (arguments.chaos > 0.0).then_some(arguments.chaos)];
         for (dialect, chaos) in dialects.iter().flat_map(|one| kinds.iter().flatten().map(move |chaos| (*one, *chaos)))
         {
             let served = |nth: usize| Served {
                 dialect,
                 control: controls[nth].clone(),
                 chaos,
+                faults: faults.clone(),
                 seed: noise(&[&arguments.seed.to_be_bytes(), &nth.to_be_bytes()]),
                 mutant: arguments.mutant,
             };
@@ -223,7 +237,8 @@ async fn one(Task { stage, nth, input, served, keep }: Task) -> Result<Done, Tro
         None => None,
         Some(served) => {
             prime(&primed, served);
-            let chances = FAULTS.into_iter().map(|fault| (fault, served.chaos / FAULTS.len() as f64));
+            let faults = &served.faults;
+            let chances = faults.iter().map(|fault| (*fault, served.chaos / faults.len() as f64));
             let persona = Persona::Primed { answers: primed.clone(), seed: served.seed, chances: chances.collect() };
             let server = MockLlm::open(&log, 0, persona).await?;
             let address = format!("http://{}", server.address());

@@ -131,6 +131,12 @@ impl Stage {
             let text = fs::read_to_string(&file)?;
             fs::write(&file, format!("{}\nbudget: {{ money: {BUDGET} }}\n", text.trim_end()))?;
         }
+        if servers.mutant == Some(Mutant::NobodyElse) {
+            for entry in fs::read_dir(place.join("workflows"))? {
+                let path = entry?.path();
+                fs::write(&path, without("on_failure:", &fs::read_to_string(&path)?))?;
+            }
+        }
         project(place)?;
         Ok(())
     }
@@ -169,6 +175,23 @@ fn replaced(text: &str, model: &str, decl: &str) -> Option<String> {
     let with =
         |(nth, line): (usize, &str)| if nth == at { format!("  {model}: {decl}\n") } else { format!("{line}\n") };
     Some(text.lines().enumerate().map(with).collect())
+}
+
+/// A YAML text without the blocks under a key.
+fn without(key: &str, text: &str) -> String {
+    let (mut kept, mut inside) = (String::new(), None);
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        if inside.is_some_and(|outer| indent > outer) {
+            continue;
+        }
+        inside = line.trim_start().starts_with(key).then_some(indent);
+        if inside.is_none() {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
 }
 
 fn project(folder: &Path) -> Result<Project, Trouble> {
@@ -247,5 +270,11 @@ mod tests {
         let text = "models:\n  a: { provider: rules }\n  ab: { provider: rules }\n";
         assert_eq!(replaced(text, "a", "{}").unwrap(), "models:\n  a: {}\n  ab: { provider: rules }\n");
         assert_eq!(replaced(text, "b", "{}"), None);
+    }
+
+    #[test]
+    fn a_block_is_taken_out_of_a_file() {
+        let text = "a: 1\non_failure:\n  b:\n    - c\nd:\n  on_failure: { e: f }\n  g: 2\n";
+        assert_eq!(without("on_failure:", text), "a: 1\nd:\n  g: 2\n");
     }
 }

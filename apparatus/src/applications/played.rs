@@ -92,13 +92,15 @@ pub(super) async fn read(place: &Path, limit: i64, ended: Result<(), String>) ->
         overspent: false,
         heard: Vec::new(),
     };
-    let (mut people, mut paused) = (false, None);
+    let (mut people, mut blocked, mut paused) = (false, false, None);
     for row in &rows {
         let entries = store.journal(row.run, 0, u32::MAX).await?;
         let told = tell(&store, row, &entries).await?;
         people |= told.people;
-        if matches!(row.status, Status::Paused | Status::Blocked | Status::Quarantined) {
-            paused = Some(told.failure.clone().unwrap_or_else(|| row.status.as_str().to_owned()));
+        match row.status {
+            Status::Paused => paused = told.failure.clone(),
+            Status::Blocked | Status::Quarantined => blocked = true,
+            _ => {}
         }
         // What a run below has spent stands in the books of the one above it once it is over.
         if row.run == root.run || !row.status.is_final() {
@@ -120,9 +122,11 @@ pub(super) async fn read(place: &Path, limit: i64, ended: Result<(), String>) ->
     }
     if let (Left::Never(status), true) = (&played.outcome.left, ended.is_ok()) {
         played.outcome.left = match (paused, people) {
+            // Nobody knows what to do about it, or why it stopped.
+            _ if blocked => Left::Never("blocked".to_owned()),
             (Some(kind), _) => Left::Paused(kind),
-            (None, true) => Left::Person,
-            (None, false) => Left::Never(status.clone()),
+            (None, true) if root.status != Status::Paused => Left::Person,
+            (None, _) => Left::Never(status.clone()),
         };
     }
     if let Err(why) = ended {
