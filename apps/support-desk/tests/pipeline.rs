@@ -175,14 +175,14 @@ fn the_project_is_in_order() {
     assert!(code == 0 && told.starts_with("ok ") && !told.contains("warning"), "{code} {told}");
     // A reply carries nothing that came with the message, except an address that the records know, and words that stand among the fixed ones.
     let (_, told) = call(place.path(), &["check", "--labels"]);
-    let letter = told.split("  letter  letters.send  outward\n").nth(1).unwrap().split("  sent  ").next().unwrap();
-    let untrusted: Vec<&str> = letter.lines().map(str::trim).filter(|line| line.starts_with("untrusted")).collect();
-    let words = "untrusted  from `input.received_at`, `messages.items` unless `spoken.paragraphs` is in `known.all`";
-    assert_eq!(
-        untrusted,
-        [words, words, "untrusted  from `input` unless `whom.to` is in `addresses.known`"],
-        "{letter}"
-    );
+    for (step, words) in [("letter", "spoken.paragraphs"), ("plain_letter", "spoken.fixed")] {
+        let letter = told.split(&format!("\n  {step}  letters.send  outward\n")).nth(1).unwrap();
+        let letter = letter.lines().take_while(|line| line.starts_with("    ")).map(str::trim);
+        let untrusted: Vec<&str> = letter.filter(|line| line.starts_with("untrusted")).collect();
+        let words = format!("untrusted  from `input.received_at`, `messages.items` unless `{words}` is in `known.all`");
+        let to = "untrusted  from `input` unless `whom.to` is in `addresses.known`";
+        assert_eq!(untrusted, [&*words, &*words, to], "{told}");
+    }
     program().args(["fmt", "--check"]).arg(place.path()).assert().success();
 }
 
