@@ -187,6 +187,22 @@ fn the_project_is_in_order() {
 }
 
 #[test]
+fn the_example_of_network_models_fits_the_project() {
+    let place = place();
+    let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models.example.yaml")).unwrap();
+    let file = place.path().join("surefoot.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("\nmodels:").unwrap();
+    let (_, after) = rest.split_once("\ntry:").unwrap();
+    let (_, models) = example.split_once("\nmodels:").unwrap();
+    fs::write(&file, format!("{before}\nmodels:{models}\ntry:{after}")).unwrap();
+    let (code, told) = call(place.path(), &["check"]);
+    assert!(code == 0 && told.starts_with("ok ") && !told.contains("warning"), "{code} {told}");
+    // Before any language model: the alarm is rules there as well.
+    assert!(models.contains("\n  alarm: { provider: rules, file: rules/alarm.yaml }\n"), "{models}");
+}
+
+#[test]
 fn every_rule_is_shown_to_decide_and_to_let_alone_and_every_action_has_a_case_that_is_denied() {
     let place = place();
     let (code, said) = call(place.path(), &["policy", "test", "--json"]);
