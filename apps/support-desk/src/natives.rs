@@ -120,6 +120,8 @@ struct Outcome {
     escalated: Vec<Option<serde_json::Value>>,
     words: serde_json::Value,
     spoken: serde_json::Value,
+    /// A person did not permit the writer's own words.
+    refused_words: bool,
     draft: serde_json::Value,
     post: Post,
     lead: Option<Accepted>,
@@ -152,7 +154,8 @@ impl Outcome {
                 "id": self.draft["id"], "template": words["template"], "body": words["body"],
                 "state": if post.sent { json!("sent") } else { self.draft["state"].clone() },
                 "recipient_count": self.draft["recipient_count"],
-                "by": spoken["by"], "unused": spoken["unused"],
+                "by": if self.refused_words { json!("desk") } else { spoken["by"].clone() },
+                "unused": if self.refused_words { json!("nobody permitted words of its own") } else { spoken["unused"].clone() },
                 "message_id": post.sent.then_some(&post.message_id), "why": (!post.sent).then_some(&post.why),
             },
             "lead": self.lead.map(|lead| json!({ "to": lead.accepted, "message_id": lead.message_id })),

@@ -197,6 +197,10 @@ pub struct Standing {
 pub struct Spoken {
     /// Its paragraphs, in order.
     pub paragraphs: Vec<String>,
+    /// The fixed words, with the questions that are open.
+    pub fixed: Vec<String>,
+    /// Whether the writer's paragraphs have words that no fixed wording has.
+    pub own: bool,
     /// `writer`, or `desk` for the fixed words.
     pub by: &'static str,
     /// Why the writer's draft was not used; none if it was, or if there is none.
@@ -208,22 +212,21 @@ pub struct Spoken {
 /// Judges a draft. One that does not stand is replaced by the fixed words, with the questions that are open.
 pub fn spoken(drafted: &Drafted) -> Spoken {
     let known = &drafted.known;
-    let Some(draft) = &drafted.draft else { return fixed(drafted, None, Vec::new()) };
+    let open = known.asks.iter().filter(|ask| is_open(&ask.id, &drafted.messages));
+    let fixed: Vec<String> = known.says.iter().chain(open.map(|ask| &ask.text)).cloned().collect();
+    let in_fixed_words = |unused, claims| {
+        let paragraphs = fixed.clone();
+        Spoken { paragraphs, fixed: fixed.clone(), own: false, by: "desk", unused, claims }
+    };
+    let Some(draft) = &drafted.draft else { return in_fixed_words(None, Vec::new()) };
     let claims = standings(draft, known);
-    match refusal(draft, known, &drafted.messages, &claims) {
-        Some(why) => fixed(drafted, Some(why), claims),
-        None => {
-            let asks = known.asks.iter().filter(|ask| draft.asks.contains(&ask.id)).map(|ask| ask.text.clone());
-            let paragraphs = draft.paragraphs.iter().cloned().chain(known.citation.clone()).chain(asks).collect();
-            Spoken { paragraphs, by: "writer", unused: None, claims }
-        }
+    if let Some(why) = refusal(draft, known, &drafted.messages, &claims) {
+        return in_fixed_words(Some(why), claims);
     }
-}
-
-fn fixed(drafted: &Drafted, unused: Option<String>, claims: Vec<Standing>) -> Spoken {
-    let open = drafted.known.asks.iter().filter(|ask| is_open(&ask.id, &drafted.messages));
-    let paragraphs = drafted.known.says.iter().chain(open.map(|ask| &ask.text)).cloned().collect();
-    Spoken { paragraphs, by: "desk", unused, claims }
+    let asks = known.asks.iter().filter(|ask| draft.asks.contains(&ask.id)).map(|ask| ask.text.clone());
+    let paragraphs = draft.paragraphs.iter().cloned().chain(known.citation.clone()).chain(asks).collect();
+    let own = draft.paragraphs.iter().any(|text| !known.all.contains(text));
+    Spoken { paragraphs, fixed, own, by: "writer", unused: None, claims }
 }
 
 /// Why a draft is not used.
@@ -503,6 +506,12 @@ mod tests {
             judged(&about("billing"), json!({ "paragraphs": [text, "says"], "asks": [], "claims": [] }), &[]).1
         };
         assert_eq!(own("we are sorry that this happened."), "writer: used");
+        let (spoken, _) = judged(
+            &about("billing"),
+            json!({ "paragraphs": ["we are sorry that this happened."], "asks": [], "claims": [] }),
+            &["Where is my money?"],
+        );
+        assert!(spoken.own && spoken.fixed.len() == 2 && spoken.fixed[1].starts_with("Which payment"), "{spoken:?}");
         assert_eq!(own("we may need one working day."), "writer: used");
         for (text, figure) in [
             ("we will pay 500 dollars.", "500"),
