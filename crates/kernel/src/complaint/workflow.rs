@@ -456,7 +456,7 @@ pub const WORKFLOW: &[Known] = &[
     (
         "W207",
         "left over in a prompt",
-        "A guess. `TODO`, a blank that was never filled in, a fence or a tag that opens and never closes: finish it, or take it out.",
+        "A guess. A note of unfinished work, a blank that was never filled in, a fence or a tag that opens and never closes: finish it, or take it out.",
     ),
     (
         "W208",

@@ -3,8 +3,11 @@
 //!
 //! Words are English. Code between fences is not read, except for what was left over.
 
+mod vocabulary;
+
 use std::{collections::BTreeSet, ops::Range};
 
+use self::vocabulary::{ANSWER, BEFORE, DUTY, EXCEPT, NOTES, OPEN, ORDERS, PRAISE, SHORT, SMALL};
 use super::{allow, steps};
 use crate::{
     complaint::{Complaint, Complaints},
@@ -200,237 +203,6 @@ fn split(source: &str, range: Range<usize>) -> Vec<Range<usize>> {
     found
 }
 
-/// How orders begin.
-const ORDERS: &[&str] = &[
-    "add",
-    "adhere",
-    "adjust",
-    "aim",
-    "analyse",
-    "analyze",
-    "answer",
-    "apply",
-    "ask",
-    "assess",
-    "assign",
-    "avoid",
-    "base",
-    "be",
-    "begin",
-    "break",
-    "build",
-    "call",
-    "categorise",
-    "categorize",
-    "check",
-    "choose",
-    "cite",
-    "classify",
-    "close",
-    "collect",
-    "combine",
-    "compare",
-    "compile",
-    "complete",
-    "compose",
-    "compute",
-    "consider",
-    "continue",
-    "convert",
-    "copy",
-    "count",
-    "correct",
-    "cover",
-    "craft",
-    "create",
-    "decide",
-    "define",
-    "deliver",
-    "describe",
-    "detail",
-    "detect",
-    "determine",
-    "develop",
-    "discuss",
-    "do",
-    "don't",
-    "draft",
-    "draw",
-    "emphasise",
-    "emphasize",
-    "end",
-    "ensure",
-    "estimate",
-    "evaluate",
-    "examine",
-    "expand",
-    "explain",
-    "express",
-    "extract",
-    "fill",
-    "find",
-    "fix",
-    "focus",
-    "follow",
-    "format",
-    "formulate",
-    "gather",
-    "generate",
-    "get",
-    "give",
-    "go",
-    "group",
-    "handle",
-    "help",
-    "highlight",
-    "identify",
-    "ignore",
-    "implement",
-    "improve",
-    "include",
-    "indicate",
-    "infer",
-    "keep",
-    "label",
-    "let",
-    "limit",
-    "list",
-    "look",
-    "maintain",
-    "make",
-    "mark",
-    "match",
-    "mention",
-    "mind",
-    "modify",
-    "name",
-    "note",
-    "offer",
-    "omit",
-    "organise",
-    "organize",
-    "outline",
-    "output",
-    "perform",
-    "pick",
-    "plan",
-    "prefer",
-    "prepare",
-    "present",
-    "prioritise",
-    "prioritize",
-    "produce",
-    "propose",
-    "provide",
-    "put",
-    "quote",
-    "rank",
-    "rate",
-    "read",
-    "recommend",
-    "refer",
-    "refine",
-    "reflect",
-    "remember",
-    "remove",
-    "rephrase",
-    "replace",
-    "reply",
-    "report",
-    "respond",
-    "return",
-    "review",
-    "revise",
-    "rewrite",
-    "score",
-    "search",
-    "select",
-    "send",
-    "separate",
-    "set",
-    "show",
-    "simplify",
-    "skip",
-    "solve",
-    "sort",
-    "speak",
-    "specify",
-    "split",
-    "start",
-    "state",
-    "stay",
-    "stick",
-    "stop",
-    "structure",
-    "suggest",
-    "summarise",
-    "summarize",
-    "support",
-    "take",
-    "tell",
-    "test",
-    "think",
-    "transform",
-    "translate",
-    "try",
-    "turn",
-    "update",
-    "use",
-    "validate",
-    "verify",
-    "write",
-];
-
-/// What may stand before an order.
-const BEFORE: &[&str] = &[
-    "please",
-    "then",
-    "also",
-    "finally",
-    "next",
-    "first",
-    "second",
-    "third",
-    "lastly",
-    "and",
-    "so",
-    "but",
-    "always",
-    "never",
-    "only",
-    "just",
-    "now",
-    "instead",
-    "otherwise",
-    "not",
-    "important",
-    "note",
-    "additionally",
-    "carefully",
-    "briefly",
-    "concisely",
-    "clearly",
-    "you",
-    "will",
-    "can",
-];
-
-/// What makes an order of any sentence.
-const DUTY: &[&str] = &[
-    "must",
-    "should",
-    "shall",
-    "need to",
-    "needs to",
-    "have to",
-    "has to",
-    "are to",
-    "is to",
-    "make sure",
-    "ensure",
-    "ought to",
-];
-
 fn instructs(said: &str, words: &[String]) -> bool {
     let order = |words: &[String]| {
         // "You will be given" describes.
@@ -463,55 +235,6 @@ fn instructs(said: &str, words: &[String]) -> bool {
         || DUTY.iter().any(|duty| padded.contains(&format!(" {duty} ")))
         || conditional && said.split(", ").skip(1).any(|rest| order(&self::words(rest)))
 }
-
-/// What praises a person and says nothing of the work.
-const PRAISE: &[&str] = &[
-    "accomplished",
-    "acclaimed",
-    "award-winning",
-    "best",
-    "brilliant",
-    "distinguished",
-    "elite",
-    "exceptional",
-    "experienced",
-    "expert",
-    "experts",
-    "expertise",
-    "experience",
-    "famous",
-    "genius",
-    "gifted",
-    "guru",
-    "highly",
-    "intelligent",
-    "knowledgeable",
-    "leading",
-    "legendary",
-    "master",
-    "meticulous",
-    "passionate",
-    "phd",
-    "proficient",
-    "renowned",
-    "seasoned",
-    "senior",
-    "skilled",
-    "skillful",
-    "smart",
-    "smartest",
-    "talented",
-    "top",
-    "top-tier",
-    "veteran",
-    "well-versed",
-    "wise",
-    "world-class",
-    "world-leading",
-    "world-renowned",
-    "reputation",
-    "knack",
-];
 
 fn persona(sentence: &Sentence<'_>) -> Option<Fault> {
     let praised = |within: usize| sentence.words.iter().take(within).find(|word| PRAISE.contains(&word.as_str()));
@@ -551,65 +274,6 @@ fn persona(sentence: &Sentence<'_>) -> Option<Fault> {
     Some(sentence.fault(PERSONA, format!("`{praise}` says who the model is, and nothing of what a good answer is")))
 }
 
-/// What a number that follows turns into a measure.
-const SHORT: &[&str] = &["briefly", "concisely", "be concise", "be brief"];
-
-/// What leaves the measure to taste.
-const OPEN: &[&str] = &[
-    "a few",
-    "a couple of",
-    "some examples",
-    "some details",
-    "some context",
-    "some ideas",
-    "some suggestions",
-    "some points",
-    "as appropriate",
-    "if appropriate",
-    "when appropriate",
-    "where appropriate",
-    "appropriately",
-    "if necessary",
-    "as necessary",
-    "when necessary",
-    "where necessary",
-    "as needed",
-    "if needed",
-    "when needed",
-    "where needed",
-    "reasonable",
-    "reasonably",
-    "relatively",
-    "too long",
-    "too short",
-    "too many",
-    "too much",
-    "too detailed",
-    "etc",
-    "and so on",
-    "and so forth",
-    "try your best",
-    "do your best",
-    "give your best",
-    "your best",
-    "high quality",
-    "high-quality",
-    "be creative",
-    "creatively",
-    "briefly",
-    "concisely",
-    "be concise",
-    "be brief",
-    "sufficient",
-    "sufficiently",
-    "adequate",
-    "adequately",
-    "as much detail as possible",
-    "as much as possible",
-    "as many as possible",
-    "engaging",
-];
-
 fn vague(sentence: &Sentence<'_>) -> Option<Fault> {
     if !sentence.instructs {
         return None;
@@ -644,7 +308,7 @@ fn leftovers(text: usize, source: &str) -> Vec<Fault> {
         let words: Vec<&str> = line.split_whitespace().collect();
         // A note begins its line, stands in brackets or goes on with a colon; else the text is about such notes.
         let note = words.iter().enumerate().find_map(|(number, word)| {
-            let note = ["TODO", "FIXME", "XXX", "TBD"].into_iter().find(|note| bare(word) == *note)?;
+            let note = NOTES.into_iter().find(|note| bare(word) == *note)?;
             let begins = words[..number].iter().all(|before| bare(before).is_empty());
             (begins || word.starts_with(['[', '(', '<', '{']) || word.ends_with([':', ']', ')', '>'])).then_some(note)
         });
@@ -738,9 +402,6 @@ fn same(earlier: &Sentence<'_>, later: &Sentence<'_>) -> bool {
     common.count() * 10 >= longer * 9
 }
 
-/// Words that say when an order holds.
-const EXCEPT: &[&str] = &["except", "unless", "otherwise", "only if", "if", "when", "instead", "but"];
-
 /// Why two orders cannot both be followed.
 fn contradict(earlier: &Sentence<'_>, later: &Sentence<'_>) -> Option<&'static str> {
     let both = |a: &dyn Fn(&Sentence<'_>) -> bool, b: &dyn Fn(&Sentence<'_>) -> bool| {
@@ -773,14 +434,6 @@ fn forbids(one: &Sentence<'_>) -> bool {
     one.has_any(&["never", "do not", "don't", "must not", "avoid"])
 }
 
-const SMALL: &[&str] = &[
-    "a", "an", "and", "any", "always", "at", "be", "by", "do", "don't", "for", "from", "in", "is", "it", "its", "must",
-    "never", "not", "of", "on", "or", "please", "should", "that", "the", "their", "them", "this", "to", "use", "with",
-    "you", "your", "avoid", "all", "every", "each", "most", "more", "than", "no", "up", "maximum", "max", "within",
-    "exactly", "least", "under", "fewer", "less", "keep", "write", "make", "give", "limit", "exceed", "have", "has",
-    "shall", "will", "there",
-];
-
 /// The words that carry meaning, without the endings of plurals.
 fn content(one: &Sentence<'_>) -> BTreeSet<String> {
     let meant = one.words.iter().filter(|word| !SMALL.contains(&word.as_str()) && word.parse::<u32>().is_err());
@@ -793,11 +446,6 @@ fn about(earlier: &Sentence<'_>, later: &Sentence<'_>) -> bool {
     let common = a.intersection(&b).count();
     common >= 2 && common * 4 >= a.len().min(b.len()) * 3
 }
-
-/// Names of the answer as a whole.
-const ANSWER: &[&str] = &[
-    "answer", "reply", "response", "output", "letter", "summary", "message", "email", "e-mail", "report", "text", "it",
-];
 
 fn one_object(earlier: &Sentence<'_>, later: &Sentence<'_>) -> bool {
     let named = |one: &Sentence<'_>| -> BTreeSet<String> {

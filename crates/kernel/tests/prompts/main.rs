@@ -21,7 +21,7 @@ struct Labelled {
 }
 
 fn corpus() -> Vec<Labelled> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/prompts");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/prompts");
     let entries = fs::read_dir(&folder).expect("the folder of texts");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|file| file.extension().is_some_and(|end| end == "yaml"));
@@ -120,5 +120,6 @@ fn how_often_the_guesses_are_right() {
         W207 missed written-17:4
         W208 missed graphrag-06:36
         W208 missed written-11:5
-    "#]].assert_eq(&slips);
+    "#]]
+    .assert_eq(&slips);
 }
