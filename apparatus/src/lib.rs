@@ -1,5 +1,6 @@
 //! What tests need from the outside world, and never ships: an effects ledger in its own process, and what reads it.
 
+pub mod applications;
 pub mod badland;
 pub mod canaries;
 pub mod counted;

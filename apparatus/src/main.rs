@@ -50,6 +50,8 @@ enum Instrument {
     Injections(apparatus::injections::Arguments),
     /// Let real MCP servers be tools of a project, and change what they say.
     Mcp(apparatus::mcp::Arguments),
+    /// Play both applications against a server that speaks four dialects, and let three of ten of its answers go wrong.
+    Applications(apparatus::applications::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +84,7 @@ async fn driven() -> ExitCode {
         Instrument::Retail(arguments) => apparatus::retail::run(arguments).await,
         Instrument::Injections(arguments) => apparatus::injections::run(arguments).await,
         Instrument::Mcp(arguments) => apparatus::mcp::run(arguments).await,
+        Instrument::Applications(arguments) => apparatus::applications::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -38,13 +38,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+pub(crate) use self::primed::template;
 use self::{
     asked::{Asked, Dialect, Said},
     persona::Turn,
 };
 pub use self::{
     obedient::Obedient,
-    persona::{Fault, Persona, Primed, Proposal, Scripted},
+    persona::{Fault, Persona, Proposal, Scripted},
+    primed::Primed,
 };
 use crate::{
     lines::{self, Appender, now_us},
@@ -59,6 +61,7 @@ mod messages;
 mod names;
 mod obedient;
 mod persona;
+mod primed;
 mod responses;
 
 #[cfg(test)]

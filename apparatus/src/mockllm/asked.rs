@@ -44,6 +44,8 @@ pub(super) struct Asked {
 pub(super) struct Message {
     pub(super) who: Who,
     pub(super) text: String,
+    /// What the model proposed with it.
+    pub(super) uses: Vec<Use>,
 }
 
 /// Who speaks.
@@ -121,6 +123,24 @@ impl Asked {
             Said::Refusal(_) | Said::Error { .. } => 0,
         };
         (bytes.div_ceil(4), (said.words().len() + uses).div_ceil(4))
+    }
+}
+
+impl Message {
+    /// One without proposals.
+    pub(super) fn new(who: Who, text: String) -> Message {
+        Message { who, text, uses: Vec::new() }
+    }
+}
+
+impl Use {
+    /// As it stands in a conversation: the arguments are JSON, or a text that is JSON.
+    pub(super) fn read(name: &Value, arguments: &Value) -> Option<Use> {
+        let arguments = match arguments {
+            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| arguments.clone()),
+            other => other.clone(),
+        };
+        Some(Use { name: name.as_str()?.to_owned(), arguments })
     }
 }
 

@@ -35,7 +35,9 @@ pub(super) fn parse(body: &[u8]) -> Result<Asked, Said> {
             "assistant" => Who::Model,
             _ => Who::User,
         };
-        messages.push(Message { who, text });
+        let calls = message["tool_calls"].as_array().into_iter().flatten().map(|call| &call["function"]);
+        let uses = calls.filter_map(|call| Use::read(&call["name"], &call["arguments"])).collect();
+        messages.push(Message { who, text, uses });
     }
     let format = &json["response_format"];
     let (schema, is_json) = match format["type"].as_str() {

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Dialect, Finish, Message, Offer, Said, Who, events, list, object, pieces};
+use super::asked::{Asked, Dialect, Finish, Message, Offer, Said, Use, Who, events, list, object, pieces};
 
 /// Reads a body; model and streaming stand in the path.
 ///
@@ -18,7 +18,7 @@ pub(super) fn parse(body: &[u8], model: &str, stream: bool) -> Result<Asked, Sai
     let json = object(body)?;
     let mut messages = Vec::new();
     if let Some(text) = text(&json["systemInstruction"]["parts"]) {
-        messages.push(Message { who: Who::System, text });
+        messages.push(Message::new(Who::System, text));
     }
     for (at, content) in list(&json, "contents")?.iter().enumerate() {
         let who = match content["role"].as_str() {
@@ -29,7 +29,9 @@ pub(super) fn parse(body: &[u8], model: &str, stream: bool) -> Result<Asked, Sai
         let Some(text) = text(&content["parts"]) else {
             return bad("contents", format!("`contents[{at}].parts` must be a list of at least one part"));
         };
-        messages.push(Message { who, text });
+        let parts = content["parts"].as_array().into_iter().flatten().map(|part| &part["functionCall"]);
+        let uses = parts.filter_map(|call| Use::read(&call["name"], &call["args"])).collect();
+        messages.push(Message { who, text, uses });
     }
     let config = &json["generationConfig"];
     let schema =

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Dialect, Finish, Message, Offer, Said, Who, events, list, model, object, pieces, text};
+use super::asked::{Asked, Dialect, Finish, Message, Offer, Said, Use, Who, events, list, model, object, pieces, text};
 
 /// Reads a body.
 ///
@@ -23,7 +23,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Asked, Said> {
     let mut messages = Vec::new();
     match text(&json["system"]) {
         Some(text) if text.is_empty() => {}
-        Some(text) => messages.push(Message { who: Who::System, text }),
+        Some(text) => messages.push(Message::new(Who::System, text)),
         None => return bad("system", "system: must be a text or a list of blocks".to_owned()),
     }
     for (at, message) in list(&json, "messages")?.iter().enumerate() {
@@ -35,7 +35,10 @@ pub(super) fn parse(body: &[u8]) -> Result<Asked, Said> {
         let Some(text) = text(&message["content"]) else {
             return bad("messages", format!("messages.{at}.content: must be a text or a list of blocks"));
         };
-        messages.push(Message { who, text });
+        let blocks = message["content"].as_array().into_iter().flatten();
+        let uses = blocks.filter(|block| block["type"] == "tool_use");
+        let uses = uses.filter_map(|block| Use::read(&block["name"], &block["input"])).collect();
+        messages.push(Message { who, text, uses });
     }
     let format = &json["output_config"]["format"];
     let schema = match format["type"].as_str() {

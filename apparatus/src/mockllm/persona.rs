@@ -1,9 +1,6 @@
 //! Who answers: by a file, at random, or obediently.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::ids::Digest;
 use serde::{Deserialize, Serialize};
@@ -13,6 +10,7 @@ use super::{
     asked::{Asked, Finish, Said, Use},
     fill,
     obedient::Obedient,
+    primed::Primed,
 };
 
 /// What goes wrong with an answer.
@@ -83,24 +81,6 @@ pub struct Proposal {
     pub name: String,
     /// What it is used with.
     pub arguments: Value,
-}
-
-/// What a harness wants to be answered: by the words of the ask, and by how often the model has spoken since.
-#[derive(Debug, Default)]
-pub struct Primed(Mutex<BTreeMap<(String, usize), Scripted>>);
-
-impl Primed {
-    /// From now on the ask with these words (the first message that is not of the system), in this turn of its conversation, is answered so.
-    pub fn prime(&self, ask: &str, turn: usize, answer: Scripted) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert((ask.to_owned(), turn), answer);
-    }
-
-    fn find(&self, asked: &Asked) -> Option<Scripted> {
-        let (ask, turn) = asked.ask();
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&(ask.to_owned(), turn)).cloned()
-    }
 }
 
 /// Who answers.

@@ -7,7 +7,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    asked::{Asked, Dialect, Finish, Message, Offer, Said, Who, events, model, object, pieces, text},
+    asked::{Asked, Dialect, Finish, Message, Offer, Said, Use, Who, events, model, object, pieces, text},
     chat::error,
 };
 
@@ -21,10 +21,10 @@ pub(super) fn parse(body: &[u8]) -> Result<Asked, Said> {
     let model = model(&json)?;
     let mut messages = Vec::new();
     if let Some(text) = json["instructions"].as_str() {
-        messages.push(Message { who: Who::System, text: text.to_owned() });
+        messages.push(Message::new(Who::System, text.to_owned()));
     }
     match &json["input"] {
-        Value::String(text) => messages.push(Message { who: Who::User, text: text.clone() }),
+        Value::String(text) => messages.push(Message::new(Who::User, text.clone())),
         Value::Array(items) if !items.is_empty() => {
             for (at, item) in items.iter().enumerate() {
                 match item_of(item) {
@@ -70,7 +70,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Asked, Said> {
 
 /// One item of the input; `Some(None)` is one without words for a persona. `None`: nobody knows such an item.
 fn item_of(item: &Value) -> Option<Option<Message>> {
-    let of = |who, text: String| Some(Some(Message { who, text }));
+    let of = |who, text: String| Some(Some(Message::new(who, text)));
     match item["type"].as_str().unwrap_or("message") {
         "message" => {
             let who = match item["role"].as_str()? {
@@ -81,7 +81,10 @@ fn item_of(item: &Value) -> Option<Option<Message>> {
             };
             of(who, text(&item["content"])?)
         }
-        "function_call" => of(Who::Model, item["arguments"].as_str()?.to_owned()),
+        "function_call" => {
+            let uses = Use::read(&item["name"], &item["arguments"]).into_iter().collect();
+            Some(Some(Message { who: Who::Model, text: item["arguments"].as_str()?.to_owned(), uses }))
+        }
         "function_call_output" => of(Who::User, text(&item["output"])?),
         "reasoning" => Some(None),
         _ => None,

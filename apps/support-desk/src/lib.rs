@@ -1,8 +1,8 @@
 //! A support desk: the second application of Surefoot. An e-mail goes in; it is answered, refunded, or handed to a person.
 //!
 //! The workflow is `workflows/support-email.yaml`; here are the pure functions that its `native:` steps name ([`natives`]), what the
-//! classifier is learnt from and measured on ([`banking`], [`learn`], [`fit`], [`measure`]), and the desk and the mail server of the
-//! demonstration ([`seed`], [`mailroom`]).
+//! classifier is learnt from and measured on ([`banking`], [`learn`], [`fit`], [`measure`]), and the desk, the mail server and the
+//! writer of the demonstration ([`seed`], [`mailroom`], [`writer`]).
 
 pub mod assess;
 pub mod banking;
@@ -13,6 +13,8 @@ pub mod mail;
 pub mod mailroom;
 pub mod measure;
 pub mod natives;
+pub mod reply;
 pub mod seed;
 pub mod told;
 pub mod words;
+pub mod writer;

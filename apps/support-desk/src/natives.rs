@@ -1,4 +1,4 @@
-//! The pure functions that the workflow's `native:` steps name, and the tool that looks into the mail server's folder.
+//! The pure functions that the workflow's `native:` steps name, the tool that looks into the mail server's folder, and the writer.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -8,12 +8,16 @@ use crate::{
     assess::{Asked, Payment, assess},
     mail::{intake, recipients},
     mailroom::Kept,
-    words::{packet, reply},
+    reply::{letter, spoken, wordings},
+    words::packet,
+    writer::Writer,
 };
 
 /// Registers them all. `kept`: what the mail server has accepted, if that can be looked at.
 pub fn register(builder: Builder, kept: Option<Kept>) -> Builder {
     builder
+        .provider("writer", Writer)
+        .provider("composer", Writer)
         .tool("outbox", move |call: Call| {
             let to = kept.as_ref().map(|kept| {
                 let id = call.input.get("message_id").and_then(Value::as_str);
@@ -26,7 +30,9 @@ pub fn register(builder: Builder, kept: Option<Kept>) -> Builder {
         .native("intake@1", pure(|email| Ok(intake(email))))
         .native("assess@1", pure(|with: Assess| Ok(assess(&with.asked, &with.payments, with.verified))))
         .native("packet@1", pure(|case| Ok(packet(&case))))
-        .native("reply@1", pure(reply))
+        .native("wordings@1", pure(|about| wordings(&about)))
+        .native("spoken@1", pure(|drafted| Ok(spoken(&drafted))))
+        .native("letter@1", pure(|body| Ok(letter(body))))
         .native("recipients@1", pure(|writer| Ok(recipients(writer))))
         .native("posted@1", pure(|with: Posted| Ok(with.post())))
         .native("outcome@1", pure(|with: Outcome| Ok(with.outcome())))
@@ -113,6 +119,9 @@ struct Outcome {
     /// In the order of the stages.
     escalated: Vec<Option<serde_json::Value>>,
     words: serde_json::Value,
+    spoken: serde_json::Value,
+    /// A person did not permit the writer's own words.
+    refused_words: bool,
     draft: serde_json::Value,
     post: Post,
     lead: Option<Accepted>,
@@ -121,7 +130,7 @@ struct Outcome {
 impl Outcome {
     fn outcome(self) -> serde_json::Value {
         let escalated = self.escalated.into_iter().flatten().next_back();
-        let (classification, words) = (self.classification.unwrap_or_default(), self.words);
+        let (classification, words, spoken) = (self.classification.unwrap_or_default(), self.words, self.spoken);
         let status = match (&escalated, &self.refund) {
             (Some(_), _) => "escalated",
             (None, Some(_)) => "refunded",
@@ -145,6 +154,8 @@ impl Outcome {
                 "id": self.draft["id"], "template": words["template"], "body": words["body"],
                 "state": if post.sent { json!("sent") } else { self.draft["state"].clone() },
                 "recipient_count": self.draft["recipient_count"],
+                "by": if self.refused_words { json!("desk") } else { spoken["by"].clone() },
+                "unused": if self.refused_words { json!("nobody permitted words of its own") } else { spoken["unused"].clone() },
                 "message_id": post.sent.then_some(&post.message_id), "why": (!post.sent).then_some(&post.why),
             },
             "lead": self.lead.map(|lead| json!({ "to": lead.accepted, "message_id": lead.message_id })),

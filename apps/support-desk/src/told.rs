@@ -71,6 +71,9 @@ pub fn outcome(result: &Value) -> Vec<String> {
         reply["recipient_count"],
         text(&reply["template"])
     ));
+    if let Some(why) = reply["unused"].as_str() {
+        lines.push(format!("          in fixed words; the writer's draft was not used: {why}"));
+    }
     if let Some(why) = reply["why"].as_str() {
         lines.push(format!("          not sent: {why}"));
     }

@@ -74,3 +74,33 @@ fn a_case_that_expects_something_else_says_where_and_what() {
     assert!(said.contains("refund-small.yaml:") && said.contains("result is otherwise"), "{said}");
     assert!(said.contains("story is otherwise") && said.contains("lines as expected"), "{said}");
 }
+
+#[test]
+fn no_failure_of_a_model_ends_a_run_and_no_effect_is_doubled() {
+    let output = program()
+        .args(["rehearse", "--json", "support-email", "--project"])
+        .arg(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_models = |line: &&Value| {
+        let step = line["step"].as_str().unwrap_or_default();
+        ["alarm", "classify", "draft[0]/ask"].contains(&step)
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for line in lines.iter().filter(of_models) {
+        assert_ne!(line["ending"], "fails", "{line}");
+        let kind = line["failure"].as_str().unwrap().split(',').next().unwrap();
+        seen.insert((line["step"].as_str().unwrap(), kind));
+    }
+    for step in ["alarm", "classify", "draft[0]/ask"] {
+        for kind in
+            ["provider_auth", "provider_spend_limit", "provider_timeout", "refused", "truncated", "invalid_output"]
+        {
+            assert!(seen.contains(&(step, kind)), "{step}, {kind}: {seen:?}");
+        }
+    }
+    assert_eq!((&lines.last().unwrap()["bad"], &lines.last().unwrap()["ok"]), (&0.into(), &true.into()));
+}

@@ -173,12 +173,33 @@ fn the_project_is_in_order() {
     let place = place();
     let (code, told) = call(place.path(), &["check"]);
     assert!(code == 0 && told.starts_with("ok ") && !told.contains("warning"), "{code} {told}");
-    // A reply carries nothing that the writer wrote, except an address that the records know.
+    // A reply carries nothing that came with the message, except an address that the records know, and words that stand among the fixed ones.
     let (_, told) = call(place.path(), &["check", "--labels"]);
-    let letter = told.split("  letter  letters.send  outward\n").nth(1).unwrap().split("  sent  ").next().unwrap();
-    let untrusted: Vec<&str> = letter.lines().map(str::trim).filter(|line| line.starts_with("untrusted")).collect();
-    assert_eq!(untrusted, ["untrusted  from `input` unless `whom.to` is in `addresses.known`"], "{letter}");
+    for (step, words) in [("letter", "spoken.paragraphs"), ("plain_letter", "spoken.fixed")] {
+        let letter = told.split(&format!("\n  {step}  letters.send  outward\n")).nth(1).unwrap();
+        let letter = letter.lines().take_while(|line| line.starts_with("    ")).map(str::trim);
+        let untrusted: Vec<&str> = letter.filter(|line| line.starts_with("untrusted")).collect();
+        let words = format!("untrusted  from `input.received_at`, `messages.items` unless `{words}` is in `known.all`");
+        let to = "untrusted  from `input` unless `whom.to` is in `addresses.known`";
+        assert_eq!(untrusted, [&*words, &*words, to], "{told}");
+    }
     program().args(["fmt", "--check"]).arg(place.path()).assert().success();
+}
+
+#[test]
+fn the_example_of_network_models_fits_the_project() {
+    let place = place();
+    let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models.example.yaml")).unwrap();
+    let file = place.path().join("surefoot.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("\nmodels:").unwrap();
+    let (_, after) = rest.split_once("\ntry:").unwrap();
+    let (_, models) = example.split_once("\nmodels:").unwrap();
+    fs::write(&file, format!("{before}\nmodels:{models}\ntry:{after}")).unwrap();
+    let (code, told) = call(place.path(), &["check"]);
+    assert!(code == 0 && told.starts_with("ok ") && !told.contains("warning"), "{code} {told}");
+    // Before any language model: the alarm is rules there as well.
+    assert!(models.contains("\n  alarm: { provider: rules, file: rules/alarm.yaml }\n"), "{models}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub(crate) mod exact;
 pub mod kinds;
 pub mod sound;
 pub mod table;
+pub mod wording;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -68,6 +69,7 @@ pub fn check(program: &Program, around: &Around<'_>, complaints: &mut Complaints
     sound::occurring(program, around, complaints);
     sound::irreversible(program, around, complaints);
     exact::check(program, around, complaints);
+    wording::check(program, complaints);
     cost::check(program, around, complaints);
 }
 

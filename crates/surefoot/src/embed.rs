@@ -287,7 +287,8 @@ impl Builder {
         self
     }
 
-    /// Lets `provider` answer for a model of the project, also in the place of a scripted one.
+    /// Lets `provider` answer for a model of the project that is `registered`, also in the place of a scripted one. Where the project names
+    /// rules or a server, these answer.
     pub fn provider(mut self, model: impl Into<Arc<str>>, provider: impl Provider + 'static) -> Builder {
         self.around.providers.insert(model.into(), Arc::new(provider));
         self

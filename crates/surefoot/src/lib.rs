@@ -24,5 +24,12 @@ pub use gateway::{
     secret::Lookup,
     tool::native::{Call, NativeTool},
 };
-pub use kernel::{ids::RunId, values::Value, workflow::project::Sources};
+pub use kernel::{
+    context::{ModelRequest, Proposed, Turn},
+    ids::RunId,
+    journal::Usage,
+    recovery::{Failure, FailureKind},
+    values::Value,
+    workflow::project::Sources,
+};
 pub use runtime::{Ended, RunError, StartedRun};

@@ -340,15 +340,18 @@ impl Reach {
         }
         for (name, model) in &project.file.models {
             let provider = match (around.providers.get(name), &model.provider) {
-                // Who embeds the project may put a real provider in the place of a script.
-                (Some(provider), _) => provider.clone(),
-                (None, project::Provider::Scripted { answers }) => {
+                // Who embeds the project may put a real provider in the place of a script. Where the project itself names who answers,
+                // its file says the truth.
+                (Some(provider), project::Provider::Registered | project::Provider::Scripted { .. }) => {
+                    provider.clone()
+                }
+                (_, project::Provider::Scripted { answers }) => {
                     let text = sources.get(answers).map_or("", |text| text);
                     let script = Script::parse(answers, text)
                         .map_err(|complaints| ReachError::Script { model: name.clone(), complaints })?;
                     Arc::new(Scripted::new(script))
                 }
-                (None, project::Provider::Remote(decl)) => {
+                (_, project::Provider::Remote(decl)) => {
                     let failed = |source| ReachError::Model { model: name.clone(), source };
                     let client = match &client {
                         Some(client) => HttpClient::clone(client),
@@ -357,12 +360,12 @@ impl Reach {
                     let spec = remote(name, decl, around)?;
                     Arc::new(RemoteModel::new(spec, secrets.clone(), client).map_err(failed)?)
                 }
-                (None, project::Provider::Rules { file }) => {
+                (_, project::Provider::Rules { file }) => {
                     let rules = Rules::parse(file, sources)
                         .map_err(|complaints| ReachError::Rules { model: name.clone(), complaints })?;
                     Arc::new(rules)
                 }
-                (None, project::Provider::Registered) => return Err(ReachError::NoModel { model: name.clone() }),
+                (_, project::Provider::Registered) => return Err(ReachError::NoModel { model: name.clone() }),
             };
             reach.models.insert(name.clone(), provider);
         }
@@ -616,6 +619,29 @@ mod tests {
             refusal(&[("surefoot.yaml", "project: x\nmodels: { m: { provider: registered } }\n")], &around(&[])),
             "the model `m` is registered by the program that runs the project, and this program has none of that name"
         );
+    }
+
+    #[test]
+    fn who_answers_is_what_the_file_says_whoever_is_registered() {
+        struct Nobody;
+        #[async_trait::async_trait]
+        impl Provider for Nobody {
+            async fn ask(&self, _: &kernel::context::ModelRequest) -> gateway::Reply {
+                unreachable!("nothing is asked here")
+            }
+        }
+        let mut around = around(&[]);
+        around.providers.insert("m".into(), Arc::new(Nobody));
+        let file =
+            "project: x\nmodels:\n  m: { provider: openai_chat, base_url: =env.URL, model: big, max_tokens: 9 }\n";
+        let said = refusal(&[("surefoot.yaml", file)], &around);
+        assert!(said.contains("needs the environment variable URL"), "{said}");
+        for provider in ["provider: registered", "provider: scripted, answers: cases/none.yaml"] {
+            let file = format!("project: x\nmodels: {{ m: {{ {provider} }} }}\n");
+            let cases = ("cases/none.yaml", "[]\n");
+            let (sources, project) = project(&[("surefoot.yaml", &file), cases]);
+            assert!(Reach::new(&sources, &project, &around).is_ok(), "{provider}");
+        }
     }
 
     #[test]

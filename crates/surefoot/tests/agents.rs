@@ -142,3 +142,36 @@ fn what_was_never_done_is_shown_as_refuted_and_the_run_does_not_complete() {
     let json = place.call(&["--json", "evidence", "show", "last", "demo"]);
     assert!(json.out.contains(r#""kind":"claim""#) && json.out.contains(r#""standing":"unsupported""#), "{}", json.out);
 }
+
+#[test]
+fn a_case_answers_an_agent_turn_by_turn() {
+    let place = Place::new();
+    for (file, text) in CONTENT {
+        place.write(&format!("demo/{file}"), text);
+    }
+    place.write("demo/cases/answers.yaml", FIRST);
+    let case = "case: nothing is kept
+workflow: keep
+input: { text: milk }
+answers:
+  \"note[0]/ask\": [ { proposes: [ { name: notebook__list, arguments: {} } ] } ]
+  \"note[1]/ask\": [ { proposes: [ { name: answer, arguments: { summary: nothing, claims: [] } } ] } ]
+tools:
+  notebook.list: [ { value: [] } ]
+expect: { status: completed, result: nothing }
+";
+    place.write("demo/cases/nothing.yaml", case);
+    let said = place.call(&["test", "demo"]);
+    assert_eq!((said.code, said.out.lines().last()), (0, Some("1 case, all hold")), "{}{}", said.out, said.err);
+    // A turn stands below a step that proposes, and nowhere else.
+    for wrong in ["notes[0]/ask", "note[0]/answer"] {
+        place.write("demo/cases/nothing.yaml", &case.replace("note[0]/ask", wrong));
+        let said = place.call(&["test", "demo"]);
+        assert!(
+            said.code == 3 && format!("{}{}", said.out, said.err).contains("W215"),
+            "{wrong}: {}{}",
+            said.out,
+            said.err
+        );
+    }
+}

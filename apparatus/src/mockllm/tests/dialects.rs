@@ -180,3 +180,42 @@ async fn a_harness_primes_each_turn_of_a_conversation() {
     assert_eq!(status, 400);
     assert!(said.contains("nobody primed turn 2 of what begins with `My invoice`"), "{said}");
 }
+
+#[tokio::test]
+async fn what_another_run_had_is_answered_whatever_was_complained_about_between() {
+    let (first, other) = (format!("run_{}", "a".repeat(32)), format!("run_{}", "b".repeat(32)));
+    let primed = Arc::new(Primed::default());
+    let propose = |name: &str, arguments: Value| Scripted {
+        when: None,
+        answer: None,
+        propose: vec![Proposal { name: name.to_owned(), arguments }],
+        fault: None,
+    };
+    let said = [propose("kb_search", json!({ "words": first })), propose("answer", json!({ "of": first }))];
+    primed.record("m", &format!("My invoice of {first}"), said.to_vec());
+    let persona = Persona::Primed { answers: primed, seed: 1, chances: BTreeMap::new() };
+    let world = World::new(persona).await;
+    let call = |arguments: &str| {
+        let function = json!({ "name": "kb_search", "arguments": arguments });
+        json!({ "role": "assistant", "tool_calls": [{ "id": "1", "type": "function", "function": function }] })
+    };
+    let user = |text: &str| json!({ "role": "user", "content": text });
+    let ask = user(&format!("My invoice of {other}\n\nThe last answer was wrong."));
+    let done = call(&json!({ "words": other }).to_string());
+    let result = json!({ "role": "tool", "tool_call_id": "1", "content": "found" });
+    let wanted = json!({ "name": "kb_search", "arguments": json!({ "words": other }).to_string() });
+    let answer = json!({ "name": "answer", "arguments": json!({ "of": other }).to_string() });
+    let turns = [
+        (vec![ask.clone()], &wanted),
+        (vec![ask.clone(), call("{}"), result.clone()], &wanted),
+        (vec![ask.clone(), call("{}"), result.clone(), done, result], &answer),
+    ];
+    for (messages, wanted) in turns {
+        let (_, said) = world.dialect("/v1/chat/completions", &json!({ "model": "m", "messages": messages })).await;
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said.pointer("/choices/0/message/tool_calls/0/function"), Some(wanted), "{said}");
+    }
+    let (status, said) =
+        world.dialect("/v1/chat/completions", &json!({ "model": "m", "messages": [user("Something else")] })).await;
+    assert!(status == 400 && said.contains("nobody primed turn 0"), "{said}");
+}

@@ -8,8 +8,9 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 /// Folders and files that make up the project; this crate is left out.
-const PROJECT: [&str; 11] = [
+const PROJECT: [&str; 12] = [
     "surefoot.yaml",
+    "routes.yaml",
     "people.yaml",
     "policies",
     "workflows",

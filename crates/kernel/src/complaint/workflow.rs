@@ -444,6 +444,31 @@ pub const WORKFLOW: &[Known] = &[
         "`# surefoot: allow W198 because …` stands on the line of a warning or above it, names one that is there and says why. Errors are mended, not allowed.",
     ),
     (
+        "W204",
+        "a person instead of a measure",
+        "A guess. Praise and biography (\"You are a world-class expert\") say who the model should be, which changes nothing that can be checked. Say what a good answer is. How often such guesses are right stands in `docs/context.md`; one that is wrong is allowed with a reason.",
+    ),
+    (
+        "W205",
+        "instructions that contradict each other",
+        "A guess. Two sentences that one call is shown cannot both be followed: always and never, short and long, two formats of one answer, two numbers for one limit. Keep one, or say when which one holds.",
+    ),
+    (
+        "W206",
+        "a measure that is left open",
+        "A guess. `a few`, `as needed`, `etc.`, `briefly`: nobody can compare an answer with that. Give a number, a list or a rule.",
+    ),
+    (
+        "W207",
+        "left over in a prompt",
+        "A guess. A note of unfinished work, a blank that was never filled in, a fence or a tag that opens and never closes: finish it, or take it out.",
+    ),
+    (
+        "W208",
+        "said twice",
+        "A guess. Two sentences that one call is shown say the same in nearly the same words. Once is cheaper, and only one of them will be mended when the rule changes.",
+    ),
+    (
         "W215",
         "a case names what there is not",
         "A case in `cases/` names a workflow, stage, step, operation or counter that the project does not have.",

@@ -6,10 +6,11 @@ use gateway::model::scripted::Pattern;
 use kernel::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
     governance::{approval::Decision, budget::Unit},
+    ids::StepPath,
     journal::Usage,
     next::Counted,
     recovery::{Failure, FailureKind, Phase},
-    step::Step,
+    step::{Kind, Step},
     values::{MAX_INT, Timestamp, Value},
     workflow::{Program, project::Project, project::Sources},
     yaml::{self, Fields, Node},
@@ -281,8 +282,8 @@ impl Reader<'_> {
                 self.complaints.push(Complaint::new("W215", &node.file, key.span, message));
                 continue;
             };
-            let name = kernel::ids::StepPath::new(key.text.replace("[*]", ""));
-            if !known.iter().any(|known| **known == *name.name()) {
+            let name = StepPath::new(key.text.replace("[*]", ""));
+            if !known.iter().any(|known| **known == *name.name()) && !is_turn(&name, program) {
                 self.no_step((&node.file, key.span), name.name(), program);
             }
             let items = node.list(&mut self.complaints).unwrap_or_default();
@@ -579,6 +580,13 @@ pub(crate) fn usual_phase(kind: FailureKind) -> Phase {
 }
 
 /// The names of all steps, bodies included.
+/// Whether it is a turn of a step that proposes: `tell[0]/ask`.
+fn is_turn(path: &StepPath, program: &Program) -> bool {
+    let Some((of, _)) = path.as_str().rsplit_once('/').filter(|_| path.name() == "ask") else { return false };
+    let step = program.step(StepPath::new(of).name());
+    step.is_some_and(|step| matches!(step.kind, Kind::Agent(_) | Kind::Plan(_)))
+}
+
 fn steps(program: &Program) -> Vec<Arc<str>> {
     fn down(steps: &[Step], names: &mut Vec<Arc<str>>) {
         for step in steps {
