@@ -175,22 +175,16 @@ fn the_same_item_is_asked_about_once() {
             1   run started: w
             2   all: over 3 items
             3   all[0]/rate: asked model small, about 67 tokens
-            4   all[1]/rate: asked model small, about 67 tokens
-            5   all[2]/rate: asked model small, about 67 tokens
-            6   all[0]/rate: answered {"score":1}
+            4   all[0]/rate: answered {"score":1}
+            5   all[0]: gave {"score":1}
+            6   all[1]/rate: asked model small, about 67 tokens
             7   all[1]/rate: answered {"score":2}
-            8   all[2]/rate: answer failed, invalid_output: the value: "ok" may not stand there; the value: "score" is missing
-            9   all[0]: gave {"score":1}
-            10  all[1]: gave {"score":2}
-            11  all[2]/rate: asked again with the errors
-            12  all[2]/rate: asked model small, attempt 2, about 130 tokens
-            13  all[2]/rate: answer failed, invalid_output: the value: "ok" may not stand there; the value: "score" is missing
-            14  all[2]/rate: no progress: the same failure twice
-            15  all[2]/rate: no recovery left
-            16  all[2]: failed, no_progress: the same failure twice, although something was changed: invalid_output: the value: "ok" may not stand there; the value: "score" is missing
-            17  all: failed, no_progress: the same failure twice, although something was changed: invalid_output: the value: "ok" may not stand there; the value: "score" is missing
-            18  all: no recovery left
-            19  run failed, no_progress: the same failure twice, although something was changed: invalid_output: the value: "ok" may not stand there; the value: "score" is missing
+            8   all[1]: gave {"score":2}
+            9   all[2]/rate: answered by entry 4 of run_01a1f640bc0077078707070707070707, 0s old: {"score":1}
+            10  all[2]: gave {"score":1}
+            11  all: done [{"score":1},{"score":2},{"score":1}]
+            12  stage only done
+            13  run completed 3
         "#]],
     );
 }
