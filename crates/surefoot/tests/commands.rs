@@ -280,6 +280,31 @@ fn a_measurement_is_a_line_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_surefoot_adds_to_a_model_call_is_measured_by_parts() {
+    let place = Place::with_demo();
+    for project in ["", "demo"] {
+        let mut args = vec!["bench", "overhead", "--runs", "2", "--no-probe"];
+        args.extend(Some(project).filter(|folder| !folder.is_empty()));
+        let line: serde_json::Value = serde_json::from_str(&place.ok(&args)).unwrap();
+        let number =
+            |at: &str| line.pointer(at).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{at}: {line}"));
+        let calls = if project.is_empty() { 24.0 } else { 4.0 };
+        assert_eq!(number("/calls"), calls, "{line}");
+        assert!(number("/acts") > 0.0 && number("/commits") > 0.0 && number("/commit_wait/p50_ms") > 0.0, "{line}");
+        let parts: f64 =
+            ["context", "reply", "policy", "evidence"].map(|part| number(&format!("/sum_ms/{part}"))).iter().sum();
+        assert!((parts - number("/sum_ms/all")).abs() < 0.01 && parts > 0.0, "{line}");
+        assert!(
+            number("/all/max_ms") >= number("/all/p99_ms") && number("/all/p99_ms") >= number("/all/p50_ms"),
+            "{line}"
+        );
+    }
+    let said = place.call(&["bench", "overhead", "nowhere"]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn what_models_were_shown_is_counted_from_the_journal() {
     let place = Place::with_demo();
     let said = place.call(&["bench", "context", "demo"]);
