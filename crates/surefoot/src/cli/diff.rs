@@ -236,8 +236,8 @@ impl Compared {
             out.line(format!("{} model {model}", sign(*how)));
         }
         for (name, how, changes) in &self.workflows {
-            let how = how.map_or("", How::as_str);
-            out.line(format!("{} {}", paint(STRONG, format!("workflow {name}")), paint(FAINT, how)).trim_end());
+            let how = how.map(|how| format!(" {}", paint(FAINT, how.as_str()))).unwrap_or_default();
+            out.line(format!("{}{how}", paint(STRONG, format!("workflow {name}"))));
             for one in &changes.steps {
                 let at = paint(FAINT, format!("{}:{}", one.file, one.line));
                 let what = if one.what.is_empty() { one.how.as_str().to_owned() } else { one.what.join(", ") };
