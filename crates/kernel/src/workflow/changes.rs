@@ -327,8 +327,8 @@ mod tests {
     use super::*;
 
     const WORKFLOW: &str = "\
-workflow: lead
-input: schemas/lead.yaml
+workflow: topic
+input: schemas/topic.yaml
 result: { value: =sum }
 stages:
   - stage: all
@@ -361,12 +361,12 @@ properties:
         [
             (
                 "surefoot.yaml",
-                "project: leads\nmodels: { small: { provider: registered }, large: { provider: registered } }\n",
+                "project: topics\nmodels: { small: { provider: registered }, large: { provider: registered } }\n",
             ),
-            ("schemas/lead.yaml", "type: object\nrequired: [ name ]\nproperties: { name: { type: string } }\n"),
+            ("schemas/topic.yaml", "type: object\nrequired: [ name ]\nproperties: { name: { type: string } }\n"),
             ("schemas/verdict.yaml", verdict),
             ("prompts/judge.md", prompt),
-            ("workflows/lead.yaml", workflow),
+            ("workflows/topic.yaml", workflow),
         ]
         .into_iter()
         .collect()
@@ -377,7 +377,7 @@ properties:
         let program = |sources: &Sources| {
             let checked = crate::workflow::project::check(sources);
             let complaints: Vec<String> = checked.complaints.iter().map(ToString::to_string).collect();
-            checked.project.unwrap_or_else(|| panic!("{complaints:?}")).workflows["lead"].clone()
+            checked.project.unwrap_or_else(|| panic!("{complaints:?}")).workflows["topic"].clone()
         };
         let changes = of_workflow((&a, &program(&a)), (b, &program(b)));
         let mut told = String::new();
@@ -426,18 +426,18 @@ properties:
             &sources(&workflow, &verdict, "Judge it.\n"),
             expect![[r#"
                 changed schemas/verdict.yaml
-                changed workflows/lead.yaml
-                changed workflows/lead.yaml:15 sum `set`
+                changed workflows/topic.yaml
+                changed workflows/topic.yaml:15 sum `set`
                 judge kind: one of "cold", "hot" → one of "cold", "hot", "warm"
-                    workflows/lead.yaml:14 tell
-                    workflows/lead.yaml:17 sum
+                    workflows/topic.yaml:14 tell
+                    workflows/topic.yaml:17 sum
                 judge reasons: a list of texts → a list of whole numbers, or missing
-                    workflows/lead.yaml:17 sum
+                    workflows/topic.yaml:17 sum
                 tell text: one of "cold", "hot" → one of "cold", "hot", "warm"
                 sum first[]: a text → anything
-                    workflows/lead.yaml:3 (result)
+                    workflows/topic.yaml:3 (result)
                 sum kind: one of "cold", "hot" → one of "cold", "hot", "warm"
-                    workflows/lead.yaml:3 (result)
+                    workflows/topic.yaml:3 (result)
             "#]],
         );
     }
@@ -452,12 +452,12 @@ properties:
             &sources(&workflow, VERDICT, "Judge it well.\n"),
             expect![[r#"
             changed prompts/judge.md
-            changed workflows/lead.yaml
-            changed workflows/lead.yaml:7 judge `model`: small → large, the text of prompts/judge.md
-            changed workflows/lead.yaml:12 tell `when` (gone)
-            added workflows/lead.yaml:14 more 
+            changed workflows/topic.yaml
+            changed workflows/topic.yaml:7 judge `model`: small → large, the text of prompts/judge.md
+            changed workflows/topic.yaml:12 tell `when` (gone)
+            added workflows/topic.yaml:14 more 
             tell : an object or none → an object
-                workflows/lead.yaml:15 more
+                workflows/topic.yaml:15 more
         "#]],
         );
     }

@@ -524,7 +524,7 @@ fn files() -> Vec<(String, String)> {
     const RULE: &str = "A letter is answered on the day on which it came; what it asks for is named in the words of its writer, and nothing is added. ";
     const LETTER: &str =
         "I was charged twice for the delivery of my card, on the third and on the fifth, and nobody has told me why. ";
-    const FIELDS: [&str; 8] = ["amount", "card", "date", "delivery", "order", "product", "reason", "refund"];
+    const FIELDS: [&str; 8] = ["amount", "card", "date", "delivery", "order", "product", "reason", "return"];
     let mut workflow =
         String::from("workflow: letters\ninput: schemas/letters.yaml\nresult: { value: =save11 }\nstages:\n");
     for at in 0..LETTERS {
@@ -543,7 +543,7 @@ fn files() -> Vec<(String, String)> {
     let facts = format!("{facts}{}", fields.replace("      ", "  "));
     let said: Vec<String> = FIELDS.iter().map(|name| format!("{name}: what the letter says of the {name}")).collect();
     let answer = format!(
-        "[ {{ value: {{ summary: The customer was charged twice, score: 0.9, kinds: [ billing ], facts: {{ {} }} }} }} ]",
+        "[ {{ value: {{ summary: The writer was charged twice, score: 0.9, kinds: [ billing ], facts: {{ {} }} }} }} ]",
         said.join(", ")
     );
     let answers: String = (0..LETTERS).map(|at| format!("  read{at}: {answer}\n")).collect();
