@@ -36,7 +36,7 @@ exits! {
     /// Wrong arguments.
     Usage = 2, "usage", "the command was called in a way that it does not know";
     /// The project is not in order.
-    Project = 3, "project_errors", "the project has errors, a file is not formatted, a case does not hold, or a rehearsal found what must never be";
+    Project = 3, "project_errors", "the project has errors, a file is not formatted, a case does not hold, a rehearsal found what must never be, or `diff --check` a contract that changed under its readers";
     /// Something named does not exist.
     NotFound = 4, "not_found", "a folder, file, run or step does not exist";
     /// Another process has the data directory.

@@ -10,6 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use kernel::{
@@ -80,6 +81,10 @@ pub(crate) trait Outside {
     fn native(&mut self, _step: &StepPath) -> Option<Given> {
         None
     }
+    /// What the last asking took on the way out and on the way back, where somebody measures it.
+    fn took(&mut self) -> Option<[Spent; 2]> {
+        None
+    }
     /// Why the store has no room for what this entry sets aside.
     fn exceeded(&mut self, _event: &Event) -> Option<Exceeded> {
         None
@@ -141,6 +146,34 @@ pub(crate) struct Mutants {
     pub calls_failure_success: bool,
 }
 
+/// Time, by two clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spent {
+    /// Of the processor, for this thread.
+    pub cpu: Duration,
+    pub wall: Duration,
+}
+
+/// One thing that a trial did itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Did {
+    /// Looked for what may happen next: so many model calls and acts came of it.
+    Decided { asks: usize, acts: usize },
+    /// Made bytes of a request, and of the bytes that came back an answer.
+    Wired { back: bool },
+    /// Judged what came back, of a model or of somebody else.
+    Judged { model: bool },
+    /// Sealed the event of this index and applied it.
+    Wrote { event: usize },
+}
+
+/// What a trial does itself, in order, by a clock that whoever watches brings.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    pub clock: fn() -> Spent,
+    pub laps: Vec<(Did, Spent)>,
+}
+
 /// The id of every run that begins then.
 pub(crate) fn run_id(at: Timestamp) -> RunId {
     RunId::new(at, RUN)
@@ -177,6 +210,8 @@ pub(crate) struct Trial<'a> {
     pub dies: Option<(usize, Crash)>,
     dead: bool,
     pub mutants: Mutants,
+    /// Somebody measures it.
+    pub watch: Option<Watch>,
 }
 
 impl<'a> Trial<'a> {
@@ -217,6 +252,7 @@ impl<'a> Trial<'a> {
             dies: None,
             dead: false,
             mutants: Mutants::default(),
+            watch: None,
         };
         let starter = Starter { project: project.clone(), by: beginning.by.clone() };
         match beginning.part.clone() {
@@ -346,7 +382,9 @@ impl<'a> Trial<'a> {
         }
         let program = self.program;
         let in_flight = BTreeSet::new();
+        let begun = self.begun();
         let nexts = next::next(program, &self.state, &self.facts(&in_flight));
+        self.lap(begun, || decided(&nexts));
         if nexts.is_empty() {
             return Some(Rest::Silent("it is not over, and nothing is to be done".to_owned()));
         }
@@ -438,6 +476,9 @@ impl<'a> Trial<'a> {
         }
         for request in asks {
             let given = outside.ask(&request)?;
+            if let (Some(watch), Some([out, back])) = (&mut self.watch, outside.took()) {
+                watch.laps.extend([(Did::Wired { back: false }, out), (Did::Wired { back: true }, back)]);
+            }
             self.answer(&request.step, given);
             if self.dead {
                 return Ok(true);
@@ -458,7 +499,10 @@ impl<'a> Trial<'a> {
     fn judged(&mut self, step: &StepPath, answer: &Answer) -> Option<Record> {
         let in_flight = BTreeSet::new();
         loop {
-            match settle(self.program, &self.state, &self.facts(&in_flight), step, answer) {
+            let begun = self.begun();
+            let settled = settle(self.program, &self.state, &self.facts(&in_flight), step, answer);
+            self.lap(begun, || Did::Judged { model: matches!(answer, Answer::Model { .. }) });
+            match settled {
                 Settled::Record(record) => return Some(record),
                 Settled::Stale => return None,
                 Settled::Look(queries) => self.look(queries),
@@ -560,14 +604,28 @@ impl<'a> Trial<'a> {
             }
         }
         self.cool(&record.event);
+        let begun = self.begun();
         let head = self.entries.last().map_or(Head::START, Entry::head);
         let salt = [u8::try_from(head.seq % 251).expect("below 251"); 16];
         let entry = Entry::seal(self.state.run, head, self.epoch, self.now, salt, &record.event);
         let applied = self.state.apply(&entry, record.event.clone());
         applied.expect("what the kernel decides fits its own state: held by its tests");
         self.entries.push(entry);
+        self.lap(begun, || Did::Wrote { event: number - 1 });
         self.events.push(record.event);
         self.dead = self.dies == Some((number, Crash::After));
+    }
+
+    fn begun(&self) -> Option<Spent> {
+        self.watch.as_ref().map(|watch| (watch.clock)())
+    }
+
+    fn lap(&mut self, begun: Option<Spent>, did: impl FnOnce() -> Did) {
+        if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
+            let now = (watch.clock)();
+            let spent = Spent { cpu: now.cpu.saturating_sub(begun.cpu), wall: now.wall.saturating_sub(begun.wall) };
+            watch.laps.push((did(), spent));
+        }
     }
 
     /// The same record, or what a deliberate bug makes of it.
@@ -672,6 +730,25 @@ pub(crate) enum Asked {
     Work,
     /// A signal.
     Signal,
+}
+
+/// How many model calls and acts are in it.
+fn decided(nexts: &[Next]) -> Did {
+    let (mut asks, mut acts) = (0, 0);
+    for one in nexts {
+        match one {
+            Next::Ask(_) => asks += 1,
+            Next::Call(_) => acts += 1,
+            Next::Record(record) => match &record.event {
+                Event::ModelAsked { .. } => asks += 1,
+                Event::ActionJudged { .. } | Event::ActionStarted { .. } | Event::ActionResent { .. } => acts += 1,
+                Event::ApprovalRequested { proposal: Some(_), .. } => acts += 1,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    Did::Decided { asks, acts }
 }
 
 /// Whether something leaves after the event, and from where.

@@ -280,6 +280,70 @@ fn a_measurement_is_a_line_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_surefoot_adds_to_a_model_call_is_measured_by_parts() {
+    let place = Place::with_demo();
+    for project in ["", "demo"] {
+        let mut args = vec!["bench", "overhead", "--runs", "2", "--no-probe"];
+        args.extend(Some(project).filter(|folder| !folder.is_empty()));
+        let line: serde_json::Value = serde_json::from_str(&place.ok(&args)).unwrap();
+        let number =
+            |at: &str| line.pointer(at).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{at}: {line}"));
+        let calls = if project.is_empty() { 24.0 } else { 4.0 };
+        assert_eq!(number("/calls"), calls, "{line}");
+        assert!(number("/acts") > 0.0 && number("/commits") > 0.0 && number("/commit_wait/p50_ms") > 0.0, "{line}");
+        let parts: f64 =
+            ["context", "reply", "policy", "evidence"].map(|part| number(&format!("/sum_ms/{part}"))).iter().sum();
+        assert!((parts - number("/sum_ms/all")).abs() < 0.01 && parts > 0.0, "{line}");
+        assert!(
+            number("/all/max_ms") >= number("/all/p99_ms") && number("/all/p99_ms") >= number("/all/p50_ms"),
+            "{line}"
+        );
+    }
+    let said = place.call(&["bench", "overhead", "nowhere"]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn two_versions_are_compared_down_to_who_reads_what_changed() {
+    let place = Place::with_demo();
+    place.ok(&["run", "demo", "--json"]);
+    place.ok(&["init", "next"]);
+    place.edit("next/workflows/report.yaml", "for: 2s", "for: 20ms");
+    place.edit("next/cases/answers.yaml", "    delay: 250ms\n", "");
+    // Cases are no part of a version.
+    place.edit("next/cases/evening.yaml", "reporter: Jonas", "reporter: Jona");
+    assert_eq!(place.ok(&["diff", "demo", "next", "--check"]), "no differences\n");
+    let by_run = place.call(&["diff", "last", "next", "--data", "demo/.surefoot"]);
+    assert_eq!((by_run.code, &*by_run.out), (0, "no differences\n"), "{}", by_run.err);
+
+    place.edit(
+        "next/schemas/facts.yaml",
+        "danger: { type: number, minimum: 0, maximum: 1 }",
+        "danger: { type: integer, minimum: 0 }",
+    );
+    place.edit("next/workflows/report.yaml", "max_parallel: 2", "max_parallel: 3");
+    place.edit("next/prompts/thanks.md", "Promise nothing.", "Promise nothing at all.");
+    let said = place.call(&["diff", "demo", "next"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    insta::assert_snapshot!("diff", said.out);
+    assert_eq!(place.call(&["diff", "demo", "next", "--check"]).code, 3);
+    let json: serde_json::Value = serde_json::from_str(&place.ok(&["diff", "demo", "next", "--json"])).unwrap();
+    assert_eq!((&json["same"], json["models"].as_array().map(Vec::len)), (&false.into(), Some(0)), "{json}");
+    let contract = &json["workflows"][0]["contracts"][0];
+    assert_eq!((contract["of"].as_str(), contract["path"].as_str()), (Some("facts"), Some("danger")), "{json}");
+    assert!(contract["readers"].as_array().unwrap().iter().any(|one| one["step"] == "route"), "{json}");
+    // A run keeps the bundle that it began with.
+    let by_run = place.call(&["diff", "last", "next", "--data", "demo/.surefoot", "--json"]);
+    let by_run: serde_json::Value = serde_json::from_str(&by_run.out).unwrap();
+    assert_eq!((&by_run["workflows"], &by_run["models"]), (&json["workflows"], &serde_json::Value::Null));
+    let said = place.call(&["diff", "demo", "nowhere"]);
+    assert!(said.code == 4 && said.err.contains("`nowhere` is no folder"), "{}", said.err);
+    let said = place.call(&["diff", "demo", "next", "--workflow", "repart"]);
+    assert!(said.code == 4 && said.err.contains("report"), "{}", said.err);
+}
+
+#[test]
 fn what_models_were_shown_is_counted_from_the_journal() {
     let place = Place::with_demo();
     let said = place.call(&["bench", "context", "demo"]);

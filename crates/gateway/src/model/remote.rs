@@ -141,6 +141,28 @@ impl RemoteModel {
         Ok(RemoteModel { spec, row, speaks, url, of, key, secrets, client })
     }
 
+    /// The bytes of a request, as [`Provider::ask`] would send them, and what of it could not be sent as it was meant.
+    pub fn written(&self, request: &ModelRequest) -> (String, Vec<Arc<str>>) {
+        let mut ask = Ask::new(&self.spec, self.row, request);
+        let mut body = self.speaks.body(&mut ask);
+        if let Json::Object(body) = &mut body {
+            ask.without_rejected(body);
+        }
+        (body.to_string(), ask.adaptations())
+    }
+
+    /// What a whole answer says, read from its bytes as [`Provider::ask`] would.
+    pub fn heard(&self, answer: &[u8], request: &ModelRequest) -> Reply {
+        let (scrubber, mut reading) = (Scrubber::default(), Reading::new(self.speaks.listen()));
+        reading.feed(answer);
+        let (heard, whole) = reading.end(true);
+        match whole {
+            Ok(()) => judge::judge((&self.spec, &self.of), heard, request, &scrubber),
+            Err(NoAnswer::Fault(fault)) => judge::failed(heard, fault.failure(&self.of, None, None), &scrubber),
+            Err(NoAnswer::CutOff | NoAnswer::Unreadable) => judge::failed(heard, self.cut_off(), &scrubber),
+        }
+    }
+
     async fn send(&self, body: String, scrubber: &mut Scrubber, limits: &Limits) -> Result<Response, Failure> {
         let ours = |why: String| Failure::inside(FailureKind::Internal, format!("{} cannot be asked: {why}", self.of));
         let mut headers = HeaderMap::new();
@@ -271,13 +293,8 @@ impl Provider for RemoteModel {
         let (now, mut scrubber) = (Instant::now(), Scrubber::default());
         let end = now + crate::duration(self.spec.timeout);
         let limits = Limits { end, first_byte: end.min(now + crate::duration(self.spec.first_byte)) };
-        let mut ask = Ask::new(&self.spec, self.row, request);
-        let mut body = self.speaks.body(&mut ask);
-        if let Json::Object(body) = &mut body {
-            ask.without_rejected(body);
-        }
-        let adaptations = ask.adaptations();
-        let mut reply = match self.send(body.to_string(), &mut scrubber, &limits).await {
+        let (body, adaptations) = self.written(request);
+        let mut reply = match self.send(body, &mut scrubber, &limits).await {
             Err(failure) => Reply::failed(failure),
             Ok(response) if response.status().is_success() => self.read(response, request, &limits, &scrubber).await,
             Ok(response) => self.refused(response, &limits, &scrubber).await,

@@ -339,6 +339,8 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         COMMON_LATER.iter().chain(later.iter()).copied().filter(|key| !known.contains(key)).collect();
     let fields = Fields::new(node, "a step", &known, &later, &mut reading.complaints)?;
     let name = fields.required("step", &mut reading.complaints).and_then(|node| reading.step_name(node));
+    let reader = reading.reader.len();
+    reading.reader.extend(name.clone());
     let when = fields.get("when").map(|node| reading.condition(node));
     // What `when` proves need not be proven again by the step itself.
     let proven = match &when {
@@ -369,6 +371,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
     let block = ["each", "parallel", "repeat"].contains(kind);
     let on_failure = reading.on_failure(&fields, if block { ListOf::Block } else { ListOf::Step });
     reading.leave();
+    reading.reader.truncate(reader);
     let checkpoint = fields.bool("checkpoint", false, &mut reading.complaints);
     if let Some(key) = fields.key("checkpoint").filter(|_| checkpoint && reading.bodies > 0) {
         let message =

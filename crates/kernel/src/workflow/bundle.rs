@@ -94,12 +94,20 @@ impl Program {
     /// # Errors
     /// See [`LoadError`]; a run whose bundle does not load is blocked, not failed.
     pub fn load(bundle: &[u8], workflow: &str) -> Result<Arc<Program>, LoadError> {
+        Program::load_all(bundle)?.remove(workflow).ok_or_else(|| LoadError::NoWorkflow { name: workflow.into() })
+    }
+
+    /// The programs of all workflows of a bundle, by name.
+    ///
+    /// # Errors
+    /// As [`Program::load`].
+    pub fn load_all(bundle: &[u8]) -> Result<BTreeMap<Arc<str>, Arc<Program>>, LoadError> {
         let sources = Bundle::open(bundle)?;
         let mut complaints = Complaints::new();
         let (workflows, _) = project::compile(&sources, Digest::of(&[bundle]), None, &mut complaints);
         if complaints.has_errors() {
             return Err(LoadError::Complaints(complaints.into_sorted()));
         }
-        workflows.get(workflow).cloned().ok_or_else(|| LoadError::NoWorkflow { name: workflow.into() })
+        Ok(workflows)
     }
 }

@@ -1,6 +1,7 @@
 //! The program: what a workflow file says, checked and compiled.
 
 pub mod bundle;
+pub mod changes;
 pub mod channel;
 pub mod contract;
 pub mod graph;
@@ -114,6 +115,23 @@ pub struct Program {
     pub labels: Flow,
     /// Facts without which no run completes.
     pub done_when: Vec<contract::Demand>,
+    /// What its expressions read, as they are written.
+    pub uses: Vec<Use>,
+}
+
+/// An expression reads a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// The innermost step that has the expression; `None`: the workflow itself, as its `result`.
+    pub by: Option<Arc<str>>,
+    /// What is read: a step, `input`, or a name of a body such as `item`.
+    pub name: Arc<str>,
+    /// Which field of it, outermost first; none: all of it.
+    pub fields: Vec<Arc<str>>,
+    /// The file in which the expression stands.
+    pub file: Arc<str>,
+    /// Where it stands, or the values that it is part of.
+    pub at: Place,
 }
 
 /// `result: { schema, value }`.

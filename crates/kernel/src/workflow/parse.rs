@@ -111,6 +111,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         // Followed once all workflows are read: what one hands to another carries labels.
         labels: Flow::default(),
         done_when,
+        uses: std::mem::take(&mut reading.uses),
     })
 }
 

@@ -18,7 +18,7 @@ use crate::{
     types::Type,
     values::Span,
     workflow::{
-        Listed, Prompt, Recoveries,
+        Listed, Prompt, Recoveries, Use,
         project::{ModelDecl, Provider, Sources, file_exists},
         table::Table,
     },
@@ -57,6 +57,10 @@ pub(crate) struct Reading<'a> {
     pub may_leave: bool,
     fields_read: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     wholly_read: BTreeSet<Arc<str>>,
+    /// All that expressions of the workflow read.
+    pub uses: Vec<Use>,
+    /// The steps being read, innermost last.
+    pub reader: Vec<Arc<str>>,
 }
 
 impl<'a> Reading<'a> {
@@ -82,6 +86,8 @@ impl<'a> Reading<'a> {
             may_leave: false,
             fields_read: BTreeMap::new(),
             wholly_read: BTreeSet::new(),
+            uses: Vec::new(),
+            reader: Vec::new(),
         }
     }
 
@@ -98,6 +104,7 @@ impl<'a> Reading<'a> {
         (self.steps, self.stages, self.named) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
         (self.stage, self.bodies, self.may_leave) = (0, 0, false);
         (self.fields_read, self.wholly_read) = (BTreeMap::new(), BTreeSet::new());
+        (self.uses, self.reader) = (Vec::new(), Vec::new());
     }
 
     /// The people of the project, to check names against; `None`: a bundle has none, or their file has mistakes of its own.
@@ -205,6 +212,15 @@ impl<'a> Reading<'a> {
         roots.iter().filter_map(of).max().map_or(0, |depth| u32::try_from(depth).unwrap_or(u32::MAX))
     }
 
+    /// Remembers which fields of which names the expression at `node` reads, and where it stands.
+    pub(super) fn reads_at(&mut self, node: &Node, derivation: Derivation<'_>) {
+        for (name, fields) in derivation.reads() {
+            let by = self.reader.last().cloned();
+            self.uses.push(Use { by, name, fields, file: node.file.clone(), at: node.span });
+        }
+        self.reads(derivation);
+    }
+
     /// Remembers which fields of which names an expression reads.
     pub(super) fn reads(&mut self, derivation: Derivation<'_>) {
         match derivation {
@@ -282,7 +298,7 @@ impl<'a> Reading<'a> {
     pub(crate) fn condition(&mut self, node: &Node) -> Option<Condition> {
         let condition = self.complaints.take(Condition::of_node(node))?;
         self.typed(node, |names| condition.check(names))?;
-        self.reads(condition.derivation());
+        self.reads_at(node, condition.derivation());
         Some(condition)
     }
 
@@ -290,7 +306,7 @@ impl<'a> Reading<'a> {
     pub(crate) fn expr(&mut self, node: &Node) -> Option<(Expr, Type)> {
         let expr = self.complaints.take(Expr::of_node(node))?;
         let ty = self.typed(node, |names| expr.ty(names))?;
-        self.reads(expr.derivation());
+        self.reads_at(node, expr.derivation());
         Some((expr, ty))
     }
 
@@ -302,7 +318,7 @@ impl<'a> Reading<'a> {
         let known: Vec<&str> = scopes.iter().flat_map(|scope| scope.keys().map(|name| &**name)).collect();
         match template.ty(&Names { types: &lookup, known: &known }) {
             Ok(ty) => {
-                self.reads(template.derivation());
+                self.reads_at(node, template.derivation());
                 Some((template, ty))
             }
             Err(complaints) => {
@@ -318,7 +334,7 @@ impl<'a> Reading<'a> {
         match Text::compile(&source) {
             Ok(text) => {
                 self.typed(node, |names| text.check(names))?;
-                self.reads(text.derivation());
+                self.reads_at(node, text.derivation());
                 Some(text)
             }
             Err(fault) => {

@@ -66,7 +66,7 @@ impl Reading<'_> {
                 continue;
             };
             types.push((key.text.clone(), ty.clone()));
-            self.reads(projection.expr().derivation());
+            self.reads_at(from, projection.expr().derivation());
             let mut item = See {
                 name: key.text.clone(),
                 from: projection.expr().clone(),

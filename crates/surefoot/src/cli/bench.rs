@@ -3,6 +3,7 @@ mod chain;
 mod context;
 mod fanout;
 mod long;
+mod overhead;
 mod parked;
 mod probe;
 mod recover;
@@ -77,6 +78,11 @@ enum What {
     Recover,
     /// What the model calls of recorded runs were shown, against everything that their runs knew by then: tokens, three bytes each
     Context(context::Context),
+    /// What Surefoot adds to a model call: context, policy and evidence by the processor's time, the wait for the disk apart
+    ///
+    /// Plays the cases of a project, or without one a project of its own, on one thread and in memory. One measured call is: its context and the
+    /// bytes of its request, the judgement of its reply from the bytes on, the decision about one act of those that follow, and the entries of both.
+    Overhead(overhead::Overhead),
     #[command(hide = true)]
     RecoverChild,
 }
@@ -118,6 +124,7 @@ impl Bench {
                 What::RecoverChild => recover::child(&ground).await,
                 // It measures nothing of this machine, and went its own way above.
                 What::Context(_) => Ok(()),
+                What::Overhead(overhead) => overhead::run(scene, &ground, overhead).await,
             }
         });
         if !child && !self.keep {

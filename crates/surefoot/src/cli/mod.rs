@@ -9,6 +9,7 @@ mod completions;
 mod context;
 mod crash;
 mod db;
+mod diff;
 mod effects;
 mod evidence;
 mod fmt;
@@ -71,6 +72,7 @@ enum Command {
     Check(check::Check),
     Fmt(fmt::Fmt),
     Graph(graph::Graph),
+    Diff(diff::Diff),
     Context(context::Context),
     Policy(policy::Policy),
     Test(test::Test),
@@ -141,6 +143,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Check(command) => command.run(&scene),
         Command::Fmt(command) => command.run(&scene),
         Command::Graph(command) => command.run(&scene),
+        Command::Diff(command) => command.run(&scene),
         Command::Context(command) => command.run(&scene),
         Command::Policy(command) => command.run(&scene),
         Command::Test(command) => command.run(&scene),

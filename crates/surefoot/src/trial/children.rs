@@ -10,7 +10,7 @@ use kernel::{
     workflow::Program,
 };
 
-use super::{Outside, Part, People, Rest, Trial};
+use super::{Outside, Part, People, Rest, Trial, Watch};
 
 /// The workflows of a project, by name.
 pub(crate) type Programs = BTreeMap<Arc<str>, Arc<Program>>;
@@ -57,6 +57,7 @@ impl<'a> Trial<'a> {
                     dies: None,
                     dead: false,
                     mutants: self.mutants,
+                    watch: self.watch.as_ref().map(|watch| Watch { clock: watch.clock, laps: Vec::new() }),
                 };
                 child.keep(&starting.blobs);
                 self.children.push(child);
