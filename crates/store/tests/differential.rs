@@ -9,7 +9,7 @@ use walk::{KINDS, walk};
 #[tokio::test]
 async fn memory_and_sqlite_agree() {
     let mut done = [0; KINDS.len()];
-    for seed in 0..24 {
+    for seed in 0..32 {
         let (reference, other) = (Bed::memory(), Bed::sqlite());
         walk(seed, 500, &*reference.store, &*other.store, &mut done).await;
     }

@@ -15,7 +15,7 @@ impl Walk<'_> {
     /// A guard or two of governed actions, and what they are called.
     pub(super) async fn governed_guards(&mut self, pen: &Pen) -> (Vec<Guard>, &'static str) {
         let step = format!("s{}", self.dice.roll(3));
-        match self.dice.roll(18) {
+        match self.dice.roll(21) {
             0 | 1 => {
                 let counter: Arc<str> = format!("c{}", self.dice.roll(2)).into();
                 let query = CounterQuery { counter: counter.clone(), since: at(0) };
@@ -59,10 +59,10 @@ impl Walk<'_> {
                 }
                 (guards, "reserved")
             }
-            9 => {
+            9 | 19 | 20 => {
                 // Mostly what is open: most of the steps that are drawn have nothing set aside.
                 let step = self.reserving.get(&pen.run).filter(|_| self.dice.chance(70)).cloned().unwrap_or(step);
-                let mut spent = || if self.dice.chance(90) { self.dice.roll(8) as i64 } else { 11 };
+                let mut spent = || if self.dice.chance(70) { self.dice.roll(8) as i64 } else { 11 };
                 let actual = BTreeMap::from([("tokens".into(), spent()), ("calls".into(), spent())]);
                 (vec![Guard::Settle { step: step.into(), actual }], "settled")
             }
@@ -82,7 +82,7 @@ impl Walk<'_> {
                 let until = at(self.now + self.dice.roll(20) as i64);
                 (vec![Guard::CoolDown { scope, until, why: "busy".into() }], "cooled down")
             }
-            15 => {
+            18 => {
                 let entry = 1 + self.dice.roll(9);
                 let kept =
                     governed::kept(self.dice.roll(6) as u8, entry, (self.now, self.now + self.dice.roll(9) as i64));
@@ -285,7 +285,9 @@ impl Walk<'_> {
     pub(super) async fn compare_governed(&mut self) {
         let all = ApprovalQuery { all_states: true, limit: 10_000, ..ApprovalQuery::default() };
         both!(self, approvals(all)).unwrap();
-        both!(self, budgets()).unwrap();
+        if both!(self, budgets()).unwrap().iter().any(|row| row.frozen) {
+            self.did("frozen");
+        }
         let all = WorkQuery { all_states: true, limit: 10_000, ..WorkQuery::default() };
         both!(self, work(all)).unwrap();
         let all = OutQuery { all_states: true, limit: 10_000, ..OutQuery::default() };
