@@ -280,7 +280,18 @@ impl Asking<'_> {
             None => Value::Null,
             Some((kind, id)) => Value::map([("type", Value::Text(kind)), ("id", id.into())]),
         };
-        let pin = |tool: &Tool| Digest::of(&[walk.program.bundle.bytes(), tool.file.as_bytes()]);
+        let statutes = walk.statutes();
+        let pin = |tool: &Tool, operation: &str| {
+            let declared = Digest::of(&[walk.program.bundle.bytes(), tool.file.as_bytes()]);
+            // What stands in the run's bundle is told by its digest; what was accepted since is another definition.
+            let begun =
+                tool.operations.get(operation).and_then(|operation| operation.mcp.as_ref()).map(|call| call.pin);
+            let today = statutes.pins.get(&*format!("{}.{operation}", tool.name)).copied();
+            match (begun, today) {
+                (Some(begun), Some(today)) if today != begun => Digest::of(&[declared.bytes(), today.bytes()]),
+                _ => declared,
+            }
+        };
         let action = Action {
             tenant: walk.facts.tenant.into(),
             run: walk.state.run,
@@ -288,12 +299,12 @@ impl Asking<'_> {
             call,
             tool: self.proposal.tool.clone(),
             operation: self.proposal.operation.clone(),
-            tool_pin: pin(self.tool),
+            tool_pin: pin(self.tool, &self.proposal.operation),
             class: self.proposal.effect,
             resource,
             with: self.with.clone(),
             secrets: self.tool.secrets(),
-            undo: self.undo.iter().map(|undo| undo.listed(pin(&undo.tool))).collect(),
+            undo: self.undo.iter().map(|undo| undo.listed(pin(&undo.tool, &undo.operation))).collect(),
         };
         Ok(action_hash(walk.facts.key, &action))
     }

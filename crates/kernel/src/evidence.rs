@@ -342,8 +342,11 @@ impl Ledger {
                     }
                     ApprovalEnd::Failed { failure, .. } => (Status::Rejected, Some(failure)),
                 };
-                if let Some(act) = self.extend(asked, seq, at, Some(status)) {
-                    act.failure = failure.cloned();
+                // One that was used up, and whose action failed: that failure stays what became of it.
+                let in_vain = asked.is_some_and(|asked| self.acts[asked].status == Status::Failed);
+                match self.extend(asked, seq, at, (!in_vain).then_some(status)) {
+                    Some(act) if !in_vain => act.failure = failure.cloned(),
+                    _ => {}
                 }
             }
             Event::ClaimVerified { step, proof } => self.prove(seq, step, proof),

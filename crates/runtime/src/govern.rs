@@ -14,6 +14,7 @@ use kernel::{
     journal::{Event, Head, Held},
     step::Kind,
     values::Value,
+    workflow::project::Project,
 };
 use store::{
     ActionState, ApprovalQuery, ApprovalRow, ApprovalState, Erased, Governed, Message, OpenActionRow, Posted, Status,
@@ -113,6 +114,23 @@ impl Runtime {
             changed = true;
         }
         Ok(changed)
+    }
+
+    /// Makes what a project has accepted of the servers of its tools what counts today: a yes to a call under another definition
+    /// counts no more. What stands there already changes nothing.
+    ///
+    /// # Returns
+    /// Whether anything changed.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn pin(&self, project: &Project, asker: &Asker) -> Result<bool, RunError> {
+        let (name, pins) = (project.file.name.clone(), project.pins());
+        if self.charter().await?.project(&name).pins == pins {
+            return Ok(false);
+        }
+        self.govern(&Change::Pins { project: name, pins }, None, None, asker).await?;
+        Ok(true)
     }
 
     /// Stops everything of a scope at once: `tool:mail`, `tool:mail.send`, `model:small`, `workflow:answer`, `tenant:main`.

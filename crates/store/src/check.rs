@@ -120,6 +120,7 @@ impl<'a> RunCheck<'a> {
         match event {
             Event::ActionStarted { step, attempt, key, proposal, .. } => {
                 let action = format!("{}.{}", proposal.tool, proposal.operation);
+                self.failed.remove(step.as_str());
                 self.open.insert(step.as_str().into(), Sent { attempt, key: key.as_str().into(), action });
             }
             Event::ActionResent { step, attempt, .. } => {

@@ -188,6 +188,7 @@ impl Surefoot {
             runtime.enact(&project.file.name, project.policies.as_deref(), people, &asker).await?;
             runtime.limit(project, &asker).await?;
             runtime.channels(project, &asker).await?;
+            runtime.pin(project, &asker).await?;
             Ok(())
         };
         self.inner.deployed.get_or_try_init(deploy).await.copied()

@@ -187,3 +187,47 @@ fn programs_are_off_unless_they_are_allowed() {
     assert_eq!(refused.code, 3);
     assert!(refused.err.contains("SUREFOOT_ALLOW_COMMANDS=1"), "{}", refused.err);
 }
+
+#[test]
+fn a_yes_to_what_a_tool_was_is_no_yes_to_what_it_is_now() {
+    let place = project("echo done", "");
+    place.edit("tools/sh.yaml", "effect: read", "effect: at_most_once");
+    place.write("people.yaml", "groups: { desk: {} }\npeople: { sue: { name: Sue, groups: [ desk ] } }\n");
+    place.write("policies/allow/all.cedar", "@id(\"all\")\npermit (principal, action, resource);\n");
+    place.write(
+        "policies/ask/look.cedar",
+        "@id(\"look\") @approve_by(\"desk\")\nforbid (principal, action == Action::\"sh.look\", resource);\n",
+    );
+    ok(&place, &["tools", "pin", "--yes"]);
+    let waits = call(&place, &["run"]);
+    assert_eq!(waits.code, 8, "{}{}", waits.out, waits.err);
+    let asked = || -> Vec<String> {
+        let listed = ok(&place, &["approvals", "ls", "--json"]);
+        let rows = listed.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        rows.filter_map(|row| row["approval"].as_str().map(str::to_owned)).collect()
+    };
+    let first = asked();
+    assert_eq!(first.len(), 1);
+    // It becomes another between the question and the call: nothing is sent, and the yes is used up.
+    place.edit("server/server.sh", "Looks around.", "Looks around, and tells others.");
+    let said = call(&place, &["approvals", "decide", &first[0], "approve", "--as", "sue"]);
+    assert!(said.out.contains("tool_changed"), "{}{}", said.out, said.err);
+    ok(&place, &["tools", "pin", "--yes"]);
+    let rows = ok(&place, &["runs", "ls", "--json"]);
+    let row: serde_json::Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    ok(&place, &["runs", "resume", row["run"].as_str().unwrap()]);
+    let again = call(&place, &["run", "--resume"]);
+    assert!(again.out.contains("judged anew") && !again.out.contains("run completed"), "{}{}", again.out, again.err);
+    let second = asked();
+    assert!(second.len() == 1 && second != first, "{first:?} {second:?}");
+    // Another definition is accepted while people are asked: that question ends as well.
+    place.edit("server/server.sh", "tells others", "tells all others");
+    ok(&place, &["tools", "pin", "--yes"]);
+    let said = call(&place, &["approvals", "decide", &second[0], "approve", "--as", "sue"]);
+    assert!(!said.out.contains("run completed"), "{}{}", said.out, said.err);
+    let third = asked();
+    assert!(third.len() == 1 && third != second, "{second:?} {third:?}");
+    let said = call(&place, &["approvals", "decide", &third[0], "approve", "--as", "sue"]);
+    assert!(said.out.contains("run completed"), "{}{}", said.out, said.err);
+    ok(&place, &["db", "check"]);
+}

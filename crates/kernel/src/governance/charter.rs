@@ -53,6 +53,13 @@ pub enum Change {
         /// By name.
         channels: Channels,
     },
+    /// What a project has accepted of the servers of its MCP tools is this from now on.
+    Pins {
+        /// The project's name.
+        project: Arc<str>,
+        /// The digest of what the server says of it, by `tool.operation`.
+        pins: BTreeMap<Arc<str>, Digest>,
+    },
     /// The owner changed a limit for one period; see [`Raise`].
     Raise {
         /// "day", "tenant:main", "workflow:name".
@@ -155,6 +162,8 @@ pub struct Statutes {
     pub limits_digest: Option<Digest>,
     /// By which channels its people are told.
     pub channels: Channels,
+    /// What it has accepted of servers, by `tool.operation`.
+    pub pins: BTreeMap<Arc<str>, Digest>,
 }
 
 /// What all runs are judged by today.
@@ -311,6 +320,7 @@ impl Charter {
                 statutes.limits_digest = Some(Digest::of(&[&change.to_bytes()]));
             }
             Change::Channels { project, channels } => self.change(project).channels.clone_from(channels),
+            Change::Pins { project, pins } => self.change(project).pins.clone_from(pins),
             Change::Raise { scope, unit, period, limit } => {
                 let raise = Raise { scope: scope.clone(), unit: *unit, period: *period, limit: *limit };
                 for statutes in self.projects.values_mut() {

@@ -68,7 +68,8 @@ impl RunState {
                 }
             }
             Event::ApprovalEnded { ref step, ref approval, ref end } => {
-                if self.approving_mut(step, approval).is_none() {
+                let used_in_vain = *end == ApprovalEnd::Superseded && self.used_in_vain(step, approval);
+                if self.approving_mut(step, approval).is_none() && !used_in_vain {
                     return Err(self.illegal(&event));
                 }
                 let end = end.clone();
@@ -100,6 +101,13 @@ impl RunState {
             Doing::Approving(approving) => Some(approving),
             _ => None,
         }
+    }
+
+    /// Whether this approval was used up by the action at `step`, which failed and was certainly not performed.
+    fn used_in_vain(&self, step: &StepPath, approval: &str) -> bool {
+        let Some(Open { doing: Doing::Acting(acting), failure: None, .. }) = self.open_at(step) else { return false };
+        let used = acting.grounds.approval.as_ref().is_some_and(|used| *used.id == *approval);
+        used && !acting.is_open() && acting.doubts == 0
     }
 
     fn approving_mut(&mut self, step: &StepPath, approval: &str) -> Option<&mut Approving> {

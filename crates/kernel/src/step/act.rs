@@ -401,7 +401,13 @@ impl Act {
                 };
                 self.unknown(walk, open, acting, path, detail);
             }
-            Sending::Failed => self.resend(walk, open, acting, path)?,
+            Sending::Failed => match self.outdated(walk, open, acting, (path, frame))? {
+                Some(approval) => {
+                    let (step, end) = (path.clone(), ApprovalEnd::Superseded);
+                    walk.record(Event::ApprovalEnded { step, approval, end });
+                }
+                None => self.resend(walk, open, acting, path)?,
+            },
             Sending::Absent if walk.gives_up(path) => {
                 let detail = format!("the probe found that `{}` was not performed", self.called());
                 let why = failure(FailureKind::ToolRejected, Phase::Answered, detail);
@@ -426,6 +432,22 @@ impl Act {
             Sending::Probing => self.ask_probe(walk, acting, path)?,
         }
         Ok(())
+    }
+
+    /// The approval that an action was begun by, if it was certainly not performed and is another by now than people said yes to: a
+    /// definition was accepted since.
+    fn outdated(
+        &self,
+        walk: &Walk<'_>,
+        open: &Open,
+        acting: &Acting,
+        (path, frame): (&StepPath, &Frame<'_>),
+    ) -> Result<Option<Arc<str>>, Stop> {
+        let Some(approved) = acting.grounds.approval.as_ref().filter(|_| acting.doubts == 0) else { return Ok(None) };
+        let with = walk.unhold(&acting.proposal.with)?;
+        let asking = self.asking(walk, path, frame, &acting.proposal, &with)?;
+        let same = asking.hash(walk, open.asked)? == approved.hash;
+        Ok((!same).then(|| approved.id.clone()))
     }
 
     /// The same bytes once more, unless somebody holds them.

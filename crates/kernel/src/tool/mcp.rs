@@ -15,6 +15,7 @@ use crate::{
     complaint::{Complaint, did_you_mean},
     expr::Template,
     governance::Effect,
+    ids::Digest,
     schema::Schema,
     types::Type,
     workflow::reading::Reading,
@@ -75,6 +76,8 @@ pub struct McpCall {
     pub key_meta: Option<Arc<str>>,
     /// What the server says of it, as it was accepted.
     pub description: Option<Arc<str>>,
+    /// The digest of all that was accepted.
+    pub pin: Digest,
     /// Whether its answers have a schema of the server's.
     pub structured: bool,
 }
@@ -265,6 +268,7 @@ impl Accepted {
             _ => None,
         };
         let call = McpCall {
+            pin: pins.digest(&name).expect("a definition that was found has a digest: held by Pins"),
             name,
             key_params,
             key_meta: carried.meta,

@@ -15,6 +15,7 @@ use crate::{
         people::People,
         policy::{self, Known, Policies},
     },
+    ids::Digest,
     pace::Pace,
     tool::Tool,
     workflow::{
@@ -149,6 +150,17 @@ pub struct Project {
     /// What is allowed, asked and denied; `None`: the project has no folder `policies/`. Not in the bundle: a run is judged by the
     /// policies of the day.
     pub policies: Option<Arc<Policies>>,
+}
+
+impl Project {
+    /// What it has accepted of the servers of its MCP tools, by `tool.operation`.
+    pub fn pins(&self) -> BTreeMap<Arc<str>, Digest> {
+        let of = |tool: &Arc<Tool>| {
+            let calls = tool.operations.iter().filter_map(|(name, operation)| Some((name, operation.mcp.as_ref()?)));
+            calls.map(|(name, call)| (format!("{}.{name}", tool.name).into(), call.pin)).collect::<Vec<_>>()
+        };
+        self.tools.values().flat_map(of).collect()
+    }
 }
 
 /// What checking a project gives.

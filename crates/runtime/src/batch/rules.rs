@@ -110,14 +110,18 @@ pub(super) fn rows(state: &RunState, event: &Event, at: Timestamp, guards: &mut 
                 expires_at: terms.expires_at,
             }));
         }
-        Event::ApprovalEnded { approval, end, .. } => {
-            let state = match end {
+        Event::ApprovalEnded { step, approval, end } => {
+            let closed = match end {
                 ApprovalEnd::Superseded | ApprovalEnd::Edited { .. } => ApprovalState::Superseded,
                 ApprovalEnd::Failed { failure, .. } if failure.kind.is_too_late() => ApprovalState::Expired,
                 ApprovalEnd::Failed { .. } => ApprovalState::Rejected,
                 ApprovalEnd::Gave { .. } => ApprovalState::Approved,
             };
-            guards.push(Guard::ApprovalClosed { approval: approval.clone(), state });
+            match state.acting(step) {
+                // It was used up, and its row says so. Its action was certainly not performed, and is not counted.
+                Some(acting) => guards.extend(undone(step, acting)),
+                None => guards.push(Guard::ApprovalClosed { approval: approval.clone(), state: closed }),
+            }
         }
         Event::WorkOpened { step, work, queue, card, due_at } => guards.push(Guard::WorkOpen(OpenWork {
             id: work.clone(),

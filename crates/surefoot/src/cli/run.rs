@@ -311,6 +311,7 @@ pub(super) async fn enact_people(runtime: &runtime::Runtime, folder: &Path) -> R
     let asker = runtime::govern::Asker { by: "program".into(), auth: "local".into() };
     let people = sources.get(kernel::governance::people::PEOPLE_FILE).map(|text| &**text);
     runtime.enact(&project.file.name, project.policies.as_deref(), people, &asker).await?;
+    runtime.pin(&project, &asker).await?;
     Ok(())
 }
 
