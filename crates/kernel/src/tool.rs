@@ -333,6 +333,9 @@ fn operation(
     let schemas = described.as_ref().map(|one| (one.params.clone(), one.returns.clone()));
     let schemas = schemas.or(pinned.as_ref().map(|one| (one.params.clone(), one.returns.clone()))).unwrap_or_default();
     let params = fields.get("params").map(|node| reading.schema(node)).or(schemas.0.map(Some));
+    if let (Some(node), Some(Some(params)), Some(pinned)) = (fields.get("params"), &params, &pinned) {
+        pinned.compare(node, params, &mut reading.complaints);
+    }
     let (returns, labels) = control::returns(&fields, reading);
     let returns = returns.or(schemas.1.map(Some));
     let timeout = fields.time("timeout", &mut reading.complaints).unwrap_or(TIMEOUT);

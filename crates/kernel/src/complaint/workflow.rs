@@ -536,4 +536,9 @@ pub const WORKFLOW: &[Known] = &[
         "The schema of a pinned tool is no JSON Schema that can be checked here: write `params` or `returns` in the tool file.",
     ),
     ("W233", "pins of no tool", "Each file in `pins/` belongs to an MCP tool of the same name."),
+    (
+        "W240",
+        "other arguments than a server takes",
+        "A `params` that is written for an operation of an MCP server may allow less than the accepted definition, and nothing else.",
+    ),
 ];

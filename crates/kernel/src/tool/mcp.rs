@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use self::pin::{Definition, Pins};
 use super::{Reach, keys, sql::stays_inside};
 use crate::{
-    complaint::{Complaint, did_you_mean},
+    complaint::{Complaint, Complaints, did_you_mean},
     expr::Template,
     governance::Effect,
     ids::Digest,
@@ -207,6 +207,8 @@ pub(super) fn accepted(tool: &Arc<str>, reading: &mut Reading<'_>) -> Accepted {
 pub(super) struct Pinned {
     pub(super) params: Option<Arc<Schema>>,
     pub(super) returns: Option<Arc<Schema>>,
+    /// What the server takes from us, as it was accepted.
+    takes: Json,
     call: Option<McpCall>,
 }
 
@@ -255,9 +257,10 @@ impl Accepted {
                 None
             }
         };
+        let takes = without(&definition.input_schema, &key_params);
         let params = match fields.has("params") {
             true => None,
-            false => usable("input", &without(&definition.input_schema, &key_params))?,
+            false => usable("input", &takes)?,
         };
         let written = fields.get("returns").is_some_and(|node| match &node.kind {
             Kind::Map(entries) => entries.iter().any(|(key, _)| &*key.text == "schema"),
@@ -275,7 +278,7 @@ impl Accepted {
             description: definition.description.as_deref().map(Arc::from),
             structured: definition.output_schema.is_some(),
         };
-        Some(Pinned { params, returns, call: Some(call) })
+        Some(Pinned { params, returns, takes, call: Some(call) })
     }
 
     fn not_pinned(&self, key: &Key, name: &str, fields: &Fields<'_>, hint: Option<String>) -> Complaint {
@@ -345,6 +348,42 @@ impl Pinned {
     /// How it is called.
     pub(super) fn call(&mut self) -> Option<McpCall> {
         self.call.take()
+    }
+
+    /// Complains about a `params` of the file by which the server would be sent what it does not take. One that allows less is fine.
+    pub(super) fn compare(&self, node: &Node, params: &Schema, complaints: &mut Complaints) {
+        let (Some(why), Some(call)) = (self.unlike(params.ty()), &self.call) else { return };
+        let message = format!("`params` is not what the server's tool `{}` takes: {why}", call.name);
+        let hint = "without `params` the accepted schema counts; one that is written here may only allow less";
+        complaints.push(node.complaint("W240", message).hint(hint));
+    }
+
+    fn unlike(&self, params: &Type) -> Option<String> {
+        let takes = Type::of_schema(&self.takes, &self.takes);
+        if let Some(why) = takes.refusal(params) {
+            return Some(why);
+        }
+        let (Type::Object { fields: wanted, .. }, Type::Object { fields: given, .. }) = (&takes, params) else {
+            return None;
+        };
+        // Open or closed, what a definition does not name nobody has accepted; one that names nothing takes anything.
+        let named = |name: &str| match self.takes.get("properties").and_then(Json::as_object) {
+            Some(all) => all.get(name).is_some_and(|schema| *schema != json!(false)),
+            None => true,
+        };
+        if let Some(stray) = given.keys().find(|name| !named(name)) {
+            let near = did_you_mean(stray, wanted.keys().map(|name| &**name));
+            return Some(format!("there is no `{stray}`{}", near.map_or(String::new(), |near| format!(": {near}"))));
+        }
+        wanted.iter().find_map(|(name, (ty, required))| match (given.get(name), ty) {
+            (Some((Type::Text { options: None }, _)), Type::Text { options: Some(_) }) => {
+                Some(format!("`{name}`: any text where {ty} is wanted"))
+            }
+            (Some((_, false)) | None, _) if *required => {
+                Some(format!("`{name}` must be there, and `params` does not require it"))
+            }
+            _ => None,
+        })
     }
 }
 
