@@ -541,4 +541,9 @@ pub const WORKFLOW: &[Known] = &[
         "other arguments than a server takes",
         "A `params` that is written for an operation of an MCP server may allow less than the accepted definition, and nothing else.",
     ),
+    (
+        "W241",
+        "work that is handed on without an end",
+        "Where each workflow of a circle always hands on to the next, work goes round until the bound on depth fails it: somewhere on the way it must be possible to end without handing on.",
+    ),
 ];

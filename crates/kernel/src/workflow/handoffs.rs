@@ -1,14 +1,14 @@
 //! What workflows of one project promise each other: checked on both sides when all of them are read.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
 use crate::{
     complaint::{Complaint, Complaints, Place, did_you_mean},
     governance::labels::Flows,
-    step::{Kind, specialist::Specialist},
+    step::{Kind, Step, specialist::Specialist},
     tool::Tool,
     types::Type,
     workflow::Program,
@@ -28,6 +28,76 @@ pub(super) fn check(
             check.run(programs, names, flows);
         });
     }
+    circles(programs, complaints);
+}
+
+/// A handoff that every run of a workflow comes to, unless it fails before.
+struct Certain<'p> {
+    step: &'p Arc<str>,
+    to: &'p Arc<str>,
+    at: Place,
+}
+
+/// The handoffs that every run of this workflow comes to: no `when`, no list that may be empty, and no decision stands before them.
+fn certain(program: &Program) -> Vec<Certain<'_>> {
+    fn walk<'p>(steps: &'p [Step], found: &mut Vec<Certain<'p>>) {
+        for step in steps.iter().filter(|step| step.when.is_none()) {
+            match &step.kind {
+                Kind::Specialist(specialist) => {
+                    found.push(Certain { step: &step.name, to: &specialist.to, at: specialist.at });
+                }
+                Kind::Repeat(repeat) => walk(&repeat.steps, found),
+                Kind::Parallel(parallel) => {
+                    let always = parallel.branches.iter().filter(|branch| branch.when.is_none());
+                    always.for_each(|branch| walk(&branch.steps, found));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    let always = program.stages.iter().filter(|stage| program.order.contains(&stage.name));
+    always.for_each(|stage| walk(&stage.steps, &mut found));
+    found
+}
+
+/// Complains about work that goes round without anything on the way that could end it. Each circle is told once, where the first of
+/// its workflows hands on.
+fn circles(programs: &BTreeMap<Arc<str>, Program>, complaints: &mut Complaints) {
+    let hands: BTreeMap<&Arc<str>, Vec<Certain<'_>>> =
+        programs.iter().map(|(name, program)| (name, certain(program))).collect();
+    for first in programs.keys() {
+        // Only by way of workflows behind the first: a circle begins with its first name. The shortest way round is told.
+        let mut ways: VecDeque<Vec<(&Arc<str>, &Certain<'_>)>> = VecDeque::from([Vec::new()]);
+        let mut been = BTreeSet::from([first]);
+        while let Some(way) = ways.pop_front() {
+            let here = way.last().map_or(first, |(_, one)| one.to);
+            for one in hands.get(here).into_iter().flatten() {
+                let mut longer = way.clone();
+                longer.push((here, one));
+                if one.to == first {
+                    complaints.push(circle(&longer, programs));
+                    ways.clear();
+                    break;
+                }
+                if one.to > first && been.insert(one.to) {
+                    ways.push_back(longer);
+                }
+            }
+        }
+    }
+}
+
+fn circle(way: &[(&Arc<str>, &Certain<'_>)], programs: &BTreeMap<Arc<str>, Program>) -> Complaint {
+    let told = way.iter().map(|(from, one)| {
+        let file = &programs[*from].file;
+        format!("`{from}` hands to `{}` (step `{}`, {file}:{})", one.to, one.step, one.at.line)
+    });
+    let told: Vec<String> = told.collect();
+    let (from, one) = way[0];
+    let message = format!("work goes round and nothing on the way ends it: {}", told.join(", "));
+    let hint = "write a `when` on one of these steps: without it work is handed on until it is 8 deep, and fails";
+    Complaint::new("W241", &programs[from].file, one.at, message).hint(hint)
 }
 
 struct Check<'c> {
