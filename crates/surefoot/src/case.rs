@@ -30,7 +30,7 @@ use kernel::{
 pub(crate) use self::{
     compare::Difference,
     read::{is_case, read},
-    record::{Real, record},
+    record::{Below, Real, record},
     script::{Playing, Script, replied},
     update::updated,
 };

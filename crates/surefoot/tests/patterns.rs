@@ -97,6 +97,15 @@ fn a_coordinator_hands_to_specialists_that_may_do_less_than_it_sees() {
     assert_eq!(notes(&place, "coordinator"), ["a credit is checked"]);
     let runs = place.ok(&["runs", "ls", "coordinator", "--json"]);
     assert_eq!(runs.lines().count(), 2, "{runs}");
+    // A case of it holds what the specialist did, too.
+    let rows = runs.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let desk = rows.into_iter().find(|row| row["workflow"] == "desk").unwrap();
+    let run = desk["run"].as_str().unwrap();
+    place.ok(&["runs", "export", run, "coordinator", "--case", "coordinator/cases/recorded.yaml"]);
+    let tested = place.ok(&["test", "coordinator"]);
+    assert!(tested.contains("1 case, all hold"), "{tested}");
+    let case = std::fs::read_to_string(place.path().join("coordinator/cases/recorded.yaml")).unwrap();
+    assert!(case.contains("  reply:\n") && case.contains("  notebook.save:\n"), "{case}");
     // Killed while the specialist works: it goes on, and nothing is noted twice.
     place.ok(&["run", "coordinator", "--crash-at", "billing"]);
     assert_eq!(notes(&place, "coordinator").len(), 2);

@@ -274,7 +274,9 @@ impl Reader<'_> {
     }
 
     fn models(&mut self, fields: &Fields<'_>, program: &Program) -> Vec<(Pattern, Vec<Line>)> {
-        let known = steps(program);
+        // What is handed over is done in the same case.
+        let programs = handed_to(program, self.project);
+        let known: Vec<Arc<str>> = programs.iter().flat_map(|program| steps(program)).collect();
         let mut models = Vec::new();
         for (key, node) in fields.map("answers", &mut self.complaints) {
             let Ok(pattern) = key.text.parse::<Pattern>() else {
@@ -283,7 +285,9 @@ impl Reader<'_> {
                 continue;
             };
             let name = StepPath::new(key.text.replace("[*]", ""));
-            if !known.iter().any(|known| **known == *name.name()) && !is_turn(&name, program) {
+            if !known.iter().any(|known| **known == *name.name())
+                && !programs.iter().any(|program| is_turn(&name, program))
+            {
                 self.no_step((&node.file, key.span), name.name(), program);
             }
             let items = node.list(&mut self.complaints).unwrap_or_default();
@@ -579,7 +583,29 @@ pub(crate) fn usual_phase(kind: FailureKind) -> Phase {
     }
 }
 
-/// The names of all steps, bodies included.
+/// The program, and those that it hands work to, directly or not.
+fn handed_to<'p>(program: &'p Program, project: &'p Project) -> Vec<&'p Program> {
+    fn down<'p>(steps: &'p [Step], names: &mut Vec<&'p Arc<str>>) {
+        for step in steps {
+            if let Kind::Specialist(specialist) = &step.kind {
+                names.push(&specialist.to);
+            }
+            step.bodies().into_iter().for_each(|(_, steps)| down(steps, names));
+        }
+    }
+    let (mut all, mut at) = (vec![program], 0);
+    while let Some(program) = all.get(at).copied() {
+        let mut names = Vec::new();
+        program.stages.iter().for_each(|stage| down(&stage.steps, &mut names));
+        for name in names {
+            let known = all.iter().any(|program| program.name == *name);
+            all.extend(project.workflows.get(name).filter(|_| !known).map(|program| &**program));
+        }
+        at += 1;
+    }
+    all
+}
+
 /// Whether it is a turn of a step that proposes: `tell[0]/ask`.
 fn is_turn(path: &StepPath, program: &Program) -> bool {
     let Some((of, _)) = path.as_str().rsplit_once('/').filter(|_| path.name() == "ask") else { return false };
@@ -587,6 +613,7 @@ fn is_turn(path: &StepPath, program: &Program) -> bool {
     step.is_some_and(|step| matches!(step.kind, Kind::Agent(_) | Kind::Plan(_)))
 }
 
+/// The names of all steps, bodies included.
 fn steps(program: &Program) -> Vec<Arc<str>> {
     fn down(steps: &[Step], names: &mut Vec<Arc<str>>) {
         for step in steps {

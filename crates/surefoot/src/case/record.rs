@@ -25,15 +25,62 @@ use crate::trial;
 /// Less time than this before a person spoke is not worth a line.
 const NOTICED_US: i64 = 60_000_000;
 
+/// What the journals of other runs say, and when.
+pub(crate) type Below = BTreeMap<RunId, Vec<(Timestamp, Event)>>;
+
 /// A run as a store has it.
 pub(crate) struct Real<'r> {
     pub run: RunId,
     pub entries: &'r [Entry],
     pub events: &'r [Event],
-    /// A value that the journal holds.
+    /// The runs that it handed work to, directly or not.
+    pub below: &'r Below,
+    /// A value that one of the journals holds.
     pub value: &'r dyn Fn(&Held) -> Option<Value>,
     /// It rests in a person's hands: `waiting` or `paused`.
     pub rests: Option<&'static str>,
+}
+
+/// What happened in a run, or in one that it handed work to.
+#[derive(Clone, Copy)]
+struct Happened<'r> {
+    run: RunId,
+    at: Timestamp,
+    event: &'r Event,
+}
+
+impl<'r> Real<'r> {
+    /// All of it in the order in which a case comes to it: work that was handed over is done when its run rests, one after the other
+    /// in the order in which it was handed over.
+    fn whole(&self) -> Vec<Happened<'r>> {
+        let own = self.entries.iter().zip(self.events);
+        let own = own.map(|(entry, event)| Happened { run: self.run, at: entry.at, event });
+        let mut all = Vec::new();
+        self.follow(own.collect(), &mut all);
+        all
+    }
+
+    fn follow(&self, journal: Vec<Happened<'r>>, all: &mut Vec<Happened<'r>>) {
+        let mut handed: Vec<RunId> = Vec::new();
+        for one in journal {
+            match one.event {
+                Event::ChildStarted { child, .. } => handed.push(*child),
+                Event::ChildReported { child, .. } => {
+                    let until = handed.iter().position(|other| other == child).map_or(0, |place| place + 1);
+                    handed.drain(..until).for_each(|child| self.below(child, all));
+                }
+                _ => {}
+            }
+            all.push(one);
+        }
+        // Those that nobody was told of: they go on, or were not waited for any more.
+        handed.into_iter().for_each(|child| self.below(child, all));
+    }
+
+    fn below(&self, run: RunId, all: &mut Vec<Happened<'r>>) {
+        let journal = self.below.get(&run).into_iter().flatten();
+        self.follow(journal.map(|(at, event)| Happened { run, at: *at, event }).collect(), all);
+    }
 }
 
 /// A case that was made.
@@ -148,11 +195,11 @@ impl Recorder<'_> {
     }
 
     fn answers(&mut self) -> Result<(), Vec<String>> {
-        let mut calls: BTreeMap<StepPath, (String, Effect)> = BTreeMap::new();
-        let mut probing: BTreeMap<StepPath, String> = BTreeMap::new();
+        let mut calls: BTreeMap<(RunId, &StepPath), (String, Effect)> = BTreeMap::new();
+        let mut probing: BTreeMap<(RunId, &StepPath), String> = BTreeMap::new();
         // What a person said became of it is no answer of the tool.
-        let mut resolved: BTreeSet<&StepPath> = BTreeSet::new();
-        for event in self.real.events {
+        let mut resolved: BTreeSet<(RunId, &StepPath)> = BTreeSet::new();
+        for Happened { run, event, .. } in self.real.whole() {
             match event {
                 // In a case its model is asked, and says the same.
                 Event::AnswerReused { step, output, .. } => {
@@ -177,23 +224,23 @@ impl Recorder<'_> {
                 }
                 Event::ActionStarted { step, proposal, .. } => {
                     let operation = format!("{}.{}", proposal.tool, proposal.operation);
-                    calls.insert(step.clone(), (operation, proposal.effect));
+                    calls.insert((run, step), (operation, proposal.effect));
                 }
                 Event::EffectResolved { step, resolution, .. } if *resolution != Resolution::NotPerformed => {
-                    resolved.insert(step);
+                    resolved.insert((run, step));
                 }
-                Event::ActionFinished { step, .. } if resolved.remove(step) => {}
+                Event::ActionFinished { step, .. } if resolved.remove(&(run, step)) => {}
                 Event::ActionFinished { step, result: StepResult::Failed(failure), .. }
                     if failure.kind == FailureKind::ContractViolated =>
                 {
-                    let Some((operation, _)) = calls.get(step).cloned() else { continue };
+                    let Some((operation, _)) = calls.get(&(run, step)).cloned() else { continue };
                     self.notes.push(format!(
                         "what `{operation}` answered to `{step}` had another form, and is not in the journal"
                     ));
-                    self.tool(operation, step, vec![("value".into(), Value::Null)]);
+                    self.tool(operation, (run, step), vec![("value".into(), Value::Null)]);
                 }
                 Event::ActionFinished { step, result, proof, .. } => {
-                    let Some((operation, _)) = calls.get(step).cloned() else { continue };
+                    let Some((operation, _)) = calls.get(&(run, step)).cloned() else { continue };
                     let answer = proof.as_ref().and_then(|proof| proof.saw.get("answer")).cloned();
                     let line = match (answer, proof) {
                         (Some(answer), _) => vec![(Arc::from("value"), answer)],
@@ -203,20 +250,20 @@ impl Recorder<'_> {
                         }
                         (None, None) => self.said(result, &OF_TOOLS)?,
                     };
-                    self.tool(operation, step, line);
+                    self.tool(operation, (run, step), line);
                 }
                 Event::OutcomeUnknown { step, failure, .. } => {
-                    let Some((operation, _)) = calls.get(step).cloned() else { continue };
+                    let Some((operation, _)) = calls.get(&(run, step)).cloned() else { continue };
                     let failure = Failure { phase: Phase::MaybeSent, ..failure.clone() };
                     let line = self.said(&StepResult::Failed(failure), &OF_TOOLS)?;
-                    self.tool(operation, step, line);
+                    self.tool(operation, (run, step), line);
                 }
                 Event::ProbeStarted { step, .. } => {
-                    let Some((operation, _)) = calls.get(step) else { continue };
-                    probing.insert(step.clone(), self.probe_of(operation));
+                    let Some((operation, _)) = calls.get(&(run, step)) else { continue };
+                    probing.insert((run, step), self.probe_of(operation));
                 }
                 Event::ProbeFinished { step, result, .. } => {
-                    let Some(operation) = probing.get(step).cloned() else { continue };
+                    let Some(operation) = probing.get(&(run, step)).cloned() else { continue };
                     let line = match result {
                         ProbeResult::Found(held) => vec![("value".into(), self.held(held)?)],
                         ProbeResult::Unclear { failure, .. } => {
@@ -227,7 +274,7 @@ impl Recorder<'_> {
                             vec![("value".into(), Value::map::<&str>([]))]
                         }
                     };
-                    self.tool(operation, step, line);
+                    self.tool(operation, (run, step), line);
                 }
                 _ => {}
             }
@@ -243,9 +290,9 @@ impl Recorder<'_> {
         found.unwrap_or_else(|| operation.to_owned())
     }
 
-    fn tool(&mut self, operation: String, step: &StepPath, mut line: Vec<(Arc<str>, Value)>) {
-        // Bodies run at once: the order of their answers is not the order of their calls.
-        if step.as_str().contains('/') && step.undoes().is_none() {
+    fn tool(&mut self, operation: String, (run, step): (RunId, &StepPath), mut line: Vec<(Arc<str>, Value)>) {
+        // Bodies run at once, and so do several runs: the order of their answers is not the order of their calls.
+        if (step.as_str().contains('/') || run != self.real.run) && step.undoes().is_none() {
             line.push(("step".into(), Value::from(step.as_str())));
         }
         self.tools.entry(operation).or_default().push(Value::map(line));
@@ -274,8 +321,9 @@ impl Recorder<'_> {
     }
 
     fn people(&mut self) -> Result<Vec<Value>, Vec<String>> {
-        let mut said = Vec::new();
-        for (at, event) in self.real.events.iter().enumerate() {
+        let (mut said, mut before) = (Vec::new(), BTreeMap::new());
+        for Happened { run, at, event } in self.real.whole() {
+            let waited = before.insert(run, at).and_then(|before| waited(before, at));
             let mut line: Vec<(&str, Value)> = match event {
                 Event::VoteReceived { step, vote, .. } => {
                     let step = Value::from(step.as_str());
@@ -311,6 +359,10 @@ impl Recorder<'_> {
                     ("by", Value::Text(sender.clone())),
                     ("value", self.held(body)?),
                 ],
+                // A run below ends with the one that handed it its work: in a case it does so by itself.
+                Event::ControlReceived { sender, .. } if run != self.real.run && sender.parse::<RunId>().is_ok() => {
+                    continue;
+                }
                 Event::ControlReceived { control, sender, .. } => {
                     let word = match control {
                         Control::Pause => "pause",
@@ -331,19 +383,17 @@ impl Recorder<'_> {
                 }
                 _ => continue,
             };
-            let waited = self.waited(at);
             line.extend(waited.map(|minutes| ("after", Value::from(format!("{minutes}m")))));
             said.push(Value::map(line));
         }
         Ok(said)
     }
+}
 
-    /// How many minutes the run rested before this entry, if it was long.
-    fn waited(&self, at: usize) -> Option<i64> {
-        let time = |at: usize| self.real.entries.get(at).map(|entry| entry.at).map(Timestamp::micros);
-        let waited = time(at)?.saturating_sub(time(at.checked_sub(1)?)?);
-        (waited >= NOTICED_US).then_some(waited / NOTICED_US)
-    }
+/// How many minutes a run rested between two of its entries, if it was long.
+fn waited(before: Timestamp, at: Timestamp) -> Option<i64> {
+    let waited = at.micros().saturating_sub(before.micros());
+    (waited >= NOTICED_US).then_some(waited / NOTICED_US)
 }
 
 fn section(out: &mut String, key: &str, lines: &[Value]) {

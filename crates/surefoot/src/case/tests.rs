@@ -39,7 +39,7 @@ stages:
 ";
 
 fn setting() -> Setting {
-    let files = [
+    of_files(&[
         ("surefoot.yaml", "project: test\nmodels: { small: { provider: registered } }\n"),
         ("people.yaml", "groups: { desk: {} }\npeople: { ann: { name: Ann, groups: [ desk ] } }\n"),
         ("workflows/w.yaml", WORKFLOW),
@@ -55,8 +55,11 @@ fn setting() -> Setting {
             "policies/allow/all.cedar",
             "@id(\"all\")\npermit (principal, action in [Action::\"box.put\", Action::\"post.send\"], resource);\n",
         ),
-    ];
-    let sources: Sources = files.into_iter().collect();
+    ])
+}
+
+fn of_files(files: &[(&str, &str)]) -> Setting {
+    let sources: Sources = files.iter().copied().collect();
     let checked = project::check(&sources);
     let said: Vec<String> = checked.complaints.iter().map(|one| one.render(None)).collect();
     Setting::new(sources, checked.project.unwrap_or_else(|| panic!("{said:?}")), Natives::new()).unwrap()
@@ -72,22 +75,41 @@ fn case_of(setting: &Setting, text: &str) -> Case {
 /// Plays a case, makes a case of what happened, and plays that.
 #[track_caller]
 fn round(text: &str) -> (Outcome, String) {
-    let setting = setting();
-    let case = case_of(&setting, text);
-    let (outcome, trial) = case.played(&setting);
+    round_in(&setting(), text)
+}
+
+#[track_caller]
+fn round_in(setting: &Setting, text: &str) -> (Outcome, String) {
+    let case = case_of(setting, text);
+    let (outcome, trial) = case.played(setting);
     assert_eq!(outcome.faults, Vec::<String>::new(), "{text}");
     let trial = trial.unwrap();
-    let value = |held: &kernel::journal::Held| Some(trial.value(held));
     let rests = match outcome.status {
         "waiting" => Some("waiting"),
         "paused" => Some("paused"),
         _ => None,
     };
-    let real = Real { run: trial.state.run, entries: &trial.entries, events: &trial.events, value: &value, rests };
-    let made = record(&real, ("again", &"cases/b.yaml".into()), (&setting, Path::new("."))).unwrap();
+    let below = trial.family().into_iter().skip(1).map(|child| {
+        let events = child.entries.iter().zip(&child.events);
+        (child.state.run, events.map(|(entry, event)| (entry.at, event.clone())).collect())
+    });
+    let below = below.collect();
+    let value = |held: &kernel::journal::Held| {
+        let found = trial.family().into_iter().map(|trial| trial.value(held));
+        Some(found.into_iter().find(|value| *value != Value::Null).unwrap_or_default())
+    };
+    let real = Real {
+        run: trial.state.run,
+        entries: &trial.entries,
+        events: &trial.events,
+        below: &below,
+        value: &value,
+        rests,
+    };
+    let made = record(&real, ("again", &"cases/b.yaml".into()), (setting, Path::new("."))).unwrap();
     assert_eq!(made.notes, Vec::<String>::new(), "{}", made.text);
-    let again = case_of(&setting, &made.text);
-    let (played, _) = again.played(&setting);
+    let again = case_of(setting, &made.text);
+    let (played, _) = again.played(setting);
     assert_eq!(again.differences(&played), [], "{}", made.text);
     assert_eq!(
         Outcome { story: Vec::new(), ..played },
@@ -141,4 +163,79 @@ fn what_differs_from_run_to_run_is_not_told() {
     for same in ["x 2026-11-29 y", "run_1 (apr_x)", "a20261129T"] {
         assert_eq!(plainly(same), same);
     }
+}
+
+const DESK: &str = "workflow: desk
+input: schemas/order.yaml
+result: { value: =bills }
+stages:
+  - stage: only
+    steps:
+      - step: bills
+        each: input.parts
+        as: part
+        max_parallel: 3
+        steps:
+          - step: bill
+            handoff: { to: { workflow: billing }, task: Bill, with: { text: =part }, contract: schemas/billed.yaml, accept: claims }
+";
+
+const BILLING: &str = "workflow: billing
+input: schemas/part.yaml
+result: { schema: schemas/billed.yaml, value: { cents: =judged.cents, id: =sent.id } }
+stages:
+  - stage: only
+    steps:
+      - step: judged
+        reason: prompts/judge.md
+        model: small
+        see: { text: input.text }
+        output: schemas/judged.yaml
+      - step: agreed
+        approve: { of: desk, ask: Is it well? }
+      - step: sent
+        act: post.send
+        with: { text: =input.text }
+";
+
+#[test]
+fn what_is_done_in_runs_that_were_handed_work_is_recorded_with_it() {
+    let setting = of_files(&[
+        ("surefoot.yaml", "project: test\nmodels: { small: { provider: registered } }\n"),
+        ("people.yaml", "groups: { desk: {} }\npeople: { ann: { name: Ann, groups: [ desk ] } }\n"),
+        ("workflows/desk.yaml", DESK),
+        ("workflows/billing.yaml", BILLING),
+        ("prompts/judge.md", "How much? {{ text }}\n"),
+        (
+            "schemas/order.yaml",
+            "type: object\nrequired: [ parts ]\nproperties: { parts: { type: array, items: { type: string } } }\n",
+        ),
+        ("schemas/part.yaml", "type: object\nrequired: [ text ]\nproperties: { text: { type: string } }\n"),
+        ("schemas/judged.yaml", "type: object\nrequired: [ cents ]\nproperties: { cents: { type: integer } }\n"),
+        (
+            "schemas/billed.yaml",
+            "type: object\nrequired: [ cents, id ]\nproperties: { cents: { type: integer }, id: { type: integer } }\n",
+        ),
+        ("schemas/sent.yaml", "type: object\nrequired: [ id ]\nproperties: { id: { type: integer } }\n"),
+        (
+            "tools/post.yaml",
+            "tool: post\nnative: true\noperations: { send: { effect: at_most_once, returns: schemas/sent.yaml } }\n",
+        ),
+        ("policies/allow/all.cedar", "@id(\"all\")\npermit (principal, action, resource);\n"),
+    ]);
+    let text = "case: bills\nworkflow: desk\ninput: { parts: [ a, b, c ] }\nanswers:\n  \
+                judged: [ { value: { cents: 1 } }, { value: { cents: 2 } }, { value: { cents: 3 } } ]\ntools:\n  \
+                post.send: [ { value: { id: 7 } }, { value: { id: 8 } }, { value: { id: 9 } } ]\npeople:\n  \
+                - { approve: agreed, by: ann }\n  - { approve: agreed, by: ann, after: 30m }\n  - { approve: agreed, by: ann }\n";
+    let (outcome, made) = round_in(&setting, text);
+    let wanted = br#"[{"cents":1,"id":7},{"cents":2,"id":8},{"cents":3,"id":9}]"#;
+    assert_eq!(outcome.result, Value::from_json(wanted).ok(), "{outcome:?}");
+    for wanted in ["step: sent", "after: 30m", "cents: 3"] {
+        assert!(made.contains(wanted), "{wanted}\n{made}");
+    }
+    // An answer of a workflow that it hands nothing to is none of the case.
+    let strange = text.replace("judged:", "jugded:");
+    let wrong =
+        read(&"cases/a.yaml".into(), &strange, (&setting.project, &setting.sources, Path::new("."))).unwrap_err();
+    assert!(wrong[0].to_string().contains("has no step `jugded`"), "{}", wrong[0]);
 }

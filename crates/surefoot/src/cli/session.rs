@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use kernel::{
     ids::RunId,
-    journal::Entry,
+    journal::{Entry, Event},
     values::{Span, Timestamp},
 };
 use runtime::{Clock as _, Ended, RunError, SystemClock, seals::Anchors};
@@ -72,6 +72,52 @@ pub(super) async fn journal(store: &dyn Store, run: RunId) -> Result<Vec<Entry>,
             return Ok(entries);
         }
     }
+}
+
+/// The journals of a run and of all that it handed work to, directly or not: its own first.
+pub(super) async fn family(store: &dyn Store, run: RunId) -> Result<Vec<(RunId, Vec<Entry>)>, StoreError> {
+    let (mut all, mut left) = (Vec::new(), vec![run]);
+    while let Some(run) = left.pop() {
+        let entries = journal(store, run).await?;
+        left.extend(entries.iter().filter_map(|entry| match entry.event() {
+            Ok(Event::ChildStarted { child, .. }) => Some(child),
+            _ => None,
+        }));
+        all.push((run, entries));
+    }
+    Ok(all)
+}
+
+/// What runs wait for from people that this one waits for, directly or not: the commands, as [`calls`] gives them.
+pub(super) async fn calls_below(store: &dyn Store, state: &RunState) -> Result<Vec<Call>, StoreError> {
+    let (mut found, mut left) = (Vec::new(), state.children());
+    while let Some(run) = left.pop() {
+        let mut state = RunState::new(run);
+        // One that does not hold says so when it is looked at itself.
+        if state.fold(&journal(store, run).await?).is_err() || state.end.is_some() {
+            continue;
+        }
+        match state.paused {
+            true => found.push((format!("runs resume {run}"), "")),
+            false => found.extend(calls(&state)),
+        }
+        left.extend(state.children());
+    }
+    Ok(found)
+}
+
+/// The journals of a run and of all that it handed work to, directly or not: its own first.
+pub(super) async fn family(store: &dyn Store, run: RunId) -> Result<Vec<(RunId, Vec<Entry>)>, StoreError> {
+    let (mut all, mut left) = (Vec::new(), vec![run]);
+    while let Some(run) = left.pop() {
+        let entries = journal(store, run).await?;
+        left.extend(entries.iter().filter_map(|entry| match entry.event() {
+            Ok(Event::ChildStarted { child, .. }) => Some(child),
+            _ => None,
+        }));
+        all.push((run, entries));
+    }
+    Ok(all)
 }
 
 /// The seals that hold a run, in order.

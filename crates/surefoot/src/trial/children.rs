@@ -70,7 +70,7 @@ impl<'a> Trial<'a> {
     pub(super) fn hear_children(&mut self, outside: &mut dyn Outside, people: &mut People) -> Option<Option<Rest>> {
         let waited = self.state.children();
         let at = self.children.iter().position(|child| waited.contains(&child.state.run))?;
-        let mut child = self.children.swap_remove(at);
+        let mut child = self.children.remove(at);
         child.now = child.now.max(self.now);
         let rest = match child.state.end {
             Some(_) => Rest::Over,
@@ -78,7 +78,7 @@ impl<'a> Trial<'a> {
         };
         self.now = self.now.max(child.now);
         let said = child.last_words();
-        self.children.push(child);
+        self.children.insert(at, child);
         Some(match (rest, said) {
             (Rest::Over, Some((sender, body))) => {
                 let number = self.state.inbox_read + 1;

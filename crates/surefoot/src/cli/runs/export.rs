@@ -18,7 +18,7 @@ use store::Store as _;
 
 use super::OneRun;
 use crate::{
-    case::{self, Real},
+    case::{self, Below, Real},
     cli::{
         Scene,
         out::{GOOD, WAIT, count, paint},
@@ -56,7 +56,18 @@ impl Export {
             }
         }
         if let Some(path) = &self.case {
-            return self.record(scene, path, (run, &entries), &blobs);
+            let mut below = Below::new();
+            for (run, entries) in session::family(&*store, run).await?.into_iter().skip(1) {
+                for digest in export::named(&entries) {
+                    if let Some(bytes) = store.blob(run, digest).await? {
+                        blobs.insert(digest, bytes);
+                    }
+                }
+                let events = entries.iter().map(|entry| Ok((entry.at, entry.event()?)));
+                let events: Result<Vec<_>, kernel::journal::Broken> = events.collect();
+                below.insert(run, events.map_err(|why| CliError::new(Exit::Unverified, format!("{run}: {why}")))?);
+            }
+            return self.record(scene, path, (run, &entries, &below), &blobs);
         }
         let seals = session::seals_of(&*store, run).await?;
         let log = store.governance(0).await?;
@@ -97,7 +108,7 @@ impl Export {
         &self,
         scene: &Scene,
         path: &Path,
-        (run, entries): (RunId, &[Entry]),
+        (run, entries, below): (RunId, &[Entry], &Below),
         blobs: &HashMap<Digest, Arc<[u8]>>,
     ) -> Result<Exit, CliError> {
         let folder = self.one.place.folder();
@@ -116,7 +127,7 @@ impl Export {
             Held::Value(value) => Some(value.clone()),
             Held::Blob(blob) => Value::from_json(blobs.get(&blob.digest)?).ok(),
         };
-        let real = Real { run, entries, events: &events, value: &value, rests };
+        let real = Real { run, entries, events: &events, below, value: &value, rests };
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().replace(['-', '_'], " ")).unwrap_or_default();
         let file: Arc<str> = path.display().to_string().into();
         let made = case::record(&real, (&stem, &file), (&setting, folder)).map_err(|why| {
