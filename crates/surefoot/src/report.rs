@@ -88,30 +88,33 @@ pub struct Now {
     pub again: Option<String>,
     /// What a person can do about it.
     #[serde(skip)]
-    call: Option<Call>,
+    call: Option<Way>,
 }
 
 /// What a person can do about an open step.
 #[derive(Clone, Debug)]
-enum Call {
+enum Way {
     Decide(Arc<str>),
     Answer(Arc<str>),
     Resolve,
     Signal(Arc<str>),
 }
 
-/// The commands for what a run waits for from people, without the program's name: what stands before the folder, and after it.
-pub fn calls(state: &RunState) -> Vec<(String, &'static str)> {
+/// A command without the program's name: what stands before the folder, and after it.
+pub type Call = (String, &'static str);
+
+/// The commands for what a run waits for from people.
+pub fn calls(state: &RunState) -> Vec<Call> {
     let mut doing = Vec::new();
     let frames = state.stages.iter().map(|frame| &frame.steps);
     frames.chain(state.undoing.iter().map(|undoing| &undoing.steps)).for_each(|steps| open(&mut doing, steps, ""));
     let words = |now: Now| match now.call? {
-        Call::Decide(id) => Some((format!("approvals show {id}"), "")),
-        Call::Answer(id) => Some((format!("work show {id}"), "")),
-        Call::Resolve => {
+        Way::Decide(id) => Some((format!("approvals show {id}"), "")),
+        Way::Answer(id) => Some((format!("work show {id}"), "")),
+        Way::Resolve => {
             Some((format!("effects resolve {} {} OUTCOME", state.run, now.step), " --as PERSON --reason TEXT"))
         }
-        Call::Signal(name) => Some((format!("runs signal {} {name}", state.run), "")),
+        Way::Signal(name) => Some((format!("runs signal {} {name}", state.run), "")),
     };
     doing.into_iter().filter_map(words).take(3).collect()
 }
@@ -257,12 +260,12 @@ fn open(now: &mut Vec<Now>, steps: &Sequence, prefix: &str) {
     }
 }
 
-fn call(open: &Open) -> Option<Call> {
+fn call(open: &Open) -> Option<Way> {
     match &open.doing {
-        Doing::Approving(approving) => Some(Call::Decide(approving.id.to_string().into())),
-        Doing::Working(working) => Some(Call::Answer(working.id.to_string().into())),
-        Doing::Acting(acting) if matches!(acting.standing, Sending::Unknown { probe_at: None }) => Some(Call::Resolve),
-        Doing::Waiting { signals, .. } => signals.first().cloned().map(Call::Signal),
+        Doing::Approving(approving) => Some(Way::Decide(approving.id.to_string().into())),
+        Doing::Working(working) => Some(Way::Answer(working.id.to_string().into())),
+        Doing::Acting(acting) if matches!(acting.standing, Sending::Unknown { probe_at: None }) => Some(Way::Resolve),
+        Doing::Waiting { signals, .. } => signals.first().cloned().map(Way::Signal),
         _ => None,
     }
 }

@@ -269,3 +269,55 @@ fn who_decides_has_a_name_and_a_mistyped_command_is_json_too() {
     "#]]
     .assert_eq(&shown(&place, &["approvals", "shw", "--json"]));
 }
+
+#[test]
+fn what_a_run_below_asks_is_named_by_the_run_above() {
+    let place = Place::new();
+    for (file, text) in CONTENT {
+        place.write(&format!("demo/{file}"), text);
+    }
+    place.write(
+        "demo/workflows/call.yaml",
+        "workflow: call
+input: schemas/input.yaml
+stages:
+  - stage: only
+    steps:
+      - step: over
+        handoff:
+          to: { workflow: below }
+          task: Ask
+          with: { phone: =input.phone, text: =input.text }
+          contract: schemas/done.yaml
+          accept: claims
+",
+    );
+    place.write(
+        "demo/workflows/below.yaml",
+        "workflow: below
+input: schemas/input.yaml
+result: { value: { done: true } }
+stages:
+  - stage: only
+    steps:
+      - { step: ask, approve: { ask: Is it well?, of: desk, evidence: { text: =input.text } } }
+",
+    );
+    place.write("demo/schemas/done.yaml", "type: object\nproperties: { done: { type: boolean } }\n");
+    for file in ["called", "window"] {
+        std::fs::remove_file(place.path().join(format!("demo/schemas/{file}.yaml"))).unwrap();
+    }
+    place.write("input.json", r#"{"phone": "555", "text": "call me"}"#);
+    let args = ["run", "demo", "--workflow", "call", "--input", "input.json"];
+    let said = place.call(&args);
+    let approval = json(&place, &["approvals", "ls", "demo", "--json"])["approval"].as_str().unwrap().to_owned();
+    let wanted = format!("surefoot approvals show {approval} demo\n");
+    assert!(said.out.contains(&wanted), "{}{}", said.out, said.err);
+    let rows = place.ok(&["runs", "ls", "demo", "--json"]);
+    let rows: Vec<serde_json::Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let top = rows.iter().find(|row| row["workflow"] == "call").unwrap()["run"].as_str().unwrap();
+    let shown = place.ok(&["runs", "show", top, "demo"]);
+    assert!(shown.contains(&format!("below     {wanted}")), "{shown}");
+    let shown = json(&place, &["runs", "show", top, "demo", "--json"]);
+    assert_eq!(shown["below"], serde_json::json!([wanted.trim_end()]));
+}

@@ -539,7 +539,7 @@ async fn again(scene: &Scene, plan: &Plan, killed: &Killed) -> Result<Exit, CliE
     let known = before.len() as u64;
     let mut story = Story::new(out, run);
     let rest = driver.follow(&mut story, known, plan.detach, std::future::pending()).await?;
-    let words = run::words(scene, plan, &*store, &rest).await?;
+    let words = run::words(scene, plan, &*store, (&story, &rest)).await?;
     let exit = run::tell_rest(scene, plan, &story, &rest, words);
     driver.end().await?;
 

@@ -32,7 +32,7 @@ use crate::{
     embed::Surefoot,
     error::CliError,
     exit::Exit,
-    report::calls,
+    report::{Call, calls},
     seen::Seen,
     story::{self, Story},
 };
@@ -297,7 +297,7 @@ pub(super) async fn go_on_with(
     let before = session::journal(&*store, run).await?;
     let known = before.len() as u64;
     let rest = driver.follow(&mut story, known, plan.detach, std::future::pending()).await?;
-    let words = words(scene, &plan, &*store, &rest).await?;
+    let words = words(scene, &plan, &*store, (&story, &rest)).await?;
     let exit = tell_rest(scene, &plan, &story, &rest, words);
     driver.end().await?;
     Ok(exit)
@@ -382,7 +382,7 @@ async fn go(
             }
             Err(why) => return Err(why),
         };
-        let words = words(scene, plan, &*store, &rest).await?;
+        let words = words(scene, plan, &*store, (&story, &rest)).await?;
         exit = worse(exit, tell_rest(scene, plan, &story, &rest, words));
         if matches!(rest, Rest::Interrupted) {
             driver.end().await?;
@@ -411,38 +411,45 @@ pub(super) fn heading(scene: &Scene, plan: &Plan, run: RunId, workflow: &str) {
     }
 }
 
-/// What the application says about a run that has ended.
+/// What stands in other journals than the run's own, or with the application.
+#[derive(Default)]
+pub(super) struct Words {
+    /// What the application says about a run that has ended.
+    told: Option<Vec<String>>,
+    /// What the runs that it handed work to wait for from people.
+    below: Vec<Call>,
+}
+
+/// What is said besides about a run that was left so.
 pub(super) async fn words(
     scene: &Scene,
     plan: &Plan,
     store: &dyn Store,
-    rest: &Rest,
-) -> Result<Option<Vec<String>>, CliError> {
+    (story, rest): (&Story<'_>, &Rest),
+) -> Result<Words, CliError> {
+    if let Rest::Waits(_) = rest {
+        return Ok(Words { told: None, below: session::calls_below(store, &story.state).await? });
+    }
     let (Some(tell), Rest::Ended(ended), false) = (&scene.application.tell, rest, scene.out.json) else {
-        return Ok(None);
+        return Ok(Words::default());
     };
     let entries = session::journal(store, ended.run).await?;
     let journal: Vec<_> = entries.into_iter().filter_map(|entry| Some((entry.event().ok()?, entry))).collect();
     let journal: Vec<_> = journal.into_iter().map(|(event, entry)| (entry, event)).collect();
     let place = format!("{}{}", plan.typed(scene), plan.data_flag());
-    Ok(Some(tell(&Told {
+    let told = tell(&Told {
         run: ended.run,
         result: ended.result.as_ref(),
         journal: &journal,
         seen: Seen::of(&journal),
         call: scene.application.call,
         place: &place,
-    })))
+    });
+    Ok(Words { told: Some(told), below: Vec::new() })
 }
 
-/// Says how the run was left, with numbers, and what to type next. `words` stand in the place of its result.
-pub(super) fn tell_rest(
-    scene: &Scene,
-    plan: &Plan,
-    story: &Story<'_>,
-    rest: &Rest,
-    words: Option<Vec<String>>,
-) -> Exit {
+/// Says how the run was left, with numbers, and what to type next. What the application says stands in the place of its result.
+pub(super) fn tell_rest(scene: &Scene, plan: &Plan, story: &Story<'_>, rest: &Rest, words: Words) -> Exit {
     let out = &scene.out;
     let run = story.state.run;
     let (exit, status) = match rest {
@@ -480,7 +487,7 @@ pub(super) fn tell_rest(
             if let Some(failure) = &ended.failure {
                 field("why", plain(&kernel::story::failure(failure)));
             }
-            match (words, &ended.result) {
+            match (words.told, &ended.result) {
                 (Some(words), _) => words.into_iter().for_each(|line| out.line(line)),
                 (None, Some(result)) => field("result", result.to_json()),
                 (None, None) => {}
@@ -506,8 +513,8 @@ pub(super) fn tell_rest(
                     out.line(format!("        {call} runs resume {run}{folder}{data}"))
                 }
                 _ => {
-                    for (words, rest) in calls(&story.state) {
-                        out.line(format!("        {call} {words}{folder}{data}{rest}"));
+                    for (what, rest) in calls(&story.state).into_iter().chain(words.below) {
+                        out.line(format!("        {call} {what}{folder}{data}{rest}"));
                     }
                 }
             }

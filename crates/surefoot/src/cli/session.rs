@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use kernel::{
     ids::RunId,
     journal::{Entry, Event},
+    run::RunState,
     values::{Span, Timestamp},
 };
 use runtime::{Clock as _, Ended, RunError, SystemClock, seals::Anchors};
@@ -24,6 +25,7 @@ use crate::{
     embed::{BuildError, Surefoot, anchors_of},
     error::CliError,
     exit::Exit,
+    report::{Call, calls},
     story::Story,
 };
 
@@ -104,20 +106,6 @@ pub(super) async fn calls_below(store: &dyn Store, state: &RunState) -> Result<V
         left.extend(state.children());
     }
     Ok(found)
-}
-
-/// The journals of a run and of all that it handed work to, directly or not: its own first.
-pub(super) async fn family(store: &dyn Store, run: RunId) -> Result<Vec<(RunId, Vec<Entry>)>, StoreError> {
-    let (mut all, mut left) = (Vec::new(), vec![run]);
-    while let Some(run) = left.pop() {
-        let entries = journal(store, run).await?;
-        left.extend(entries.iter().filter_map(|entry| match entry.event() {
-            Ok(Event::ChildStarted { child, .. }) => Some(child),
-            _ => None,
-        }));
-        all.push((run, entries));
-    }
-    Ok(all)
 }
 
 /// The seals that hold a run, in order.

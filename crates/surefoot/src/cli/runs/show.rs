@@ -11,7 +11,7 @@ use crate::{
     },
     error::CliError,
     exit::Exit,
-    report::Report,
+    report::{Call, Report},
     story,
 };
 
@@ -27,10 +27,15 @@ impl Show {
         let found = self.one.read().await?;
         let row = &found.row;
         let report = Report::of(&found.state, &found.entries, found.program.as_deref());
+        let below = session::calls_below(&*found.store, &found.state).await?;
+        let place = self.one.place.typed();
+        let typed = |(what, rest): &Call| format!("{} {what}{place}{rest}", scene.application.call);
+        let below: Vec<String> = below.iter().map(typed).collect();
         let out = &scene.out;
         if out.json {
             out.object(&json!({ "run": ls::as_json(row), "report": report, "steps": report.tally.steps,
-                "model_calls": report.tally.asked, "actions": report.tally.actions, "usage": report.tally.usage }));
+                "model_calls": report.tally.asked, "actions": report.tally.actions, "usage": report.tally.usage,
+                "below": below }));
             return Ok(Exit::Ok);
         }
         let style = match row.status {
@@ -111,6 +116,7 @@ impl Show {
                 .filter_map(|now| Some(format!("{}: {}", now.step, plain(now.again.as_ref()?))))
                 .collect(),
         );
+        list("below", below);
         if !report.next.is_empty() {
             field("next", report.next.join(", "));
         }
