@@ -24,7 +24,7 @@ pub fn lines(told: &Told<'_>, kept: Option<&Kept>) -> Vec<String> {
     }));
     lines.push(match told.seen.billed {
         0 => {
-            "money     $0.00: no model of this run itself billed a token; put a language model in surefoot.yaml, and nothing else changes"
+            "money     $0.00: no model billed a token; put a language model in surefoot.yaml, and nothing else changes"
                 .to_owned()
         }
         billed => format!("money     {billed} tokens were billed; what they cost is not known here"),

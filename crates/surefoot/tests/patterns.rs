@@ -2,8 +2,14 @@
 
 mod common;
 
+use std::{
+    ffi::OsString,
+    sync::{Arc, Mutex},
+};
+
 use common::Place;
 use serde_json::Value;
+use surefoot::cli::Application;
 
 /// A pattern in a folder of its own.
 fn pattern(name: &str) -> Place {
@@ -117,4 +123,21 @@ fn a_coordinator_hands_to_specialists_that_may_do_less_than_it_sees() {
     assert_ne!(said.code, 0, "{}", said.out);
     assert!(said.out.contains("handoff_failed") && said.out.contains("permission_denied"), "{}", said.out);
     assert_eq!(notes(&place, "coordinator").len(), 2);
+}
+
+#[test]
+fn an_application_is_told_what_specialists_were_shown_as_well() {
+    let place = pattern("coordinator");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = seen.clone();
+    let application = Application::new("surefoot").tell(move |run| {
+        told.lock().unwrap().push(run.seen);
+        vec!["told".to_owned()]
+    });
+    let folder = place.path().join("coordinator");
+    let args = ["surefoot", "run", folder.to_str().unwrap()].map(OsString::from);
+    assert_eq!(application.main(args, Arc::new(|_: &str| None)), 0);
+    // One sorts, and the specialist answers.
+    let calls: Vec<u64> = seen.lock().unwrap().iter().map(|seen| seen.calls).collect();
+    assert_eq!(calls, [2]);
 }

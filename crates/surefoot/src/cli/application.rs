@@ -41,7 +41,7 @@ pub struct Told<'a> {
     pub result: Option<&'a Value>,
     /// Its journal, read from the store.
     pub journal: &'a [(Entry, Event)],
-    /// What its model calls were shown.
+    /// What its model calls were shown, and those of all runs that it handed work to, directly or not.
     pub seen: Seen,
     /// How a command of this program is typed: `surefoot`, or what the application says.
     pub call: &'a str,

@@ -433,15 +433,19 @@ pub(super) async fn words(
     let (Some(tell), Rest::Ended(ended), false) = (&scene.application.tell, rest, scene.out.json) else {
         return Ok(Words::default());
     };
-    let entries = session::journal(store, ended.run).await?;
-    let journal: Vec<_> = entries.into_iter().filter_map(|entry| Some((entry.event().ok()?, entry))).collect();
-    let journal: Vec<_> = journal.into_iter().map(|(event, entry)| (entry, event)).collect();
+    let mut all = session::family(store, ended.run).await?.into_iter().map(|(_, entries)| {
+        let journal = entries.into_iter().filter_map(|entry| Some((entry.event().ok()?, entry)));
+        journal.map(|(event, entry)| (entry, event)).collect::<Vec<_>>()
+    });
+    let journal = all.next().unwrap_or_default();
+    // Who is asked what a run has cost means what it had others do, too.
+    let seen = all.fold(Seen::of(&journal), |sum, journal| sum.and(Seen::of(&journal)));
     let place = format!("{}{}", plan.typed(scene), plan.data_flag());
     let told = tell(&Told {
         run: ended.run,
         result: ended.result.as_ref(),
         journal: &journal,
-        seen: Seen::of(&journal),
+        seen,
         call: scene.application.call,
         place: &place,
     });
