@@ -98,7 +98,7 @@ failure_kinds! {
     UnsupportedClaim = "unsupported_claim",
     /// The `deadline` of the step, or of the run, has passed.
     DeadlineExceeded = "deadline_exceeded",
-    /// The input of a run does not fit: none begins.
+    /// What a step hands to another workflow does not fit that one's input: nothing begins there.
     InputInvalid = "input_invalid",
     /// An expression could not be evaluated, or a native function failed.
     Internal = "internal",

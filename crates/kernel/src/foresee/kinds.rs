@@ -47,7 +47,7 @@ pub fn can_occur(step: &Step, stage: usize, program: &Program, around: &Around<'
             found.extend(handoff.timeout.map(|_| FailureKind::NoAnswer));
         }
         Kind::Specialist(handoff) => {
-            found.extend([FailureKind::HandoffFailed, FailureKind::ContractViolated]);
+            found.extend([FailureKind::HandoffFailed, FailureKind::InputInvalid, FailureKind::ContractViolated]);
             found.extend(handoff.timeout.map(|_| FailureKind::NoAnswer));
             found.extend(limited.then_some(FailureKind::BudgetExceeded));
         }

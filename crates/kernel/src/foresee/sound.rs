@@ -156,7 +156,10 @@ pub(super) fn occurring(program: &Program, around: &Around<'_>, complaints: &mut
             let message = format!("{whose} fail with `{kind}`");
             let complaint = Complaint::new("W196", &program.file, list.at, message).warning();
             let hint = match kind {
-                FailureKind::InputInvalid => Some("an input is checked before a run begins".to_owned()),
+                FailureKind::InputInvalid => Some(
+                    "only what is handed to another workflow can fail so: without a fitting input no run begins"
+                        .to_owned(),
+                ),
                 FailureKind::DeadlineExceeded => Some("write `deadline:` on a step".to_owned()),
                 FailureKind::ApprovalRejected | FailureKind::ApprovalExpired => {
                     Some("no rule in policies/ask/ puts its action before people".to_owned())
@@ -181,7 +184,11 @@ pub(super) fn occurring(program: &Program, around: &Around<'_>, complaints: &mut
 fn is_a_slip(kind: FailureKind) -> bool {
     matches!(
         kind,
-        FailureKind::Internal | FailureKind::NoProgress | FailureKind::ContractViolated | FailureKind::InvalidArguments
+        FailureKind::Internal
+            | FailureKind::NoProgress
+            | FailureKind::ContractViolated
+            | FailureKind::InvalidArguments
+            | FailureKind::InputInvalid
     )
 }
 

@@ -97,7 +97,7 @@ pub fn hand(handing: Handing, state: &RunState, program: &Program, now: Timestam
                 start.workflow,
                 complaints.join("; ")
             );
-            failed(step, Failure::inside(FailureKind::ContractViolated, detail))
+            failed(step, Failure::inside(FailureKind::InputInvalid, detail))
         }
     }
 }

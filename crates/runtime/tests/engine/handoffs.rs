@@ -367,7 +367,7 @@ async fn a_contract_is_kept_at_run_time_and_the_one_who_broke_it_is_named() {
         begun(&loose, Outside::new(|_, _, _| Ok(Value::map([("number", Value::Int(5)), ("key", Value::Null)]))), INPUT)
             .await;
     all(&world).await;
-    assert_eq!(world.row(run).await.failure.as_deref(), Some("contract_violated"));
+    assert_eq!(world.row(run).await.failure.as_deref(), Some("input_invalid"));
     let text = told(&world, run).await;
     assert!(text.contains("what workflow `desk` hands to workflow `refunds` does not fit its input"), "{text}");
     assert_eq!(world.store.runs(RunQuery { parent: Some(run), ..RunQuery::default() }).await.unwrap(), []);
