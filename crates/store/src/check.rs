@@ -10,11 +10,13 @@ use std::{
 use kernel::{
     ids::{Digest, RunId},
     journal::{self, Entry, Event, Head, ProbeResult, StepResult},
+    routes,
+    values::Timestamp,
 };
 
-use crate::{Finding, Message, OpenAction, RunRow, rules};
+use crate::{Cooldown, Finding, Message, OpenAction, RunRow, rules};
 
-pub use governed::{approval, budgets, governance, orphan, sealed, sealed_heads, seals};
+pub use governed::{Cooling, approval, budgets, governance, orphan, sealed, sealed_heads, seals};
 
 /// Findings of one run beyond these are only counted.
 const FINDING_LIMIT: usize = 20;
@@ -36,6 +38,13 @@ pub struct RunCheck<'a> {
     failed: BTreeMap<Arc<str>, Sent>,
     named: BTreeSet<Digest>,
     messages: u64,
+    project: Arc<str>,
+    /// The model that each step asked last.
+    asked: BTreeMap<Arc<str>, Arc<str>>,
+    /// Models that cool down, by the journal.
+    cooled: Vec<Cooldown>,
+    /// An entry was erased.
+    gaps: bool,
     findings: Vec<Finding>,
     more: usize,
 }
@@ -62,6 +71,10 @@ impl<'a> RunCheck<'a> {
             failed: BTreeMap::new(),
             named: BTreeSet::new(),
             messages: 0,
+            project: "".into(),
+            asked: BTreeMap::new(),
+            cooled: Vec::new(),
+            gaps: false,
             findings: Vec::new(),
             more: 0,
         };
@@ -106,9 +119,10 @@ impl<'a> RunCheck<'a> {
         }
         self.epoch = entry.epoch;
         self.erased = entry.body.is_none();
+        self.gaps |= self.erased;
         let Some(body) = &entry.body else { return };
         match entry.event() {
-            Ok(event) => self.event(event),
+            Ok(event) => self.event(event, entry.at),
             Err(broken) => self.find("chain", broken.to_string()),
         }
         if let Ok(json) = serde_json::from_slice(body) {
@@ -116,8 +130,16 @@ impl<'a> RunCheck<'a> {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: Event, at: Timestamp) {
         match event {
+            Event::ModelAsked { step, model, .. } => {
+                self.asked.insert(step.as_str().into(), model);
+            }
+            Event::ModelAnswered { step, cools: Some(until), result: StepResult::Failed(why), .. } => {
+                let Some(model) = self.asked.get(step.as_str()) else { return };
+                let (scope, why) = (routes::scope(&self.project, model), why.kind.as_str().into());
+                self.cooled.push(Cooldown { scope, until, why, run: self.row.run, since: at });
+            }
             Event::ActionStarted { step, attempt, key, proposal, .. } => {
                 let action = format!("{}.{}", proposal.tool, proposal.operation);
                 self.failed.remove(step.as_str());
@@ -146,7 +168,8 @@ impl<'a> RunCheck<'a> {
                     self.failed.insert(step, sent);
                 }
             }
-            Event::RunStarted { parent, .. } => {
+            Event::RunStarted { parent, project, .. } => {
+                self.project = project;
                 let parent = parent.map(|parent| parent.run);
                 if parent != self.row.parent {
                     let name = |run: Option<RunId>| run.map_or_else(|| "nobody".to_owned(), |run| run.to_string());
@@ -156,6 +179,14 @@ impl<'a> RunCheck<'a> {
             }
             Event::RunFinished { .. } => self.ended = true,
             _ => {}
+        }
+    }
+
+    /// What its journal says of models that cool down, after its last entry.
+    pub fn cooled(&mut self, cooling: &mut Cooling) {
+        cooling.said.append(&mut self.cooled);
+        if self.gaps || self.broken {
+            cooling.unread(self.row.run);
         }
     }
 

@@ -850,17 +850,20 @@ impl Store for MemoryStore {
 
     async fn check(&self) -> Result<Vec<Finding>, StoreError> {
         let inner = self.lock();
-        let mut findings = Vec::new();
+        let (mut findings, mut cooling) = (Vec::new(), check::Cooling::default());
         for kept in inner.runs.values() {
             let mut check = RunCheck::new(&kept.row);
             kept.entries.iter().for_each(|entry| check.entry(entry));
             kept.blobs.iter().for_each(|(digest, bytes)| check.blob(*digest, bytes.as_deref()));
             kept.inbox.iter().for_each(|message| check.message(message));
             kept.open.values().for_each(|(action, _)| check.open_action(action));
+            check.cooled(&mut cooling);
             findings.extend(check.finish());
         }
         let governed = &inner.governed;
         findings.extend(check::governance(&governed.log));
+        let cooldowns: Vec<_> = governed.cooldowns.values().cloned().collect();
+        findings.extend(cooling.compare(&cooldowns, &governed.log));
         let over = |run: RunId| inner.runs.get(&run).is_none_or(|kept| kept.row.status.is_final());
         findings.extend(check::budgets(&governed.budgets.values().cloned().collect::<Vec<_>>(), &governed.reserved()));
         governed.approvals.values().for_each(|row| findings.extend(check::approval(row)));

@@ -1,14 +1,20 @@
 //! `db check` for what is governed across runs: what rows can tell of each other.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kernel::{
+    governance::charter::Change,
     ids::{Digest, RunId},
     journal::Head,
+    values::Timestamp,
 };
 
 use crate::{
-    ApprovalRow, ApprovalState, BudgetRow, Finding, GovernanceEntry, Reservation, SYSTEM, Seal, SealedHead, rules,
+    ApprovalRow, ApprovalState, BudgetRow, Cooldown, Finding, GovernanceEntry, Reservation, SYSTEM, Seal, SealedHead,
+    rules,
 };
 
 /// The log of changes to what runs are judged by, whole and in order.
@@ -64,6 +70,61 @@ pub fn approval(row: &ApprovalRow) -> Vec<Finding> {
         find(format!("has a vote of {} on card {}, it shows {}", vote.by, vote.shown, row.shown));
     }
     findings
+}
+
+/// What journals say of models that cool down: the rows are made anew from it.
+#[derive(Debug, Default)]
+pub struct Cooling {
+    pub(super) said: Vec<Cooldown>,
+    /// Runs whose journals cannot be read as a whole.
+    unread: BTreeSet<RunId>,
+}
+
+impl Cooling {
+    /// The journal of this run does not say all that it said once.
+    pub fn unread(&mut self, run: RunId) {
+        self.unread.insert(run);
+    }
+
+    /// Compares all rows with what journals say, and with what people said in the log of changes since.
+    pub fn compare(&self, rows: &[Cooldown], log: &[GovernanceEntry]) -> Vec<Finding> {
+        let ends = |entry: &GovernanceEntry| match Change::read(entry.no, &entry.body) {
+            Ok(Change::Ask { scope, .. }) => Some((scope, entry.at)),
+            _ => None,
+        };
+        let ended: BTreeMap<Arc<str>, Timestamp> = log.iter().filter_map(ends).collect();
+        let mut longest: BTreeMap<&str, &Cooldown> = BTreeMap::new();
+        let stands = |said: &&Cooldown| ended.get(&said.scope).is_none_or(|end| said.since > *end);
+        for said in self.said.iter().filter(stands) {
+            let known = longest.entry(&said.scope).or_insert(said);
+            if known.until < said.until {
+                *known = said;
+            }
+        }
+        let mut findings = Vec::new();
+        let mut find = |run, detail| findings.push(Finding { rule: "cooldown", run: Some(run), detail });
+        for row in rows {
+            let (scope, until) = (&row.scope, row.until);
+            let same =
+                |said: &&Cooldown| (&said.scope, said.until, said.run, &said.why) == (scope, until, row.run, &row.why);
+            if !self.unread.contains(&row.run) && !self.said.iter().filter(stands).any(|said| same(&said)) {
+                find(
+                    row.run,
+                    format!("`{scope}` cools down until {until} by its row, and its journal does not say so"),
+                );
+            }
+            if let Some(said) = longest.remove(&**scope).filter(|said| said.until > until) {
+                find(
+                    said.run,
+                    format!("`{scope}` cools down until {until} by its row, by its journal until {}", said.until),
+                );
+            }
+        }
+        for said in longest.into_values() {
+            find(said.run, format!("`{}` cools down until {} by its journal, and has no row", said.scope, said.until));
+        }
+        findings
+    }
 }
 
 /// All seals, in order.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     ApprovalQuery, Finding, SYSTEM, StoreError,
-    check::{self, RunCheck},
+    check::{self, Cooling, RunCheck},
 };
 
 /// Entries read at once.
@@ -51,17 +51,22 @@ pub(super) fn check(conn: &Connection) -> Result<Vec<Finding>, StoreError> {
     {
         find("head", format!("the journal has {entries} entries, the runs have {heads}"));
     }
-    let mut after = RunId::from_bytes([0; 16]);
+    let (mut after, mut cooling) = (RunId::from_bytes([0; 16]), Cooling::default());
     loop {
         let params = named_params! { ":run": after.bytes() };
         let Some(next) = first(&view, ("run", sql::NEXT_RUN_AFTER), params, |cells| cells.run("id"))? else { break };
         after = next;
-        match check_run(&view, next) {
+        match check_run(&view, next, &mut cooling) {
             Ok(found) => findings.extend(found),
             // What cannot be read is damage of this run; the others are read all the same.
-            Err(error) => findings.push(Finding { rule: "chain", run: Some(next), detail: error.to_string() }),
+            Err(error) => {
+                cooling.unread(next);
+                findings.push(Finding { rule: "chain", run: Some(next), detail: error.to_string() });
+            }
         }
     }
+    let cooldowns = all(&view, ("cooldown", sql::LIST_COOLDOWNS), [], |cells| cells.cooldown())?;
+    findings.extend(cooling.compare(&cooldowns, &governance(&view, 0)?));
     findings.extend(check_governed(&view)?);
     Ok(findings)
 }
@@ -97,7 +102,7 @@ fn check_governed(conn: &Connection) -> Result<Vec<Finding>, StoreError> {
     Ok(findings)
 }
 
-fn check_run(conn: &Connection, run: RunId) -> Result<Vec<Finding>, StoreError> {
+fn check_run(conn: &Connection, run: RunId, cooling: &mut Cooling) -> Result<Vec<Finding>, StoreError> {
     let by_run = named_params! { ":run": run.bytes() };
     let Some(row) = first(conn, ("run", sql::READ_RUN), by_run, |cells| cells.run_row())? else {
         return Ok(Vec::new());
@@ -117,5 +122,6 @@ fn check_run(conn: &Connection, run: RunId) -> Result<Vec<Finding>, StoreError> 
     inbox(conn, run, 0)?.iter().for_each(|message| check.message(message));
     let open = all(conn, ("open_action", sql::READ_OPEN_ACTIONS), by_run, |cells| cells.open_action())?;
     open.iter().for_each(|action| check.open_action(action));
+    check.cooled(cooling);
     Ok(check.finish())
 }

@@ -1,3 +1,8 @@
+use kernel::{
+    context::Manifest,
+    journal::Usage,
+    recovery::{Failure, FailureKind, Phase},
+};
 use store::{
     Erased, KeptAnswer, LateResult, OutQuery, OutState, Seal, Sealed, SealedHead, StoreError, Taken, Tried,
     WorkClaimed, WorkQuery, WorkRow,
@@ -192,7 +197,10 @@ pub async fn an_answer_is_kept_until_its_time_and_goes_with_its_run(bed: Bed) {
 pub async fn a_model_cools_down_with_the_entry_that_says_so_and_a_person_ends_that(bed: Bed) {
     let own = bed.join(1, 0).await;
     let mut pen = bed.owned(1, own, 1).await;
-    let cool = |scope: &str, until| Guard::CoolDown { scope: scope.into(), until: at(until), why: "busy".into() };
+    let cool = |scope: &str, until| {
+        let why = FailureKind::ProviderOverloaded.as_str().into();
+        Guard::CoolDown { scope: scope.into(), until: at(until), why }
+    };
     let rows = async || {
         let rows = bed.store.cooldowns().await.unwrap();
         rows.into_iter().map(|row| (row.scope.to_string(), row.until, row.run)).collect::<Vec<_>>()
@@ -200,20 +208,75 @@ pub async fn a_model_cools_down_with_the_entry_that_says_so_and_a_person_ends_th
     assert_eq!(rows().await, []);
     // What is refused as a whole leaves no row.
     let stale = Guard::InboxIs(7);
-    assert!(matches!(bed.append(pen.append(&[], vec![cool("a", 60), stale])).await, Appended::Refused { .. }));
+    let (a, b) = ("/model:a", "/model:b");
+    assert!(matches!(bed.append(pen.append(&[], vec![cool(a, 60), stale])).await, Appended::Refused { .. }));
     assert_eq!(rows().await, []);
-    bed.write(pen.append(&[step_done("x")], vec![cool("b", 40), cool("a", 60)]), &mut pen).await;
-    bed.write(pen.append(&[step_done("y")], vec![cool("a", 50), cool("b", 90)]), &mut pen).await;
-    assert_eq!(rows().await, [("a".into(), at(60), pen.run), ("b".into(), at(90), pen.run)], "never shorter");
-
-    let said = |seconds| super::governed::change("{\"ends\":1}", seconds);
-    assert!(!bed.store.end_cooldown("c".into(), said(3)).await.unwrap());
-    assert!(!bed.store.end_cooldown("a".into(), said(60)).await.unwrap(), "it is free by then");
-    assert!(bed.store.end_cooldown("a".into(), said(59)).await.unwrap());
-    assert!(!bed.store.end_cooldown("a".into(), said(59)).await.unwrap());
-    assert_eq!(bed.store.governance(0).await.unwrap().len(), 1, "it is said once, with the deed");
-    assert_eq!(rows().await, [("b".into(), at(90), pen.run)]);
+    let said = [busy("b", 40), busy("a", 60)].concat();
+    bed.write(pen.append(&said, vec![cool(b, 40), cool(a, 60)]), &mut pen).await;
+    let said = [busy("a", 50), busy("b", 90)].concat();
+    bed.write(pen.append(&said, vec![cool(a, 50), cool(b, 90)]), &mut pen).await;
+    assert_eq!(rows().await, [(a.into(), at(60), pen.run), (b.into(), at(90), pen.run)], "never shorter");
     bed.sound().await;
+
+    let said = |seconds| super::governed::change(r#"{"change":"ask","reason":"paid","scope":"/model:a"}"#, seconds);
+    assert!(!bed.store.end_cooldown("/model:c".into(), said(3)).await.unwrap());
+    assert!(!bed.store.end_cooldown(a.into(), said(60)).await.unwrap(), "it is free by then");
+    assert!(bed.store.end_cooldown(a.into(), said(59)).await.unwrap());
+    assert!(!bed.store.end_cooldown(a.into(), said(59)).await.unwrap());
+    assert_eq!(bed.store.governance(0).await.unwrap().len(), 1, "it is said once, with the deed");
+    assert_eq!(rows().await, [(b.into(), at(90), pen.run)]);
+    bed.sound().await;
+    // What journals and rows say otherwise is found.
+    let mut pen = pen.at(65);
+    bed.write(pen.append(&[], vec![cool("/model:c", 95)]), &mut pen).await;
+    bed.write(pen.append(&busy("a", 99), vec![]), &mut pen).await;
+    bed.write(pen.append(&busy("b", 99), vec![]), &mut pen).await;
+    let found: Vec<String> = bed.store.check().await.unwrap().into_iter().map(|one| one.detail).collect();
+    let (early, late, other) = (at(90), at(99), at(95));
+    assert_eq!(
+        found,
+        [
+            format!("`{b}` cools down until {early} by its row, by its journal until {late}"),
+            format!("`/model:c` cools down until {other} by its row, and its journal does not say so"),
+            format!("`{a}` cools down until {late} by its journal, and has no row"),
+        ]
+    );
+}
+
+/// A model is asked, and its provider has no room until then.
+fn busy(model: &str, until: i64) -> Vec<Event> {
+    let step = StepPath::new(format!("ask_{model}"));
+    let manifest = Manifest {
+        segments: Vec::new(),
+        request: Digest::ZERO,
+        output_schema: None,
+        tokens_est: 0,
+        layout: None,
+        edges: Vec::new(),
+    };
+    let (asked, model) = (step.clone(), model.into());
+    let failure = Failure {
+        kind: FailureKind::ProviderOverloaded,
+        phase: Phase::Answered,
+        detail: "busy".to_owned(),
+        retry_after: None,
+    };
+    vec![
+        Event::ModelAsked { step: asked, attempt: 1, model, route: None, manifest, reserved: None },
+        Event::ModelAnswered {
+            step,
+            attempt: 1,
+            result: StepResult::Failed(failure),
+            usage: Usage::default(),
+            raw: None,
+            spent: None,
+            said: None,
+            cools: Some(at(until)),
+            claims: Vec::new(),
+            unsure: None,
+            keeps: None,
+        },
+    ]
 }
 
 pub async fn heads_that_moved_are_sealed_in_a_chain(bed: Bed) {
