@@ -1,8 +1,9 @@
 //! One rule, one test.
 
 use expect_test::expect;
+use kernel::governance::labels::draw;
 
-use crate::flow;
+use crate::{flow, program, steps};
 
 #[test]
 fn a_name_read_carries_its_place_and_all_below() {
@@ -507,4 +508,93 @@ fn a_workflow_that_doubles_and_nests_stays_small() {
     let words = |argument: &str| program.labels.acts["a"].arguments[argument].words();
     assert_eq!(words("/all").iter().map(|label| &**label).collect::<Vec<_>>(), ["private", "untrusted"]);
     assert!(words("/turn").contains("untrusted") && words("/outer").contains("untrusted"));
+}
+
+#[test]
+fn trust_of_an_agent_is_about_fields_of_its_answer_and_nothing_else() {
+    let text = steps(
+        "- step: told
+  agent: prompts/ask.md
+  model: small
+  see: { sender: input.sender }
+  tools: [ mail.send, mail.read ]
+  output: schemas/said.yaml
+  trust: { kind: enum, id: { in: input.ids } }
+- step: a
+  act: box.put
+  with: { to: =told.id, kind: =told.kind, note: =told.note, all: =told }",
+    );
+    let said = "
+--- tools/mail.yaml
+tool: mail
+native: true
+operations:
+  send: { effect: at_most_once, params: schemas/letter.yaml, control: [ to ] }
+  read: { effect: read, params: schemas/letter.yaml, returns: { labels: [ trusted, inbox ] } }
+--- schemas/letter.yaml
+type: object
+additionalProperties: false
+required: [ to ]
+properties: { to: { type: string } }
+--- schemas/said.yaml
+type: object
+additionalProperties: false
+required: [ kind, id, note, claims ]
+properties:
+  kind: { enum: [ a, b ] }
+  id: { type: string }
+  note: { type: string }
+  claims:
+    type: array
+    items:
+      type: object
+      required: [ says, action, status ]
+      properties: { says: { type: string }, action: { type: string }, resource: { type: string }, status: { enum: [ succeeded, failed ] }, evidence: { type: string } }
+";
+    expect![[r#"
+        told/mail.send  mail.send
+          (all others)
+            generated  from `told`
+            inbox  from `told/mail.read`
+            private  from `input.sender`
+            untrusted  from `input.sender`, `told/mail.send`
+          to  control
+            generated  from `told`
+            inbox  from `told/mail.read`
+            private  from `input.sender`
+            untrusted  from `input.sender`, `told/mail.send`
+        told/mail.read  mail.read
+          (all others)
+            generated  from `told`
+            inbox  from `told/mail.read`
+            private  from `input.sender`
+            untrusted  from `input.sender`, `told/mail.send`
+          to
+            generated  from `told`
+            inbox  from `told/mail.read`
+            private  from `input.sender`
+            untrusted  from `input.sender`, `told/mail.send`
+        a  box.put
+          all
+            generated  from `told`
+            inbox  from `told/mail.read`
+            private  from `input.sender`
+            untrusted  from `input.sender`, `told/mail.send`
+            untrusted  from `input.sender`, `told/mail.send` unless `told.id` is in `input.ids`
+          kind
+            generated  from `told.kind`
+            inbox  from `told/mail.read`
+            private  from `input.sender`
+          note
+            generated  from `told.note`
+            inbox  from `told/mail.read`
+            private  from `input.sender`
+            untrusted  from `input.sender`, `told/mail.send`
+          to  control
+            generated  from `told.id`
+            inbox  from `told/mail.read`
+            private  from `input.sender`
+            untrusted  from `input.sender`, `told/mail.send` unless `told.id` is in `input.ids`
+    "#]]
+    .assert_eq(&draw(&program(&format!("{text}\n{said}"))));
 }
