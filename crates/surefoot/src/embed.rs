@@ -213,11 +213,13 @@ impl Surefoot {
         Ok(row.status == Status::Quarantined && row.inbox_gen == row.inbox_read)
     }
 
-    /// Drives runs until `shutdown`: new ones, and what an earlier process left unfinished.
+    /// Drives runs until `shutdown`: new ones, and what an earlier process left unfinished, by the rules of this project's files.
     ///
     /// # Errors
-    /// See [`runtime::Worker::run`].
+    /// See [`Surefoot::deploy`] and [`runtime::Worker::run`].
     pub async fn serve(&self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        // What this process calls is what its files have accepted: no run goes on under the rules of an earlier process.
+        self.deploy().await?;
         self.inner.runtime.worker().run(shutdown).await
     }
 
