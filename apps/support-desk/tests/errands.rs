@@ -42,7 +42,7 @@ fn three_things_are_done_after_people_have_seen_the_plan() {
     for part in ["30.00 USD for payment PAY-20005", "order ORD-20004", "new address"] {
         assert!(letters[0].replace("=\r\n", "").contains(part), "{part}: {}", letters[0]);
     }
-    let shown = act(place.path(), "errands", "work[0]/call1");
+    let shown = act(place.path(), "errands", "orders.ship_to");
     assert!(shown.contains("errand.address"), "{shown}");
 }
 
