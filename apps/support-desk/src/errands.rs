@@ -193,23 +193,19 @@ mod tests {
                 refunded_cents: 500 - left,
             }]
         };
-        let acts = |body: &str, left: i64| -> Vec<String> {
-            let known = ["C-1", "run", "t"].map(str::to_owned);
-            let [customer_id, run, at] = known;
+        let acts = |body: &str, left: i64| -> Vec<(Json, Json)> {
+            let [customer_id, run, at] = ["C-1", "run", "t"].map(str::to_owned);
             let shown = Shown { customer_id, run, at, payments: payments(left), body: body.to_owned() };
-            let acts = actions(&shown).into_iter().map(|one| format!("{} {}", one["act"], one["with"]));
-            acts.map(|line| line.replace('"', "")).collect()
+            actions(&shown).into_iter().map(|one| (one["act"].clone(), one["with"].clone())).collect()
         };
         let both = "I want a refund of ord-1.\nMy new address is 4 Quay Street.";
-        assert_eq!(
-            acts(both, 300),
-            [
-                "orders.ship_to {address:4 Quay Street,at:t,customer_id:C-1,run:run}",
-                "billing.refund {amount_cents:300,at:t,customer_id:C-1,payment_id:PAY-1,reason:asked for,run:run}",
-            ]
-        );
+        let moved = json!({ "address": "4 Quay Street", "customer_id": "C-1", "run": "run", "at": "t" });
+        let back = json!({
+            "payment_id": "PAY-1", "amount_cents": 300, "reason": "asked for", "customer_id": "C-1", "run": "run", "at": "t",
+        });
+        assert_eq!(acts(both, 300), [("orders.ship_to".into(), moved), ("billing.refund".into(), back)]);
         // Nothing is left of it, or it is nobody's payment: people look.
-        assert_eq!(acts("Please refund PAY-1.", 0), [] as [&str; 0]);
-        assert_eq!(acts("Please refund PAY-2, and my money back.", 300), [] as [&str; 0]);
+        assert_eq!(acts("Please refund PAY-1.", 0), []);
+        assert_eq!(acts("Please refund PAY-2, and my money back.", 300), []);
     }
 }
