@@ -49,7 +49,7 @@ async fn the_outcome_is_the_same_in_every_dialect() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_chaos_runs_complete_or_wait_for_people_within_their_budget() {
-    for (project, runs, dialect) in [("crm-leads", 1, Dialect::Gemini), ("support-desk", 6, Dialect::OpenAiResponses)] {
+    for (project, runs, dialect) in [("crm-leads", 1, Dialect::Gemini), ("support-desk", 7, Dialect::OpenAiResponses)] {
         let chaos = Arguments { runs, chaos: 0.3, only_chaos: true, dialects: vec![dialect], ..short(&[project]) };
         let rows = play(chaos).await;
         assert_eq!(broken(&rows), Vec::<String>::new());

@@ -1,12 +1,13 @@
 //! A support desk: the second application of Surefoot. An e-mail goes in; it is answered, refunded, or handed to a person.
 //!
 //! The workflow is `workflows/support-email.yaml`; here are the pure functions that its `native:` steps name ([`natives`]), what the
-//! classifier is learnt from and measured on ([`banking`], [`learn`], [`fit`], [`measure`]), and the desk, the mail server and the
-//! writer of the demonstration ([`seed`], [`mailroom`], [`writer`]).
+//! classifier is learnt from and measured on ([`banking`], [`learn`], [`fit`], [`measure`]), and the desk, the mail server, the writer
+//! and the planner of the demonstration ([`seed`], [`mailroom`], [`writer`], [`errands`]).
 
 pub mod assess;
 pub mod banking;
 pub mod chance;
+pub mod errands;
 pub mod fit;
 pub mod learn;
 pub mod mail;

@@ -1,4 +1,4 @@
-//! The pure functions that the workflow's `native:` steps name, the tool that looks into the mail server's folder, and the writer.
+//! The pure functions that the workflow's `native:` steps name, the tool that looks into the mail server's folder, the writer and the planner.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -6,6 +6,7 @@ use surefoot::{Builder, Call, Value};
 
 use crate::{
     assess::{Asked, Payment, assess},
+    errands::{Planner, asked},
     mail::{intake, recipients},
     mailroom::Kept,
     reply::{letter, spoken, wordings},
@@ -18,6 +19,8 @@ pub fn register(builder: Builder, kept: Option<Kept>) -> Builder {
     builder
         .provider("writer", Writer)
         .provider("composer", Writer)
+        .provider("planner", Planner)
+        .provider("planner_words", Planner)
         .tool("outbox", move |call: Call| {
             let to = kept.as_ref().map(|kept| {
                 let id = call.input.get("message_id").and_then(Value::as_str);
@@ -29,6 +32,7 @@ pub fn register(builder: Builder, kept: Option<Kept>) -> Builder {
         })
         .native("intake@1", pure(|email| Ok(intake(email))))
         .native("assess@1", pure(|with: Assess| Ok(assess(&with.asked, &with.payments, with.verified))))
+        .native("errands@1", pure(|message| Ok(asked(&message))))
         .native("packet@1", pure(|case| Ok(packet(&case))))
         .native("wordings@1", pure(|about| wordings(&about)))
         .native("spoken@1", pure(|drafted| Ok(spoken(&drafted))))
@@ -115,6 +119,8 @@ struct Outcome {
     anger: f64,
     classification: Option<serde_json::Value>,
     refund: Option<serde_json::Value>,
+    /// What the records have of a message that asked for several things.
+    errands: Option<serde_json::Value>,
     article: Option<serde_json::Value>,
     /// In the order of the stages.
     escalated: Vec<Option<serde_json::Value>>,
@@ -129,15 +135,16 @@ struct Outcome {
 
 impl Outcome {
     fn outcome(self) -> serde_json::Value {
+        let refund = self.refund.or_else(|| self.errands.as_ref()?["refunds"].get(0).cloned());
         let escalated = self.escalated.into_iter().flatten().next_back();
         let (classification, words, spoken) = (self.classification.unwrap_or_default(), self.words, self.spoken);
-        let status = match (&escalated, &self.refund) {
+        let status = match (&escalated, &refund) {
             (Some(_), _) => "escalated",
             (None, Some(_)) => "refunded",
             (None, None) => "answered",
         };
         let queue = escalated.map_or_else(|| classification["category"].clone(), |one| one["queue"].clone());
-        let refund = self.refund.map(|one| {
+        let refund = refund.map(|one| {
             json!({ "payment_id": one["payment_id"], "amount_cents": one["amount_cents"], "currency": one["currency"] })
         });
         let post = self.post;

@@ -25,11 +25,79 @@ pub struct Article {
     text: String,
 }
 
+/// What the records have of a message that asked for several things.
+#[derive(Debug, Deserialize)]
+pub struct Errands {
+    refunds: Vec<Refunded>,
+    exchanges: Vec<Exchanged>,
+    addresses: Vec<Moved>,
+}
+
+/// An order that is sent once more.
+#[derive(Debug, Deserialize)]
+pub struct Exchanged {
+    id: i64,
+    order_id: String,
+    what: String,
+}
+
+/// An address that parcels go to from now on.
+#[derive(Debug, Deserialize)]
+pub struct Moved {
+    id: i64,
+}
+
+impl Errands {
+    /// One sentence for each thing that was done.
+    fn in_words(&self) -> String {
+        let refunds = self.refunds.iter().map(Refunded::given_back);
+        let exchanges =
+            self.exchanges.iter().map(|one| format!("we send order {} ({}) once more.", one.order_id, one.what));
+        let moved = (!self.addresses.is_empty())
+            .then(|| "parcels go to the new address of your message from now on.".to_owned());
+        let all: Vec<String> = refunds.chain(exchanges).chain(moved).collect();
+        format!("this is done:\n\n- {}", all.join("\n- "))
+    }
+
+    fn deeds(&self) -> impl Iterator<Item = Deed> {
+        let deed =
+            |action: &str, resource: String, evidence: String| Deed { action: action.to_owned(), resource, evidence };
+        let exchanges = self
+            .exchanges
+            .iter()
+            .map(move |one| deed("orders.exchange", one.order_id.clone(), format!("exchange/{}", one.id)));
+        let moved = self
+            .addresses
+            .iter()
+            .map(move |one| deed("orders.ship_to", format!("address {}", one.id), format!("address/{}", one.id)));
+        self.refunds.iter().map(Refunded::deed).chain(exchanges).chain(moved)
+    }
+}
+
+impl Refunded {
+    fn given_back(&self) -> String {
+        let amount = money(self.amount_cents, &self.currency);
+        format!(
+            "we have given back {amount} for payment {}. Banks need up to five working days to show it.",
+            self.payment_id
+        )
+    }
+
+    fn deed(&self) -> Deed {
+        Deed { action: REFUND.to_owned(), resource: self.payment_id.clone(), evidence: format!("refund/{}", self.id) }
+    }
+}
+
+/// The act that gives money back.
+const REFUND: &str = "billing.refund";
+
 /// What a reply is about. Nothing of it is what the writer of the message wrote.
 #[derive(Debug, Deserialize)]
 pub struct About {
     kind: String,
     refunded: Option<Refunded>,
+    /// Of a message that asked for several things.
+    errands: Option<Errands>,
     article: Option<Article>,
     /// The article that the writer of the reply found, as the records have it.
     cited: Option<Article>,
@@ -91,14 +159,11 @@ pub fn wordings(about: &About) -> Result<Wordings, String> {
             );
             (text, Vec::new())
         }
-        ("refunded", Some(refunded)) => (
-            format!(
-                "we have given back {} for payment {}. Banks need up to five working days to show it.",
-                money(refunded.amount_cents, &refunded.currency),
-                refunded.payment_id
-            ),
-            Vec::new(),
-        ),
+        ("refunded", Some(refunded)) => (refunded.given_back(), Vec::new()),
+        ("errands", _) => {
+            let errands = about.errands.as_ref().ok_or("a reply of the kind `errands` has no records")?;
+            (errands.in_words(), Vec::new())
+        }
         ("person", _) => (
             "a colleague is reading your message now and will answer you in person. You need not write it again.".to_owned(),
             payment(),
@@ -128,11 +193,7 @@ pub fn wordings(about: &About) -> Result<Wordings, String> {
         }
         (kind, _) => return Err(format!("there are no words for a reply of the kind `{kind}`")),
     };
-    let done = about.refunded.iter().map(|refunded| Deed {
-        action: "billing.refund".to_owned(),
-        resource: refunded.payment_id.clone(),
-        evidence: format!("refund/{}", refunded.id),
-    });
+    let done = about.refunded.iter().map(Refunded::deed).chain(about.errands.iter().flat_map(Errands::deeds));
     let citation =
         about.cited.as_ref().map(|article| format!("Perhaps this helps until then:\n\n{}", in_full(article)));
     let mut all = vec![says.clone(), AGAIN.to_owned()];
@@ -253,7 +314,7 @@ fn refusal(draft: &Draft, known: &Wordings, messages: &[Message], claims: &[Stan
         if let Some(figure) = unknown_figure(text, known) {
             return Some(format!("it names `{figure}`, which no record and no article has"));
         }
-        if known.done.is_empty() && says_given_back(text) {
+        if known.done.iter().all(|deed| deed.action != REFUND) && says_given_back(text) {
             return Some("unsupported: it says that money was given back, and nothing proves it".to_owned());
         }
     }
@@ -421,7 +482,7 @@ mod tests {
     use super::*;
 
     fn about(kind: &str) -> About {
-        About { kind: kind.into(), refunded: None, article: None, cited: None }
+        About { kind: kind.into(), refunded: None, errands: None, article: None, cited: None }
     }
 
     fn refunded() -> About {

@@ -7,8 +7,11 @@ use rusqlite::{Connection, params};
 use crate::chance::Chance;
 
 /// The tables, as the first run would make them.
-const TABLES: &str =
-    concat!(include_str!("../sql/migrations/001_desk.sql"), include_str!("../sql/migrations/002_letters.sql"));
+const TABLES: &str = concat!(
+    include_str!("../sql/migrations/001_desk.sql"),
+    include_str!("../sql/migrations/002_letters.sql"),
+    include_str!("../sql/migrations/003_errands.sql")
+);
 /// The knowledge base.
 const ARTICLES: &str = include_str!("../kb.json");
 /// The number that the demonstration is drawn by.

@@ -141,3 +141,68 @@ fn an_application_is_told_what_specialists_were_shown_as_well() {
     let calls: Vec<u64> = seen.lock().unwrap().iter().map(|seen| seen.calls).collect();
     assert_eq!(calls, [2]);
 }
+
+#[test]
+fn a_small_model_passes_on_what_it_is_unsure_of_and_both_are_paid() {
+    let place = pattern("cascade");
+    let input = |name: &str| place.path().join(format!("cascade/cases/{name}.yaml")).display().to_string();
+    assert_eq!(result(&place, &["run", "cascade", "--input", &input("plain")])["office"], "roads");
+    let said = place.ok(&["runs", "why", "last", "office", "cascade"]);
+    assert!(said.matches("billed").count() == 1 && said.contains("billed 84 tokens in, 14 out, $0.000014"), "{said}");
+    assert_eq!(result(&place, &["run", "cascade"])["office"], "parks");
+    let said = place.ok(&["runs", "why", "last", "office", "cascade"]);
+    let small = said.find("billed 96 tokens in, 14 out, $0.000016").unwrap_or_else(|| panic!("{said}"));
+    let large = said.find("billed 96 tokens in, 14 out, $0.000498").unwrap_or_else(|| panic!("{said}"));
+    assert!(small < large && said.contains("passed to model large"), "{said}");
+    // Both are unsure: nothing is filed before a clerk has said where it belongs.
+    let said = place.call(&["run", "cascade", "--input", &input("odd")]);
+    assert!(said.code == 8 && notes(&place, "cascade").len() == 2, "{}", said.out);
+    let listed: Value = serde_json::from_str(place.ok(&["work", "ls", "cascade", "--json"]).trim()).unwrap();
+    let work = listed["work"].as_str().unwrap();
+    let with = "{\"office\": \"parks\", \"confidence\": 1}";
+    place.ok(&["work", "answer", work, "cascade", "--as", "ada", "--with", with]);
+    assert_eq!(notes(&place, "cascade"), ["goes to roads", "goes to parks", "goes to parks"]);
+}
+
+/// The one approval that waits: its id, and what is asked.
+fn asked(place: &Place, name: &str) -> (String, String) {
+    let listed: Value = serde_json::from_str(place.ok(&["approvals", "ls", name, "--json"]).trim()).unwrap();
+    (listed["approval"].as_str().unwrap().to_owned(), place.ok(&["approvals", "ls", name]))
+}
+
+#[test]
+fn a_plan_with_another_recipient_is_another_version_and_waits_again() {
+    let place = pattern("reviewed-plan");
+    let said = place.call(&["run", "reviewed-plan"]);
+    assert_eq!(said.code, 8, "{}", said.out);
+    let (first, says) = asked(&place, "reviewed-plan");
+    assert!(says.contains("Carry out version 1 of the plan") && says.contains("$0.04"), "{says}");
+    assert!(!says.contains("house@club.example"), "{says}");
+    let why = ["--as", "ada", "--reason", "the house has to know as well"];
+    place.call(&[&["approvals", "decide", &first, "reject", "reviewed-plan"][..], &why].concat());
+    // The new recipient is in nobody's notes: the second version waits, whatever was said of the first.
+    let (second, says) = asked(&place, "reviewed-plan");
+    assert!(first != second && says.contains("Carry out version 2 of the plan"), "{says}");
+    assert!(says.contains("house@club.example") && notes(&place, "reviewed-plan").is_empty(), "{says}");
+    place.ok(&["approvals", "decide", &second, "approve", "reviewed-plan", "--as", "bo"]);
+    assert_eq!(notes(&place, "reviewed-plan").len(), 3);
+}
+
+#[test]
+fn what_no_rule_permits_is_in_no_plan_whoever_agrees() {
+    let place = pattern("reviewed-plan");
+    place.edit("reviewed-plan/cases/answers.yaml", "to: bo@club.example", "to: bo@elsewhere.example");
+    let said = place.call(&["run", "reviewed-plan", "--json"]);
+    assert!(said.out.contains("notes.outside") && !said.out.contains("approval_requested"), "{}", said.out);
+    assert!(notes(&place, "reviewed-plan").is_empty());
+}
+
+#[test]
+fn the_cases_of_a_pattern_hold() {
+    for (name, least) in [("cascade", 5), ("reviewed-plan", 7)] {
+        let place = pattern(name);
+        let said = place.ok(&["test", name, "--json"]);
+        let sum: Value = serde_json::from_str(said.lines().next_back().unwrap()).unwrap();
+        assert!(sum["cases"].as_u64() >= Some(least) && sum["wrong"] == 0, "{sum}");
+    }
+}

@@ -7,6 +7,7 @@ use crate::{
     governance::Effect,
     recovery::{FailureKind, Recovery},
     step::{Kind, Step, act::Act, each::Join, reason::Reason},
+    unsure::Then,
     workflow::Program,
 };
 
@@ -100,7 +101,12 @@ fn of_ask(reason: &Reason, limited: bool, found: &mut BTreeSet<FailureKind>) {
         FailureKind::ContractViolated,
     ]);
     found.extend((!reason.check.is_empty()).then_some(FailureKind::BadReasoning));
-    found.extend(reason.unsure.is_some().then_some(FailureKind::Unsure));
+    if let Some(unsure) = &reason.unsure {
+        found.insert(FailureKind::Unsure);
+        // Time that runs out is a failure of its own.
+        let in_time = |then: &Then| matches!(then, Then::Person { timeout: Some(_), .. });
+        found.extend(unsure.then.iter().any(in_time).then_some(FailureKind::NoAnswer));
+    }
     found.extend(limited.then_some(FailureKind::BudgetExceeded));
 }
 

@@ -27,12 +27,14 @@ struct Segment {
 
 impl Segment {
     fn read(text: &str) -> Option<Segment> {
-        let (text, visit) = match text.split_once('~') {
-            Some((text, visit)) => (text, Some(visit.parse().ok()?)),
-            None => (text, None),
+        let (name, rest) = text.split_at(text.find(['~', '[', '.']).unwrap_or(text.len()));
+        let (visit, frame) = match rest.strip_prefix('~') {
+            Some(rest) => {
+                let (visit, frame) = rest.split_at(rest.find(['[', '.']).unwrap_or(rest.len()));
+                (Some(visit.parse().ok()?), frame)
+            }
+            None => (None, rest),
         };
-        let split = text.find(['[', '.']).unwrap_or(text.len());
-        let (name, frame) = text.split_at(split);
         let index = frame.strip_prefix('[').map(|rest| rest.strip_suffix(']'));
         let good = match (index, frame.strip_prefix('.')) {
             (Some(index), _) => index.is_some_and(|index| index == "*" || index.parse::<u32>().is_ok()),
@@ -106,6 +108,11 @@ mod tests {
             ("split.left/facts", "split.left/facts", true),
             ("split.left/facts", "split.right/facts", false),
             ("read[*]/facts", "facts", false),
+            ("work~2[0]/ask", "work~2[0]/ask", true),
+            ("work~2[0]/ask", "work[0]/ask", false),
+            ("work~1[*]/ask", "work[3]/ask", true),
+            ("work[0]/ask", "work~2[0]/ask", true),
+            ("split~2.left/facts", "split~2.left/facts", true),
         ];
         for (pattern, path, wanted) in table {
             let pattern: Pattern = pattern.parse().unwrap();
@@ -115,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_names_no_step_is_refused() {
-        for text in ["", "read[x]/facts", "a//b", "a b", "facts~x", "read[1"] {
+        for text in ["", "read[x]/facts", "a//b", "a b", "facts~x", "read[1", "work[0]~2/ask"] {
             assert!(text.parse::<Pattern>().is_err(), "{text}");
         }
     }

@@ -36,7 +36,7 @@ pub(super) struct Context {
     /// Only runs of this workflow
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
-    /// A YAML file with a prompt for each step, by its name, as a person would write it: texts whose holes read what the step could
+    /// A YAML file with a prompt for each step, by its name or by `workflow/step`, as a person would write it: texts whose holes read what the step could
     #[arg(long, value_name = "FILE")]
     hand: Option<PathBuf>,
 }
@@ -138,7 +138,7 @@ impl Sums {
     }
 }
 
-/// The prompts of a file, by step.
+/// The prompts of a file, by step; of a step whose name several workflows have, by `workflow/step`.
 fn read_hand(file: &std::path::Path) -> Result<BTreeMap<Arc<str>, Text>, CliError> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| CliError::io(format!("{} cannot be read", file.display()), error))?;
@@ -166,7 +166,8 @@ async fn written_by_hand(
             break;
         }
         let Event::ModelAsked { step, .. } = event else { continue };
-        let Some(text) = hand.get(step.name()) else { continue };
+        let named = format!("{}/{}", row.workflow, step.name());
+        let Some(text) = hand.get(&*named).or_else(|| hand.get(step.name())) else { continue };
         let filled = past.make(|state, blobs| text_at(&program, state, step, text, blobs)).await?;
         let filled = filled.map_err(|why| {
             CliError::usage(format!("the prompt for `{step}` cannot be filled in {}", row.run)).caused_by(why)

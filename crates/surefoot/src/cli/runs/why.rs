@@ -9,7 +9,7 @@ use kernel::{
     ids::{FrameKey, StepPath},
     journal::{Event, Held, StepResult},
     step::{Kind, Step, proposals::Granted},
-    values::Value,
+    values::{Money, Value},
     workflow::Program,
 };
 use serde_json::json;
@@ -163,11 +163,13 @@ async fn detail(scene: &Scene, found: &Found, event: &Event) -> Result<(), CliEr
     let out = &scene.out;
     match event {
         Event::ModelAsked { manifest, .. } => shown(scene, manifest),
-        Event::ModelAnswered { result, usage, claims, .. } => {
+        Event::ModelAnswered { result, usage, spent, claims, .. } => {
+            let money = spent.map(|spent| spent.money_uusd).filter(|money| *money > 0);
             out.line(format!(
-                "            billed {} tokens in, {} out",
+                "            billed {} tokens in, {} out{}",
                 usage.tokens() - usage.output - usage.reasoning,
-                usage.output + usage.reasoning
+                usage.output + usage.reasoning,
+                money.map(|money| format!(", {}", Money::from_micros(money))).unwrap_or_default()
             ));
             claims.iter().for_each(|claim| out.line(format!("            claim {}", plain(&claim.to_string()))));
             whole(scene, found, result).await?;
