@@ -296,7 +296,7 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     }
     let late = walk.is_late();
     let drain = state.paused || state.cancelling || late;
-    if !drain && walk.whole() {
+    if !drain && walk.whole_run() {
         return walk.out;
     }
     match state.stages.last() {
@@ -403,19 +403,8 @@ impl<'a> Walk<'a> {
         };
         let mut frame = Frame::outermost(&self.state.values, stage);
         frame.drain = drain;
-        if let Some(memo) = &stage.cache
-            && !drain
-            && steps.over == 0
-            && steps.open.is_none()
-            // Who is begun again wants another result.
-            && !stage.steps.iter().any(|step| self.state.visits.contains_key(&step.name))
-        {
-            match self.seek(&Part::Stage(stage.name.clone()), memo, &frame, |_, _| Ok(true)) {
-                Ok(false) => {}
-                Ok(true) => return,
-                Err(Stop::Look(queries)) => return self.look(queries),
-                Err(Stop::Failed(failure)) => return self.finish(End::Failed, None, Some(failure)),
-            }
+        if !drain && self.whole_stage(stage, steps, &frame) {
+            return;
         }
         let here = stage.steps.get(steps.over as usize).map(|step| (step, &*step.name));
         match self.steps(here, steps, &frame) {
@@ -423,27 +412,6 @@ impl<'a> Walk<'a> {
             // What failed for good outside of bodies fails the run: `next` saw that before.
             Walked::Over | Walked::Failed(_) | Walked::Busy => {}
         }
-    }
-
-    /// Whether the result of the whole run is looked for, or found, before anything else of it happens.
-    fn whole(&mut self) -> bool {
-        let (Some(memo), [top]) = (&self.program.cache, &self.state.stages[..]) else { return false };
-        let untouched = top.steps.over == 0 && top.steps.open.is_none() && self.state.began.len() == 1;
-        let sought = self.state.seeking.iter().any(|seeking| seeking.part == Part::Workflow);
-        let Some(stage) = self.program.stage(&top.stage).filter(|_| untouched && !sought && self.state.steps == 0)
-        else {
-            return false;
-        };
-        if !self.state.visits.is_empty() || !self.state.seeking.is_empty() {
-            return false;
-        }
-        let frame = Frame::outermost(&self.state.values, stage);
-        match self.seek(&Part::Workflow, memo, &frame, |_, _| Ok(true)) {
-            Ok(found) => return found,
-            Err(Stop::Look(queries)) => self.look(queries),
-            Err(Stop::Failed(failure)) => self.finish(End::Failed, None, Some(failure)),
-        }
-        true
     }
 
     /// Asks the step in progress what follows.

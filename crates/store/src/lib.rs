@@ -847,14 +847,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The answer that is kept under a key, whether it still counts or not.
     async fn answer(&self, key: Digest) -> Result<Option<KeptAnswer>, StoreError>;
-
-    /// What is kept to be used again, in the order of keys, after this one (`None`: from the first), at most `limit`; whether it still
-    /// counts or not.
+    /// What is kept to be used again, in the order of keys, after this one, at most `limit`; whether it still counts or not.
     async fn answers(&self, after: Option<Digest>, limit: u32) -> Result<Vec<KeptAnswer>, StoreError>;
-
-    /// What is kept under these keys goes, all or nothing; gives how many there were. A run that was given one before keeps its copy.
+    /// What is kept under these keys goes, all or nothing; gives how many there were.
     async fn forget_answers(&self, keys: Vec<Digest>) -> Result<u64, StoreError>;
-
     /// What counts no more goes, the oldest first, at most [`SWEPT_AT_ONCE`]; gives how many.
     async fn drop_answers(&self, now: Timestamp) -> Result<u64, StoreError>;
 

@@ -739,16 +739,14 @@ impl Store for MemoryStore {
     }
 
     async fn answers(&self, after: Option<Digest>, limit: u32) -> Result<Vec<KeptAnswer>, StoreError> {
-        let inner = self.lock();
-        let rows = inner.governed.answers.values().filter(|row| after.is_none_or(|after| row.key > after));
-        Ok(rows.take(limit as usize).cloned().collect())
+        let later = |row: &&KeptAnswer| after.is_none_or(|after| row.key > after);
+        Ok(self.lock().governed.answers.values().filter(later).take(limit as usize).cloned().collect())
     }
 
     async fn forget_answers(&self, keys: Vec<Digest>) -> Result<u64, StoreError> {
-        let rows = &mut self.lock().governed.answers;
-        Ok(keys.iter().filter(|key| rows.remove(*key).is_some()).count() as u64)
+        let mut inner = self.lock();
+        Ok(keys.iter().filter(|key| inner.governed.answers.remove(*key).is_some()).count() as u64)
     }
-
     async fn drop_answers(&self, now: Timestamp) -> Result<u64, StoreError> {
         Ok(self.lock().governed.drop_answers(now))
     }

@@ -15,8 +15,9 @@ use crate::{
     journal::{BodyResult, End, Event, Held, INLINE_LIMIT, StepResult},
     next::{Frame, Record, Stop, Walk},
     recovery::Response,
-    run::{RunState, Slot},
+    run::{RunState, Sequence, Slot},
     values::{Span, Timestamp, Value},
+    workflow::Stage,
 };
 
 /// `cache: { key, ttl }`.
@@ -253,6 +254,11 @@ impl RunState {
     }
 }
 
+/// Whether nothing of a list of steps has happened.
+fn begins(steps: &Sequence) -> bool {
+    steps.over == 0 && steps.open.is_none()
+}
+
 impl Walk<'_> {
     /// Looks up what a part that has not begun gave elsewhere. `true`: an event says so, or says that nothing is kept.
     pub(crate) fn seek(
@@ -279,6 +285,37 @@ impl Walk<'_> {
         }
         self.record(Event::CacheMissed { part: part.clone(), key, ttl: memo.ttl });
         Ok(true)
+    }
+
+    /// Whether the result of the whole run is looked for, or found, before anything of it happens.
+    pub(crate) fn whole_run(&mut self) -> bool {
+        let (Some(memo), [top]) = (&self.program.cache, &self.state.stages[..]) else { return false };
+        let state = self.state;
+        let untouched = begins(&top.steps) && state.began.len() == 1 && state.steps == 0;
+        if !untouched || !state.visits.is_empty() || !state.seeking.is_empty() {
+            return false;
+        }
+        let Some(stage) = self.program.stage(&top.stage) else { return false };
+        let frame = Frame::outermost(&state.values, stage);
+        self.whole(&Part::Workflow, memo, &frame)
+    }
+
+    /// Whether the result of a stage is looked for, or found, before anything of it happens. Who is begun again wants another result.
+    pub(crate) fn whole_stage(&mut self, stage: &Stage, steps: &Sequence, frame: &Frame<'_>) -> bool {
+        let again = || stage.steps.iter().any(|step| self.state.visits.contains_key(&step.name));
+        match &stage.cache {
+            Some(memo) if begins(steps) && !again() => self.whole(&Part::Stage(stage.name.clone()), memo, frame),
+            _ => false,
+        }
+    }
+
+    fn whole(&mut self, part: &Part, memo: &Memo, frame: &Frame<'_>) -> bool {
+        match self.seek(part, memo, frame, |_, _| Ok(true)) {
+            Ok(found) => return found,
+            Err(Stop::Look(queries)) => self.look(queries),
+            Err(Stop::Failed(failure)) => self.finish(End::Failed, None, Some(failure)),
+        }
+        true
     }
 
     fn part_key(&self, part: &Part, memo: &Memo, frame: &Frame<'_>) -> Result<Digest, Stop> {
