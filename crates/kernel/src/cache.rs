@@ -1,21 +1,29 @@
 //! The exact response cache: the valid answer of a `reason` step that opts in is kept, and given to the next one that would send the same.
+//! What whole parts gave, by a key that their workflow names, is beside it in [`part`].
 //!
 //! An answer is found under a digest over everything that decides it: whose run it is, the project and its bundle, the workflow and the
 //! step, the model as it is declared today, every byte that would be sent, and the labels of what is shown. So another prompt, schema,
 //! parameter, tenant or label is another key; nothing is compared by meaning. A hit is judged like an answer that comes from a model.
 
+mod part;
+mod read;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::part::{Kept, Memo, Part, Saved, Seeking};
+pub(crate) use self::{
+    part::{WORKFLOW, stage_called},
+    read::{Inside, exact, has_key, memo, of_part},
+};
 use crate::{
-    complaint::Complaint,
     context::Compiled,
     ids::{Digest, RunId},
     next::{Query, Stop, Walk},
     values::{Span, Timestamp, Value},
-    workflow::reading::Reading,
-    yaml::{Fields, Node},
 };
 
 /// The longest time for which an answer is kept: thirty days.
@@ -65,29 +73,55 @@ pub struct KeptAnswer {
     pub value: Value,
 }
 
+/// What is in every key, whatever it is for: what came of one of these is nothing to another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Under<'a> {
+    /// Whose run it is.
+    pub tenant: &'a str,
+    /// The project whose rules count.
+    pub project: &'a str,
+    /// The frozen project: workflows, prompts, schemas, tools, tables, routes. What was edited since is another.
+    pub bundle: Digest,
+    /// The workflow.
+    pub workflow: &'a str,
+    /// The step, or what else of it.
+    pub part: &'a str,
+    /// All labels of what it is made of.
+    pub labels: &'a BTreeSet<Arc<str>>,
+}
+
+impl Under<'_> {
+    /// The key of a kind, with what is its own.
+    fn digest(self, kind: &[u8], own: Vec<(&'static str, Value)>) -> Digest {
+        let text = |text: &str| Value::from(text);
+        let mut all = own;
+        all.extend([
+            ("tenant", text(self.tenant)),
+            ("project", text(self.project)),
+            ("bundle", Value::from(self.bundle.to_string())),
+            ("workflow", text(self.workflow)),
+            ("step", text(self.part)),
+            ("labels", Value::list(self.labels.iter().map(|label| text(label)))),
+        ]);
+        Digest::of(&[kind, &Value::map(all).to_jcs()])
+    }
+}
+
 impl Walk<'_> {
     /// The key under which the answer to this request is kept. `step` is the step's name: the same text asked by another step is checked
     /// by other rules.
     pub(crate) fn answer_key(&self, step: &str, compiled: &Compiled) -> Digest {
         let Compiled { request, manifest, .. } = compiled;
-        let start = self.state.start.as_ref();
         let asks = self.statutes().models.get(&request.model).and_then(|rate| rate.asks);
-        let labels: BTreeSet<&Arc<str>> = manifest.segments.iter().flat_map(|segment| &segment.labels).collect();
-        let text = |text: &str| Value::from(text);
+        let labels = manifest.segments.iter().flat_map(|segment| &segment.labels).cloned().collect();
         let digest = |digest: Digest| Value::from(digest.to_string());
-        let all = Value::map([
-            ("tenant", text(self.facts.tenant)),
-            ("project", text(start.map(|start| &*start.project).unwrap_or_default())),
-            ("bundle", digest(self.program.bundle)),
-            ("workflow", text(&self.program.name)),
-            ("step", text(step)),
-            ("model", text(&request.model)),
+        let own = vec![
+            ("model", Value::Text(request.model.clone())),
             ("asks", asks.map_or(Value::Null, digest)),
             ("request", digest(manifest.request)),
             ("data", digest(request.data.digest())),
-            ("labels", Value::list(labels.into_iter().map(|label| text(label)))),
-        ]);
-        Digest::of(&[b"surefoot/answer/v1\0", &all.to_jcs()])
+        ];
+        self.under(step, &labels).digest(b"surefoot/answer/v1\0", own)
     }
 
     /// What is kept under a key and still counts.
@@ -105,18 +139,4 @@ impl KeptAnswer {
         let age = Span::from_micros(now.micros().saturating_sub(self.at.micros()).max(0));
         Source { run: self.run, entry: self.entry, age }
     }
-}
-
-/// Reads `cache: { ttl }`. `None`: it has mistakes.
-pub(crate) fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Cache> {
-    let fields = Fields::new(node, "`cache`", &["ttl"], &["key"], &mut reading.complaints)?;
-    let given = fields.required("ttl", &mut reading.complaints)?;
-    let ttl = given.time(&mut reading.complaints)?;
-    if ttl <= Span::from_micros(0) || ttl > LONGEST {
-        let message = "an answer is kept for more than no time and at most thirty days";
-        let hint = "write how long an answer may be used again, such as `1h` or `7d`";
-        reading.complaints.push(Complaint::new("W178", &given.file, given.span, message).hint(hint));
-        return None;
-    }
-    Some(Cache { ttl })
 }

@@ -26,7 +26,7 @@ pub use self::{
     usage::Usage,
 };
 use crate::{
-    cache::{Keep, Source},
+    cache::{Keep, Part, Saved, Source},
     context::{Manifest, Said},
     governance::{
         Proposal, Verdict,
@@ -37,7 +37,7 @@ use crate::{
     ids::{Digest, IdempotencyKey, RunId, StepPath},
     recovery::{Failure, Response},
     unsure::Unsure,
-    values::{Timestamp, Value},
+    values::{Span, Timestamp, Value},
 };
 
 /// Version of the stored format; a reader refuses a larger one.
@@ -233,6 +233,28 @@ pub enum Event {
         output: Held,
         /// Where it comes from.
         from: Source,
+    },
+    /// Nothing is kept of a part that says `cache`: it is done, and what it gives is kept with the entry that closes it.
+    CacheMissed {
+        /// Which part.
+        part: Part,
+        /// Over everything that decides it.
+        key: Digest,
+        /// How long what it gives counts, from the entry that closes it.
+        ttl: Span,
+    },
+    /// A part was not done: what it gave elsewhere under the same key counts here.
+    PartReused {
+        /// Which part.
+        part: Part,
+        /// Over everything that decides it.
+        key: Digest,
+        /// What it gave; of a stage `{gave, skipped}`, by step.
+        output: Held,
+        /// Where that was done.
+        from: Source,
+        /// What it cost there.
+        saved: Saved,
     },
     /// A proposal was denied. An allowed action is written once, as `ActionStarted`.
     ActionJudged {

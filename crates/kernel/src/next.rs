@@ -19,7 +19,7 @@ pub use self::{
     inbox::receive,
 };
 use crate::{
-    cache::KeptAnswer,
+    cache::{KeptAnswer, Part},
     context::ModelRequest,
     expr::{Condition, Expr, Root, RootKind, Template, Text},
     governance::{
@@ -296,6 +296,9 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     }
     let late = walk.is_late();
     let drain = state.paused || state.cancelling || late;
+    if !drain && walk.whole_run() {
+        return walk.out;
+    }
     match state.stages.last() {
         Some(top) => walk.stage(&top.stage, &top.steps, drain),
         None if state.unwinds() => {}
@@ -400,6 +403,9 @@ impl<'a> Walk<'a> {
         };
         let mut frame = Frame::outermost(&self.state.values, stage);
         frame.drain = drain;
+        if !drain && self.whole_stage(stage, steps, &frame) {
+            return;
+        }
         let here = stage.steps.get(steps.over as usize).map(|step| (step, &*step.name));
         match self.steps(here, steps, &frame) {
             Walked::Over if !drain => self.record(Event::StageDone { stage: stage.name.clone() }),
@@ -455,6 +461,13 @@ impl<'a> Walk<'a> {
                 && !self.holds(when, frame)?
             {
                 self.record(Event::StepSkipped { step: path.clone() });
+                return Ok(());
+            }
+            if let Some(memo) = &step.cache
+                && path.segments().all(|segment| segment.visit == 1)
+                && self
+                    .seek(&Part::Step(path.clone()), memo, frame, |walk, gave| step.takes(walk, path, frame, gave))?
+            {
                 return Ok(());
             }
             if self.set_deadline(step, None, path) {
@@ -526,6 +539,9 @@ impl<'a> Walk<'a> {
 
     /// The result, if the run may complete: it fits its schema, and the facts that the workflow demands are in the journal.
     fn completed(&self) -> Result<Value, Stop> {
+        if let Some(reused) = &self.state.reused {
+            return self.unhold(reused);
+        }
         let Some(last) = self.program.stages.last() else { return Ok(Value::Null) };
         let frame = Frame::outermost(&self.state.values, last);
         let mut value = Value::Null;

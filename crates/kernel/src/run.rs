@@ -12,6 +12,7 @@ mod open;
 mod place;
 mod proving;
 mod returning;
+mod reusing;
 mod spending;
 mod talking;
 mod undoing;
@@ -37,6 +38,7 @@ pub use self::{
 };
 pub(crate) use self::{answering::unknown, proving::in_doubt};
 use crate::{
+    cache::Seeking,
     governance::budget::{Misfit, Spent},
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
     journal::{Broken, Control, End, Entry, Event, Head, Held, Parent, StepResult, TableRow, Usage},
@@ -119,6 +121,10 @@ pub struct RunState {
     pub spent: Spent,
     /// Calls that nothing limited.
     pub unlimited: Unlimited,
+    /// Parts that are being done, and whose results are to be kept.
+    pub seeking: Vec<Seeking>,
+    /// The result of another run counts here: nothing is done.
+    pub reused: Option<Held>,
 }
 
 /// What the first entry said.
@@ -250,6 +256,8 @@ impl RunState {
             returned: BTreeMap::new(),
             spent: Spent::default(),
             unlimited: Unlimited::default(),
+            seeking: Vec::new(),
+            reused: None,
         }
     }
 
@@ -270,6 +278,7 @@ impl RunState {
     pub fn apply(&mut self, entry: &Entry, event: Event) -> Result<(), Illegal> {
         (self.epoch, self.at) = (entry.epoch, entry.at);
         let (books, over) = (self.books(&event), self.values.len());
+        self.seek(&event);
         self.event(event)?;
         if self.values.len() > over {
             self.pass();
@@ -475,6 +484,8 @@ impl RunState {
                 self.steps += 1;
                 Ok(())
             }
+            Event::CacheMissed { .. } => self.missed(&event),
+            Event::PartReused { .. } => self.part_reused(&event),
             Event::ActionJudged { .. }
             | Event::ActionStarted { .. }
             | Event::ActionResent { .. }
@@ -609,6 +620,7 @@ impl RunState {
                 (self.values, self.stages, self.mailbox) = (Values::new(), Vec::new(), Vec::new());
                 (self.performed, self.verified, self.undoing) = (Vec::new(), BTreeSet::new(), Vec::new());
                 (self.passed, self.kept) = (Vec::new(), Values::new());
+                (self.seeking, self.reused) = (Vec::new(), None);
                 Ok(())
             }
         }

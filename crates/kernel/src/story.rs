@@ -1,7 +1,7 @@
 //! One line an event, for people: what the terminal, a log and a test print.
 
 use crate::{
-    cache::Source,
+    cache::{Saved, Source},
     governance::{Verdict, approval::Terms},
     ids::StepPath,
     journal::{
@@ -13,6 +13,22 @@ use crate::{
     unsure::Onward,
     values::{Span, Value},
 };
+
+/// What a result that is used again had cost: ", saved 2 calls, 412 tokens, $0.0031".
+fn spared(saved: &Saved) -> String {
+    if saved.is_nothing() {
+        return String::new();
+    }
+    let Saved { calls, tokens, money_uusd } = saved;
+    let mut all = format!(", saved {calls} call{}", if *calls == 1 { "" } else { "s" });
+    if *tokens > 0 {
+        all.push_str(&format!(", {tokens} tokens"));
+    }
+    if *money_uusd > 0 {
+        all.push_str(&format!(", ${}.{:06}", money_uusd / 1_000_000, money_uusd % 1_000_000));
+    }
+    all
+}
 
 /// Longest value that a line shows, in characters.
 const SHOWN: usize = 72;
@@ -90,6 +106,13 @@ pub fn line(event: &Event) -> String {
             let Source { run, entry, age } = from;
             let age = Span::from_millis(age.micros() / 1_000_000 * 1_000);
             format!("{step}: answered by entry {entry} of {run}, {age} old: {}", held(output))
+        }
+        Event::CacheMissed { part, ttl, .. } => format!("{part}: nothing kept; its result will be, for {ttl}"),
+        Event::PartReused { part, output, from, saved, .. } => {
+            let Source { run, entry, age } = from;
+            let age = Span::from_millis(age.micros() / 1_000_000 * 1_000);
+            let saved = spared(saved);
+            format!("{part}: not done again, given by entry {entry} of {run}, {age} old{saved}: {}", held(output))
         }
         Event::ActionJudged { step, proposal, verdict, .. } => {
             let why = match verdict {

@@ -322,7 +322,12 @@ impl Engine {
         }
         let salt = clock::bytes(&*self.inner.random);
         let rules = (now, &*self.charter);
+        let rows = self.batch.conditions();
         self.batch.add(&mut self.state, self.writer.epoch, record, rules, salt)?;
+        if self.batch.guards()[rows..].iter().any(|guard| matches!(guard, Guard::KeepAnswer(_))) {
+            // What was not found before may be there now.
+            self.answers.clear();
+        }
         #[cfg(feature = "faults")]
         if self.inner.mutants.make(fault::KEY_PER_ATTEMPT) {
             fault::key_per_attempt(&mut self.state);

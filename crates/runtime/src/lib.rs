@@ -32,6 +32,7 @@ mod commands;
 mod engine;
 mod fault;
 pub mod govern;
+pub mod kept;
 mod late;
 mod models;
 pub mod outbox;

@@ -525,6 +525,9 @@ async fn beat(inner: Arc<Inner>, local: Arc<Local>) -> Result<(), StoreError> {
             Err(why) => tracing::warn!(%why, "cannot look for dead workers"),
         }
         sweep(&inner).await;
+        if let Err(why) = inner.store.drop_answers(inner.clock.now()).await {
+            tracing::warn!(%why, "results that count no more cannot be removed");
+        }
     }
 }
 

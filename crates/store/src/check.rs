@@ -9,12 +9,12 @@ use std::{
 
 use kernel::{
     ids::{Digest, RunId},
-    journal::{self, Entry, Event, Head, ProbeResult, StepResult},
+    journal::{self, Entry, Event, Head, Held, ProbeResult, StepResult},
     routes,
-    values::Timestamp,
+    values::{Span, Timestamp},
 };
 
-use crate::{Cooldown, Finding, Message, OpenAction, RunRow, rules};
+use crate::{Cooldown, Finding, KeptAnswer, Message, OpenAction, RunRow, rules};
 
 pub use governed::{Cooling, approval, budgets, governance, orphan, sealed, sealed_heads, seals};
 
@@ -37,6 +37,8 @@ pub struct RunCheck<'a> {
     /// Actions whose failure is recorded: a recovery may send them again.
     failed: BTreeMap<Arc<str>, Sent>,
     named: BTreeSet<Digest>,
+    /// What its journal keeps to be used again, by key: which entry, until when, and the value of an answer.
+    kept: BTreeMap<Digest, Vec<Keeps>>,
     messages: u64,
     project: Arc<str>,
     /// The model that each step asked last.
@@ -57,6 +59,12 @@ struct Sent {
     action: String,
 }
 
+/// What a journal says of something that is kept.
+enum Keeps {
+    Answer { seq: u64, until: Timestamp, value: Vec<u8> },
+    Part { after: u64, ttl: Span },
+}
+
 impl<'a> RunCheck<'a> {
     /// Begins with the row, which must itself be sound.
     pub fn new(row: &'a RunRow) -> Self {
@@ -70,6 +78,7 @@ impl<'a> RunCheck<'a> {
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
             named: BTreeSet::new(),
+            kept: BTreeMap::new(),
             messages: 0,
             project: "".into(),
             asked: BTreeMap::new(),
@@ -122,11 +131,44 @@ impl<'a> RunCheck<'a> {
         self.gaps |= self.erased;
         let Some(body) = &entry.body else { return };
         match entry.event() {
-            Ok(event) => self.event(event, entry.at),
+            Ok(event) => {
+                self.keeps(entry.seq, &event);
+                self.event(event, entry.at);
+            }
             Err(broken) => self.find("chain", broken.to_string()),
         }
         if let Ok(json) = serde_json::from_slice(body) {
             references(&json, &mut self.named);
+        }
+    }
+
+    fn keeps(&mut self, seq: u64, event: &Event) {
+        match event {
+            Event::ModelAnswered { keeps: Some(keep), result: StepResult::Done(Held::Value(value)), .. } => {
+                let value = value.to_jcs();
+                self.kept.entry(keep.key).or_default().push(Keeps::Answer { seq, until: keep.until, value });
+            }
+            Event::CacheMissed { key, ttl, .. } => {
+                self.kept.entry(*key).or_default().push(Keeps::Part { after: seq, ttl: *ttl });
+            }
+            _ => {}
+        }
+    }
+
+    /// A row of something that is kept to be used again. A row may be missing: its time was over, or somebody wanted it made anew.
+    pub fn answer(&mut self, row: &KeptAnswer) {
+        let said = self.kept.get(&row.key).map(Vec::as_slice).unwrap_or_default();
+        let mut fits = said.iter().map(|one| match one {
+            Keeps::Answer { seq, until, value } => {
+                (*seq, *until, value.as_slice()) == (row.entry, row.until, &*row.value)
+            }
+            Keeps::Part { after, ttl } => {
+                row.entry > *after && row.entry <= self.head.seq && row.until == row.at + *ttl
+            }
+        });
+        if !self.broken && !fits.any(|fits| fits) {
+            let (key, entry, until) = (row.key.short(), row.entry, row.until);
+            self.find("answer", format!("row {key} holds entry {entry} until {until}, and no entry keeps that"));
         }
     }
 

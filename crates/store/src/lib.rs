@@ -355,7 +355,7 @@ pub enum Guard {
         /// What its provider failed with.
         why: Arc<str>,
     },
-    /// A model's answer is kept for whoever would send the same; one under that key which counts longer stays. At most [`SWEPT_AT_ONCE`]
+    /// An answer, or the result of a part, is kept for whoever has the same key; one under that key which counts longer stays. At most [`SWEPT_AT_ONCE`]
     /// answers that count no more at [`Append::now`] go before.
     KeepAnswer(Box<KeptAnswer>),
     /// A message is to leave.
@@ -847,6 +847,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// The answer that is kept under a key, whether it still counts or not.
     async fn answer(&self, key: Digest) -> Result<Option<KeptAnswer>, StoreError>;
+    /// What is kept to be used again, in the order of keys, after this one, at most `limit`; whether it still counts or not.
+    async fn answers(&self, after: Option<Digest>, limit: u32) -> Result<Vec<KeptAnswer>, StoreError>;
+    /// What is kept under these keys goes, all or nothing; gives how many there were.
+    async fn forget_answers(&self, keys: Vec<Digest>) -> Result<u64, StoreError>;
+    /// What counts no more goes, the oldest first, at most [`SWEPT_AT_ONCE`]; gives how many.
+    async fn drop_answers(&self, now: Timestamp) -> Result<u64, StoreError>;
 
     /// A person lets a model be asked again that cools down at the time of `change`, which says so, both or neither. False: it does not,
     /// and nothing was written.

@@ -738,6 +738,19 @@ impl Store for MemoryStore {
         Ok(self.lock().governed.answers.get(&key).cloned())
     }
 
+    async fn answers(&self, after: Option<Digest>, limit: u32) -> Result<Vec<KeptAnswer>, StoreError> {
+        let later = |row: &&KeptAnswer| after.is_none_or(|after| row.key > after);
+        Ok(self.lock().governed.answers.values().filter(later).take(limit as usize).cloned().collect())
+    }
+
+    async fn forget_answers(&self, keys: Vec<Digest>) -> Result<u64, StoreError> {
+        let mut inner = self.lock();
+        Ok(keys.iter().filter(|key| inner.governed.answers.remove(*key).is_some()).count() as u64)
+    }
+    async fn drop_answers(&self, now: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.lock().governed.drop_answers(now))
+    }
+
     async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
         let mut inner = self.lock();
         let cools = inner.governed.cooldowns.get(&scope).is_some_and(|row| row.until > change.at);
@@ -858,6 +871,7 @@ impl Store for MemoryStore {
             kept.inbox.iter().for_each(|message| check.message(message));
             kept.open.values().for_each(|(action, _)| check.open_action(action));
             check.cooled(&mut cooling);
+            inner.governed.answers.values().filter(|row| row.run == kept.row.run).for_each(|row| check.answer(row));
             findings.extend(check.finish());
         }
         let governed = &inner.governed;

@@ -41,7 +41,8 @@ use kernel::{
 
 use self::{
     aside::{
-        Adopt, Again, ClaimWork, EndCooldown, PushBack, ReleaseWork, Sweep, Take, TakeOutbox, Tell, TriedOnce, Unfreeze,
+        Adopt, Again, ClaimWork, DropAnswers, EndCooldown, ForgetAnswers, PushBack, ReleaseWork, Sweep, Take,
+        TakeOutbox, Tell, TriedOnce, Unfreeze,
     },
     dispatch::{AskSettings, Claim, Join, Leave, Post, Pulse, PutBundle, Reap},
     erase::Erase,
@@ -400,6 +401,18 @@ impl Store for SqliteStore {
 
     async fn answer(&self, key: Digest) -> Result<Option<KeptAnswer>, StoreError> {
         self.readers().answer(key)
+    }
+
+    async fn answers(&self, after: Option<Digest>, limit: u32) -> Result<Vec<KeptAnswer>, StoreError> {
+        self.readers().answers(after, limit)
+    }
+
+    async fn forget_answers(&self, keys: Vec<Digest>) -> Result<u64, StoreError> {
+        self.write(ForgetAnswers(keys)).await
+    }
+
+    async fn drop_answers(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(DropAnswers(now)).await
     }
 
     async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {

@@ -206,23 +206,23 @@ pub enum Taken {
     NotBefore(Timestamp),
 }
 
-/// Answers that count no more which one [`crate::Guard::KeepAnswer`] removes at most.
+/// Answers that count no more which are removed at once at most.
 pub const SWEPT_AT_ONCE: u32 = 100;
 
-/// A model's answer that is kept for whoever would send the same.
+/// A model's answer, or what a step, a stage or a run gave, kept for whoever has the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptAnswer {
     /// Over everything that decides it.
     pub key: Digest,
-    /// Whose model had answered; within an append, the run that appends.
+    /// Who got it; within an append, the run that appends.
     pub run: RunId,
-    /// Which entry of its journal holds the answer.
+    /// Which entry of its journal holds it.
     pub entry: u64,
-    /// When it was judged.
+    /// When that was.
     pub at: Timestamp,
     /// From then on it counts no more.
     pub until: Timestamp,
-    /// The answer, as canonical JSON.
+    /// The answer, or what was given and what it cost, as canonical JSON.
     pub value: Arc<[u8]>,
 }
 

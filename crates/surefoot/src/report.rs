@@ -170,8 +170,13 @@ impl Report {
     }
 
     fn entry(&mut self, seq: u64, event: &Event) {
+        let whole;
         let chosen = match event {
             Event::Decided { step, .. } => Some(step),
+            Event::PartReused { part, .. } => {
+                whole = StepPath::new(part.to_string());
+                Some(&whole)
+            }
             _ => event.completes().map(|(step, _)| step),
         };
         if let Some(step) = chosen {

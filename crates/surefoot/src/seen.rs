@@ -33,6 +33,7 @@ impl Seen {
                 Event::StepDone { output, .. }
                 | Event::WaitEnded { output, .. }
                 | Event::AnswerReused { output, .. }
+                | Event::PartReused { output, .. }
                 | Event::ModelAnswered { result: StepResult::Done(output), .. }
                 | Event::ActionFinished { result: StepResult::Done(output), .. } => known += size(output),
                 // What a block gives is made of what its steps gave.

@@ -13,6 +13,7 @@ use std::{
 use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
+    cache::Part,
     ids::{RunId, StepPath},
     journal::{ApprovalEnd, BodyResult, ChildEnd, Control, End, Entry, Event, ProbeResult, StepResult, Usage, WorkEnd},
     recovery::Response,
@@ -54,6 +55,7 @@ impl Tally {
             | Event::StepSkipped { .. }
             | Event::WaitEnded { .. }
             | Event::AnswerReused { .. }
+            | Event::PartReused { part: Part::Step(_), .. }
             | Event::ClaimVerified { .. } => self.steps += 1,
             Event::Decided { then, .. } if then.is_empty() => self.steps += 1,
             Event::ModelAsked { .. } => self.asked += 1,
@@ -158,6 +160,8 @@ impl<'a> Story<'a> {
             Event::StepDone { .. }
             | Event::StepSkipped { .. }
             | Event::AnswerReused { .. }
+            | Event::CacheMissed { .. }
+            | Event::PartReused { .. }
             | Event::ModelAsked { .. }
             | Event::ActionStarted { .. } => true,
             Event::ModelAnswered { unsure: Some(_), .. } => false,
@@ -281,10 +285,13 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::StepDone { .. }
         | Event::ClaimVerified { .. }
         | Event::AnswerReused { .. }
+        | Event::PartReused { .. }
         | Event::StageDone { .. }
         | Event::TurnDone { .. }
         | Event::BodyDone { result: BodyResult::Gave(_), .. } => ("✓", GOOD),
-        Event::StepSkipped { .. } | Event::BodyDone { result: BodyResult::Dropped, .. } => ("·", FAINT),
+        Event::StepSkipped { .. } | Event::CacheMissed { .. } | Event::BodyDone { result: BodyResult::Dropped, .. } => {
+            ("·", FAINT)
+        }
         Event::Decided { .. } => ("◆", GOOD),
         Event::EachOpened { .. }
         | Event::ParallelOpened { .. }

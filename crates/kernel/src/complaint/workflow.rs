@@ -345,8 +345,30 @@ pub const WORKFLOW: &[Known] = &[
     ),
     (
         "W178",
-        "how long an answer is kept",
-        "`cache.ttl` of a `reason` step says how long an answer may be used again: more than no time, at most thirty days.",
+        "how long a result is kept",
+        "`cache.ttl` says how long an answer or a result may be used again: more than no time, at most thirty days.",
+    ),
+    (
+        "W179",
+        "a cached part has an effect",
+        "What says `cache` is not done again while its result counts. So a step, a stage or a workflow with `cache` has nothing inside that must \
+         happen in every run: no call of a tool that changes something, no event, no approval, no handoff, no wait, no proof.",
+    ),
+    (
+        "W180",
+        "the key leaves something out",
+        "A result is used again by whoever has the same `cache.key`, the same labels and the same project. What else the part reads may be \
+         another in another run, and the result would be the one of the first.",
+    ),
+    (
+        "W181",
+        "a cached stage is left or returned to",
+        "When the result of a stage is used again, none of its steps happens: none can choose stages, and to none can a recovery return.",
+    ),
+    (
+        "W182",
+        "a cached workflow proves nothing",
+        "`done_when` names facts that the journal of each run must hold. A run that is given the result of another one did nothing, and has none.",
     ),
     (
         "W185",

@@ -202,6 +202,8 @@ pub struct Flow {
     pub told: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Origin>>,
     /// What a model is shown by a step, by its name: every item of the three layers, in their order.
     pub shown: BTreeMap<Arc<str>, Vec<Shown>>,
+    /// What a part whose result is kept is made of carries, by what the part is called.
+    pub cached: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
 
 impl Flow {

@@ -3,7 +3,7 @@
 use super::{
     ApprovalEnd, BlobRef, BodyResult, ChildEnd, Event, Held, ProbeResult, Report, Resolution, StepResult, WorkEnd,
 };
-use crate::{governance::budget::Reserved, ids::StepPath, recovery::Response};
+use crate::{cache::Part, governance::budget::Reserved, ids::StepPath, recovery::Response};
 
 impl Event {
     /// The step that it is about.
@@ -23,6 +23,8 @@ impl Event {
             | Event::ModelAsked { step, .. }
             | Event::ModelAnswered { step, .. }
             | Event::AnswerReused { step, .. }
+            | Event::CacheMissed { part: Part::Step(step), .. }
+            | Event::PartReused { part: Part::Step(step), .. }
             | Event::ActionJudged { step, .. }
             | Event::ApprovalRequested { step, .. }
             | Event::VoteReceived { step, .. }
@@ -51,6 +53,8 @@ impl Event {
             | Event::FailureAnswered { step, .. } => Some(step),
             Event::RunStarted { .. }
             | Event::StageDone { .. }
+            | Event::CacheMissed { .. }
+            | Event::PartReused { .. }
             | Event::SignalReceived { .. }
             | Event::EventReceived { .. }
             | Event::ControlReceived { .. }
@@ -65,7 +69,8 @@ impl Event {
         match self {
             Event::StepDone { step, output }
             | Event::WaitEnded { step, output, .. }
-            | Event::AnswerReused { step, output, .. } => Some((step, Some(output))),
+            | Event::AnswerReused { step, output, .. }
+            | Event::PartReused { part: Part::Step(step), output, .. } => Some((step, Some(output))),
             Event::StepSkipped { step } | Event::ClaimVerified { step, .. } | Event::EventPublished { step, .. } => {
                 Some((step, None))
             }
@@ -101,6 +106,7 @@ impl Event {
             }
             Event::StepDone { output: held, .. }
             | Event::AnswerReused { output: held, .. }
+            | Event::PartReused { output: held, .. }
             | Event::EachOpened { items: held, .. }
             | Event::BodyDone { result: BodyResult::Gave(held), .. }
             | Event::TurnDone { output: held, .. }
@@ -147,6 +153,7 @@ impl Event {
             Event::StepSkipped { .. }
             | Event::Decided { .. }
             | Event::StageDone { .. }
+            | Event::CacheMissed { .. }
             | Event::ParallelOpened { .. }
             | Event::RepeatOpened { .. }
             | Event::AgentOpened { .. }

@@ -121,6 +121,18 @@ impl Act {
         Ok(())
     }
 
+    /// Whether it could start now without asking anybody.
+    pub(crate) fn is_allowed(&self, walk: &Walk<'_>, path: &StepPath, frame: &Frame<'_>) -> Result<bool, Stop> {
+        let with = match &self.with {
+            Some(with) => walk.evaluate(with, frame)?,
+            None => Value::map::<&str>([]),
+        };
+        if self.declared().params.as_ref().is_some_and(|params| params.validate(&with).is_err()) {
+            return Ok(false);
+        }
+        Ok(matches!(self.foresee(walk, path, frame, &with)?.0, Judged::Start(..)))
+    }
+
     /// What the rules of now say of it with these arguments, and what it is in words.
     pub(crate) fn foresee(
         &self,

@@ -25,13 +25,14 @@ pub mod wait;
 use std::sync::Arc;
 
 use crate::{
+    cache::{self, Inside, Memo},
     complaint::{Complaint, Place, did_you_mean},
     expr::{Condition, Template},
     ids::StepPath,
     next::{Frame, Inner, Stop, Walk},
     run::{Doing, Open},
     types::Type,
-    values::Span,
+    values::{Span, Value},
     workflow::{
         Recoveries,
         reading::{ListOf, Reading},
@@ -56,6 +57,8 @@ pub struct Step {
     pub checkpoint: bool,
     /// So long it has from its first beginning, with all its waits and repetitions.
     pub deadline: Option<Span>,
+    /// What it gives is kept, and used again by whoever has the same key.
+    pub cache: Option<Memo>,
     /// Of what type its value is, if it is not skipped.
     pub ty: Type,
 }
@@ -201,6 +204,21 @@ impl Step {
         }
     }
 
+    /// Whether what it gave elsewhere may count here: an answer is judged anew, a call by the rules of now.
+    pub(crate) fn takes(
+        &self,
+        walk: &Walk<'_>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+        gave: &Value,
+    ) -> Result<bool, Stop> {
+        match &self.kind {
+            Kind::Reason(reason) => reason.accepts(walk, path, frame, gave),
+            Kind::Act(act) => act.is_allowed(walk, path, frame),
+            _ => Ok(true),
+        }
+    }
+
     /// The step is in progress.
     pub(crate) fn go_on<'a>(
         &'a self,
@@ -273,8 +291,7 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 }
 
 /// What every step may have.
-const COMMON: [&str; 5] = ["step", "when", "on_failure", "checkpoint", "deadline"];
-const COMMON_LATER: [&str; 1] = ["cache"];
+const COMMON: [&str; 6] = ["step", "when", "on_failure", "checkpoint", "deadline", "cache"];
 
 /// Reads a list of steps; each sees those before it.
 pub(crate) fn read_all(nodes: &Node, reading: &mut Reading<'_>) -> Vec<Step> {
@@ -335,8 +352,7 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         return None;
     };
     let known: Vec<&str> = COMMON.iter().chain(keys.iter()).copied().collect();
-    let later: Vec<&str> =
-        COMMON_LATER.iter().chain(later.iter()).copied().filter(|key| !known.contains(key)).collect();
+    let later: Vec<&str> = later.iter().copied().filter(|key| !known.contains(key)).collect();
     let fields = Fields::new(node, "a step", &known, &later, &mut reading.complaints)?;
     let name = fields.required("step", &mut reading.complaints).and_then(|node| reading.step_name(node));
     let reader = reading.reader.len();
@@ -348,6 +364,9 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         _ => Vec::new(),
     };
     reading.enter(proven);
+    // Of a `reason` step alone, what is sent can be the key.
+    let keyed = fields.get("cache").filter(|cache| *kind != "reason" || cache::has_key(cache));
+    let draft = keyed.map(|node| cache::memo(node, None, reading));
     let read = match *kind {
         "reason" => reason::read(&fields, reading).map(|(reason, ty)| (Kind::Reason(reason), ty)),
         "act" => act::read(&fields, name.as_ref(), reading).map(|(act, ty)| (Kind::Act(act), ty)),
@@ -395,7 +414,14 @@ fn read(node: &Node, reading: &mut Reading<'_>) -> Option<Step> {
         None => None,
     };
     let (kind, ty) = read?;
-    Some(Step { name, at: node.span, when, kind, on_failure, checkpoint, deadline, ty })
+    let mut step = Step { name, at: node.span, when, kind, on_failure, checkpoint, deadline, cache: None, ty };
+    if let Some(draft) = draft {
+        let layers = std::mem::take(&mut reading.layers);
+        let inside = Inside { steps: vec![&step], stage: false, layers: &layers };
+        let memo = cache::of_part(draft?, &inside, reading);
+        (step.cache, reading.layers) = (Some(memo), layers);
+    }
+    Some(step)
 }
 
 fn remember(node: &Node, reading: &mut Reading<'_>, ty: Type) {

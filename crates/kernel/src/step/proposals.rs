@@ -243,6 +243,7 @@ pub(crate) fn inner(name: &str, at: Place, kind: Kind, ty: Type) -> Step {
         on_failure: Recoveries::new(),
         checkpoint: false,
         deadline: None,
+        cache: None,
         ty,
     }
 }

@@ -103,6 +103,17 @@ impl Reason {
         Ok(())
     }
 
+    /// Whether an answer that was given elsewhere is valid here.
+    pub(crate) fn accepts(
+        &self,
+        walk: &Walk<'_>,
+        path: &StepPath,
+        frame: &Frame<'_>,
+        value: &Value,
+    ) -> Result<bool, Stop> {
+        Ok(matches!(self.judge(walk, path, (0, frame), value)?, Ok(None)))
+    }
+
     /// The answer that is kept for this request, if there is one and it is valid here.
     fn reused(
         &self,
@@ -112,7 +123,7 @@ impl Reason {
         compiled: &Compiled,
     ) -> Result<Option<Record>, Stop> {
         let Some(kept) = walk.kept_answer(walk.answer_key(path.name(), compiled))? else { return Ok(None) };
-        if !matches!(self.judge(walk, path, (0, frame), &kept.value)?, Ok(None)) {
+        if !self.accepts(walk, path, frame, &kept.value)? {
             return Ok(None);
         }
         let mut blobs = Vec::new();
@@ -338,11 +349,11 @@ fn repairs(open: Option<&Open>) -> Vec<&str> {
 }
 
 /// The keys of this kind.
-pub(crate) const KEYS: [&str; 9] = ["reason", "model", "see", "output", "check", "unsure", "trust", "budget", "cache"];
+pub(crate) const KEYS: [&str; 8] = ["reason", "model", "see", "output", "check", "unsure", "trust", "budget"];
 
 /// Reads the step; gives the type of its value.
 pub(crate) fn read(fields: &Fields<'_>, reading: &mut Reading<'_>) -> Option<(Reason, Type)> {
-    let cache = fields.get("cache").map(|node| cache::read(node, reading));
+    let cache = fields.get("cache").filter(|cache| !cache::has_key(cache)).map(|node| cache::exact(node, reading));
     let (reason, ty) = read_ask(fields, "reason", reading)?;
     let cache = match cache {
         Some(cache) => Some(cache?),

@@ -22,6 +22,7 @@ use std::{
 };
 
 use crate::{
+    cache::Memo,
     complaint::Place,
     expr::{Expr, Reads, Template, Text},
     governance::{budget::Limit, labels::Flow},
@@ -117,6 +118,8 @@ pub struct Program {
     pub done_when: Vec<contract::Demand>,
     /// What its expressions read, as they are written.
     pub uses: Vec<Use>,
+    /// Its result is kept, and used again by whoever has the same key.
+    pub cache: Option<Memo>,
 }
 
 /// An expression reads a value.
@@ -158,6 +161,8 @@ pub struct Stage {
     pub steps: Vec<Step>,
     /// Recovery for what its steps leave open.
     pub on_failure: Recoveries,
+    /// What its steps give is kept, and used again by whoever has the same key.
+    pub cache: Option<Memo>,
 }
 
 /// A context layer: text, and the data that it shows.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
+    cache::{self, Inside},
+    complaint::Complaint,
     expr::Template,
     governance::{budget::Limit, labels::Flow},
     ids::Digest,
@@ -29,8 +31,9 @@ const KNOWN: &[&str] = &[
     "on_failure",
     "done_when",
     "deadline",
+    "cache",
 ];
-const LATER: [&str; 6] = ["on", "flow", "cache", "schedule", "queue", "priority"];
+const LATER: [&str; 5] = ["on", "flow", "schedule", "queue", "priority"];
 
 /// Reads a workflow. `None` if there were errors that leave no program.
 pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &mut Reading<'_>) -> Option<Program> {
@@ -55,7 +58,10 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
     });
     let budget = fields.get("budget").and_then(|node| Limit::of_run(node, &mut reading.complaints));
     let deadline = fields.time("deadline", &mut reading.complaints);
+    let draft = fields.get("cache").map(|node| cache::memo(node, Some(&["input"]), reading));
+    let before_layer = reading.uses.len();
     let context = fields.get("context").and_then(|node| reading.layer(node));
+    reading.layers = reading.uses[before_layer..].to_vec();
 
     let nodes = fields.required("stages", &mut reading.complaints)?.list(&mut reading.complaints)?;
     if nodes.is_empty() {
@@ -79,6 +85,18 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         let mut found = reading.complaints.as_slice()[before..].iter();
         found.all(|one| one.severity != crate::complaint::Severity::Error)
     };
+    let memo = match draft {
+        Some(Some(draft)) => {
+            let steps = stages.iter().flat_map(|stage| &stage.steps).collect();
+            Some(cache::of_part(draft, &Inside { steps, stage: false, layers: &[] }, reading))
+        }
+        _ => None,
+    };
+    if let Some(key) = fields.key("done_when").filter(|_| memo.is_some()) {
+        let message = "the result of this workflow is used again, and a run that did nothing proves nothing";
+        let hint = "leave `done_when` or `cache` away; or cache the stages that read and compute";
+        reading.complaints.push(Complaint::new("W182", file, key.span, message).hint(hint));
+    }
     let done_when = contract::read(&fields, sound(reading).then_some(&stages), reading);
     returns::probes(file, &stages, &on_failure, reading);
     returns::check(file, &stages, &on_failure, reading);
@@ -112,6 +130,7 @@ pub(super) fn workflow(file: &Arc<str>, node: &Node, bundle: Digest, reading: &m
         labels: Flow::default(),
         done_when,
         uses: std::mem::take(&mut reading.uses),
+        cache: memo,
     })
 }
 
@@ -144,10 +163,15 @@ fn names_of_stages(nodes: &[Node], reading: &mut Reading<'_>) {
 }
 
 fn stage(node: &Node, reading: &mut Reading<'_>) -> Option<Stage> {
-    let known = ["stage", "context", "steps", "on_failure"];
-    let fields = Fields::new(node, "a stage", &known, &["when", "budget", "cache"], &mut reading.complaints)?;
+    let known = ["stage", "context", "steps", "on_failure", "cache"];
+    let fields = Fields::new(node, "a stage", &known, &["when", "budget"], &mut reading.complaints)?;
     let name = fields.text("stage", &mut reading.complaints)?;
+    let draft = fields.get("cache").map(|node| cache::memo(node, None, reading));
+    let shared = reading.layers.len();
+    let before_layer = reading.uses.len();
     let context = fields.get("context").and_then(|node| reading.layer(node));
+    let own: Vec<_> = reading.uses[before_layer..].to_vec();
+    reading.layers.extend(own);
     let known = reading.innermost();
     let nodes = fields.required("steps", &mut reading.complaints)?;
     let steps = step::read_all(nodes, reading);
@@ -155,7 +179,18 @@ fn stage(node: &Node, reading: &mut Reading<'_>) -> Option<Stage> {
     if reading.named.contains(&name) || reading.may_leave {
         reading.doubt(&known);
     }
-    Some(Stage { name, at: node.span, context, steps, on_failure })
+    reading.layers.truncate(shared);
+    let memo = match draft {
+        Some(draft) => {
+            let layers = std::mem::take(&mut reading.layers);
+            let inside = Inside { steps: steps.iter().collect(), stage: true, layers: &layers };
+            let memo = cache::of_part(draft?, &inside, reading);
+            reading.layers = layers;
+            Some(memo)
+        }
+        None => None,
+    };
+    Some(Stage { name, at: node.span, context, steps, on_failure, cache: memo })
 }
 
 fn result(node: &Node, reading: &mut Reading<'_>) -> Option<ResultOf> {

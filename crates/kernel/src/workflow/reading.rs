@@ -61,6 +61,10 @@ pub(crate) struct Reading<'a> {
     pub uses: Vec<Use>,
     /// The steps being read, innermost last.
     pub reader: Vec<Arc<str>>,
+    /// What the context layers around the steps being read show.
+    pub layers: Vec<Use>,
+    /// Where the keys of caches stand.
+    pub keys: BTreeSet<Place>,
 }
 
 impl<'a> Reading<'a> {
@@ -88,6 +92,8 @@ impl<'a> Reading<'a> {
             wholly_read: BTreeSet::new(),
             uses: Vec::new(),
             reader: Vec::new(),
+            layers: Vec::new(),
+            keys: BTreeSet::new(),
         }
     }
 
@@ -104,7 +110,8 @@ impl<'a> Reading<'a> {
         (self.steps, self.stages, self.named) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
         (self.stage, self.bodies, self.may_leave) = (0, 0, false);
         (self.fields_read, self.wholly_read) = (BTreeMap::new(), BTreeSet::new());
-        (self.uses, self.reader) = (Vec::new(), Vec::new());
+        (self.uses, self.reader, self.layers) = (Vec::new(), Vec::new(), Vec::new());
+        self.keys = BTreeSet::new();
     }
 
     /// The people of the project, to check names against; `None`: a bundle has none, or their file has mistakes of its own.
@@ -150,6 +157,11 @@ impl<'a> Reading<'a> {
     /// The type of a name of the innermost frame.
     pub(crate) fn named_type(&self, name: &str) -> Option<Type> {
         self.scopes.last().and_then(|scope| scope.get(name)).cloned()
+    }
+
+    /// All names that can be read here.
+    pub(crate) fn visible(&self) -> BTreeSet<Arc<str>> {
+        self.scopes.iter().flat_map(BTreeMap::keys).cloned().collect()
     }
 
     /// The names of the innermost frame.

@@ -17,7 +17,7 @@ use kernel::{
         charter::{Change, Charter},
     },
     ids::{Digest, RunId, StepPath},
-    journal::{Blob, Entry, Event, Head, Held, StepResult, Usage},
+    journal::{Blob, Entry, Event, Head, StepResult, Usage},
     next::{self, Counted, Facts, Next, Query, Record, Starter},
     pace::Place,
     recovery::{Failure, FailureKind, Phase},
@@ -341,15 +341,13 @@ impl Drive {
         let head = self.entries.last().map_or(Head::START, Entry::head);
         let salt = [u8::try_from(head.seq % 251).expect("below 251"); 16];
         let entry = Entry::seal(self.state.run, head, self.epoch, self.now, salt, &record.event);
-        self.state.apply(&entry, record.event.clone()).unwrap_or_else(|error| panic!("{error}\n{}", self.outline()));
-        if let Event::ModelAnswered { keeps: Some(keep), result: StepResult::Done(Held::Value(value)), .. } =
-            &record.event
-        {
+        for kept in self.state.keeps(&record.event, self.now) {
             let (run, entry, at) = (self.state.run, entry.seq, self.now);
-            let kept = KeptAnswer { run, entry, at, until: keep.until, value: value.clone() };
-            self.store_answers.insert(keep.key, kept);
+            let answer = KeptAnswer { run, entry, at, until: kept.until, value: kept.value };
+            self.store_answers.insert(kept.key, answer);
             self.answers.clear();
         }
+        self.state.apply(&entry, record.event.clone()).unwrap_or_else(|error| panic!("{error}\n{}", self.outline()));
         self.entries.push(entry);
         self.events.push(record.event);
     }

@@ -21,6 +21,7 @@ mod evidence;
 mod handoffs;
 mod helps;
 mod paces;
+mod parts;
 mod pins;
 mod plans;
 mod proofs;

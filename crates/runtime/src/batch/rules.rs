@@ -9,7 +9,7 @@ use kernel::{
         charter::{Charter, Grounds},
     },
     ids::{RunId, StepPath},
-    journal::{ApprovalEnd, Blob, Control, Event, Held, StepResult, Topic, WorkEnd},
+    journal::{ApprovalEnd, Blob, Control, Event, StepResult, Topic, WorkEnd},
     next,
     recovery::{Failure, FailureKind, Phase, Response},
     routes,
@@ -245,19 +245,18 @@ pub(super) fn events(
     }
 }
 
-/// An answer that the response cache keeps goes with the entry that holds it.
+/// What the response cache keeps goes with the entry that holds it.
 pub(super) fn keeps(state: &RunState, event: &Event, (seq, at): (u64, Timestamp), guards: &mut Vec<Guard>) {
-    let Event::ModelAnswered { keeps: Some(keep), result: StepResult::Done(Held::Value(value)), .. } = event else {
-        return;
-    };
-    guards.push(Guard::KeepAnswer(Box::new(KeptAnswer {
-        key: keep.key,
-        run: state.run,
-        entry: seq,
-        at,
-        until: keep.until,
-        value: value.to_jcs().into(),
-    })));
+    guards.extend(state.keeps(event, at).into_iter().map(|kept| {
+        Guard::KeepAnswer(Box::new(KeptAnswer {
+            key: kept.key,
+            run: state.run,
+            entry: seq,
+            at,
+            until: kept.until,
+            value: kept.value.to_jcs().into(),
+        }))
+    }));
 }
 
 /// What people are told of an event leaves with the append that holds it. `state` is as it was before.

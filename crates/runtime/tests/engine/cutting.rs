@@ -372,6 +372,21 @@ impl Store for Cutting {
         self.inner.answer(key).await
     }
 
+    async fn answers(&self, after: Option<Digest>, limit: u32) -> Result<Vec<KeptAnswer>, StoreError> {
+        self.gate().await;
+        self.inner.answers(after, limit).await
+    }
+
+    async fn forget_answers(&self, keys: Vec<Digest>) -> Result<u64, StoreError> {
+        self.gate().await;
+        self.inner.forget_answers(keys).await
+    }
+
+    async fn drop_answers(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.gate().await;
+        self.inner.drop_answers(now).await
+    }
+
     async fn end_cooldown(&self, scope: Arc<str>, change: Change) -> Result<bool, StoreError> {
         self.gate().await;
         self.inner.end_cooldown(scope, change).await

@@ -54,6 +54,16 @@ pub(super) struct Draft {
 }
 
 impl Governed {
+    /// Removes answers that count no more, the oldest first, a few at a time.
+    pub fn drop_answers(&mut self, now: Timestamp) -> u64 {
+        let old = self.answers.values().filter(|row| row.until <= now).map(|row| (row.until, row.key));
+        let mut old: Vec<_> = old.collect();
+        old.sort();
+        old.truncate(SWEPT_AT_ONCE as usize);
+        old.iter().for_each(|(_, key)| drop(self.answers.remove(key)));
+        old.len() as u64
+    }
+
     /// The newest change to what runs are judged by.
     pub fn generation(&self) -> u64 {
         self.log.last().map_or(0, |last| last.no)
@@ -180,12 +190,8 @@ impl Draft {
                 }
             }
             Guard::KeepAnswer(kept) => {
+                self.governed.drop_answers(self.now);
                 let rows = &mut self.governed.answers;
-                let old = rows.values().filter(|row| row.until <= self.now).map(|row| (row.until, row.key));
-                let mut old: Vec<_> = old.collect();
-                old.sort();
-                old.truncate(SWEPT_AT_ONCE as usize);
-                old.iter().for_each(|(_, key)| drop(rows.remove(key)));
                 if rows.get(&kept.key).is_none_or(|before| before.until < kept.until) {
                     rows.insert(kept.key, KeptAnswer { run: self.run, ..(**kept).clone() });
                 }

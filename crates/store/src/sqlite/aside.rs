@@ -14,7 +14,7 @@ use super::{
     guards, sql,
     writer::{Db, Failure, Operation},
 };
-use crate::{Change, OutMessage, OutRow, OutState, Seal, Sealed, Taken, Tried, WorkClaimed, rules};
+use crate::{Change, OutMessage, OutRow, OutState, SWEPT_AT_ONCE, Seal, Sealed, Taken, Tried, WorkClaimed, rules};
 
 pub(super) struct ClaimWork {
     pub work: Arc<str>,
@@ -224,6 +224,38 @@ impl Operation for EndCooldown {
         }
         self.change.apply(db)?;
         Ok(true)
+    }
+}
+
+/// Answers that count no more go, a few at a time; gives how many.
+pub(super) fn drop_answers(db: &mut Db<'_>, now: Timestamp) -> Result<usize, Failure> {
+    let params = named_params! { ":now_us": now.micros(), ":limit": int(u64::from(SWEPT_AT_ONCE)) };
+    Ok(db.execute(sql::DROP_OLD_ANSWERS, params)?)
+}
+
+pub(super) struct DropAnswers(pub Timestamp);
+
+impl Operation for DropAnswers {
+    type Reply = u64;
+    const VERB: &'static str = "drop_answers";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<u64, Failure> {
+        Ok(drop_answers(db, self.0)? as u64)
+    }
+}
+
+pub(super) struct ForgetAnswers(pub Vec<Digest>);
+
+impl Operation for ForgetAnswers {
+    type Reply = u64;
+    const VERB: &'static str = "forget_answers";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<u64, Failure> {
+        let mut gone = 0;
+        for key in &self.0 {
+            gone += db.execute(sql::FORGET_ANSWER, named_params! { ":key": key.bytes() })? as u64;
+        }
+        Ok(gone)
     }
 }
 

@@ -123,5 +123,7 @@ fn check_run(conn: &Connection, run: RunId, cooling: &mut Cooling) -> Result<Vec
     let open = all(conn, ("open_action", sql::READ_OPEN_ACTIONS), by_run, |cells| cells.open_action())?;
     open.iter().for_each(|action| check.open_action(action));
     check.cooled(cooling);
+    let kept = all(conn, ("answer", sql::ANSWERS_OF_RUN), by_run, |cells| cells.answer())?;
+    kept.iter().for_each(|row| check.answer(row));
     Ok(check.finish())
 }

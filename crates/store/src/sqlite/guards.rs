@@ -13,8 +13,7 @@ use super::{
     writer::{Db, Failure},
 };
 use crate::{
-    Append, BudgetLine, Counted, Guard, Message, OpenAction, OpenApproval, OpenWork, SWEPT_AT_ONCE, Status, StoreError,
-    rules,
+    Append, BudgetLine, Counted, Guard, Message, OpenAction, OpenApproval, OpenWork, Status, StoreError, rules,
 };
 
 /// Whether a guard can be refused only once others of its append are applied.
@@ -90,8 +89,7 @@ impl Append {
                 db.execute(sql::COOL_DOWN, params)?;
             }
             Guard::KeepAnswer(kept) => {
-                let params = named_params! { ":now_us": self.now.micros(), ":limit": int(u64::from(SWEPT_AT_ONCE)) };
-                db.execute(sql::DROP_OLD_ANSWERS, params)?;
+                aside::drop_answers(db, self.now)?;
                 let params = named_params! {
                     ":key": kept.key.bytes(),
                     ":run": run,

@@ -137,6 +137,12 @@ impl Readers {
         first(&self.take().0, ("answer", sql::READ_ANSWER), params, |cells| cells.answer())
     }
 
+    pub fn answers(&self, after: Option<Digest>, limit: u32) -> Result<Vec<KeptAnswer>, StoreError> {
+        let after = after.map(|key| key.bytes().to_vec()).unwrap_or_default();
+        let params = named_params! { ":after": after, ":limit": i64::from(limit) };
+        all(&self.take().0, ("answer", sql::LIST_ANSWERS), params, |cells| cells.answer())
+    }
+
     pub fn orphans(&self) -> Result<Vec<Reservation>, StoreError> {
         all(&self.take().0, ("reservation", sql::ORPHANS), [], |cells| cells.reservation())
     }

@@ -160,31 +160,66 @@ pub async fn a_frozen_scope_is_freed_by_a_person(bed: Bed) {
 pub async fn an_answer_is_kept_until_its_time_and_goes_with_its_run(bed: Bed) {
     let own = bed.join(1, 0).await;
     let mut pen = bed.owned(1, own, 1).await;
-    let kept = super::governed::kept;
+    let (kept, missed) = (super::governed::kept, super::governed::missed);
     let keep = |answer: &KeptAnswer| Guard::KeepAnswer(Box::new(answer.clone()));
     let found = async |key: u8| bed.store.answer(kept(key, 1, (0, 0)).key).await.unwrap();
     // What is refused as a whole leaves no answer.
-    let first = kept(1, 2, (2, 60));
+    let first = kept(1, 3, (2, 60));
     assert!(matches!(
         bed.append(pen.append(&[], vec![keep(&first), Guard::InboxIs(7)])).await,
         Appended::Refused { .. }
     ));
     assert_eq!(found(1).await, None);
-    bed.write(pen.append(&[step_done("x")], vec![keep(&first)]), &mut pen).await;
+    bed.write(pen.append(&[missed(&first), step_done("x")], vec![keep(&first)]), &mut pen).await;
     let of_run = |answer: KeptAnswer| Some(KeptAnswer { run: pen.run, ..answer });
     assert_eq!(found(1).await, of_run(first.clone()), "it is the answer of the run that appends");
     assert_eq!(found(2).await, None);
-    let (sooner, later) = (kept(1, 3, (3, 59)), kept(1, 4, (3, 61)));
-    bed.write(pen.append(&[step_done("y")], vec![keep(&sooner)]), &mut pen).await;
-    assert_eq!(found(1).await.unwrap().entry, 2, "one that counts longer stays");
-    bed.write(pen.append(&[step_done("z")], vec![keep(&later)]), &mut pen).await;
-    assert_eq!(found(1).await.unwrap().entry, 4);
+    let (sooner, later) = (kept(1, 5, (3, 59)), kept(1, 7, (3, 61)));
+    bed.write(pen.append(&[missed(&sooner), step_done("y")], vec![keep(&sooner)]), &mut pen).await;
+    assert_eq!(found(1).await.unwrap().entry, 3, "one that counts longer stays");
+    bed.write(pen.append(&[missed(&later), step_done("z")], vec![keep(&later)]), &mut pen).await;
+    assert_eq!(found(1).await.unwrap().entry, 7);
+    assert_eq!(bed.store.drop_answers(at(60)).await.unwrap(), 0, "it counts until 61");
 
     // The next one that is kept removes what counts no more; until then it can be read.
-    let next = Append { now: at(61), ..pen.append(&[step_done("u")], vec![keep(&kept(2, 5, (61, 90)))]) };
+    let second = kept(2, 9, (61, 90));
+    let next = Append { now: at(61), ..pen.append(&[missed(&second), step_done("u")], vec![keep(&second)]) };
     bed.write(next, &mut pen).await;
     assert_eq!(found(1).await, None);
-    assert_eq!(found(2).await.unwrap().entry, 5);
+    assert_eq!(found(2).await.unwrap().entry, 9);
+
+    // All of it can be read in pages, forgotten by key, and goes with the housekeeping.
+    let (third, fourth) = (kept(3, 12, (62, 70)), kept(4, 12, (62, 80)));
+    let events = [missed(&third), missed(&fourth), step_done("w")];
+    bed.write(pen.append(&events, vec![keep(&third), keep(&fourth)]), &mut pen).await;
+    let mut all = Vec::new();
+    while let Some(row) = bed.store.answers(all.last().copied(), 1).await.unwrap().first() {
+        all.push(row.key);
+    }
+    let mut keys = [2, 3, 4].map(|key| kept(key, 1, (0, 0)).key);
+    keys.sort();
+    assert_eq!(all, keys);
+    assert_eq!(bed.store.forget_answers(vec![fourth.key, first.key]).await.unwrap(), 1);
+    assert_eq!(found(4).await, None);
+    assert_eq!(bed.store.drop_answers(at(70)).await.unwrap(), 1);
+    assert_eq!(found(3).await, None);
+    assert_eq!(found(2).await.unwrap().entry, 9);
+    bed.sound().await;
+
+    // A row that no entry keeps is found.
+    let mut stray = kept(5, 9, (62, 80));
+    bed.write(pen.append(&[step_done("s")], vec![keep(&stray)]), &mut pen).await;
+    let findings = bed.store.check().await.unwrap();
+    assert_eq!(findings.iter().map(|one| one.rule).collect::<Vec<_>>(), ["answer"], "{findings:?}");
+    assert_eq!(bed.store.forget_answers(vec![stray.key]).await.unwrap(), 1);
+    // Nor may it count longer than the entry says.
+    stray = kept(2, 9, (61, 91));
+    bed.write(pen.append(&[step_done("t")], vec![keep(&stray)]), &mut pen).await;
+    assert_eq!(bed.store.check().await.unwrap().len(), 1);
+    assert_eq!(bed.store.forget_answers(vec![stray.key]).await.unwrap(), 1);
+    let second = kept(2, 16, (63, 93));
+    bed.write(pen.append(&[missed(&second), step_done("a")], vec![keep(&second)]), &mut pen).await;
+    bed.sound().await;
 
     let (status, failure) = (Status::Completed, None);
     let last = Append { now: at(62), ..pen.append(&[step_done("v")], vec![Guard::Finish { status, failure }]) };

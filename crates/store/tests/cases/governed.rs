@@ -1,3 +1,4 @@
+use kernel::{cache::Part, values::Span};
 use store::{
     ActionState, Change, Counted, CounterNow, CounterQuery, GovernanceEntry, Governed, KeptAnswer, OpenWork,
     OutMessage, StoreError,
@@ -180,6 +181,12 @@ pub fn kept(key: u8, entry: u64, (from, until): (i64, i64)) -> KeptAnswer {
         until: at(until),
         value: format!("{{\"entry\":{entry}}}").into_bytes().into(),
     }
+}
+
+/// The event after which a row may be kept: nothing was found under its key.
+pub fn missed(kept: &KeptAnswer) -> Event {
+    let ttl = Span::from_micros(kept.until.micros() - kept.at.micros());
+    Event::CacheMissed { part: Part::Workflow, key: kept.key, ttl }
 }
 
 pub async fn guards_that_make_no_sense_write_nothing(bed: Bed) {

@@ -213,6 +213,11 @@ impl Walk<'_> {
                 }
                 both!(self, orphans()).unwrap();
                 both!(self, sweep()).unwrap();
+                if self.now % 3 == 0 {
+                    both!(self, drop_answers(at(self.now))).unwrap();
+                    let gone = vec![governed::kept((self.now / 3 % 6) as u8, 1, (0, 0)).key];
+                    both!(self, forget_answers(gone)).unwrap();
+                }
             }
             7 => {
                 let limit = self.dice.roll(30) as u32;
@@ -294,6 +299,9 @@ impl Walk<'_> {
         both!(self, outbox(all)).unwrap();
         both!(self, open_actions(false)).unwrap();
         both!(self, cooldowns()).unwrap();
+        both!(self, answers(None, 4)).unwrap();
+        let after = Some(governed::kept(3, 1, (0, 0)).key);
+        both!(self, answers(after, 100)).unwrap();
         for key in 0..6 {
             both!(self, answer(governed::kept(key, 1, (0, 0)).key)).unwrap();
         }

@@ -11,7 +11,7 @@ use kernel::{
 };
 use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery, Started, Status, Store, StoreError};
 
-use crate::cases::{LEASE, Pen, at, blob_step, message, run_id, step_done, worker};
+use crate::cases::{LEASE, Pen, at, blob_step, governed::missed, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
 pub const KINDS: [&str; 73] = [
@@ -367,9 +367,14 @@ impl Walk<'_> {
                 pen.append(&[], guards)
             }
             10..18 => {
-                let (guards, what) = self.governed_guards(pen).await;
+                let (mut guards, what) = self.governed_guards(pen).await;
                 kind = what;
-                pen.append(&[step_done(&step)], guards)
+                let mut events = vec![step_done(&step)];
+                if let [Guard::KeepAnswer(kept)] = &mut guards[..] {
+                    events.insert(0, missed(kept));
+                    kept.entry = pen.head.seq + 2;
+                }
+                pen.append(&events, guards)
             }
             _ => {
                 let events: Vec<Event> = (0..1 + self.dice.roll(90)).map(|_| step_done(&step)).collect();

@@ -206,6 +206,13 @@ impl Recorder<'_> {
                     let line = self.said(&StepResult::Done(output.clone()), &OF_MODELS)?;
                     self.models.push((step.as_str().to_owned(), vec![Value::map(line)]));
                 }
+                // In a case everything is done: of what this run did not do, only another journal holds the answers.
+                Event::PartReused { part, from, .. } => {
+                    let (run, entry) = (from.run, from.entry);
+                    return Err(vec![format!(
+                        "`{part}` was not done in this run: its result is that of entry {entry} of {run}; record that run"
+                    )]);
+                }
                 Event::ModelAnswered { step, result, usage, .. } => {
                     let mut line = self.said(result, &OF_MODELS)?;
                     let used = serde_json::to_vec(usage).ok().and_then(|json| Value::from_json(&json).ok());

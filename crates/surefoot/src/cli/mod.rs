@@ -4,6 +4,7 @@ mod application;
 mod approvals;
 mod bench;
 mod budget;
+mod cache;
 mod check;
 mod completions;
 mod context;
@@ -83,6 +84,7 @@ enum Command {
     Work(work::Work),
     Effects(effects::Effects),
     Models(models::Models),
+    Cache(cache::Cache),
     Tools(tools::Tools),
     Outbox(outbox::Outbox),
     Budget(budget::Budget),
@@ -154,6 +156,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Work(command) => command.run(&scene),
         Command::Effects(command) => command.run(&scene),
         Command::Models(command) => command.run(&scene),
+        Command::Cache(command) => command.run(&scene),
         Command::Tools(command) => command.run(&scene),
         Command::Outbox(command) => command.run(&scene),
         Command::Budget(command) => command.run(&scene),

@@ -84,6 +84,8 @@ pub(super) fn of(event: &Event) -> &'static str {
         Event::ModelAsked { .. } => "a model is asked",
         Event::ModelAnswered { .. } => "a model answers",
         Event::AnswerReused { .. } => "an answer is used again",
+        Event::CacheMissed { .. } => "no result is kept",
+        Event::PartReused { .. } => "a result is used again",
         Event::ActionStarted { .. } => "an action starts",
         Event::ActionResent { .. } => "an action is sent again",
         Event::ActionFinished { .. } => "an action finishes",

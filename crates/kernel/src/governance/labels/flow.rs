@@ -10,6 +10,7 @@ use super::{
     between::Crossing, find, schema, tree::Tree,
 };
 use crate::{
+    cache::{self, Memo},
     complaint::Complaint,
     context::Layer,
     expr::{Derivation, Expr, RootKind, Template},
@@ -83,7 +84,9 @@ pub(super) fn follow(program: &Program, crossing: &Crossing, marks: bool) -> Fol
         handoff.join(&Origin::of(UNVERIFIED, "run.handoff"));
     }
     walk.bind("run", Tree::map([("about", Tree::map(about)), ("handoff", Tree::flat(handoff))]));
+    walk.cached(cache::WORKFLOW.into(), program.cache.as_ref());
     for stage in &program.stages {
+        walk.cached(cache::stage_called(&stage.name), stage.cache.as_ref());
         walk.steps(&stage.steps, stage);
     }
     let result = program.result.as_ref().map(|result| walk.template(&result.value)).unwrap_or_default();
@@ -212,6 +215,7 @@ impl Walk<'_> {
 
     fn steps(&mut self, steps: &[Step], stage: &Stage) {
         for step in steps {
+            self.cached(step.name.clone(), step.cache.as_ref());
             let mut tree = self.step(step, stage);
             if self.marks && self.claims(step) {
                 tree.cover(&Origin::of(UNVERIFIED, &step.name));
@@ -240,6 +244,15 @@ impl Walk<'_> {
             }
             self.bind(&step.name, tree);
         }
+    }
+
+    /// All that a part reads from outside of it, where its result is kept.
+    fn cached(&mut self, called: Arc<str>, memo: Option<&Memo>) {
+        let Some(memo) = memo else { return };
+        let mut all = Origin::default();
+        memo.reads.iter().for_each(|(name, fields)| all.join(&self.path(name, fields).all()));
+        self.seen.join(&all);
+        self.flow.cached.entry(called).or_default().extend(all.words());
     }
 
     /// Whether what a step gives is what somebody says, and not made of what it was given.

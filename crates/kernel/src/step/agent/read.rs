@@ -21,7 +21,7 @@ use crate::{
 /// The keys of this kind.
 pub(crate) const KEYS: [&str; 8] = ["agent", "model", "see", "tools", "limits", "output", "check", "trust"];
 /// Documented keys of later versions.
-pub(crate) const LATER: [&str; 3] = ["unsure", "cache", "budget"];
+pub(crate) const LATER: [&str; 2] = ["unsure", "budget"];
 
 /// Turns and actions of an agent that does not say, and the most that it may say.
 const TURNS: (u32, i64) = (8, 50);

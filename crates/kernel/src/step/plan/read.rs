@@ -23,7 +23,7 @@ use crate::{
 /// The keys of this kind.
 pub(crate) const KEYS: [&str; 7] = ["plan", "model", "see", "tools", "limits", "review", "budget"];
 /// Documented keys of later versions.
-pub(crate) const LATER: [&str; 4] = ["undo", "check", "unsure", "cache"];
+pub(crate) const LATER: [&str; 3] = ["undo", "check", "unsure"];
 
 /// Actions of a plan that does not say, and the most that it may say.
 const ACTIONS: (u32, i64) = (8, 100);

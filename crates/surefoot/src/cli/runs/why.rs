@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use clap::Args;
 use comfy_table::{Table, presets};
 use kernel::{
+    cache::Part,
     context::{Layer, Manifest},
     expr::Root,
     governance::{Verdict, charter::Grounds},
@@ -209,7 +210,10 @@ async fn detail(scene: &Scene, found: &Found, event: &Event) -> Result<(), CliEr
         }
         Event::ActionFinished { result, .. } => whole(scene, found, result).await?,
         Event::Decided { saw, .. } => out.line(format!("            saw {}", plain(&saw.to_json()))),
-        Event::StepDone { output, .. } | Event::WaitEnded { output, .. } | Event::AnswerReused { output, .. } => {
+        Event::StepDone { output, .. }
+        | Event::WaitEnded { output, .. }
+        | Event::AnswerReused { output, .. }
+        | Event::PartReused { output, .. } => {
             out.line(format!("            value {}", value(found, output).await?));
         }
         _ => {}
@@ -393,6 +397,13 @@ pub(in crate::cli) fn origins(found: &Found, path: &StepPath, names: &[Arc<str>]
                 kernel::story::held,
             );
             values.insert(step.as_str().to_owned(), (entry.seq, gave));
+        }
+        // Each step of a stage whose result was used again has its value from there.
+        if let Event::PartReused { part: Part::Stage(_), output: Held::Value(output), .. } = &event
+            && let Some(Value::Map(gave)) = output.get("gave")
+        {
+            values
+                .extend(gave.iter().map(|(step, value)| (step.to_string(), (entry.seq, kernel::story::short(value)))));
         }
         if let Event::EachOpened { step, items: list, .. } = event {
             items.insert(step.as_str().to_owned(), (entry.seq, list));

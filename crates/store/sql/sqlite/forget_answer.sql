@@ -1,0 +1,2 @@
+-- Somebody wants it made anew.
+DELETE FROM answer WHERE key = :key;
