@@ -22,6 +22,7 @@ mod handoffs;
 mod helps;
 mod paces;
 mod plans;
+mod prices;
 mod proofs;
 mod pure;
 mod reasons;
