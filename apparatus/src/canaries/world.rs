@@ -30,8 +30,8 @@ pub(super) const FILES: [(&str, &str); 10] = [
         "surefoot.yaml",
         "project: canaries
 models:
-  parrot: { provider: openai_chat, base_url: =env.ECHO_URL, key: secret://model-key, model: parrot, max_tokens: 800 }
-  guard: { provider: openai_chat, base_url: =env.DENY_URL, key: secret://model-key, model: guard, max_tokens: 800 }
+  parrot: { provider: openai_chat, base_url: =env.ECHO_URL, key: secret://model-key, model: parrot, max_tokens: 800, price: free }
+  guard: { provider: openai_chat, base_url: =env.DENY_URL, key: secret://model-key, model: guard, max_tokens: 800, price: free }
 ",
     ),
     (

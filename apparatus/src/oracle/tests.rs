@@ -83,6 +83,7 @@ fn answered(name: &str) -> Event {
         usage: Usage::default(),
         raw: None,
         spent: None,
+        charged: None,
         said: None,
         claims: Vec::new(),
         cools: None,

@@ -206,7 +206,7 @@ fn of_a_model_that_lies_only_what_stands_is_accepted() {
         let name = line.trim().split(':').next().unwrap();
         if ["quick", "strong", "writer"].contains(&name) {
             changed.push_str(&format!(
-                "  {name}: {{ provider: openai_chat, base_url: \"http://127.0.0.1:{port}/v1\", model: liar, max_tokens: 900, structured: json_object }}\n"
+                "  {name}: {{ provider: openai_chat, base_url: \"http://127.0.0.1:{port}/v1\", model: liar, max_tokens: 900, structured: json_object, price: free }}\n"
             ));
         } else {
             changed.push_str(line);

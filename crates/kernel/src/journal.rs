@@ -31,7 +31,7 @@ use crate::{
     governance::{
         Proposal, Verdict,
         approval::{Terms, Vote},
-        budget::{Amounts, Reserved, Unit},
+        budget::{Amounts, Charged, Reserved, Unit},
         charter::Grounds,
     },
     ids::{Digest, IdempotencyKey, RunId, StepPath},
@@ -205,6 +205,9 @@ pub enum Event {
         /// What it cost of what was set aside; `None`: nothing was, or what it cost is not known and all of it counts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spent: Option<Amounts>,
+        /// What it is charged, and by which price; `None`: of a journal that was written before this was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charged: Option<Box<Charged>>,
         /// What the server said besides.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         said: Option<Box<Said>>,

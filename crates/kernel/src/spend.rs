@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::{
-    governance::budget::{self, Amounts, Closing, Exceeded, Limit, Limiting, Rate, Reserved, RunScope, Tariff, act},
+    governance::budget::{self, Amounts, Charged, Exceeded, Limit, Limiting, RUN, Rate, Reserved, RunScope, act},
     ids::StepPath,
     journal::Usage,
     next::Walk,
@@ -21,17 +21,19 @@ use crate::{
 pub const ROOM: &str = "room in the budget of ";
 
 impl Walk<'_> {
-    /// Sets aside what a model call may cost at most. `None`: nothing limits the run.
+    /// Sets aside what a model call may cost at most. `None`: nothing limits the run. A model behind a server that nobody says the
+    /// price of is not asked, whatever is limited.
     pub(crate) fn reserve_ask(
         &mut self,
         path: &StepPath,
         model: &str,
         bytes: impl FnOnce() -> u64,
     ) -> Result<Option<Box<Reserved>>, Exceeded> {
-        self.reserve(path, |walk, limiting| {
-            let rate = walk.rate(model);
-            rate.tariff.reserve(model, bytes(), rate.timeout, limiting)
-        })
+        let rate = self.rate(model);
+        if rate.asks.is_some() && !rate.tariff.is_priced(self.facts.now) {
+            return Err(Exceeded::Unlisted { model: model.into(), scope: RUN.into() });
+        }
+        self.reserve(path, |walk, limiting| rate.tariff.reserve(model, bytes(), rate.timeout, limiting, walk.facts.now))
     }
 
     /// Sets aside what a tool call may cost at most. `None`: nothing limits the run.
@@ -91,27 +93,27 @@ impl Walk<'_> {
         self.wait(until, || format!("{ROOM}{}: {why}", why.scope()));
     }
 
-    /// What a model call that was asked `at` has cost of what was set aside. `None`: nothing was, or it is not known.
+    /// What a model call that was asked `at` has cost of what was set aside (`None`: nothing was, or it is not known), and what it
+    /// is charged.
     pub(crate) fn asked_for(
         &self,
         path: &StepPath,
         model: &str,
         at: Timestamp,
-        (usage, failure): (&Usage, Option<&Failure>),
-    ) -> Option<Amounts> {
-        let max = self.state.spent.reserved.get(path)?;
-        match self.rate(model).tariff.close(usage, failure, self.took(at, max)) {
-            Closing::Settle(actual) => Some(actual),
-            Closing::Forfeit => None,
-        }
+        answer: (&Usage, Option<&Failure>),
+    ) -> (Option<Amounts>, Charged) {
+        let max = self.state.spent.reserved.get(path);
+        let time = max.map_or(Span::from_micros(0), |max| self.took(at, max));
+        self.rate(model).charge(max, answer, (at, time))
     }
 
-    /// What the run has cost so far: what was settled, and what nothing limited, by the prices of today.
+    /// What the run has cost so far: what was settled, and what nothing limited as it was charged. Only what an older journal does
+    /// not say is taken at the prices of today.
     pub(crate) fn cost(&self) -> Money {
         let unlimited = &self.state.unlimited;
-        let mut micros = self.state.spent.settled.money_uusd;
+        let mut micros = self.state.spent.settled.money_uusd.saturating_add(unlimited.charged_uusd);
         for (model, usage) in &unlimited.usage {
-            if let Tariff::Billed { price: Some(price), .. } = self.rate(model).tariff {
+            if let (Some(price), _) = self.rate(model).tariff.price(self.facts.now, 0) {
                 micros = micros.saturating_add(budget::actual(usage, &price).money_uusd);
             }
         }
@@ -148,6 +150,6 @@ impl Walk<'_> {
 
     fn rate(&self, model: &str) -> Rate {
         let statutes: Arc<_> = self.statutes();
-        statutes.models.get(model).copied().unwrap_or(Rate::UNKNOWN)
+        statutes.models.get(model).cloned().unwrap_or(Rate::UNKNOWN)
     }
 }

@@ -81,8 +81,9 @@ impl Runtime {
         let known = self.charter().await?.project(&project.file.name).limits_digest;
         let change = project.file.limits();
         // What is priced is counted, so that rules can read what a run has cost.
-        let counts =
-            |model: &ModelDecl| model.pace.is_some() || matches!(model.tariff, Tariff::Billed { price: Some(_), .. });
+        let priced =
+            |tariff: &Tariff| matches!(tariff, Tariff::Billed { price, list, .. } if price.is_some() || list.is_some());
+        let counts = |model: &ModelDecl| model.pace.is_some() || priced(&model.tariff);
         let limited = !project.file.budgets.is_empty()
             || project.workflows.values().any(|program| program.budget.is_some())
             || project.file.models.values().any(counts);

@@ -284,7 +284,7 @@ mod tests {
         let workflow = "workflow: w\nresult: { value: =ask }\nstages:\n  - stage: only\n    steps:\n      - step: ask\n        reason: prompts/ask.md\n        model: m\n        output: schemas/deep.yaml\n";
         let check = |structured: &str| {
             let model = format!(
-                "project: demo\nmodels:\n  m: {{ provider: openai_chat, base_url: \"http://127.0.0.1:1\", model: x, max_tokens: 9{structured} }}\n"
+                "project: demo\nmodels:\n  m: {{ provider: openai_chat, base_url: \"http://127.0.0.1:1\", model: x, max_tokens: 9{structured}, price: free }}\n"
             );
             let folder = folder(&[
                 ("surefoot.yaml", model.as_bytes()),

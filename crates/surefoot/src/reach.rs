@@ -632,8 +632,7 @@ mod tests {
         }
         let mut around = around(&[]);
         around.providers.insert("m".into(), Arc::new(Nobody));
-        let file =
-            "project: x\nmodels:\n  m: { provider: openai_chat, base_url: =env.URL, model: big, max_tokens: 9 }\n";
+        let file = "project: x\nmodels:\n  m: { provider: openai_chat, base_url: =env.URL, model: big, max_tokens: 9, price: free }\n";
         let said = refusal(&[("surefoot.yaml", file)], &around);
         assert!(said.contains("needs the environment variable URL"), "{said}");
         for provider in ["provider: registered", "provider: scripted, answers: cases/none.yaml"] {
@@ -674,8 +673,7 @@ mod tests {
 
     #[test]
     fn a_model_is_set_up_from_the_project_file_and_the_environment() {
-        let file =
-            "project: x\nmodels:\n  m: { provider: openai_chat, base_url: =env.URL, model: big, max_tokens: 9 }\n";
+        let file = "project: x\nmodels:\n  m: { provider: openai_chat, base_url: =env.URL, model: big, max_tokens: 9, price: free }\n";
         let sources = [("surefoot.yaml", file)];
         assert_eq!(
             refusal(&sources, &around(&[])),
@@ -693,9 +691,9 @@ mod tests {
     #[test]
     fn a_public_service_needs_no_address() {
         let file = "project: x\nmodels:\n\
-             \x20 a: { provider: anthropic, model: big, key: secret://anthropic, max_tokens: 9, effort: low }\n\
-             \x20 g: { provider: gemini, model: big, key: secret://google, max_tokens: 9 }\n\
-             \x20 o: { provider: openai_responses, model: big, key: secret://openai, max_tokens: 9 }\n";
+             \x20 a: { provider: anthropic, model: big, key: secret://anthropic, max_tokens: 9, effort: low, price: free }\n\
+             \x20 g: { provider: gemini, model: big, key: secret://google, max_tokens: 9, price: free }\n\
+             \x20 o: { provider: openai_responses, model: big, key: secret://openai, max_tokens: 9, price: free }\n";
         let (sources, project) = project(&[("surefoot.yaml", file)]);
         let gateway = Reach::new(&sources, &project, &around(&[])).unwrap().gateway();
         assert!(["a", "g", "o"].iter().all(|name| gateway.has_model(name)));

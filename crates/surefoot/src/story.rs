@@ -14,11 +14,12 @@ use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
     cache::Part,
+    governance::budget::PriceFrom,
     ids::{RunId, StepPath},
     journal::{ApprovalEnd, BodyResult, ChildEnd, Control, End, Entry, Event, ProbeResult, StepResult, Usage, WorkEnd},
     recovery::Response,
     run::RunState,
-    values::Timestamp,
+    values::{Money, Timestamp},
 };
 use serde_json::json;
 
@@ -42,6 +43,10 @@ pub struct Tally {
     pub resent: u64,
     /// What providers billed.
     pub usage: Usage,
+    /// What models were charged, in millionths of a dollar, as their journal has it.
+    pub charged_uusd: i64,
+    /// Answers that the journal does not say the price of.
+    pub unpriced: u64,
     /// From the first entry to the last.
     pub took_us: i64,
 }
@@ -59,7 +64,13 @@ impl Tally {
             | Event::ClaimVerified { .. } => self.steps += 1,
             Event::Decided { then, .. } if then.is_empty() => self.steps += 1,
             Event::ModelAsked { .. } => self.asked += 1,
-            Event::ModelAnswered { result, usage, .. } => {
+            Event::ModelAnswered { result, usage, charged, .. } => {
+                match charged {
+                    Some(charged) if charged.by != PriceFrom::Unknown || usage.tokens() == 0 => {
+                        self.charged_uusd = self.charged_uusd.saturating_add(charged.money_uusd);
+                    }
+                    _ => self.unpriced += 1,
+                }
                 self.usage.input += usage.input;
                 self.usage.cache_read += usage.cache_read;
                 self.usage.cache_write += usage.cache_write;
@@ -336,6 +347,12 @@ fn mark(event: &Event) -> (&'static str, Style) {
         Event::RunFinished { end: End::Completed, .. } => ("■", GOOD),
         Event::RunFinished { .. } => ("■", BAD),
     }
+}
+
+/// What models were charged, if anything; "or more" where the journal does not say the price of every answer.
+pub fn charged(tally: &Tally) -> Option<String> {
+    let more = if tally.unpriced > 0 { " or more" } else { "" };
+    (tally.charged_uusd > 0).then(|| format!("charged {}{more}", Money::from_micros(tally.charged_uusd)))
 }
 
 /// What the run came to, in a few words, with numbers.

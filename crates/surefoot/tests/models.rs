@@ -23,6 +23,7 @@ models:
     key: secret://openai
     max_tokens: 800
     timeout: 20s
+    price: free
 "#;
 
 const WORKFLOW: &str = r#"workflow: facts
@@ -212,4 +213,44 @@ fn each_dialect_answers_a_step_from_the_projects_file_to_the_journal() {
             "{provider}: the key stands in the data directory"
         );
     }
+}
+
+#[test]
+fn what_each_model_would_be_charged_today_is_printed_with_where_it_stands() {
+    let place = Place::new();
+    place.write(
+        "surefoot.yaml",
+        r#"project: costs
+models:
+  listed: { provider: openai_responses, model: gpt-5-mini-2025-08-07, key: secret://openai, max_tokens: 9 }
+  local: { provider: openai_chat, base_url: "http://127.0.0.1:11434/v1", model: qwen3, max_tokens: 9, price: free }
+  none: { provider: registered, max_tokens: 9 }
+  own:
+    provider: anthropic
+    model: claude-sonnet-4-5
+    key: secret://anthropic
+    max_tokens: 9
+    price: { input: 2.00, cache_read: 0.20, output: 9.5, as_of: 2026-11-01, until: 2226-01-01 }
+  tiered: { provider: anthropic, model: claude-sonnet-4-5-20250929, key: secret://anthropic, max_tokens: 9 }
+"#,
+    );
+    place.write("workflows/w.yaml", "workflow: w\nstages: [ { stage: only, steps: [ { step: a, set: 1 } ] } ]\n");
+    let printed = said(place.command(&["models", "prices", "."]).output().unwrap());
+    assert_eq!(printed.code, 0, "{}{}", printed.out, printed.err);
+    insta::assert_snapshot!("models-prices", printed.out);
+    let printed = said(place.command(&["models", "prices", ".", "--json"]).output().unwrap());
+    let objects: Vec<serde_json::Value> = printed.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let by: Vec<String> = objects.iter().map(|one| format!("{} {}", one["model"], one["by"])).collect();
+    assert_eq!(
+        by,
+        [
+            r#""listed" {"list":"genai-prices 0.2.3, openai/gpt-5-mini"}"#,
+            r#""local" "free""#,
+            r#""none" "unknown""#,
+            r#""own" "own""#,
+            r#""tiered" {"list":"genai-prices 0.2.3, anthropic/claude-sonnet-4-5"}"#
+        ]
+    );
+    assert_eq!(objects[0]["tiers"][0]["price"]["cache_read"], 25_000, "{}", objects[0]);
+    assert_eq!(objects[4]["tiers"][1]["above"], 200_000, "{}", objects[4]);
 }

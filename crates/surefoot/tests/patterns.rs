@@ -148,11 +148,11 @@ fn a_small_model_passes_on_what_it_is_unsure_of_and_both_are_paid() {
     let input = |name: &str| place.path().join(format!("cascade/cases/{name}.yaml")).display().to_string();
     assert_eq!(result(&place, &["run", "cascade", "--input", &input("plain")])["office"], "roads");
     let said = place.ok(&["runs", "why", "last", "office", "cascade"]);
-    assert!(said.matches("billed").count() == 1 && said.contains("billed 84 tokens in, 14 out, $0.000014"), "{said}");
+    assert!(said.matches("billed").count() == 1 && said.contains("charged $0.000014"), "{said}");
     assert_eq!(result(&place, &["run", "cascade"])["office"], "parks");
     let said = place.ok(&["runs", "why", "last", "office", "cascade"]);
-    let small = said.find("billed 96 tokens in, 14 out, $0.000016").unwrap_or_else(|| panic!("{said}"));
-    let large = said.find("billed 96 tokens in, 14 out, $0.000498").unwrap_or_else(|| panic!("{said}"));
+    let small = said.find("charged $0.000016").unwrap_or_else(|| panic!("{said}"));
+    let large = said.find("charged $0.000498").unwrap_or_else(|| panic!("{said}"));
     assert!(small < large && said.contains("passed to model large"), "{said}");
     // Both are unsure: nothing is filed before a clerk has said where it belongs.
     let said = place.call(&["run", "cascade", "--input", &input("odd")]);

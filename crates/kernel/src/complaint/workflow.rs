@@ -168,7 +168,7 @@ pub const WORKFLOW: &[Known] = &[
     (
         "W091",
         "not a price",
-        "A price is US dollars for a million tokens: a plain number with at most six decimal places, as in `3.00`.",
+        "A price is US dollars for a million tokens: a plain number with at most six decimal places, as in `3.00`. It holds `from` a day and `until` a later one, if either is written.",
     ),
     ("W092", "budget limits nothing", "A budget has at least one of `money`, `tokens`, `calls` and `time`."),
     (
@@ -558,6 +558,11 @@ pub const WORKFLOW: &[Known] = &[
         "The schema of a pinned tool is no JSON Schema that can be checked here: write `params` or `returns` in the tool file.",
     ),
     ("W233", "pins of no tool", "Each file in `pins/` belongs to an MCP tool of the same name."),
+    (
+        "W234",
+        "a server's model without a price",
+        "What a model behind a server bills is known before it is asked: by the price list that comes with Surefoot, or by its `price`. A model that bills nothing says `price: free`.",
+    ),
     (
         "W240",
         "other arguments than a server takes",

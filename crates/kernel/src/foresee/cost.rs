@@ -9,7 +9,7 @@ use crate::{
     expr::{Derivation, Expr},
     governance::{
         Effect,
-        budget::{Amounts, Price, Tariff, Unit, act, worst_case},
+        budget::{Amounts, Tariff, Unit, act},
     },
     recovery::{FailureKind, Recovery},
     step::{Kind, Step, act::Act, proposals::Granted, reason::Reason},
@@ -149,15 +149,15 @@ impl Walk<'_> {
 
     /// One sending to a model, without time.
     fn ask(&self, model: &Arc<str>, bytes: u64, open: &mut Vec<String>) -> Amounts {
-        match self.around.models.get(model).map(|decl| decl.tariff) {
-            Some(Tariff::Billed { price, cap }) => {
+        match self.around.models.get(model).map(|decl| &decl.tariff) {
+            Some(tariff @ Tariff::Billed { price, cap, list }) => {
                 if cap.is_none() {
                     open.push(format!("the model `{model}` has no `max_tokens`"));
                 }
-                if price.is_none() {
+                if price.is_none() && list.is_none() {
                     open.push(format!("the model `{model}` has no price"));
                 }
-                worst_case(bytes, cap.unwrap_or(0), &price.unwrap_or(Price::NOTHING))
+                tariff.at_most(bytes)
             }
             Some(Tariff::Free) | None => Amounts { calls: 1, ..Amounts::NOTHING },
         }
@@ -284,11 +284,9 @@ fn plainest(program: &Program, around: &Around<'_>) -> BTreeMap<Unit, (Arc<str>,
     for step in always.flat_map(|stage| &stage.steps).filter(|step| step.when.is_none()) {
         let needed = match &step.kind {
             Kind::Act(act) => price(act),
-            Kind::Reason(reason) => match around.models.get(&reason.model).map(|decl| decl.tariff) {
-                Some(Tariff::Billed { price, cap }) => {
-                    worst_case(fixed(reason), cap.unwrap_or(0), &price.unwrap_or(Price::NOTHING))
-                }
-                _ => Amounts { calls: 1, ..Amounts::NOTHING },
+            Kind::Reason(reason) => match around.models.get(&reason.model).map(|decl| &decl.tariff) {
+                Some(tariff) => tariff.at_most(fixed(reason)),
+                None => Amounts { calls: 1, ..Amounts::NOTHING },
             },
             _ => continue,
         };

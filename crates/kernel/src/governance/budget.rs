@@ -7,8 +7,10 @@
 //! | calls | of models and tools, each sending | `calls: 40` | `calls` |
 //! | time | microseconds within calls, not between them | `time: 2h` | `time_us` |
 
+mod charged;
 mod exceeded;
 mod limits;
+mod list;
 mod price;
 mod read;
 mod reserved;
@@ -20,8 +22,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::read::{money, price, unknown_workflows, unpriced_models};
 pub use self::{
+    charged::{Charged, PriceFrom},
     exceeded::Exceeded,
     limits::{BadLimits, Limit, Limiting, Limits, Line, Period, RUN, Raise, RunScope, limiting, lines},
+    list::{Listed, Period as PricePeriod, PriceList, Tier},
     price::{Closing, Price, Rate, Tariff, act, actual, request_bytes, worst_case},
     reserved::Reserved,
     spent::{Misfit, Spent, near},

@@ -19,14 +19,17 @@ pub(super) struct Books {
 
 /// A call that nothing was set aside for.
 enum Bill {
+    Charged(i64),
     Model(Arc<str>, Usage),
     Tool(Arc<str>),
 }
 
-/// Calls that nothing was set aside for, because nothing limited them: what they have cost, prices say.
+/// Calls that nothing was set aside for, because nothing limited them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unlimited {
-    /// What each model billed, by the project's name of it.
+    /// What models were charged, in millionths of a dollar.
+    pub charged_uusd: i64,
+    /// What each model billed, by the project's name of it, where the journal is too old to say what it was charged: prices say.
     pub usage: BTreeMap<Arc<str>, Usage>,
     /// How often each operation was called, by `tool.operation`.
     pub calls: BTreeMap<Arc<str>, u64>,
@@ -79,6 +82,7 @@ impl RunState {
     fn bills(&self, event: &Event) -> Option<Bill> {
         let step = event.step().filter(|step| !self.spent.reserved.contains_key(*step))?;
         match event {
+            Event::ModelAnswered { charged: Some(charged), .. } => Some(Bill::Charged(charged.money_uusd)),
             Event::ModelAnswered { usage, .. } => Some(Bill::Model(self.open_at(step)?.model.clone()?, *usage)),
             Event::ActionFinished { result, .. } => {
                 let acting = self.acting(step)?;
@@ -104,6 +108,9 @@ impl RunState {
             self.spent.reserve(step, max)?;
         }
         match books.bills {
+            Some(Bill::Charged(micros)) => {
+                self.unlimited.charged_uusd = self.unlimited.charged_uusd.saturating_add(micros);
+            }
             Some(Bill::Model(model, usage)) => self.unlimited.usage.entry(model).or_default().add(&usage),
             Some(Bill::Tool(called)) => *self.unlimited.calls.entry(called).or_default() += 1,
             None => {}

@@ -242,12 +242,13 @@ impl Reason {
             (_, answer) => answer,
         };
         let said = (said != Said::default()).then(|| Box::new(said));
-        let spent = match &open.doing {
+        let (spent, charged) = match &open.doing {
             Doing::Asking { at, .. } => {
                 let model = open.model.as_ref().unwrap_or(&self.model);
-                walk.asked_for(step, model, *at, (&usage, billed.as_ref()))
+                let (spent, charged) = walk.asked_for(step, model, *at, (&usage, billed.as_ref()));
+                (spent, Some(Box::new(charged)))
             }
-            _ => None,
+            _ => (None, None),
         };
         let cools = answer.as_ref().err().and_then(|failure| walk.cools(step, open, failure));
         let mut blobs = Vec::new();
@@ -269,6 +270,7 @@ impl Reason {
             usage,
             raw,
             spent,
+            charged,
             said,
             cools,
             claims,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::project::{ModelDecl, Provider};
 use crate::{
-    complaint::Complaints,
+    complaint::{Complaints, nearest},
     expr::{Names, Template},
-    governance::budget::{self, Rate, Tariff},
+    governance::budget::{self, Listed, Price, PriceList, Rate, Tariff},
     ids::Digest,
     pace::Pace,
     tool::is_secret,
@@ -253,6 +253,7 @@ pub(super) fn remote(dialect: Dialect, node: &Node, complaints: &mut Complaints)
     }
     let max_tokens = max_tokens(&fields, complaints);
     let price = fields.get("price").and_then(|node| budget::price(node, complaints));
+    let list = base_url.as_ref().zip(model.as_ref()).and_then(|(url, model)| listed(&fields, url, model, complaints));
     let cap = fields.one_of("cap", &["max_completion_tokens", "max_tokens"], complaints).map(|word| match word {
         "max_tokens" => Cap::MaxTokens,
         _ => Cap::MaxCompletionTokens,
@@ -291,10 +292,26 @@ pub(super) fn remote(dialect: Dialect, node: &Node, complaints: &mut Complaints)
             first_byte,
             silence,
         })),
-        tariff: Tariff::Billed { price, cap: Some(max_tokens) },
+        tariff: Tariff::Billed { price, cap: Some(max_tokens), list },
         pace,
         window,
     })
+}
+
+/// What the list that comes with us says of a model. Where neither it nor the file says anything, the model is refused.
+fn listed(fields: &Fields<'_>, url: &str, model: &str, complaints: &mut Complaints) -> Option<Arc<Listed>> {
+    let list = PriceList::today();
+    let listed = list.find(url, model).map(Arc::new);
+    if listed.is_none() && !fields.has("price") {
+        let message =
+            format!("what a call of `{model}` costs is not known: {} has no price for it at this server", list.name);
+        let near =
+            nearest(model, list.names(url)).map(|near| format!("did you mean `{near}`? Else ")).unwrap_or_default();
+        let hint =
+            "write `price: { input: 3.00, output: 15.00, as_of: 2026-11-01 }`, or `price: free` if nobody is billed";
+        complaints.push(fields.node.complaint("W234", message).hint(format!("{near}{hint}")));
+    }
+    listed
 }
 
 /// `window`: how many tokens a model takes in and gives out together.
@@ -315,12 +332,15 @@ fn whose(dialect: Dialect) -> &'static str {
 pub(super) fn tariff(fields: &Fields<'_>, complaints: &mut Complaints) -> Tariff {
     let cap = max_tokens(fields, complaints);
     let price = fields.get("price").and_then(|node| budget::price(node, complaints));
+    if price == Some(Price::NOTHING) && cap.is_none() {
+        return Tariff::Free;
+    }
     if fields.has("price") && !fields.has("max_tokens") {
         let message = "a model with a price needs `max_tokens`: an answer without an end has no price";
         let hint = "write the longest answer, in tokens: `max_tokens: 800`";
         complaints.push(fields.node.complaint("W093", message).hint(hint));
     }
-    if (price, cap) == (None, None) { Tariff::Free } else { Tariff::Billed { price, cap } }
+    if (price, cap) == (None, None) { Tariff::Free } else { Tariff::Billed { price, cap, list: None } }
 }
 
 fn max_tokens(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<u32> {
@@ -330,7 +350,7 @@ fn max_tokens(fields: &Fields<'_>, complaints: &mut Complaints) -> Option<u32> {
 impl ModelDecl {
     /// What is known of its calls.
     pub fn rate(&self) -> Rate {
-        let (tariff, timeout) = (self.tariff, self.timeout());
+        let (tariff, timeout) = (self.tariff.clone(), self.timeout());
         Rate { tariff, timeout, pace: self.pace, window: self.window, asks: self.asks() }
     }
 

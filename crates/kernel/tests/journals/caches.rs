@@ -115,7 +115,7 @@ fn everything_that_decides_an_answer_is_in_its_key() {
 fn a_model_that_is_declared_otherwise_is_another_model() {
     let run = |temperature: &str, kept: &Kept| {
         let text = format!(
-            "{RATES}\n    --- surefoot.yaml\n    project: test\n    models:\n      small: {{ provider: openai_chat, \
+            "{RATES}\n    --- surefoot.yaml\n    project: test\n    models:\n      small: {{ provider: openai_chat, price: free, \
              base_url: \"https://models.example.com/v1\", model: x, max_tokens: 90, temperature: {temperature} }}\n"
         );
         let mut drive = Drive::governed(&text, "", HELLO, Outside::new(r#"rate#1: {"score": 7}"#));

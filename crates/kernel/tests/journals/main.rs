@@ -24,6 +24,7 @@ mod paces;
 mod parts;
 mod pins;
 mod plans;
+mod prices;
 mod proofs;
 mod pure;
 mod reasons;

@@ -1,13 +1,10 @@
-//! Rate limits: a place before each sending, and a wait with a name where there is none. What a run has cost, and which secrets an
+//! Rate limits: a place before each sending, and a wait with a name where there is none. Which secrets an
 //! approval binds.
 
 use std::sync::Arc;
 
 use expect_test::expect;
-use kernel::{
-    ids::Digest,
-    values::{Span, Timestamp},
-};
+use kernel::{ids::Digest, values::Span};
 
 use crate::drive::{Drive, Outside, project};
 
@@ -81,53 +78,6 @@ fn a_run_that_is_cancelled_while_an_open_action_has_no_place_still_learns_its_ou
     "#]]
     .assert_eq(&next.outline());
     assert_eq!(next.entries[3].at, next.no_place_before);
-}
-
-const PRICED: &str = r#"
-    --- surefoot.yaml
-    project: test
-    models: { small: { provider: registered, max_tokens: 100, price: { input: 1.00, output: 2.00, as_of: 2026-11-01 } } }
-    --- workflows/think.yaml
-    workflow: think
-    stages:
-      - stage: only
-        steps:
-          - { step: first, reason: prompts/a.md, model: small, see: { text: input.text }, output: schemas/o.yaml }
-          - { step: send, act: box.put, with: { text: fixed } }
-    --- prompts/a.md
-    Say something.
-    --- schemas/o.yaml
-    type: object
-    --- tools/box.yaml
-    tool: box
-    native: true
-    operations: { put: { effect: idempotent } }
-    --- policies/allow/all.cedar
-    @id("all") permit (principal, action, resource);
-    --- policies/never/dear.cedar
-    @id("dear") @reason("the run has cost too much") forbid (principal, action == Action::"box.put", resource)
-    when { context.run.cost_microusd > 19 };
-"#;
-
-/// The models' prices are part of the charter.
-fn priced(text: &str) -> Drive {
-    let mut drive = Drive::governed(text, "", r#"{"text": "a"}"#, Outside::default());
-    let change = project(text).file.limits();
-    let by: Arc<str> = "ann".into();
-    drive.charter.apply(drive.charter.generation + 1, &change, (&by, Timestamp::default()), None).unwrap();
-    drive
-}
-
-#[test]
-fn a_rule_reads_what_the_run_has_cost_also_where_nothing_is_limited() {
-    let mut drive = priced(PRICED);
-    drive.run();
-    let billed = drive.state.unlimited.usage["small"];
-    assert_eq!((billed.input, billed.output), (10, 5), "10 in at 1 and 5 out at 2 are 20: {}", drive.outline());
-    assert!(drive.outline().contains("the run has cost too much"), "{}", drive.outline());
-    let mut cheap = priced(&PRICED.replace("> 19", "> 20"));
-    cheap.run();
-    assert!(cheap.outline().contains("run completed"), "{}", cheap.outline());
 }
 
 fn with_secret(reference: &str) -> String {

@@ -13,6 +13,7 @@ mod mutants;
 mod outbox;
 mod paces;
 mod people;
+mod prices;
 mod pure;
 mod seals;
 mod undos;

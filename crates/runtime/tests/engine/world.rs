@@ -148,6 +148,8 @@ pub struct World {
     pub config: Config,
     pub mutant: Option<&'static str>,
     pub anchors: Option<Anchors>,
+    /// Who answers for `small` instead of the outside.
+    pub model: Option<Arc<dyn Provider>>,
 }
 
 /// `--- path` lines and the text of each file; indented as it stands in the test.
@@ -184,11 +186,15 @@ impl World {
             config: Config::default(),
             mutant: None,
             anchors: None,
+            model: None,
         }
     }
 
     pub fn runtime_on(&self, store: Arc<dyn Store>) -> Runtime {
         let mut gateway = Gateway::new().with_model("small", Model(self.outside.clone()));
+        if let Some(model) = &self.model {
+            gateway = gateway.with_shared_model("small", model.clone());
+        }
         gateway = gateway.with_model("strong", Model(self.outside.clone()));
         for tool in self.project.tools.keys() {
             let (outside, name) = (self.outside.clone(), tool.clone());

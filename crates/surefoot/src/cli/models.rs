@@ -1,4 +1,6 @@
-//! Models that nobody asks for a while, and letting one be asked again.
+//! What models cost today; those that nobody asks for a while, and letting one be asked again.
+
+mod prices;
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use runtime::{Runtime, govern::Asker};
@@ -11,7 +13,7 @@ use super::{
 };
 use crate::{error::CliError, exit::Exit};
 
-/// Models whose provider had no room for us
+/// What models cost, and those whose provider had no room for us
 #[derive(Debug, Args)]
 pub(super) struct Models {
     #[command(subcommand)]
@@ -21,6 +23,7 @@ pub(super) struct Models {
 #[derive(Debug, Subcommand)]
 enum Command {
     Ls(Ls),
+    Prices(prices::Prices),
     Release(Release),
 }
 
@@ -54,6 +57,7 @@ impl Models {
         scene.block_on(async {
             match self.command {
                 Command::Ls(command) => command.run(scene).await,
+                Command::Prices(command) => command.run(scene),
                 Command::Release(command) => command.run(scene).await,
             }
         })

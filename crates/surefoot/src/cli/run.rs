@@ -9,7 +9,7 @@ use kernel::{
     governance::people::PEOPLE_FILE,
     ids::RunId,
     journal::End,
-    values::Value,
+    values::{Money, Value},
     workflow::{
         Program,
         project::{Project, Provider, Sources},
@@ -34,7 +34,7 @@ use crate::{
     exit::Exit,
     report::{Call, calls},
     seen::Seen,
-    story::{self, Story},
+    story::{self, Story, Tally},
 };
 
 /// Unfinished runs that are told one by one.
@@ -465,7 +465,8 @@ pub(super) fn tell_rest(scene: &Scene, plan: &Plan, story: &Story<'_>, rest: &Re
     if out.json {
         let mut summary = json!({ "kind": "summary", "run": run, "status": status, "steps": story.tally.steps,
             "model_calls": story.tally.asked, "actions": story.tally.actions, "sent_again": story.tally.resent,
-            "entries": story.tally.entries, "usage": story.tally.usage, "took_us": story.tally.took_us,
+            "entries": story.tally.entries, "usage": story.tally.usage,
+            "charged_uusd": story.tally.charged_uusd, "unpriced_calls": story.tally.unpriced, "took_us": story.tally.took_us,
             "data": plan.dir.display().to_string() });
         if let Rest::Ended(ended) = rest {
             summary["result"] = json!(ended.result);
@@ -500,7 +501,7 @@ pub(super) fn tell_rest(scene: &Scene, plan: &Plan, story: &Story<'_>, rest: &Re
         Rest::Waits(row) => field("waits", plain(session::waits(row).trim_start_matches("waits "))),
         Rest::Interrupted => field("why", "stopped here; nothing that was recorded is lost".to_owned()),
     }
-    field("did", format!("{} · {}", story::totals(&story.tally), cost(&plan.project)));
+    field("did", format!("{} · {}", story::totals(&story.tally), cost(&plan.project, &story.tally)));
     field("data", plan.dir.display().to_string());
     let (folder, data, call) = (plan.typed(scene), plan.data_flag(), scene.application.call);
     match rest {
@@ -530,9 +531,15 @@ pub(super) fn tell_rest(scene: &Scene, plan: &Plan, story: &Story<'_>, rest: &Re
 }
 
 /// What the model calls cost, as far as it is known.
-fn cost(project: &Project) -> &'static str {
+fn cost(project: &Project, tally: &Tally) -> String {
     let free = |provider: &Provider| matches!(provider, Provider::Scripted { .. } | Provider::Rules { .. });
-    if project.file.models.values().all(|model| free(&model.provider)) { "cost $0.00" } else { "cost not known" }
+    if project.file.models.values().all(|model| free(&model.provider)) {
+        return "cost $0.00".to_owned();
+    }
+    match tally.unpriced {
+        0 => format!("cost {}", Money::from_micros(tally.charged_uusd)),
+        _ => "cost not known".to_owned(),
+    }
 }
 
 /// Drives what is not told, and sums it up.

@@ -53,6 +53,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
             usage: Usage { input: 3, ..Usage::default() },
             raw: Some(raw.reference()),
             spent: None,
+            charged: None,
             said: None,
             cools: None,
             keeps: None,

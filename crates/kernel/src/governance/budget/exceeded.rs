@@ -26,6 +26,16 @@ pub enum Exceeded {
         /// A scope whose limit of money applies.
         scope: Arc<str>,
     },
+    /// Nobody says what it costs today, whether money is limited or not: a model behind a server is not asked without that.
+    #[error(
+        "what a call of the model `{model}` costs today is not known: write `price` at the model, or `price: free`"
+    )]
+    Unlisted {
+        /// The project's name of the model.
+        model: Arc<str>,
+        /// The run.
+        scope: Arc<str>,
+    },
     /// It costs more than is left.
     #[error("`{scope}` has no room for {} more: {}", unit.show(*wanted), Room { unit: *unit, left: *left, limit: *limit, per: *per })]
     Full {
@@ -60,6 +70,7 @@ impl Exceeded {
         match self {
             Exceeded::Uncapped { scope, .. }
             | Exceeded::Unpriced { scope, .. }
+            | Exceeded::Unlisted { scope, .. }
             | Exceeded::Full { scope, .. }
             | Exceeded::Frozen { scope, .. } => scope,
         }

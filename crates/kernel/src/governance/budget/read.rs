@@ -42,24 +42,37 @@ fn rate(node: &Node, complaints: &mut Complaints) -> Option<Money> {
     rate
 }
 
-const PRICE: [&str; 6] = ["input", "cache_read", "cache_write", "output", "reasoning", "as_of"];
+const PRICE: [&str; 8] = ["input", "cache_read", "cache_write", "output", "reasoning", "as_of", "from", "until"];
 
-/// `price: { input, output, as_of }` of a model. What is not written costs what it is a part of: caches as input, reasoning as
-/// output.
+/// `price: free` of a model that costs nothing, or `price: { input, output, as_of }`. What is not written costs what it is a part of:
+/// caches as input, reasoning as output.
 pub(crate) fn price(node: &Node, complaints: &mut Complaints) -> Option<Price> {
+    if let Some(word) = node.scalar().filter(|_| !node.is_null()) {
+        if &**word == FREE {
+            return Some(Price::NOTHING);
+        }
+        complaints.push(node.expected("a price (a map), or `free`"));
+        return None;
+    }
     let fields = Fields::new(node, "a price", &PRICE, &[], complaints)?;
     let before = complaints.len();
     let mut required = |key: &str| fields.required(key, complaints).and_then(|node| rate(node, complaints));
     let (input, output) = (required("input"), required("output"));
-    let as_of = fields.required("as_of", complaints).and_then(|node| {
-        let text = node.scalar().map(|text| &**text).unwrap_or_default();
-        // A date, and no time of a day.
-        let day = Timestamp::parse(text).filter(|_| text.len() == "2026-11-01".len());
-        if day.is_none() {
-            complaints.push(node.expected("the day of the price list, such as `2026-11-01`"));
-        }
-        day
-    });
+    let as_of = fields.required("as_of", complaints);
+    let as_of = as_of.and_then(|node| day(node, "the day of the price list, such as `2026-11-01`", complaints));
+    let mut bound = |key: &str| {
+        let wanted = format!("the day {key} which it holds, at midnight UTC, such as `2026-11-01`");
+        fields.get(key).and_then(|node| day(node, &wanted, complaints))
+    };
+    let (from, until) = (bound("from"), bound("until"));
+    if let (Some(begins), Some(ends)) = (from, until)
+        && begins >= ends
+    {
+        let message = "a price that holds `from` a day ends after it, `until` a later one";
+        complaints.push(
+            fields.node.complaint("W091", message).hint("write the first day on which it does not hold any more"),
+        );
+    }
     let mut or = |key: &str, other: Option<Money>| fields.get(key).map_or(other, |node| rate(node, complaints));
     let (cache_read, cache_write) = (or("cache_read", input), or("cache_write", input));
     let reasoning = or("reasoning", output);
@@ -73,7 +86,22 @@ pub(crate) fn price(node: &Node, complaints: &mut Complaints) -> Option<Price> {
         output: output?,
         reasoning: reasoning?,
         as_of: as_of?,
+        from,
+        until,
     })
+}
+
+/// The price of a model that bills nothing, as it is written.
+const FREE: &str = "free";
+
+/// A date, and no time of a day.
+fn day(node: &Node, wanted: &str, complaints: &mut Complaints) -> Option<Timestamp> {
+    let text = node.scalar().map(|text| &**text).unwrap_or_default();
+    let day = Timestamp::parse(text).filter(|_| text.len() == "2026-11-01".len());
+    if day.is_none() {
+        complaints.push(node.expected(wanted));
+    }
+    day
 }
 
 impl Limit {
@@ -188,8 +216,8 @@ pub(crate) fn unpriced_models(
         asking(&stage.steps, &mut named);
     }
     for (model, at) in named.iter().flat_map(|(name, at)| program.routes.behind(name).iter().map(|one| (one, *at))) {
-        let tariff = models.get(model).map(|decl| decl.tariff);
-        if matches!(tariff, Some(Tariff::Billed { price: None, .. })) {
+        let tariff = models.get(model).map(|decl| &decl.tariff);
+        if matches!(tariff, Some(Tariff::Billed { price: None, list: None, .. })) {
             let message = format!("the model `{model}` has no price, and a limit of money applies to this workflow");
             let hint = "write `price: { input: …, output: …, as_of: … }` at the model in surefoot.yaml";
             complaints.push(Complaint::new("W094", &program.file, at, message).hint(hint));

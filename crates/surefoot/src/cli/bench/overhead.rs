@@ -195,7 +195,7 @@ fn wire() -> Result<RemoteModel, CliError> {
     const FILES: [(&str, &str); 2] = [
         (
             "surefoot.yaml",
-            "project: wire\nmodels:\n  wire: { provider: openai_chat, base_url: \"http://127.0.0.1:1/v1\", model: wire, max_tokens: 4096 }\n",
+            "project: wire\nmodels:\n  wire: { provider: openai_chat, base_url: \"http://127.0.0.1:1/v1\", model: wire, max_tokens: 4096, price: free }\n",
         ),
         (
             "workflows/wire.yaml",

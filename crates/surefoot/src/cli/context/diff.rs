@@ -8,12 +8,13 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use kernel::{
     context::{Manifest, ModelRequest, would_ask},
-    governance::budget::{Price, Tariff},
+    governance::budget::{Price, PriceFrom, Tariff},
     ids::{Digest, StepPath},
     journal::Event,
     values::Money,
     workflow::{Program, bundle::Bundle},
 };
+use runtime::{Clock as _, SystemClock};
 use serde_json::json;
 use store::{RunQuery, RunRow, Store};
 
@@ -129,9 +130,10 @@ impl Version {
                 let error = CliError::new(Exit::Project, format!("the project {named} has errors"));
                 return Err(error.hint(format!("`surefoot check {named}` says which")));
             };
-            let price = |tariff: &Tariff| match tariff {
-                Tariff::Free => Some(Price::NOTHING),
-                Tariff::Billed { price, .. } => *price,
+            let now = SystemClock::new().now();
+            let price = |tariff: &Tariff| match tariff.price(now, 0) {
+                (price, PriceFrom::Free) => Some(price.unwrap_or(Price::NOTHING)),
+                (price, _) => price,
             };
             let models = project.file.models.iter();
             let prices = models.filter_map(|(name, model)| Some((name.clone(), price(&model.tariff)?))).collect();

@@ -35,7 +35,7 @@ impl Show {
         if out.json {
             out.object(&json!({ "run": ls::as_json(row), "report": report, "steps": report.tally.steps,
                 "model_calls": report.tally.asked, "actions": report.tally.actions, "usage": report.tally.usage,
-                "below": below }));
+                "charged_uusd": report.tally.charged_uusd, "unpriced_calls": report.tally.unpriced, "below": below }));
             return Ok(Exit::Ok);
         }
         let style = match row.status {
@@ -57,7 +57,8 @@ impl Show {
             "journal",
             format!("{entries}, epoch {}, bundle {}, head {}", row.epoch, row.bundle.short(), row.head.hash.short()),
         );
-        field("did", story::totals(&report.tally));
+        let charged = story::charged(&report.tally).map(|charged| format!(" · {charged}")).unwrap_or_default();
+        field("did", format!("{}{charged}", story::totals(&report.tally)));
         let list = |name: &str, lines: Vec<String>| {
             for (place, line) in lines.into_iter().enumerate() {
                 field(if place == 0 { name } else { "" }, line);

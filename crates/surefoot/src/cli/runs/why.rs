@@ -6,11 +6,15 @@ use kernel::{
     cache::Part,
     context::{Layer, Manifest},
     expr::Root,
-    governance::{Verdict, charter::Grounds},
+    governance::{
+        Verdict,
+        budget::{Charged, PriceFrom},
+        charter::Grounds,
+    },
     ids::{FrameKey, StepPath},
     journal::{Event, Held, StepResult},
     step::{Kind, Step, proposals::Granted},
-    values::{Money, Value},
+    values::{Money, Timestamp, Value},
     workflow::Program,
 };
 use serde_json::json;
@@ -159,19 +163,38 @@ async fn tell(scene: &Scene, found: &Found, path: &StepPath) -> Result<(), CliEr
     Ok(())
 }
 
+/// What a call was charged, and by which price.
+fn priced(charged: &Charged) -> String {
+    let money = Money::from_micros(charged.money_uusd);
+    let by = match (&charged.by, &charged.price) {
+        (PriceFrom::Free, _) => "it bills nothing".to_owned(),
+        (PriceFrom::Unknown, _) => return "nobody said what it costs".to_owned(),
+        (PriceFrom::Own, Some(price)) => format!("the project's price of {}", day(price.as_of)),
+        (PriceFrom::Own, None) => "the project's price".to_owned(),
+        (PriceFrom::List(list), _) => list.to_string(),
+    };
+    let forfeit = if charged.forfeit { ", all that was set aside: what it really cost is not known" } else { "" };
+    format!("charged {money}, by {by}{forfeit}").replace("by it bills", "it bills")
+}
+
+/// The day alone.
+fn day(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.split('T').next().unwrap_or(&text).to_owned()
+}
+
 /// What one line cannot say.
 async fn detail(scene: &Scene, found: &Found, event: &Event) -> Result<(), CliError> {
     let out = &scene.out;
     match event {
         Event::ModelAsked { manifest, .. } => shown(scene, manifest),
-        Event::ModelAnswered { result, usage, spent, claims, .. } => {
-            let money = spent.map(|spent| spent.money_uusd).filter(|money| *money > 0);
+        Event::ModelAnswered { result, usage, claims, charged, .. } => {
             out.line(format!(
-                "            billed {} tokens in, {} out{}",
+                "            billed {} tokens in, {} out",
                 usage.tokens() - usage.output - usage.reasoning,
-                usage.output + usage.reasoning,
-                money.map(|money| format!(", {}", Money::from_micros(money))).unwrap_or_default()
+                usage.output + usage.reasoning
             ));
+            charged.iter().for_each(|charged| out.line(format!("            {}", plain(&priced(charged)))));
             claims.iter().for_each(|claim| out.line(format!("            claim {}", plain(&claim.to_string()))));
             whole(scene, found, result).await?;
         }

@@ -59,7 +59,7 @@ proptest! {
         let usage = Usage { input, cache_read, cache_write, output, reasoning };
         let of = |place: usize| money(&rates[place]);
         let price = Price {
-            input: of(0), cache_read: of(1), cache_write: of(2), output: of(3), reasoning: of(4), as_of: Timestamp::default(),
+            input: of(0), cache_read: of(1), cache_write: of(2), output: of(3), reasoning: of(4), as_of: Timestamp::default(), from: None, until: None,
         };
         let parts: Vec<(u64, String)> = tokens.into_iter().zip(rates).collect();
         prop_assert_eq!(actual(&usage, &price).money_uusd.to_string(), on_paper(&parts));
@@ -79,7 +79,7 @@ proptest! {
         let usage = Usage { input: half - cache_read - cache_write, cache_read, cache_write, output: cap_tokens - reasoning, reasoning };
         let of = |place: usize| money(&rates[place]);
         let price = Price {
-            input: of(0), cache_read: of(1), cache_write: of(2), output: of(3), reasoning: of(4), as_of: Timestamp::default(),
+            input: of(0), cache_read: of(1), cache_write: of(2), output: of(3), reasoning: of(4), as_of: Timestamp::default(), from: None, until: None,
         };
         prop_assert_eq!(actual(&usage, &price).beyond(worst_case(bytes, cap, &price)), Amounts::NOTHING);
     }
