@@ -77,7 +77,9 @@ impl RunState {
 }
 
 /// What the steps of a stage gave, and those that were skipped.
-fn of_stage(output: &Held) -> Option<(Vec<(Arc<str>, Value)>, Vec<Arc<str>>)> {
+type OfStage = (Vec<(Arc<str>, Value)>, Vec<Arc<str>>);
+
+fn of_stage(output: &Held) -> Option<OfStage> {
     let Held::Value(output) = output else { return None };
     let (Some(Value::Map(gave)), Some(Value::List(skipped))) = (output.get("gave"), output.get("skipped")) else {
         return None;
