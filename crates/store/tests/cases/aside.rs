@@ -308,6 +308,7 @@ fn busy(model: &str, until: i64) -> Vec<Event> {
             said: None,
             cools: Some(at(until)),
             claims: Vec::new(),
+            charged: None,
             unsure: None,
             keeps: None,
         },
