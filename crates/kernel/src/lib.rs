@@ -39,6 +39,7 @@ pub mod journal;
 pub mod next;
 pub mod pace;
 pub mod recovery;
+pub mod report;
 pub mod routes;
 pub mod run;
 pub mod schema;

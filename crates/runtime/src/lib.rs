@@ -37,6 +37,7 @@ mod models;
 pub mod outbox;
 mod perform;
 mod programs;
+pub mod record;
 pub mod seals;
 pub mod testing;
 mod watch;

@@ -11,7 +11,6 @@ pub mod notebook;
 pub mod project;
 pub mod reach;
 mod rehearse;
-pub mod report;
 pub mod seen;
 pub mod sites;
 pub mod story;

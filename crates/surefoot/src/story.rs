@@ -16,6 +16,7 @@ use kernel::{
     ids::{RunId, StepPath},
     journal::{ApprovalEnd, BodyResult, ChildEnd, Control, End, Entry, Event, ProbeResult, StepResult, Usage, WorkEnd},
     recovery::Response,
+    report::Tally,
     run::RunState,
     values::Timestamp,
 };
@@ -25,55 +26,6 @@ use crate::cli::out::{BAD, FAINT, GOOD, OUTSIDE, Out, STRONG, WAIT, count, paint
 
 /// So many items are told step by step.
 const FEW: u32 = 3;
-
-/// What a run has done, counted from its entries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Entries seen.
-    pub entries: u64,
-    /// Steps that are over, bodies included.
-    pub steps: u64,
-    /// Model calls sent.
-    pub asked: u64,
-    /// Actions with an intent.
-    pub actions: u64,
-    /// Actions sent once more under the same key.
-    pub resent: u64,
-    /// What providers billed.
-    pub usage: Usage,
-    /// From the first entry to the last.
-    pub took_us: i64,
-}
-
-impl Tally {
-    /// Takes one more entry into account.
-    pub fn add(&mut self, event: &Event) {
-        self.entries += 1;
-        match event {
-            Event::StepDone { .. }
-            | Event::StepSkipped { .. }
-            | Event::WaitEnded { .. }
-            | Event::AnswerReused { .. }
-            | Event::ClaimVerified { .. } => self.steps += 1,
-            Event::Decided { then, .. } if then.is_empty() => self.steps += 1,
-            Event::ModelAsked { .. } => self.asked += 1,
-            Event::ModelAnswered { result, usage, .. } => {
-                self.usage.input += usage.input;
-                self.usage.cache_read += usage.cache_read;
-                self.usage.cache_write += usage.cache_write;
-                self.usage.output += usage.output;
-                self.usage.reasoning += usage.reasoning;
-                self.steps += u64::from(matches!(result, StepResult::Done(_)));
-            }
-            Event::ActionStarted { .. } => self.actions += 1,
-            Event::ActionResent { .. } => self.resent += 1,
-            Event::ActionFinished { .. } | Event::ProbeFinished { .. } => {
-                self.steps += u64::from(event.completes().is_some());
-            }
-            _ => {}
-        }
-    }
-}
 
 /// Tells one run.
 pub struct Story<'a> {

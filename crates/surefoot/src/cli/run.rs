@@ -9,6 +9,7 @@ use kernel::{
     governance::people::PEOPLE_FILE,
     ids::RunId,
     journal::End,
+    report::{self, Call},
     values::Value,
     workflow::{
         Program,
@@ -32,7 +33,6 @@ use crate::{
     embed::Surefoot,
     error::CliError,
     exit::Exit,
-    report::calls,
     seen::Seen,
     story::{self, Story},
 };
@@ -515,6 +515,17 @@ pub(super) fn tell_rest(
         Rest::Interrupted => field("next", plan.go_on(scene)),
     }
     exit
+}
+
+/// The commands for what a run waits for from people, without the program's name: what stands before the folder, and after it.
+fn calls(state: &kernel::run::RunState) -> Vec<(String, &'static str)> {
+    let words = |(step, call)| match call {
+        Call::Decide(id) => (format!("approvals show {id}"), ""),
+        Call::Answer(id) => (format!("work show {id}"), ""),
+        Call::Resolve => (format!("effects resolve {} {step} OUTCOME", state.run), " --as PERSON --reason TEXT"),
+        Call::Signal(name) => (format!("runs signal {} {name}", state.run), ""),
+    };
+    report::calls(state).into_iter().take(3).map(words).collect()
 }
 
 /// What the model calls cost, as far as it is known.

@@ -1,4 +1,5 @@
 use clap::Args;
+use kernel::report::Report;
 use serde_json::json;
 use store::Status;
 
@@ -11,7 +12,6 @@ use crate::{
     },
     error::CliError,
     exit::Exit,
-    report::Report,
     story,
 };
 
