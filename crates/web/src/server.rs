@@ -98,3 +98,6 @@ impl Server {
         Ok(router.layer(DefaultBodyLimit::max(BODY_BYTES)).layer(middleware::from_fn_with_state(hosts, guard::guard)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ use url::Url;
 use self::{
     ask::Ask,
     fault::Fault,
+    forms::{Forms, Made, schemas_of},
     heard::Listen,
     reading::{NoAnswer, Reading},
     wait::wait,
@@ -45,6 +46,7 @@ use crate::{
 
 pub(crate) mod ask;
 pub(crate) mod fault;
+mod forms;
 pub(crate) mod heard;
 mod judge;
 pub(crate) mod reading;
@@ -88,7 +90,7 @@ fn speaks(dialect: Dialect) -> &'static dyn Speaks {
 /// The part of JSON Schema that a model is sent, by what the project says of it and what is known of it.
 pub fn schemas_of(spec: &Remote) -> lower::Dialect {
     let structured = spec.structured.unwrap_or_else(|| capabilities::of(spec.dialect, &spec.model).structured);
-    ask::schemas_of(spec.dialect, structured)
+    forms::schemas_of(spec.dialect, structured)
 }
 
 /// The longest answer that is read, after decompression.
@@ -107,6 +109,7 @@ pub struct RemoteModel {
     key: Option<SecretText>,
     secrets: Arc<dyn Secrets>,
     client: HttpClient,
+    made: Made,
 }
 
 /// How long a call may take, as points in time.
@@ -138,12 +141,18 @@ impl RemoteModel {
         let key = spec.key.as_deref().map(SecretText::parse);
         let row = capabilities::of(spec.dialect, spec.like.as_ref().unwrap_or(&spec.model));
         let spec = Remote { structured: Some(spec.structured.unwrap_or(row.structured)), ..spec };
-        Ok(RemoteModel { spec, row, speaks, url, of, key, secrets, client })
+        Ok(RemoteModel { spec, row, speaks, url, of, key, secrets, client, made: Made::default() })
+    }
+
+    /// The request's schemas as they go on the wire.
+    fn forms(&self, request: &ModelRequest) -> Arc<Forms> {
+        let structured = self.spec.structured.unwrap_or(self.row.structured);
+        self.made.of(request, schemas_of(self.spec.dialect, structured))
     }
 
     /// The bytes of a request, as [`Provider::ask`] would send them, and what of it could not be sent as it was meant.
     pub fn written(&self, request: &ModelRequest) -> (String, Vec<Arc<str>>) {
-        let mut ask = Ask::new(&self.spec, self.row, request);
+        let mut ask = Ask::new(&self.spec, self.row, request, self.forms(request));
         let mut body = self.speaks.body(&mut ask);
         if let Json::Object(body) = &mut body {
             ask.without_rejected(body);
@@ -157,7 +166,7 @@ impl RemoteModel {
         reading.feed(answer);
         let (heard, whole) = reading.end(true);
         match whole {
-            Ok(()) => judge::judge((&self.spec, &self.of), heard, request, &scrubber),
+            Ok(()) => judge::judge((&self.spec, &self.of, &self.forms(request)), heard, request, &scrubber),
             Err(NoAnswer::Fault(fault)) => judge::failed(heard, fault.failure(&self.of, None, None), &scrubber),
             Err(NoAnswer::CutOff | NoAnswer::Unreadable) => judge::failed(heard, self.cut_off(), &scrubber),
         }
@@ -279,7 +288,7 @@ impl RemoteModel {
         let raw = came.kept(scrubber);
         let mut reply = match failure {
             Some(failure) => judge::failed(heard, failure, scrubber),
-            None => judge::judge((&self.spec, &self.of), heard, request, scrubber),
+            None => judge::judge((&self.spec, &self.of, &self.forms(request)), heard, request, scrubber),
         };
         reply.raw = (!raw.is_empty()).then(|| raw.into());
         reply.said.request_id = request_id.or(reply.said.request_id);

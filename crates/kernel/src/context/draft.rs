@@ -21,11 +21,24 @@ struct Piece<'a> {
     /// As the expression gave it.
     given: Value,
     /// As it is shown.
-    shown: Value,
+    shown: Shown,
     /// Why it is smaller than it was.
     reduced: Option<&'static str>,
     left_out: bool,
     aside: Option<Blob>,
+}
+
+/// A value with the text that models see of it, which is written once.
+struct Shown {
+    value: Value,
+    text: String,
+}
+
+impl Shown {
+    fn new(value: Value) -> Shown {
+        let text = said(&value).into_owned();
+        Shown { value, text }
+    }
 }
 
 /// Everything that one call could show.
@@ -87,8 +100,8 @@ impl<'a> Draft<'a> {
             let known = labels.and_then(|all| all.iter().find(|one| one.layer == layer && one.item == see.name));
             // What nobody knows anything of comes from outside.
             let labels = known.map_or_else(|| [UNTRUSTED.into()].into(), |known| known.origin.words());
-            let mut piece =
-                Piece { layer, see, labels, shown: given.clone(), given, reduced: None, left_out: false, aside: None };
+            let shown = Shown::new(given.clone());
+            let mut piece = Piece { layer, see, labels, given, shown, reduced: None, left_out: false, aside: None };
             if let Some(limit) = see.tokens
                 && piece.size() > limit
                 && !piece.shrink(limit, "", walk, frame)?
@@ -194,7 +207,7 @@ impl<'a> Draft<'a> {
     pub(super) fn data(&self) -> Value {
         let mut data = Map::new();
         for piece in &self.pieces {
-            let value = if piece.left_out { Value::Null } else { piece.shown.clone() };
+            let value = if piece.left_out { Value::Null } else { piece.shown.value.clone() };
             data.insert(piece.see.name.clone(), value);
         }
         Value::Map(Arc::new(data))
@@ -271,8 +284,9 @@ impl<'a> Draft<'a> {
     ) -> Result<String, Stop> {
         let of = |name: &str| self.pieces.iter().position(|one| one.layer == layer && *one.see.name == *name);
         let roots = prompt.text.roots().iter();
-        let values: Vec<Value> =
-            roots.map(|root| of(&root.name).map(|at| self.pieces[at].shown.clone()).unwrap_or_default()).collect();
+        let values: Vec<Value> = roots
+            .map(|root| of(&root.name).map(|at| self.pieces[at].shown.value.clone()).unwrap_or_default())
+            .collect();
         let mut filled = 0;
         let rendered = prompt.text.render_each(&values, |hole, value| {
             let reads: Vec<usize> = prompt.reads[hole].iter().filter_map(|(name, _)| of(name)).collect();
@@ -309,7 +323,7 @@ impl Piece<'_> {
     }
 
     fn size(&self) -> u64 {
-        if self.left_out { 0 } else { tokens_of(&said(&self.shown)) }
+        if self.left_out { 0 } else { tokens_of(&self.shown.text) }
     }
 
     /// Makes it have at most so many tokens, if it may; `false` if it became no smaller.
@@ -328,35 +342,35 @@ impl Piece<'_> {
             if self.aside.is_some() || tokens_of(&said(&reference)) >= before {
                 return Ok(false);
             }
-            (self.shown, self.aside, self.reduced) = (reference, Some(blob), Some(why));
+            (self.shown, self.aside, self.reduced) = (Shown::new(reference), Some(blob), Some(why));
             return Ok(true);
         }
         let fitted = fit::fit(&self.see.overflow, &self.given, limit, &mut |by, item| {
             walk.compute(by, &frame.with_own("item", item))
         })?;
         let Some(fitted) = fitted else { return Ok(false) };
-        self.shown = fitted;
+        self.shown = Shown::new(fitted);
         self.reduced = Some(why);
         Ok(self.size() < before)
     }
 
     fn block(&self) -> String {
-        let (name, text) = (&self.see.name, said(&self.shown));
+        let (name, text) = (&self.see.name, &self.shown.text);
         match self.is_untrusted() {
-            true => fence::fenced(name, &text),
+            true => fence::fenced(name, text),
             false => format!("<{name}>\n{text}\n</{name}>"),
         }
     }
 
     fn segment(&self, bytes: usize) -> Segment {
-        let mut segment = segment(&self.see.name, self.layer, &said(&self.shown), bytes);
+        let mut segment = segment(&self.see.name, self.layer, &self.shown.text, bytes);
         if self.left_out {
             segment.digest = Digest::of(&[]);
         }
         segment.source = Some(self.see.from.source().into());
         segment.labels = self.labels.iter().cloned().collect();
         segment.aside = self.aside.as_ref().map(Blob::reference);
-        segment.fields = keys(&self.shown);
+        segment.fields = keys(&self.shown.value);
         segment.reduced = self.reduced.map(|why| {
             let mut note = String::from(match (&self.see.overflow, self.left_out) {
                 (_, true) | (Overflow::Fail, _) => "left out",

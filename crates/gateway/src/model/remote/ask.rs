@@ -9,9 +9,10 @@ use kernel::{
 };
 use serde_json::{Map as Object, Value as Json};
 
+use super::forms::Forms;
 use crate::model::{
     capabilities::{Row, Sampling, Thinks},
-    lower::{self, Lowered, lower, lower_offers},
+    lower::Lowered,
 };
 
 /// How a schema is called on the wire: servers want a name and do nothing with it.
@@ -25,17 +26,14 @@ pub(crate) struct Ask<'a> {
     pub(crate) row: &'a Row,
     /// What is asked.
     pub(crate) request: &'a ModelRequest,
-    answer: Option<Lowered>,
-    offers: Vec<Lowered>,
+    forms: Arc<Forms>,
     adaptations: Vec<Arc<str>>,
 }
 
 impl<'a> Ask<'a> {
     /// Nothing is left out yet.
-    pub(crate) fn new(spec: &'a Remote, row: &'a Row, request: &'a ModelRequest) -> Ask<'a> {
-        let structured = spec.structured.unwrap_or(row.structured);
-        let answer = answer(spec, structured, request);
-        Ask { spec, row, request, answer, offers: offers(spec, structured, request), adaptations: Vec::new() }
+    pub(crate) fn new(spec: &'a Remote, row: &'a Row, request: &'a ModelRequest, forms: Arc<Forms>) -> Ask<'a> {
+        Ask { spec, row, request, forms, adaptations: Vec::new() }
     }
 
     /// Something cannot be sent as it was meant.
@@ -111,7 +109,8 @@ impl<'a> Ask<'a> {
 
     /// The answer's schema as the server is sent it, if there is one and the server is to enforce it.
     pub(crate) fn answer_schema(&mut self) -> Option<Json> {
-        let lowered = self.answer.as_ref()?;
+        let forms = self.forms.clone();
+        let lowered = forms.answer.as_ref()?;
         if self.structured() != Structured::JsonSchema {
             self.adapt("the answer: the server does not enforce the schema; the model is shown it");
             return None;
@@ -123,7 +122,8 @@ impl<'a> Ask<'a> {
 
     /// The parameters of the offer of this number as the server is sent them, and whether it is to enforce them.
     pub(crate) fn offer_schema(&mut self, nth: usize) -> (Json, bool) {
-        let lowered = &self.offers[nth];
+        let forms = self.forms.clone();
+        let lowered = &forms.offers[nth];
         let name = self.request.offers[nth].name.clone();
         let (told, schema, whole) = (lowered.adaptations(), lowered.schema.clone(), lowered.enforced());
         let strict = whole && self.structured() == Structured::JsonSchema;
@@ -138,7 +138,7 @@ impl<'a> Ask<'a> {
     pub(crate) fn arguments(&self, one: &Proposed) -> Value {
         let nth = self.request.offers.iter().position(|offer| offer.name == one.name);
         match (nth, &one.arguments) {
-            (Some(nth), Value::Map(_)) => self.offers[nth].write(&one.arguments),
+            (Some(nth), Value::Map(_)) => self.forms.offers[nth].write(&one.arguments),
             _ => one.arguments.clone(),
         }
     }
@@ -146,7 +146,7 @@ impl<'a> Ask<'a> {
     /// The system text, with the schema at its end where the model itself must be told of it.
     pub(crate) fn system(&self) -> String {
         let told = |lowered: &&Lowered| self.structured() != Structured::JsonSchema || !lowered.enforced();
-        let shown = self.answer.as_ref().filter(told).map(Lowered::told);
+        let shown = self.forms.answer.as_ref().filter(told).map(Lowered::told);
         let parts = [Some(self.request.system.as_str()), shown.as_deref()];
         parts.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n")
     }
@@ -183,27 +183,6 @@ impl<'a> Ask<'a> {
         self.adapt("what the provider asked to see again was left out: the uses of tools differ");
         None
     }
-}
-
-/// The part of JSON Schema that is sent to a server.
-pub(super) fn schemas_of(dialect: Dialect, structured: Structured) -> lower::Dialect {
-    match (structured, dialect) {
-        (Structured::JsonObject | Structured::JsonObjectSchema | Structured::Text, _) => lower::Dialect::Plain,
-        (Structured::JsonSchema, Dialect::OpenAiChat | Dialect::OpenAiResponses) => lower::Dialect::OpenAi,
-        (Structured::JsonSchema, Dialect::Anthropic) => lower::Dialect::Anthropic,
-        (Structured::JsonSchema, Dialect::Gemini) => lower::Dialect::Gemini,
-    }
-}
-
-/// The answer's schema in the form of the dialect; with offers there is none.
-pub(super) fn answer(spec: &Remote, structured: Structured, request: &ModelRequest) -> Option<Lowered> {
-    let schema = request.output_schema.as_ref().filter(|_| request.offers.is_empty())?;
-    Some(lower(schema, schemas_of(spec.dialect, structured)))
-}
-
-/// The parameters of all offers in the form of the dialect, in their order.
-pub(super) fn offers(spec: &Remote, structured: Structured, request: &ModelRequest) -> Vec<Lowered> {
-    lower_offers(&request.offers, schemas_of(spec.dialect, structured))
 }
 
 /// Arguments for a dialect that takes objects only: what is none stands under one name.

@@ -11,7 +11,7 @@ use kernel::{
 
 use super::{
     answered,
-    ask::{answer, offers},
+    forms::Forms,
     heard::{Arguments, Call, Ended, Heard},
     maybe_sent,
 };
@@ -24,7 +24,12 @@ pub(super) fn failed(heard: Heard, failure: Failure, scrubber: &Scrubber) -> Rep
 }
 
 /// What is told of a whole answer.
-pub(super) fn judge((spec, of): (&Remote, &str), heard: Heard, request: &ModelRequest, scrubber: &Scrubber) -> Reply {
+pub(super) fn judge(
+    (spec, of, forms): (&Remote, &str, &Forms),
+    heard: Heard,
+    request: &ModelRequest,
+    scrubber: &Scrubber,
+) -> Reply {
     let (usage, mut said) = (heard.usage, said(&heard, scrubber));
     if let Err(failure) = ended((spec, of), &heard, said.stop.as_deref()) {
         return Reply { said, ..Reply::of(Err(failure), usage, None) };
@@ -32,7 +37,7 @@ pub(super) fn judge((spec, of): (&Remote, &str), heard: Heard, request: &ModelRe
     let text = scrubber.scrub_text(heard.text);
     if !request.offers.is_empty() {
         said.echo = heard.echo.and_then(|echo| echoed(spec, &echo, scrubber));
-        let proposed = proposed(spec, heard.calls, request, (scrubber, &mut said));
+        let proposed = proposed(forms, heard.calls, request, (scrubber, &mut said));
         return Reply { proposed, said, ..Reply::of(Ok(Value::text(text)), usage, None) };
     }
     if !heard.calls.is_empty() && text.trim().is_empty() {
@@ -40,7 +45,7 @@ pub(super) fn judge((spec, of): (&Remote, &str), heard: Heard, request: &ModelRe
         return Reply { said, ..Reply::of(Err(answered(FailureKind::InvalidOutput, detail)), usage, None) };
     }
     said.echo = heard.echo.and_then(|echo| echoed(spec, &echo, scrubber));
-    let value = value(spec, &text, request, &mut said);
+    let value = value(forms, &text, &mut said);
     Reply { said, ..Reply::of(value, usage, None) }
 }
 
@@ -90,10 +95,8 @@ fn ended((spec, of): (&Remote, &str), heard: &Heard, word: Option<&str>) -> Resu
 }
 
 /// The answer in words, or the JSON that it holds.
-fn value(spec: &Remote, text: &str, request: &ModelRequest, said: &mut Said) -> Result<Value, Failure> {
-    let Some(lowered) = answer(spec, spec.structured.unwrap_or_default(), request) else {
-        return Ok(Value::text(text));
-    };
+fn value(forms: &Forms, text: &str, said: &mut Said) -> Result<Value, Failure> {
+    let Some(lowered) = &forms.answer else { return Ok(Value::text(text)) };
     let read = lowered.read(text);
     let read = read.map_err(|why| answered(FailureKind::InvalidOutput, format!("the answer is no JSON: {why}")))?;
     said.coerced.extend(in_words(&read.coerced));
@@ -102,14 +105,14 @@ fn value(spec: &Remote, text: &str, request: &ModelRequest, said: &mut Said) -> 
 
 /// What the model proposes, in its order; where the provider gives no name for a use, it gets one that no earlier turn has.
 fn proposed(
-    spec: &Remote,
+    forms: &Forms,
     calls: Vec<Call>,
     request: &ModelRequest,
     (scrubber, said): (&Scrubber, &mut Said),
 ) -> Vec<Proposed> {
     let mut count: usize =
         request.turns.iter().map(|turn| if let Turn::Said { proposed, .. } = turn { proposed.len() } else { 0 }).sum();
-    let lowered = offers(spec, spec.structured.unwrap_or_default(), request);
+    let lowered = &forms.offers;
     let mut all = Vec::with_capacity(calls.len());
     for call in calls {
         count += 1;
