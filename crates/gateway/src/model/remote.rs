@@ -25,7 +25,7 @@ use url::Url;
 use self::{
     ask::Ask,
     fault::Fault,
-    forms::{Forms, Made, schemas_of},
+    forms::{Forms, Made},
     heard::Listen,
     reading::{NoAnswer, Reading},
     wait::wait,
@@ -146,8 +146,7 @@ impl RemoteModel {
 
     /// The request's schemas as they go on the wire.
     fn forms(&self, request: &ModelRequest) -> Arc<Forms> {
-        let structured = self.spec.structured.unwrap_or(self.row.structured);
-        self.made.of(request, schemas_of(self.spec.dialect, structured))
+        self.made.of(request, schemas_of(&self.spec))
     }
 
     /// The bytes of a request, as [`Provider::ask`] would send them, and what of it could not be sent as it was meant.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kernel::{
     context::{ModelRequest, Proposed},
     values::Value,
-    workflow::model::{Dialect, Effort, Remote, Structured},
+    workflow::model::{Effort, Remote, Structured},
 };
 use serde_json::{Map as Object, Value as Json};
 

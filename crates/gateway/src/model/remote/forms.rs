@@ -42,7 +42,7 @@ impl Key {
         };
         answer
             && self.offers.len() == request.offers.len()
-            && self.offers.iter().zip(&request.offers).all(|(known, offer)| Arc::ptr_eq(known, &offer.params))
+            && self.offers.iter().zip(request.offers.iter()).all(|(known, offer)| Arc::ptr_eq(known, &offer.params))
     }
 }
 
