@@ -52,5 +52,6 @@ pub mod types;
 mod undo;
 pub mod unsure;
 pub mod values;
+pub mod why;
 pub mod workflow;
 pub mod yaml;

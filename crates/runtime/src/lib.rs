@@ -24,6 +24,7 @@ use kernel::{
 };
 use store::Store;
 
+pub mod asked;
 mod batch;
 pub mod budget;
 mod charter;

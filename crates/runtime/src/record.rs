@@ -29,6 +29,18 @@ pub struct Record {
     pub program: Option<Arc<Program>>,
 }
 
+impl Record {
+    /// The run as it stood right after entry `seq`: later entries are left out. Its row stays that of today.
+    #[must_use]
+    pub fn as_of(mut self, seq: u64) -> Record {
+        self.entries.retain(|entry| entry.seq <= seq);
+        self.state = RunState::new(self.row.run);
+        // As in [`Runtime::record`].
+        let _ = self.state.fold(&self.entries);
+        self
+    }
+}
+
 impl Runtime {
     /// Reads a run as it stands.
     ///

@@ -1,6 +1,5 @@
 //! The library that others embed, and what the binary `surefoot` is made of.
 
-pub mod asked;
 mod case;
 pub mod cli;
 pub mod embed;
@@ -31,4 +30,4 @@ pub use kernel::{
     values::Value,
     workflow::project::Sources,
 };
-pub use runtime::{Ended, RunError, StartedRun};
+pub use runtime::{Ended, RunError, StartedRun, asked};
