@@ -2,9 +2,16 @@
 
 mod approvals;
 mod attention;
+mod effects;
+mod evidence;
+mod holds;
+mod money;
 mod run;
 mod runs;
+mod shown;
 mod visit;
+mod why;
+mod work;
 
 use std::sync::Arc;
 
@@ -31,9 +38,23 @@ pub(crate) fn routes() -> Router<App> {
         .route("/runs/{run}", get(run::page))
         .route("/runs/{run}/live", get(run::live))
         .route("/runs/{run}/order", post(run::order))
+        .route("/runs/{run}/shown/{entry}", get(shown::page))
+        .route("/runs/{run}/why", get(why::page))
+        .route("/runs/{run}/evidence", get(evidence::page))
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::page))
         .route("/approvals/{id}/decision", post(approvals::decide))
+        .route("/work", get(work::list))
+        .route("/work/{id}", get(work::page))
+        .route("/work/{id}/claim", post(work::claim))
+        .route("/work/{id}/holder", post(work::pass))
+        .route("/work/{id}/answer", post(work::answer))
+        .route("/money", get(money::page))
+        .route("/money/limit", post(money::raise))
+        .route("/money/unfreezing", post(money::unfreeze))
+        .route("/holds", get(holds::page).post(holds::change))
+        .route("/effects", get(effects::list))
+        .route("/effects/{run}", get(effects::page).post(effects::resolve))
 }
 
 /// Whoever looks at a page.

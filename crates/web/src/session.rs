@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn the_longest_unused_session_goes_first() {
         let sessions = sessions(None);
-        let mut enter = || {
+        let enter = || {
             let set = sessions.enter(&sessions.link()).expect("the link is new");
             headers(header::COOKIE, set.split(';').next().unwrap_or_default())
         };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use askama::Template;
 use runtime::budget::Standing;
-use store::{RunQuery, Status, WorkQuery};
+use store::{RunQuery, Status};
 
-use super::{Layout, Shown, Viewer, approvals, runs, show};
+use super::{Layout, Shown, Viewer, approvals, effects, runs, show, work};
 use crate::view::words;
 
 /// Lines of each part; the page it leads to has all of them.
@@ -17,32 +17,14 @@ const MOST: u32 = 20;
 struct AttentionPage {
     layout: Layout,
     approvals: Vec<approvals::Line>,
-    work: Vec<Work>,
-    unknown: Vec<Unknown>,
+    work: Vec<work::Line>,
+    unknown: Vec<effects::Line>,
     stuck: Vec<runs::Line>,
     failed: Vec<Cause>,
     money: Vec<Sum>,
     complaints: Vec<String>,
     quiet: bool,
     runs_href: String,
-}
-
-/// Work that was handed to people.
-struct Work {
-    href: String,
-    says: String,
-    queue: Arc<str>,
-    claimed: String,
-    waits: String,
-    left: String,
-}
-
-/// An action whose outcome nobody knows.
-struct Unknown {
-    href: String,
-    action: Arc<str>,
-    step: String,
-    since: String,
 }
 
 /// Runs that failed of one cause.
@@ -64,22 +46,8 @@ pub(super) async fn page(viewer: Viewer) -> Shown {
     let site = &viewer.app.site;
     let (runtime, store, now) = (site.runtime(), site.store(), site.now());
     let approvals = approvals::lines(&viewer, MOST).await?;
-    let work = runtime.work(WorkQuery { limit: MOST, ..WorkQuery::default() }).await?;
-    let work = work.iter().map(|row| Work {
-        href: viewer.path(format_args!("/runs/{}", row.run)),
-        says: format!("step {}", words::plain(&row.step)),
-        queue: row.queue.clone(),
-        claimed: row.claimed_by.as_deref().map(|by| format!("{} does it", words::plain(by))).unwrap_or_default(),
-        waits: words::ago(row.opened_at, now),
-        left: row.due_at.map(|at| words::left(at, now)).unwrap_or_default(),
-    });
-    let unknown = runtime.effects(true).await?;
-    let unknown = unknown.iter().take(MOST as usize).map(|row| Unknown {
-        href: viewer.path(format_args!("/runs/{}", row.run)),
-        action: row.action.action.clone(),
-        step: words::plain(&row.action.step),
-        since: words::ago(row.action.since, now),
-    });
+    let work = work::lines(&viewer, None, MOST).await?;
+    let (unknown, _) = effects::lines(&viewer, MOST as usize).await?;
     let status = vec![Status::Paused, Status::Blocked, Status::Quarantined];
     let stuck = store.runs(RunQuery { status, limit: MOST, ..RunQuery::default() }).await?;
     let failed = store.runs(RunQuery { status: vec![Status::Failed], limit: 200, ..RunQuery::default() }).await?;
@@ -103,8 +71,8 @@ pub(super) async fn page(viewer: Viewer) -> Shown {
     let mut page = AttentionPage {
         layout: viewer.layout("Needs attention", "What needs a person now?", "attention"),
         approvals,
-        work: work.collect(),
-        unknown: unknown.collect(),
+        work,
+        unknown,
         stuck: stuck.iter().map(|row| runs::Line::of(row, &viewer, now)).collect(),
         failed: causes,
         money: money.collect(),

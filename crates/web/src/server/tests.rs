@@ -15,6 +15,11 @@ use store::memory::MemoryStore;
 use tokio::{sync::watch, task::JoinHandle};
 use tower::ServiceExt as _;
 
+mod details;
+mod effects;
+mod rules;
+mod work;
+
 use super::Server;
 use crate::{
     guard::Hosts,
@@ -49,18 +54,36 @@ struct Scene {
     router: Router,
     sessions: Sessions,
     runtime: Runtime,
-    worker: JoinHandle<()>,
+    #[expect(dead_code, reason = "held for its drop")]
+    worker: Option<Worker>,
     close: watch::Sender<bool>,
 }
 
-impl Drop for Scene {
+/// Drives runs until it is dropped.
+struct Worker(JoinHandle<()>);
+
+impl Drop for Worker {
     fn drop(&mut self) {
-        self.worker.abort();
+        self.0.abort();
     }
 }
 
 async fn scene() -> Scene {
-    let sources: Sources = FILES.into_iter().collect();
+    scene_of(&FILES).await
+}
+
+async fn scene_of(files: &[(&str, &str)]) -> Scene {
+    let scene = idle(files).await;
+    let worker = scene.runtime.worker();
+    let worker = Worker(tokio::spawn(async move {
+        worker.run(std::future::pending::<()>()).await.expect("the worker works");
+    }));
+    Scene { worker: Some(worker), ..scene }
+}
+
+/// A site of these files, with nobody who drives its runs.
+async fn idle(files: &[(&str, &str)]) -> Scene {
+    let sources: Sources = files.iter().copied().collect();
     let checked = project::check(&sources);
     let project = checked.project.unwrap_or_else(|| panic!("{:?}", checked.complaints));
     let runtime = Runtime::builder(Arc::new(MemoryStore::new())).build();
@@ -68,16 +91,12 @@ async fn scene() -> Scene {
     let asker = Asker { by: "program".into(), auth: "local".into() };
     let people = sources.get("people.yaml").map(|text| &**text);
     runtime.enact(&project.file.name, None, people, &asker).await.expect("memory takes it");
-    let worker = runtime.worker();
-    let worker = tokio::spawn(async move {
-        worker.run(std::future::pending::<()>()).await.expect("the worker works");
-    });
     let served = Served { runtime: runtime.clone(), project, sources, start_key: Arc::new(|_, _| None) };
     let sessions = Sessions::new(Arc::new(TestRandom::default()), Some(TOKEN));
     let (close, closing) = watch::channel(false);
     let server = Server::new(vec![Site::new("", served)], sessions.clone());
     let router = server.router(Hosts::of(([127, 0, 0, 1], 4000).into()), closing).expect("one site has one name");
-    Scene { router, sessions, runtime, worker, close }
+    Scene { router, sessions, runtime, worker: None, close }
 }
 
 /// An answer, read whole.
@@ -123,6 +142,15 @@ impl Scene {
         set.split(';').next().unwrap_or_default().to_owned()
     }
 
+    /// Comes in, and acts as a person.
+    async fn enter_as(&self, person: &str) -> String {
+        let cookie = self.enter().await;
+        let csrf = self.page(&cookie, "/").await.field("csrf");
+        let heard = self.form(&cookie, "/acting", &[("csrf", &csrf), ("person", person)]).await;
+        assert_eq!(heard.status, StatusCode::SEE_OTHER, "{}", heard.text);
+        cookie
+    }
+
     async fn page(&self, cookie: &str, path: &str) -> Heard {
         self.send(get(path, &[("cookie", cookie)])).await
     }
@@ -161,7 +189,10 @@ impl Scene {
         let run = heard.json()["id"].as_str().expect("a run has an id").to_owned();
         let mut entries = self.runtime.entries(run.parse().expect("it is an id"));
         while let Some((_, event)) = entries.next().await.expect("the journal can be read") {
-            if matches!(event, kernel::journal::Event::ApprovalRequested { .. }) {
+            if matches!(
+                event,
+                kernel::journal::Event::ApprovalRequested { .. } | kernel::journal::Event::WorkOpened { .. }
+            ) {
                 break;
             }
         }

@@ -1,6 +1,6 @@
 //! Times, statuses and values, as people say them.
 
-use kernel::values::Timestamp;
+use kernel::{evidence::Status as ActStatus, values::Timestamp};
 use store::{RunRow, Status};
 
 /// How something stands: a word, and a colour by meaning.
@@ -22,6 +22,23 @@ pub(crate) fn badge(status: Status) -> Badge {
         Status::Cancelled => "calm",
     };
     Badge { class, word: status.as_str() }
+}
+
+/// A run is looked at as it stood.
+pub(crate) const PAST: Badge = Badge { class: "calm", word: "as it stood" };
+
+/// The colour of how an act stands.
+pub(crate) fn act(status: ActStatus) -> &'static str {
+    match status {
+        ActStatus::Succeeded | ActStatus::ResolvedPerformed | ActStatus::Answered => "good",
+        ActStatus::Waiting | ActStatus::Intended | ActStatus::Superseded | ActStatus::ResolvedNotPerformed => "wait",
+        ActStatus::Failed
+        | ActStatus::Unknown
+        | ActStatus::GivenUp
+        | ActStatus::Denied
+        | ActStatus::Rejected
+        | ActStatus::Expired => "bad",
+    }
 }
 
 /// Why a run stands as it does.
@@ -54,6 +71,14 @@ pub(crate) fn span(micros: i64) -> String {
         us if us < 7_200 * S => format!("{} min", us / (60 * S)),
         us if us < 172_800 * S => format!("{} h", us / (3_600 * S)),
         us => format!("{} d", us / (86_400 * S)),
+    }
+}
+
+/// `once`, `3 times`.
+pub(crate) fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
     }
 }
 
