@@ -184,9 +184,9 @@ fn answer_of(viewer: &Viewer, proposal: &Proposal) -> Form {
 fn class(effect: &Arc<str>) -> String {
     let says = match &**effect {
         "read" => "only reads",
-        "idempotent" => "may be sent again: the receiver does it once",
+        "idempotent" => "may be sent again, and the receiver does it once",
         "probed" => "a probe can ask whether it was performed",
-        "at_most_once" => "is never sent twice: only a person can find out",
+        "at_most_once" => "never sent twice, and only a person can find out",
         _ => "",
     };
     format!("{effect}: {says}")

@@ -34,7 +34,7 @@ struct EvidencePage {
 
 struct Act {
     class: &'static str,
-    stands: &'static str,
+    stands: String,
     name: String,
     /// A word, and what it says.
     lines: Vec<(String, String)>,
@@ -53,7 +53,7 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>) -> Shown {
     };
     let acts = ledger.acts.iter().map(|act| Act {
         class: words::act(act.status),
-        stands: act.status.as_str(),
+        stands: act.status.as_str().replace('_', " "),
         name: words::plain(&act.name()),
         lines: evidence::lines(act, &ledger.actor, &hash).iter().skip(1).map(|line| worded(line)).collect(),
     });

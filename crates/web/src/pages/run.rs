@@ -93,7 +93,7 @@ struct Gave {
 struct Act {
     step: String,
     action: String,
-    stands: &'static str,
+    stands: String,
     class: &'static str,
     decision: Option<Decision>,
     /// What the journal does not prove about it.
@@ -246,7 +246,7 @@ fn acts(run: RunId, entries: &[Entry]) -> Vec<Act> {
     let act = |act: &kernel::evidence::Act| Act {
         step: words::plain(act.step.as_str()),
         action: words::plain(&act.name()),
-        stands: act.status.as_str(),
+        stands: act.status.as_str().replace('_', " "),
         class: words::act(act.status),
         decision: act.verdict.as_ref().map(|verdict| Decision::of(verdict, Some(&act.grounds))),
         doubts: kernel::evidence::uncertain(act),

@@ -160,6 +160,8 @@ impl Form {
         match schema.get("properties") {
             Some(Value::Map(all)) if !all.is_empty() => {
                 self.fields = all.iter().map(|(key, one)| Field::of(key, one, required(key))).collect();
+                // What must be said comes first.
+                self.fields.sort_by_key(|field| !field.required);
             }
             _ => {
                 let name = self.under.as_deref().unwrap_or("answer");
@@ -272,9 +274,9 @@ mod tests {
         assert_eq!(
             labels,
             [
-                ("cents", false, "at least 1"),
                 ("Your note", true, ""),
                 ("ok", true, ""),
+                ("cents", false, "at least 1"),
                 ("rate", false, ""),
                 ("tags", false, "as JSON: {\"type\":\"array\"}"),
                 ("tone", false, "")
