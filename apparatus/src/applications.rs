@@ -32,6 +32,8 @@ use crate::{
 };
 
 mod place;
+
+pub(crate) use self::place::copy_project;
 mod played;
 mod row;
 

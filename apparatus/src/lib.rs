@@ -2,6 +2,7 @@
 
 pub mod applications;
 pub mod badland;
+pub mod browser;
 pub mod canaries;
 pub mod counted;
 pub mod injections;

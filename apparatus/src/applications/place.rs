@@ -102,15 +102,7 @@ impl Stage {
 
     /// Copies the project to `place`, which is made.
     pub(super) fn copy(&self, place: &Path) -> io::Result<()> {
-        fs::create_dir_all(place)?;
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !LEFT.contains(&&*name) && !name.starts_with('.') && !name.contains(".db") {
-                copy(&entry.path(), &place.join(&name))?;
-            }
-        }
-        Ok(())
+        copy_project(&self.folder, place)
     }
 
     /// Gives the workflow of the copy in `place` a limit of money, and puts servers where its routes begin.
@@ -247,6 +239,19 @@ fn varied(input: &mut Json, nth: usize, texts: &[String]) {
         _ => {}
     }
     input["version"] = json!(input["version"].as_u64().unwrap_or(1) + 1);
+}
+
+/// Copies the files of the project in `folder` to `place`, which is made: no data, and no source code.
+pub(crate) fn copy_project(folder: &Path, place: &Path) -> io::Result<()> {
+    fs::create_dir_all(place)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !LEFT.contains(&&*name) && !name.starts_with('.') && !name.contains(".db") {
+            copy(&entry.path(), &place.join(&name))?;
+        }
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {

@@ -30,7 +30,11 @@ fn main() -> ExitCode {
         })),
         word => {
             // The first run of the demonstration has a desk to work on.
-            let made = if word == Some("run") { seed::load(&folder(&args[2..]), seed::NUMBER).err() } else { None };
+            let made = if matches!(word, Some("run" | "dev")) {
+                seed::load(&folder(&args[2..]), seed::NUMBER).err()
+            } else {
+                None
+            };
             match made {
                 Some(error) => done(Err(error)),
                 None => {

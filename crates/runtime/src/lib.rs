@@ -24,6 +24,7 @@ use kernel::{
 };
 use store::Store;
 
+pub mod asked;
 mod batch;
 pub mod budget;
 mod charter;
@@ -38,6 +39,7 @@ mod models;
 pub mod outbox;
 mod perform;
 mod programs;
+pub mod record;
 pub mod seals;
 pub mod testing;
 mod watch;

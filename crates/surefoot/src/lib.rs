@@ -1,6 +1,5 @@
 //! The library that others embed, and what the binary `surefoot` is made of.
 
-pub mod asked;
 mod case;
 pub mod cli;
 pub mod embed;
@@ -11,7 +10,6 @@ pub mod notebook;
 pub mod project;
 pub mod reach;
 mod rehearse;
-pub mod report;
 pub mod seen;
 pub mod sites;
 pub mod story;
@@ -32,4 +30,4 @@ pub use kernel::{
     values::Value,
     workflow::project::Sources,
 };
-pub use runtime::{Ended, RunError, StartedRun};
+pub use runtime::{Ended, RunError, StartedRun, asked};

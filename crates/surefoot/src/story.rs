@@ -13,11 +13,10 @@ use std::{
 use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{
-    cache::Part,
-    governance::budget::PriceFrom,
     ids::{RunId, StepPath},
     journal::{ApprovalEnd, BodyResult, ChildEnd, Control, End, Entry, Event, ProbeResult, StepResult, Usage, WorkEnd},
     recovery::Response,
+    report::Tally,
     run::RunState,
     values::{Money, Timestamp},
 };
@@ -27,66 +26,6 @@ use crate::cli::out::{BAD, FAINT, GOOD, OUTSIDE, Out, STRONG, WAIT, count, paint
 
 /// So many items are told step by step.
 const FEW: u32 = 3;
-
-/// What a run has done, counted from its entries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Entries seen.
-    pub entries: u64,
-    /// Steps that are over, bodies included.
-    pub steps: u64,
-    /// Model calls sent.
-    pub asked: u64,
-    /// Actions with an intent.
-    pub actions: u64,
-    /// Actions sent once more under the same key.
-    pub resent: u64,
-    /// What providers billed.
-    pub usage: Usage,
-    /// What models were charged, in millionths of a dollar, as their journal has it.
-    pub charged_uusd: i64,
-    /// Answers that the journal does not say the price of.
-    pub unpriced: u64,
-    /// From the first entry to the last.
-    pub took_us: i64,
-}
-
-impl Tally {
-    /// Takes one more entry into account.
-    pub fn add(&mut self, event: &Event) {
-        self.entries += 1;
-        match event {
-            Event::StepDone { .. }
-            | Event::StepSkipped { .. }
-            | Event::WaitEnded { .. }
-            | Event::AnswerReused { .. }
-            | Event::PartReused { part: Part::Step(_), .. }
-            | Event::ClaimVerified { .. } => self.steps += 1,
-            Event::Decided { then, .. } if then.is_empty() => self.steps += 1,
-            Event::ModelAsked { .. } => self.asked += 1,
-            Event::ModelAnswered { result, usage, charged, .. } => {
-                match charged {
-                    Some(charged) if charged.by != PriceFrom::Unknown || usage.tokens() == 0 => {
-                        self.charged_uusd = self.charged_uusd.saturating_add(charged.money_uusd);
-                    }
-                    _ => self.unpriced += 1,
-                }
-                self.usage.input += usage.input;
-                self.usage.cache_read += usage.cache_read;
-                self.usage.cache_write += usage.cache_write;
-                self.usage.output += usage.output;
-                self.usage.reasoning += usage.reasoning;
-                self.steps += u64::from(matches!(result, StepResult::Done(_)));
-            }
-            Event::ActionStarted { .. } => self.actions += 1,
-            Event::ActionResent { .. } => self.resent += 1,
-            Event::ActionFinished { .. } | Event::ProbeFinished { .. } => {
-                self.steps += u64::from(event.completes().is_some());
-            }
-            _ => {}
-        }
-    }
-}
 
 /// Tells one run.
 pub struct Story<'a> {

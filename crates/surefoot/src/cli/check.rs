@@ -135,7 +135,7 @@ fn errors(complaints: &[Complaint]) -> u64 {
     complaints.iter().filter(|complaint| complaint.severity == Severity::Error).count() as u64
 }
 
-fn rendered(complaint: &Complaint, sources: &Sources) -> String {
+pub(super) fn rendered(complaint: &Complaint, sources: &Sources) -> String {
     complaint.render(sources.get(&complaint.file).map(|text| &**text)).trim_end().to_owned()
 }
 

@@ -10,6 +10,7 @@ mod completions;
 mod context;
 mod crash;
 mod db;
+mod dev;
 mod diff;
 mod effects;
 mod evidence;
@@ -79,6 +80,7 @@ enum Command {
     Test(test::Test),
     Rehearse(rehearse::Rehearse),
     Run(run::Run),
+    Dev(dev::Dev),
     Runs(runs::Runs),
     Approvals(approvals::Approvals),
     Work(work::Work),
@@ -151,6 +153,7 @@ fn run(application: Application, args: impl IntoIterator<Item = OsString>, envir
         Command::Test(command) => command.run(&scene),
         Command::Rehearse(command) => command.run(&scene),
         Command::Run(command) => command.run(&scene),
+        Command::Dev(command) => command.run(&scene),
         Command::Runs(command) => command.run(&scene),
         Command::Approvals(command) => command.run(&scene),
         Command::Work(command) => command.run(&scene),

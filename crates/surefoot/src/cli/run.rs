@@ -9,6 +9,7 @@ use kernel::{
     governance::people::PEOPLE_FILE,
     ids::RunId,
     journal::End,
+    report::Tally,
     values::{Money, Value},
     workflow::{
         Program,
@@ -32,9 +33,8 @@ use crate::{
     embed::Surefoot,
     error::CliError,
     exit::Exit,
-    report::{Call, calls},
     seen::Seen,
-    story::{self, Story, Tally},
+    story::{self, Story},
 };
 
 /// Unfinished runs that are told one by one.
@@ -417,7 +417,7 @@ pub(super) struct Words {
     /// What the application says about a run that has ended.
     told: Option<Vec<String>>,
     /// What the runs that it handed work to wait for from people.
-    below: Vec<Call>,
+    below: Vec<session::Typed>,
 }
 
 /// What is said besides about a run that was left so.
@@ -518,7 +518,7 @@ pub(super) fn tell_rest(scene: &Scene, plan: &Plan, story: &Story<'_>, rest: &Re
                     out.line(format!("        {call} runs resume {run}{folder}{data}"))
                 }
                 _ => {
-                    for (what, rest) in calls(&story.state).into_iter().chain(words.below) {
+                    for (what, rest) in session::calls(&story.state).into_iter().chain(words.below) {
                         out.line(format!("        {call} {what}{folder}{data}{rest}"));
                     }
                 }

@@ -3,7 +3,7 @@ mod ls;
 mod post;
 mod show;
 mod watch;
-pub(super) mod why;
+mod why;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -12,6 +12,7 @@ use kernel::{
     complaint::did_you_mean,
     journal::Entry,
     run::RunState,
+    why::Origins,
     workflow::{Program, project::Project},
 };
 use store::{RunRow, Store, sqlite::SqliteStore};
@@ -137,6 +138,13 @@ pub(super) struct Found {
     state: RunState,
     /// `None`: its bundle cannot be read by this version.
     pub(super) program: Option<Arc<Program>>,
+}
+
+impl Found {
+    /// Where its values came from.
+    pub(super) fn origins(&self) -> Origins<'_> {
+        Origins::of(&self.entries, &self.state, self.program.as_deref())
+    }
 }
 
 impl OneRun {

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use kernel::{
     ids::RunId,
     journal::{Entry, Event},
+    report::{self, Call},
     run::RunState,
     values::{Span, Timestamp},
 };
@@ -25,7 +26,6 @@ use crate::{
     embed::{BuildError, Surefoot, anchors_of},
     error::CliError,
     exit::Exit,
-    report::{Call, calls},
     story::Story,
 };
 
@@ -90,8 +90,22 @@ pub(super) async fn family(store: &dyn Store, run: RunId) -> Result<Vec<(RunId, 
     Ok(all)
 }
 
+/// A command without the program's name: what stands before the folder, and after it.
+pub(super) type Typed = (String, &'static str);
+
+/// The commands for what a run waits for from people.
+pub(super) fn calls(state: &RunState) -> Vec<Typed> {
+    let words = |(step, call)| match call {
+        Call::Decide(id) => (format!("approvals show {id}"), ""),
+        Call::Answer(id) => (format!("work show {id}"), ""),
+        Call::Resolve => (format!("effects resolve {} {step} OUTCOME", state.run), " --as PERSON --reason TEXT"),
+        Call::Signal(name) => (format!("runs signal {} {name}", state.run), ""),
+    };
+    report::calls(state).into_iter().take(3).map(words).collect()
+}
+
 /// What runs wait for from people that this one waits for, directly or not: the commands, as [`calls`] gives them.
-pub(super) async fn calls_below(store: &dyn Store, state: &RunState) -> Result<Vec<Call>, StoreError> {
+pub(super) async fn calls_below(store: &dyn Store, state: &RunState) -> Result<Vec<Typed>, StoreError> {
     let (mut found, mut left) = (Vec::new(), state.children());
     while let Some(run) = left.pop() {
         let mut state = RunState::new(run);

@@ -13,11 +13,11 @@ use kernel::{
     workflow::Program,
     yaml,
 };
+use runtime::asked::Past;
 use serde_json::json;
 use store::{RunQuery, RunRow, Store};
 
 use crate::{
-    asked::Past,
     cli::{
         Folder, Scene,
         session::{self, Data},

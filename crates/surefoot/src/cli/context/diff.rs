@@ -14,12 +14,11 @@ use kernel::{
     values::Money,
     workflow::{Program, bundle::Bundle},
 };
-use runtime::{Clock as _, SystemClock};
+use runtime::{Clock as _, SystemClock, asked::Past};
 use serde_json::json;
 use store::{RunQuery, RunRow, Store};
 
 use crate::{
-    asked::Past,
     cli::{
         Scene,
         out::{BAD, FAINT, GOOD, STRONG, paint},

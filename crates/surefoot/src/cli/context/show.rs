@@ -1,14 +1,14 @@
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use kernel::context::{Layer, Manifest, Segment};
+use runtime::asked::{self, Asked};
 use serde_json::json;
 
 use crate::{
-    asked::{self, Asked},
     cli::{
         Scene,
         out::{FAINT, GOOD, OUTSIDE, STRONG, WAIT, paint, plain},
-        runs::{Found, OneRun, Place, why},
+        runs::{Found, OneRun, Place},
     },
     error::CliError,
     exit::Exit,
@@ -82,11 +82,8 @@ fn none(found: &Found, all: &[Asked], step: &str, attempt: Option<u32>) -> CliEr
 
 /// Where an item came from, as entries.
 fn entries(found: &Found, one: &Asked, segment: &Segment) -> Vec<String> {
-    let Some(source) = &segment.source else { return Vec::new() };
-    let Ok(expr) = kernel::expr::Expr::compile(source) else { return Vec::new() };
-    let mut names: Vec<_> = expr.roots().iter().map(|root| root.name.clone()).collect();
-    names.dedup();
-    why::origins(found, &one.step, &names).into_iter().map(|origin| origin.from).collect()
+    let origins = segment.source.iter().flat_map(|source| found.origins().of_expression(&one.step, source));
+    origins.map(|origin| origin.from).collect()
 }
 
 fn as_json(found: &Found, one: &Asked, text: bool) -> serde_json::Value {

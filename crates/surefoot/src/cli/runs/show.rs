@@ -1,4 +1,5 @@
 use clap::Args;
+use kernel::report::Report;
 use serde_json::json;
 use store::Status;
 
@@ -11,7 +12,6 @@ use crate::{
     },
     error::CliError,
     exit::Exit,
-    report::{Call, Report},
     story,
 };
 
@@ -29,7 +29,7 @@ impl Show {
         let report = Report::of(&found.state, &found.entries, found.program.as_deref());
         let below = session::calls_below(&*found.store, &found.state).await?;
         let place = self.one.place.typed();
-        let typed = |(what, rest): &Call| format!("{} {what}{place}{rest}", scene.application.call);
+        let typed = |(what, rest): &session::Typed| format!("{} {what}{place}{rest}", scene.application.call);
         let below: Vec<String> = below.iter().map(typed).collect();
         let out = &scene.out;
         if out.json {

@@ -3,20 +3,80 @@
 
 use std::sync::Arc;
 
-use kernel::{
+use serde::Serialize;
+
+use crate::{
+    cache::Part,
     evidence::{Ledger, Said},
-    governance::Effect,
+    governance::{Effect, budget::PriceFrom},
     ids::{RunId, StepPath},
-    journal::{ChildEnd, Entry, Event, StepResult},
+    journal::{ChildEnd, Entry, Event, Report as Reported, StepResult, Usage},
     recovery::Failure,
     run::{Acting, Doing, Open, RunState, Sending, Sequence},
     story,
     values::Timestamp,
     workflow::Program,
 };
-use serde::Serialize;
 
-use crate::story::Tally;
+/// What a run has done, counted from its entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Entries seen.
+    pub entries: u64,
+    /// Steps that are over, bodies included.
+    pub steps: u64,
+    /// Model calls sent.
+    pub asked: u64,
+    /// Actions with an intent.
+    pub actions: u64,
+    /// Actions sent once more under the same key.
+    pub resent: u64,
+    /// What providers billed.
+    pub usage: Usage,
+    /// What models were charged, in millionths of a dollar, as their journal has it.
+    pub charged_uusd: i64,
+    /// Answers that the journal does not say the price of.
+    pub unpriced: u64,
+    /// From the first entry to the last.
+    pub took_us: i64,
+}
+
+impl Tally {
+    /// Takes one more entry into account.
+    pub fn add(&mut self, event: &Event) {
+        self.entries += 1;
+        match event {
+            Event::StepDone { .. }
+            | Event::StepSkipped { .. }
+            | Event::WaitEnded { .. }
+            | Event::AnswerReused { .. }
+            | Event::PartReused { part: Part::Step(_), .. }
+            | Event::ClaimVerified { .. } => self.steps += 1,
+            Event::Decided { then, .. } if then.is_empty() => self.steps += 1,
+            Event::ModelAsked { .. } => self.asked += 1,
+            Event::ModelAnswered { result, usage, charged, .. } => {
+                match charged {
+                    Some(charged) if charged.by != PriceFrom::Unknown || usage.tokens() == 0 => {
+                        self.charged_uusd = self.charged_uusd.saturating_add(charged.money_uusd);
+                    }
+                    _ => self.unpriced += 1,
+                }
+                self.usage.input += usage.input;
+                self.usage.cache_read += usage.cache_read;
+                self.usage.cache_write += usage.cache_write;
+                self.usage.output += usage.output;
+                self.usage.reasoning += usage.reasoning;
+                self.steps += u64::from(matches!(result, StepResult::Done(_)));
+            }
+            Event::ActionStarted { .. } => self.actions += 1,
+            Event::ActionResent { .. } => self.resent += 1,
+            Event::ActionFinished { .. } | Event::ProbeFinished { .. } => {
+                self.steps += u64::from(event.completes().is_some());
+            }
+            _ => {}
+        }
+    }
+}
 
 /// How a run stands.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -88,35 +148,28 @@ pub struct Now {
     pub again: Option<String>,
     /// What a person can do about it.
     #[serde(skip)]
-    call: Option<Way>,
+    pub call: Option<Call>,
 }
 
 /// What a person can do about an open step.
-#[derive(Clone, Debug)]
-enum Way {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Decide this approval.
     Decide(Arc<str>),
+    /// Do this work.
     Answer(Arc<str>),
+    /// Say what became of its action.
     Resolve,
+    /// Send a signal of this name.
     Signal(Arc<str>),
 }
 
-/// A command without the program's name: what stands before the folder, and after it.
-pub type Call = (String, &'static str);
-
-/// The commands for what a run waits for from people.
-pub fn calls(state: &RunState) -> Vec<Call> {
+/// What people can do about the open steps of a run, in the order of its program.
+pub fn calls(state: &RunState) -> Vec<(StepPath, Call)> {
     let mut doing = Vec::new();
     let frames = state.stages.iter().map(|frame| &frame.steps);
     frames.chain(state.undoing.iter().map(|undoing| &undoing.steps)).for_each(|steps| open(&mut doing, steps, ""));
-    let words = |now: Now| match now.call? {
-        Way::Decide(id) => Some((format!("approvals show {id}"), "")),
-        Way::Answer(id) => Some((format!("work show {id}"), "")),
-        Way::Resolve => {
-            Some((format!("effects resolve {} {} OUTCOME", state.run, now.step), " --as PERSON --reason TEXT"))
-        }
-        Way::Signal(name) => Some((format!("runs signal {} {name}", state.run), "")),
-    };
-    doing.into_iter().filter_map(words).take(3).collect()
+    doing.into_iter().filter_map(|now| Some((now.step, now.call?))).collect()
 }
 
 /// A failure and what was done about it.
@@ -191,9 +244,9 @@ impl Report {
             }
             Event::ChildReported { child, report, .. } => {
                 let said = match report {
-                    kernel::journal::Report::Completed(_) => "completed",
-                    kernel::journal::Report::Failed(_) => "failed",
-                    kernel::journal::Report::Cancelled => "cancelled",
+                    Reported::Completed(_) => "completed",
+                    Reported::Failed(_) => "failed",
+                    Reported::Cancelled => "cancelled",
                 };
                 let one = self.handed.iter_mut().find(|one| one.run == *child);
                 one.into_iter().for_each(|one| one.said = Some(said));

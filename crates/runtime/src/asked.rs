@@ -84,6 +84,30 @@ pub async fn all(
     entries: &[Entry],
     program: &Program,
 ) -> Result<Vec<Asked>, StoreError> {
+    some(store, run, entries, program, None).await
+}
+
+/// The sending that this entry announced; `None`: it announced none.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn one(
+    store: &dyn Store,
+    run: RunId,
+    entries: &[Entry],
+    program: &Program,
+    seq: u64,
+) -> Result<Option<Asked>, StoreError> {
+    Ok(some(store, run, entries, program, Some(seq)).await?.pop())
+}
+
+async fn some(
+    store: &dyn Store,
+    run: RunId,
+    entries: &[Entry],
+    program: &Program,
+    only: Option<u64>,
+) -> Result<Vec<Asked>, StoreError> {
     let mut past = Past::new(store, run);
     let mut asked: Vec<Asked> = Vec::new();
     for entry in entries {
@@ -98,6 +122,9 @@ pub async fn all(
             break;
         }
         let Event::ModelAsked { step, attempt, model, manifest, .. } = event else { continue };
+        if only.is_some_and(|only| only != entry.seq) {
+            continue;
+        }
         let request = past.make(|state, blobs| rebuild(program, state, &step, &manifest, blobs)).await?;
         asked.push(Asked { seq: entry.seq, step, attempt, model, manifest, usage: None, request });
     }

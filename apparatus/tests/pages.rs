@@ -1,0 +1,67 @@
+//! What people do on the pages of both applications, in a real Chromium. Without one, each test says that it was skipped.
+
+use std::path::{Path, PathBuf};
+
+use apparatus::browser::{Browser, EYES, Served, installed};
+use serde_json::{Value as Json, json};
+use thirtyfour::{By, WebDriver, components::SelectElement, prelude::*};
+
+/// Whether there is a browser; if not, that is told.
+#[expect(clippy::print_stderr, reason = "a test that did not look says so")]
+fn is_there() -> bool {
+    let there = installed().is_some();
+    if !there {
+        eprintln!("skipped: chromium and chromedriver are not installed");
+    }
+    there
+}
+
+fn program(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_apparatus")).with_file_name(name)
+}
+
+fn app(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../apps").join(name)
+}
+
+/// Posts to the API, as a program that brings the token.
+async fn post(served: &Served, path: &str, body: &Json) -> Json {
+    let client = apparatus::http::client().unwrap();
+    let answer = client.post(format!("{}/api/v1{path}", served.base)).bearer_auth(&served.token).json(body).send();
+    answer.await.unwrap().json().await.unwrap()
+}
+
+async fn says(driver: &WebDriver, text: &str) {
+    let found = driver.query(By::XPath(format!("//*[contains(normalize-space(.), \"{text}\")]"))).first().await;
+    assert!(found.is_ok(), "`{text}` is not on {}", driver.current_url().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_waits_is_approved_by_a_manager_and_finishes() {
+    if !is_there() {
+        return;
+    }
+    let served = Served::open(&program("support-desk"), &app("support-desk")).await.unwrap();
+    let mail = std::fs::read_to_string(app("support-desk").join("seed/refund-620.json")).unwrap();
+    let mail: Json = serde_json::from_str(&mail).unwrap();
+    let started = post(&served, "/runs", &json!({ "workflow": "support-email", "input": mail })).await;
+    let run = started["id"].as_str().unwrap().to_owned();
+
+    let browser = Browser::open(EYES[0]).await.unwrap();
+    let driver = &browser.driver;
+    driver.goto(&served.link).await.unwrap();
+    // The page renews itself: the run may not have come to its question yet.
+    driver.find(By::PartialLinkText("Refund $620.00")).await.unwrap().click().await.unwrap();
+    says(driver, "refund.manager").await;
+    says(driver, "Choose at the top who you are").await;
+    let choice = SelectElement::new(&driver.find(By::Id("person")).await.unwrap()).await.unwrap();
+    choice.select_by_value("ines").await.unwrap();
+    driver.find(By::Css("option[value=ines]:checked")).await.unwrap();
+    driver.find(By::Css("button[value=approve]")).await.unwrap().click().await.unwrap();
+    // The card leads to the run that asked; it renews itself until it is over.
+    driver.find(By::Css(".stands .badge.good")).await.unwrap();
+    driver.goto(format!("{}/runs/{run}", served.base)).await.unwrap();
+    driver.find(By::Css(".stands .badge.good")).await.unwrap();
+    says(driver, "billing.refund").await;
+    browser.close().await.unwrap();
+}

@@ -1,0 +1,307 @@
+//! Runs: start, list, get, their entries, orders.
+
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, RawQuery},
+    http::{HeaderMap, StatusCode, header},
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event as Sent, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use kernel::{
+    ids::RunId,
+    journal::{Entry, Event},
+    report::Report,
+    values::Value,
+};
+use runtime::record::Record;
+use serde::{Deserialize, Serialize};
+use store::{RunQuery, RunRow, Status};
+
+use super::{Body, Caller};
+use crate::problem::Problem;
+
+/// Rows of a page, unless `limit` says otherwise.
+const PAGE: u32 = 50;
+/// Rows of a page at most.
+const MOST: u32 = 500;
+
+/// A run in a list.
+#[derive(Serialize)]
+struct Run {
+    id: RunId,
+    workflow: Arc<str>,
+    version: String,
+    status: &'static str,
+    /// What it waits for, does, or failed with.
+    reason: Option<Arc<str>>,
+    /// Business keys.
+    about: BTreeMap<Arc<str>, String>,
+    started_at: String,
+    updated_at: String,
+    finished_at: Option<String>,
+    /// When it goes on by itself.
+    wakes_at: Option<String>,
+    entries: u64,
+    parent: Option<RunId>,
+}
+
+impl Run {
+    fn of(row: &RunRow) -> Run {
+        let reason = match row.status {
+            Status::Waiting | Status::Paused | Status::Blocked => row.waits_for.clone(),
+            Status::Failed => row.failure.clone(),
+            Status::Running => row.doing.clone(),
+            _ => None,
+        };
+        Run {
+            id: row.run,
+            workflow: row.workflow.clone(),
+            version: row.bundle.to_string(),
+            status: row.status.as_str(),
+            reason,
+            about: row.about.clone(),
+            started_at: row.created_at.to_string(),
+            updated_at: row.updated_at.to_string(),
+            finished_at: row.finished_at.map(|at| at.to_string()),
+            wakes_at: row.wake_at.map(|at| at.to_string()),
+            entries: row.head.seq,
+            parent: row.parent,
+        }
+    }
+}
+
+/// A page of runs.
+#[derive(Serialize)]
+pub(super) struct Runs {
+    runs: Vec<Run>,
+    /// Ask for it as `before`: the next page.
+    next: Option<RunId>,
+}
+
+/// A run with how it stands.
+#[derive(Serialize)]
+pub(super) struct Whole {
+    #[serde(flatten)]
+    run: Run,
+    input: serde_json::Value,
+    result: serde_json::Value,
+    report: Report,
+}
+
+fn query(text: Option<String>) -> Result<RunQuery, Problem> {
+    let text = text.unwrap_or_default();
+    let pairs: Vec<(String, String)> =
+        serde_urlencoded::from_str(&text).map_err(|_| Problem::malformed("the query cannot be read"))?;
+    let mut query = RunQuery { limit: PAGE, ..RunQuery::default() };
+    for (key, value) in pairs {
+        let wrong = |wanted: &str| Problem::malformed(format!("`{key}={value}`: {wanted}"));
+        match &*key {
+            "status" => query.status.push(Status::parse(&value).ok_or_else(|| {
+                let all: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+                wrong(&format!("one of {}", all.join(", ")))
+            })?),
+            "workflow" => query.workflow = Some(value.into()),
+            "about" => {
+                let (name, value) = value.split_once('=').ok_or_else(|| wrong("write it as `about=key=value`"))?;
+                query.about = Some((name.into(), value.to_owned()));
+            }
+            "parent" => query.parent = Some(value.parse().map_err(|_| wrong("an id of a run"))?),
+            "before" => query.before = Some(value.parse().map_err(|_| wrong("an id of a run"))?),
+            "limit" => {
+                let limit = value.parse::<u32>().ok().filter(|limit| (1..=MOST).contains(limit));
+                query.limit = limit.ok_or_else(|| wrong(&format!("a number from 1 to {MOST}")))?;
+            }
+            _ => {
+                return Err(Problem::malformed(format!("there is no filter `{key}`"))
+                    .hint("status, workflow, about, parent, before, limit"));
+            }
+        }
+    }
+    Ok(query)
+}
+
+/// `GET /runs`: newest first.
+pub(super) async fn list(caller: Caller, RawQuery(text): RawQuery) -> Result<Json<Runs>, Problem> {
+    let mut query = query(text)?;
+    let limit = query.limit;
+    // One more tells whether there is another page.
+    query.limit = limit + 1;
+    let mut rows = caller.app.site.store().runs(query).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.run);
+    Ok(Json(Runs { runs: rows.iter().map(Run::of).collect(), next }))
+}
+
+/// A run to be started.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Start {
+    workflow: String,
+    #[serde(default)]
+    input: serde_json::Value,
+}
+
+/// `POST /runs`. The same `Idempotency-Key` with the same input is one run: 201 the first time, then 200.
+pub(super) async fn start(caller: Caller, headers: HeaderMap, Body(start): Body<Start>) -> Result<Response, Problem> {
+    let key = match headers.get("idempotency-key") {
+        None => None,
+        Some(key) => {
+            let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= 255);
+            Some(
+                key.ok_or_else(|| Problem::malformed("`Idempotency-Key` has 1 to 255 visible ASCII characters"))?
+                    .to_owned(),
+            )
+        }
+    };
+    let site = &caller.app.site;
+    let served = site.served();
+    if !served.project.workflows.contains_key(&*start.workflow) {
+        let problem = Problem::not_found(format!("there is no workflow `{}`", start.workflow));
+        let names = served.project.workflows.keys().map(|name| &**name);
+        return Err(kernel::complaint::did_you_mean(&start.workflow, names).into_iter().fold(problem, Problem::hint));
+    }
+    let input = serde_json::to_vec(&start.input).ok().and_then(|bytes| Value::from_json(&bytes).ok());
+    let input = input.ok_or_else(|| Problem::malformed("the input cannot be read"))?;
+    let started = site.start(&start.workflow, input, key, caller.session.person.clone()).await?;
+    let row = site.store().run(started.run).await?.ok_or_else(|| Problem::not_found("the run was erased meanwhile"))?;
+    let status = if started.created { StatusCode::CREATED } else { StatusCode::OK };
+    let location = format!("{}/api/v1/runs/{}", site.base(), started.run);
+    Ok((status, [(header::LOCATION, location)], Json(Run::of(&row))).into_response())
+}
+
+fn named(text: &str) -> Result<RunId, Problem> {
+    text.parse().map_err(|_| Problem::not_found(format!("`{text}` is no id of a run")))
+}
+
+/// `GET /runs/{run}`.
+pub(super) async fn one(caller: Caller, Path(run): Path<String>) -> Result<Json<Whole>, Problem> {
+    let run = named(&run)?;
+    let runtime = caller.app.site.runtime();
+    let Record { row, entries, state, program } = runtime.record(run).await?;
+    let input = match &state.start {
+        Some(start) => runtime.held(run, &start.input).await?,
+        None => None,
+    };
+    let result = match state.end.as_ref().and_then(|end| end.result.as_ref()) {
+        Some(held) => runtime.held(run, held).await?,
+        None => None,
+    };
+    let json = |value: Option<Value>| value.map_or(serde_json::Value::Null, |value| value.to_serde());
+    Ok(Json(Whole {
+        run: Run::of(&row),
+        input: json(input),
+        result: json(result),
+        report: Report::of(&state, &entries, program.as_deref()),
+    }))
+}
+
+/// One entry of a journal.
+#[derive(Serialize)]
+struct Told {
+    seq: u64,
+    at: String,
+    step: Option<String>,
+    /// What happened, in words.
+    says: String,
+    /// The fact itself, as it is kept.
+    event: serde_json::Value,
+}
+
+impl Told {
+    fn of(entry: &Entry, event: &Event) -> Told {
+        Told {
+            seq: entry.seq,
+            at: entry.at.to_string(),
+            step: event.step().map(|step| step.as_str().to_owned()),
+            says: kernel::story::line(event),
+            event: serde_json::to_value(event).unwrap_or_default(),
+        }
+    }
+}
+
+/// `GET /runs/{run}/entries`: as JSON, what there is; with `Accept: text/event-stream`, also what comes, until the run is over. After
+/// `Last-Event-ID` or `after`, the next entries.
+pub(super) async fn entries(
+    caller: Caller,
+    Path(run): Path<String>,
+    RawQuery(text): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let run = named(&run)?;
+    let sent = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&text.unwrap_or_default()).unwrap_or_default();
+    let after = pairs.iter().find(|(key, _)| key == "after").map(|(_, value)| &**value);
+    let after = match sent("last-event-id").or(after) {
+        None => 0,
+        Some(text) => text.parse().map_err(|_| Problem::malformed(format!("`{text}` is no number of an entry")))?,
+    };
+    let site = &caller.app.site;
+    if sent("accept").is_none_or(|accept| !accept.contains("text/event-stream")) {
+        let page = site.store().journal(run, after, MOST).await?;
+        if page.is_empty() && site.store().run(run).await?.is_none() {
+            return Err(Problem::not_found(format!("there is no run {run}")));
+        }
+        let next = page.last().filter(|_| page.len() == MOST as usize).map(|entry| entry.seq);
+        let told: Vec<Told> = page.iter().filter_map(|entry| Some(Told::of(entry, &entry.event().ok()?))).collect();
+        return Ok(Json(serde_json::json!({ "entries": told, "next": next })).into_response());
+    }
+    if site.store().run(run).await?.is_none() {
+        return Err(Problem::not_found(format!("there is no run {run}")));
+    }
+    let entries = site.runtime().entries(run);
+    let told = stream::unfold((entries, caller.app.closing.clone()), move |(mut entries, mut closing)| async move {
+        loop {
+            let next = tokio::select! {
+                next = entries.next() => next,
+                _ = closing.wait_for(|closing| *closing) => return None,
+            };
+            match next {
+                Ok(Some((entry, _))) if entry.seq <= after => {}
+                Ok(Some((entry, event))) => {
+                    let data = serde_json::to_string(&Told::of(&entry, &event)).unwrap_or_default();
+                    let said = Sent::default().id(entry.seq.to_string()).event("entry").data(data);
+                    return Some((Ok::<_, Infallible>(said), (entries, closing)));
+                }
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    });
+    Ok(Sse::new(told).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// What a run is told.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Order {
+    order: Word,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Pause,
+    Resume,
+    Cancel,
+}
+
+/// `POST /runs/{run}/order`: pause, resume or cancel. 202: the run is told; it does so as soon as what is open has answered.
+pub(super) async fn order(
+    caller: Caller,
+    Path(run): Path<String>,
+    Body(order): Body<Order>,
+) -> Result<StatusCode, Problem> {
+    let run = named(&run)?;
+    let runtime = caller.app.site.runtime();
+    match order.order {
+        Word::Pause => runtime.pause(run, caller.name()).await?,
+        Word::Resume => runtime.resume(run, caller.name()).await?,
+        Word::Cancel => runtime.cancel(run, caller.name()).await?,
+    };
+    Ok(StatusCode::ACCEPTED)
+}

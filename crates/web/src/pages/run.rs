@@ -1,0 +1,382 @@
+//! `GET /runs/{run}`: what has it done, what does it do, and what does it wait for?
+
+use std::convert::Infallible;
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query},
+    response::{
+        IntoResponse as _,
+        sse::{Event as Told, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use kernel::{
+    evidence::{Ledger, Said},
+    governance::budget::Unit,
+    ids::RunId,
+    journal::{Entry, Event},
+    report::{Call as Todo, Report, calls},
+    run::RunState,
+    values::{Timestamp, Value},
+};
+use runtime::record::Record;
+use serde::Deserialize;
+use store::{RunRow, Status};
+
+use super::{Failed, Layout, Sent, Shown, Viewer, effects, go, show, why};
+use crate::{
+    problem::Problem,
+    view::{
+        context::{self, Call},
+        decision::Decision,
+        story::{self, Line},
+        value::{self, Row},
+        words::{self, Badge},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "run.html")]
+struct RunPage {
+    layout: Layout,
+    run: String,
+    called: String,
+    badge: Badge,
+    reason: String,
+    facts: Vec<(&'static str, String)>,
+    buckets: Vec<(&'static str, u64)>,
+    doing: Vec<Doing>,
+    next: Vec<String>,
+    lines: Vec<Line>,
+    input: Vec<Row>,
+    result: Vec<Row>,
+    failed: Option<String>,
+    parent: Option<(String, String)>,
+    handed: Vec<Handed>,
+    /// What steps gave, and where it comes from.
+    values: Vec<Gave>,
+    acts: Vec<Act>,
+    calls: Vec<Call>,
+    claims: Vec<Claim>,
+    /// Orders that can be given now.
+    orders: Vec<(&'static str, &'static str)>,
+    /// What one entry holds, if one is looked at.
+    entry: Option<Raw>,
+    /// The moment that is looked at.
+    moment: Moment,
+    live: bool,
+}
+
+struct Doing {
+    step: String,
+    what: String,
+    again: String,
+    /// Where to do something about it.
+    href: Option<(String, &'static str)>,
+}
+
+struct Handed {
+    step: String,
+    href: String,
+    workflow: String,
+    said: &'static str,
+}
+
+struct Gave {
+    step: String,
+    why: String,
+    gave: String,
+}
+
+/// Something that was to be done outside.
+struct Act {
+    step: String,
+    action: String,
+    stands: String,
+    class: &'static str,
+    decision: Option<Decision>,
+    /// What the journal does not prove about it.
+    doubts: Vec<String>,
+}
+
+/// What a model said it did.
+struct Claim {
+    class: &'static str,
+    stands: &'static str,
+    about: String,
+    step: String,
+}
+
+struct Raw {
+    seq: u64,
+    at: String,
+    step: String,
+    /// Where the values of its step come from.
+    why: Option<String>,
+    /// What a model was shown, if that is what it says.
+    call: Option<Call>,
+    /// How an action was judged, if that is what it says.
+    decision: Option<Decision>,
+    body: Vec<Row>,
+}
+
+/// An entry of the journal, and those beside it.
+struct Moment {
+    /// Whether it is another one than now.
+    past: bool,
+    at: u64,
+    last: u64,
+    before: Option<u64>,
+    after: Option<u64>,
+    when: String,
+}
+
+/// What of the run is looked at.
+#[derive(Deserialize)]
+pub(super) struct Look {
+    /// What one entry holds.
+    entry: Option<u64>,
+    /// The run as it stood right after this entry.
+    at: Option<u64>,
+}
+
+/// The run that a path names.
+pub(super) fn named(text: &str) -> Result<RunId, Failed> {
+    text.parse().map_err(|_| Problem::not_found(format!("`{}` is no id of a run", words::plain(text))).into())
+}
+
+pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Query<Look>) -> Shown {
+    let run = named(&run)?;
+    let (runtime, now) = (viewer.app.site.runtime(), viewer.app.site.now());
+    let record = runtime.record(run).await?;
+    let last = record.entries.last().map_or(0, |entry| entry.seq);
+    let at = look.at.map_or(last, |at| at.clamp(1, last.max(1)));
+    let past = at < last;
+    let record = if past { record.as_of(at) } else { record };
+    let Record { row, entries, state, program } = &record;
+    let report = Report::of(state, entries, program.as_deref());
+    let todo = calls(state);
+    let doing = report.doing.iter().map(|one| {
+        // What was to be done then is not to be done now.
+        let todo = todo.iter().find(|(step, _)| *step == one.step && !past);
+        let href = todo.and_then(|(step, call)| match call {
+            Todo::Decide(id) => Some((viewer.path(format_args!("/approvals/{id}")), "decide it")),
+            Todo::Answer(id) => Some((viewer.path(format_args!("/work/{id}")), "do it")),
+            Todo::Resolve => Some((effects::href(&viewer, run, step.as_str()), "say what became of it")),
+            Todo::Signal(_) => None,
+        });
+        Doing {
+            step: words::plain(one.step.as_str()),
+            what: words::plain(&one.what),
+            again: words::plain(one.again.as_deref().unwrap_or_default()),
+            href,
+        }
+    });
+    let input = match &state.start {
+        Some(start) => runtime.held(run, &start.input).await?.as_ref().map(value::rows).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let result = match state.end.as_ref().and_then(|end| end.result.as_ref()) {
+        Some(held) => runtime.held(run, held).await?.as_ref().map(value::rows).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let calls = context::calls(entries);
+    let entry = look.entry.and_then(|seq| entries.iter().find(|entry| entry.seq == seq));
+    let until = if past { state.at } else { row.finished_at.unwrap_or(now) };
+    let mut values: Vec<Gave> = Vec::new();
+    for done in report.done.iter().rev() {
+        let step = words::plain(done.step.as_str());
+        if values.len() < MOST && values.iter().all(|one| one.step != step) {
+            values.push(Gave { step, why: why::href(&viewer, run, &done.step), gave: words::plain(&done.gave) });
+        }
+    }
+    values.reverse();
+    let page = RunPage {
+        layout: viewer.layout("Run", "What has it done, what does it do now, and what does it wait for?", "runs"),
+        run: run.to_string(),
+        called: words::plain(&words::called(row)),
+        badge: if past { words::PAST } else { words::badge(row.status) },
+        reason: if past { String::new() } else { words::plain(&words::reason(row)) },
+        facts: facts(row, &report, state, until, now),
+        buckets: context::buckets(&report.tally.usage),
+        doing: doing.collect(),
+        next: report.next.iter().map(|name| words::plain(name)).collect(),
+        lines: story::lines(entries),
+        input,
+        result,
+        failed: report.failed.as_ref().map(|failure| words::plain(&kernel::story::failure(failure))),
+        parent: row.parent.map(|parent| (viewer.path(format_args!("/runs/{parent}")), parent.to_string())),
+        handed: report
+            .handed
+            .iter()
+            .map(|one| Handed {
+                step: words::plain(one.step.as_str()),
+                href: viewer.path(format_args!("/runs/{}", one.run)),
+                workflow: one.workflow.to_string(),
+                said: one.said.unwrap_or("not over"),
+            })
+            .collect(),
+        values,
+        acts: acts(run, entries),
+        claims: report.claims.iter().map(claim).collect(),
+        orders: if past { Vec::new() } else { orders(row.status) },
+        entry: entry.map(|entry| raw(&viewer, run, entry, &calls)),
+        calls,
+        moment: Moment {
+            past,
+            at,
+            last,
+            before: (at > 1).then(|| at - 1),
+            after: past.then(|| at + 1),
+            when: words::span(state.at.micros() - report.started.unwrap_or(state.at).micros()),
+        },
+        live: !row.status.is_final() && !past,
+    };
+    show(&page)
+}
+
+/// Values of steps that a page shows at most: the latest.
+const MOST: usize = 100;
+
+/// What the run did outside, or was not allowed to.
+fn acts(run: RunId, entries: &[Entry]) -> Vec<Act> {
+    let events: Vec<_> = entries.iter().filter_map(|entry| Some((entry, entry.event().ok()?))).collect();
+    let ledger = Ledger::of(run, events.iter().map(|(entry, event)| (entry.seq, entry.at, event)));
+    let act = |act: &kernel::evidence::Act| Act {
+        step: words::plain(act.step.as_str()),
+        action: words::plain(&act.name()),
+        stands: act.status.as_str().replace('_', " "),
+        class: words::act(act.status),
+        decision: act.verdict.as_ref().map(|verdict| Decision::of(verdict, Some(&act.grounds))),
+        doubts: kernel::evidence::uncertain(act),
+    };
+    ledger.acts.iter().map(act).collect()
+}
+
+pub(super) fn claim_words(said: &Said) -> (&'static str, &'static str, String) {
+    let (stands, about) = said.claimed.in_words();
+    (if said.claimed.fails() { "bad" } else { "good" }, stands, words::plain(&about))
+}
+
+fn claim(said: &Said) -> Claim {
+    let (class, stands, about) = claim_words(said);
+    Claim { class, stands, about, step: words::plain(said.step.as_str()) }
+}
+
+fn facts(
+    row: &RunRow,
+    report: &Report,
+    state: &RunState,
+    until: Timestamp,
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
+    let tally = &report.tally;
+    let tokens = tally.usage.tokens() - tally.usage.output - tally.usage.reasoning;
+    let mut facts = vec![
+        ("workflow", row.workflow.to_string()),
+        ("started", format!("{}, {}", row.created_at, words::ago(row.created_at, now))),
+        ("took", words::span(until.micros() - row.created_at.micros())),
+        ("steps", tally.steps.to_string()),
+        ("model calls", tally.asked.to_string()),
+        ("actions", tally.actions.to_string()),
+        ("tokens", format!("{tokens} in, {} out", tally.usage.output + tally.usage.reasoning)),
+        ("entries", tally.entries.to_string()),
+        ("version", row.bundle.short()),
+    ];
+    let (spent, aside) = (state.spent.settled.get(Unit::Money), state.spent.total().get(Unit::Money));
+    if aside > 0 {
+        let open =
+            if aside > spent { format!(", {} set aside", Unit::Money.show(aside - spent)) } else { String::new() };
+        facts.push(("cost", format!("{}{open}", Unit::Money.show(spent))));
+    }
+    if row.inbox_gen > row.inbox_read {
+        facts.push(("unread messages", (row.inbox_gen - row.inbox_read).to_string()));
+    }
+    facts
+}
+
+/// What a run in this state can be told.
+fn orders(status: Status) -> Vec<(&'static str, &'static str)> {
+    match status {
+        Status::Completed | Status::Failed | Status::Cancelled => Vec::new(),
+        Status::Paused | Status::Quarantined => vec![("resume", "Resume"), ("cancel", "Cancel")],
+        Status::Queued | Status::Running | Status::Waiting | Status::Blocked => {
+            vec![("pause", "Pause"), ("cancel", "Cancel")]
+        }
+    }
+}
+
+fn raw(viewer: &Viewer, run: RunId, entry: &Entry, calls: &[Call]) -> Raw {
+    let event = entry.event().ok();
+    let body = event.as_ref().and_then(|event| serde_json::to_vec(event).ok());
+    let body = body.and_then(|bytes| Value::from_json(&bytes).ok());
+    let step = event.as_ref().and_then(Event::step);
+    Raw {
+        seq: entry.seq,
+        at: entry.at.to_string(),
+        step: step.map(|step| words::plain(step.as_str())).unwrap_or_default(),
+        why: step.map(|step| why::href(viewer, run, step)),
+        call: calls.iter().find(|call| call.seq == entry.seq).cloned(),
+        decision: match &event {
+            Some(Event::ActionStarted { verdict, grounds, .. } | Event::ActionJudged { verdict, grounds, .. }) => {
+                Some(Decision::of(verdict, grounds.as_deref()))
+            }
+            Some(Event::ApprovalRequested { verdict: Some(verdict), grounds, .. }) => {
+                Some(Decision::of(verdict, grounds.as_deref()))
+            }
+            _ => None,
+        },
+        body: body.as_ref().map(value::rows).unwrap_or_default(),
+    }
+}
+
+/// What a run is told.
+#[derive(Deserialize)]
+pub(super) struct Order {
+    order: String,
+}
+
+/// `POST /runs/{run}/order`: pause, resume or cancel.
+pub(super) async fn order(Path(run): Path<String>, sent: Sent<Order>) -> Shown {
+    let Sent { viewer, form } = sent;
+    let run = named(&run)?;
+    let runtime = viewer.app.site.runtime();
+    let by = viewer.session.person.clone().unwrap_or_else(|| "local".into());
+    match &*form.order {
+        "pause" => runtime.pause(run, by).await?,
+        "resume" => runtime.resume(run, by).await?,
+        "cancel" => runtime.cancel(run, by).await?,
+        other => {
+            return Err(
+                Problem::malformed(format!("`{}` is no order: pause, resume or cancel", words::plain(other))).into()
+            );
+        }
+    };
+    go(&viewer.path(format_args!("/runs/{run}")))
+}
+
+/// `GET /runs/{run}/live`: says `grown` whenever the journal has grown, until the run is over.
+pub(super) async fn live(viewer: Viewer, Path(run): Path<String>) -> Shown {
+    let run = named(&run)?;
+    let runtime = viewer.app.site.runtime();
+    let head = runtime.record(run).await?.row.head.seq;
+    let entries = runtime.entries(run);
+    let grown = stream::unfold((entries, viewer.app.closing.clone()), move |(mut entries, mut closing)| async move {
+        loop {
+            let next = tokio::select! {
+                next = entries.next() => next,
+                _ = closing.wait_for(|closing| *closing) => return None,
+            };
+            match next {
+                Ok(Some((entry, _))) if entry.seq <= head => {}
+                Ok(Some((entry, _))) => {
+                    let said = Told::default().event("grown").data(entry.seq.to_string());
+                    return Some((Ok::<_, Infallible>(said), (entries, closing)));
+                }
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    });
+    Ok(Sse::new(grown).keep_alive(KeepAlive::default()).into_response())
+}

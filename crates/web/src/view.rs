@@ -1,0 +1,9 @@
+//! Finished words for pages: templates place them and decide nothing.
+
+pub(crate) mod bar;
+pub(crate) mod context;
+pub(crate) mod decision;
+pub(crate) mod form;
+pub(crate) mod story;
+pub(crate) mod value;
+pub(crate) mod words;
