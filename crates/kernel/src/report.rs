@@ -318,12 +318,12 @@ fn open(now: &mut Vec<Now>, steps: &Sequence, prefix: &str) {
     }
 }
 
-fn call(open: &Open) -> Option<Way> {
+fn call(open: &Open) -> Option<Call> {
     match &open.doing {
-        Doing::Approving(approving) => Some(Way::Decide(approving.id.to_string().into())),
-        Doing::Working(working) => Some(Way::Answer(working.id.to_string().into())),
-        Doing::Acting(acting) if matches!(acting.standing, Sending::Unknown { probe_at: None }) => Some(Way::Resolve),
-        Doing::Waiting { signals, .. } => signals.first().cloned().map(Way::Signal),
+        Doing::Approving(approving) => Some(Call::Decide(approving.id.to_string().into())),
+        Doing::Working(working) => Some(Call::Answer(working.id.to_string().into())),
+        Doing::Acting(acting) if matches!(acting.standing, Sending::Unknown { probe_at: None }) => Some(Call::Resolve),
+        Doing::Waiting { signals, .. } => signals.first().cloned().map(Call::Signal),
         _ => None,
     }
 }
