@@ -1,5 +1,10 @@
 //! A site of a small project over the store in memory, asked as a browser and as a program ask it.
 
+mod events;
+mod people;
+mod reference;
+mod workflows;
+
 use std::sync::Arc;
 
 use axum::{
@@ -8,7 +13,11 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use futures_util::StreamExt as _;
-use kernel::workflow::project::{self, Sources};
+use gateway::Gateway;
+use kernel::{
+    journal::Event,
+    workflow::project::{self, Sources},
+};
 use runtime::{Runtime, govern::Asker, testing::TestRandom};
 use serde_json::{Value as Json, json};
 use store::memory::MemoryStore;
@@ -60,14 +69,20 @@ impl Drop for Scene {
 }
 
 async fn scene() -> Scene {
-    let sources: Sources = FILES.into_iter().collect();
+    scene_of(&FILES, Gateway::new()).await
+}
+
+async fn scene_of(files: &[(&'static str, &'static str)], gateway: Gateway) -> Scene {
+    let sources: Sources = files.iter().copied().collect();
     let checked = project::check(&sources);
     let project = checked.project.unwrap_or_else(|| panic!("{:?}", checked.complaints));
-    let runtime = Runtime::builder(Arc::new(MemoryStore::new())).build();
+    let runtime = Runtime::builder(Arc::new(MemoryStore::new())).gateway(gateway).build();
     runtime.deploy(&project.bundle).await.expect("memory takes it");
     let asker = Asker { by: "program".into(), auth: "local".into() };
     let people = sources.get("people.yaml").map(|text| &**text);
-    runtime.enact(&project.file.name, None, people, &asker).await.expect("memory takes it");
+    let policies = project.policies.as_deref();
+    runtime.enact(&project.file.name, policies, people, &asker).await.expect("memory takes it");
+    runtime.limit(&project, &asker).await.expect("memory takes it");
     let worker = runtime.worker();
     let worker = tokio::spawn(async move {
         worker.run(std::future::pending::<()>()).await.expect("the worker works");
@@ -161,12 +176,31 @@ impl Scene {
         let run = heard.json()["id"].as_str().expect("a run has an id").to_owned();
         let mut entries = self.runtime.entries(run.parse().expect("it is an id"));
         while let Some((_, event)) = entries.next().await.expect("the journal can be read") {
-            if matches!(event, kernel::journal::Event::ApprovalRequested { .. }) {
+            if matches!(
+                event,
+                Event::ApprovalRequested { .. }
+                    | Event::WorkOpened { .. }
+                    | Event::WaitStarted { .. }
+                    | Event::OutcomeUnknown { .. }
+            ) {
                 break;
             }
         }
         run
     }
+
+    /// The result of a run, once it is over.
+    async fn ended(&self, run: &str) -> Json {
+        let ended = self.runtime.finished(run.parse().expect("it is an id")).await.expect("it ends");
+        assert_eq!(ended.end, kernel::journal::End::Completed);
+        self.api("GET", &format!("/runs/{run}"), &Json::Null).await.json()["result"].clone()
+    }
+}
+
+/// Status, and what a problem says.
+fn said(heard: &Heard) -> (u16, String) {
+    let detail = heard.json()["detail"].as_str().unwrap_or_default().to_owned();
+    (heard.status.as_u16(), detail)
 }
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Request<Body> {
@@ -378,7 +412,7 @@ async fn a_person_decides_on_a_page_and_the_run_goes_on() {
     let run = scene.started("ship", "S-1").await;
     let page = scene.page(&cookie, "/").await;
     assert!(page.text.contains("Waits for a decision"), "{}", page.text);
-    let (_, rest) = page.text.split_once("<a href=\"/approvals/").expect("the list leads to the card");
+    let (_, rest) = page.text.split_once("<a href=\"/approvals/").expect("the list has a way to the card");
     let path = format!("/approvals/{}", rest.split('"').next().unwrap_or_default());
     let card = scene.page(&cookie, &path).await;
     assert!(card.text.contains("Ship S-1?"), "{}", card.text);
