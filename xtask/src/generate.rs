@@ -23,6 +23,7 @@ pub const PAGES: &[Page] = &[
     Page { path: "docs/cli.md", write: cli::page },
     Page { path: "docs/errors.md", write: errors },
     Page { path: "docs/failures.md", write: failures },
+    Page { path: "docs/openapi.json", write: web::document },
 ];
 
 const HEADER: &str = "<!-- Generated: cargo run -p xtask -- generate. Edit the source instead. -->\n\n";

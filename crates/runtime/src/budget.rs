@@ -153,18 +153,7 @@ impl Runtime {
             return self.raise_run(run, unit, limit, asker).await;
         }
         let lines = self.limits_of_today([scope]).await?;
-        let here: Vec<&Line> = lines.iter().filter(|line| &*line.scope == scope).collect();
-        if here.is_empty() {
-            let mut scopes: Vec<&str> = lines.iter().map(|line| &*line.scope).collect();
-            scopes.dedup();
-            let known = if scopes.is_empty() { "nothing is".to_owned() } else { scopes.join(", ") };
-            return Err(not_taken(format!("`{scope}` is not limited; limited: {known}, and runs as `run:ID`")));
-        }
-        let limited: Vec<&str> = here.iter().map(|line| line.unit.word()).collect();
-        let Some(line) = here.into_iter().filter(|line| line.unit == unit).max_by_key(|line| line.limit) else {
-            let limited = limited.join(", ");
-            return Err(not_taken(format!("`{scope}` has no limit of {}; limited: {limited}", unit.word())));
-        };
+        let line = line_of(&lines, scope, unit)?;
         if limit <= line.limit {
             let now = unit.show(line.limit);
             return Err(not_taken(format!("`{scope}` has a limit of {now} already: a raise never lowers it")));
@@ -301,4 +290,21 @@ impl Runtime {
             local.due_by(self.inner.clock.now());
         }
     }
+}
+
+/// The line of a scope that limits this unit.
+fn line_of<'l>(lines: &'l [Line], scope: &str, unit: Unit) -> Result<&'l Line, RunError> {
+    let not_taken = |why: String| RunError::NotTaken { why };
+    let mut here = lines.iter().filter(|line| &*line.scope == scope).peekable();
+    if here.peek().is_none() {
+        let mut scopes: Vec<&str> = lines.iter().map(|line| &*line.scope).collect();
+        scopes.dedup();
+        let known = if scopes.is_empty() { "nothing is".to_owned() } else { scopes.join(", ") };
+        return Err(not_taken(format!("`{scope}` is not limited; limited: {known}, and runs as `run:ID`")));
+    }
+    let limited: Vec<&str> = here.clone().map(|line| line.unit.word()).collect();
+    here.filter(|line| line.unit == unit).max_by_key(|line| line.limit).ok_or_else(|| {
+        let limited = limited.join(", ");
+        not_taken(format!("`{scope}` has no limit of {}; limited: {limited}", unit.word()))
+    })
 }

@@ -202,6 +202,8 @@ pub struct ApprovalQuery {
     pub group: Option<Arc<str>>,
     /// Also those that are not pending any more.
     pub all_states: bool,
+    /// Only those after this one: the last of the page before.
+    pub after: Option<Arc<str>>,
     /// At most so many; 0 means 50.
     pub limit: u32,
 }

@@ -584,11 +584,14 @@ impl Store for MemoryStore {
 
     async fn approvals(&self, query: ApprovalQuery) -> Result<Vec<ApprovalRow>, StoreError> {
         let inner = self.lock();
+        let place = |row: &ApprovalRow| (row.requested_at, row.id.clone());
+        let last = query.after.as_ref().map(|after| inner.governed.approvals.get(after).map(place));
         let wanted = |row: &&ApprovalRow| {
             query.id.as_ref().is_none_or(|id| *id == row.id)
                 && query.run.is_none_or(|run| run == row.run)
                 && query.group.as_ref().is_none_or(|group| row.groups.contains(group))
                 && (query.all_states || query.id.is_some() || row.state == ApprovalState::Pending)
+                && last.as_ref().is_none_or(|last| last.as_ref().is_some_and(|last| place(row) > *last))
         };
         let mut rows: Vec<_> = inner.governed.approvals.values().filter(wanted).cloned().collect();
         rows.sort_by_key(|row| row.requested_at);
@@ -610,11 +613,14 @@ impl Store for MemoryStore {
 
     async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {
         let inner = self.lock();
+        let place = |row: &WorkRow| (row.opened_at, row.id.clone());
+        let last = query.after.as_ref().map(|after| inner.governed.work.get(after).map(place));
         let wanted = |row: &&WorkRow| {
             query.id.as_ref().is_none_or(|id| *id == row.id)
                 && query.run.is_none_or(|run| run == row.run)
                 && query.queue.as_ref().is_none_or(|queue| *queue == row.queue)
                 && (query.all_states || query.id.is_some() || row.closed_at.is_none())
+                && last.as_ref().is_none_or(|last| last.as_ref().is_some_and(|last| place(row) > *last))
         };
         let mut rows: Vec<_> = inner.governed.work.values().filter(wanted).cloned().collect();
         rows.sort_by_key(|row| row.opened_at);

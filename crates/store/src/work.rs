@@ -75,6 +75,8 @@ pub struct WorkQuery {
     pub queue: Option<Arc<str>>,
     /// Also what is closed.
     pub all_states: bool,
+    /// Only what comes after this one: the last of the page before.
+    pub after: Option<Arc<str>>,
     /// At most so many; 0 means 50.
     pub limit: u32,
 }

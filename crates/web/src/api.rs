@@ -2,17 +2,30 @@
 //!
 //! A program brings the token of the server (`Authorization: Bearer …`); a page of this server, its session. Problems are those of RFC 9457.
 
+mod approvals;
+mod effects;
+mod events;
+mod evidence;
+mod money;
+mod reference;
 mod runs;
+mod work;
+mod workflows;
 
 use axum::{
     Json, Router,
-    extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection},
-    http::{StatusCode, request::Parts},
-    routing::{get, post},
+    extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection},
+    http::{HeaderMap, StatusCode, request::Parts},
 };
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use kernel::{ids::RunId, values::Value};
+use runtime::govern::Asker;
+use serde::{Serialize, de::DeserializeOwned};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+#[cfg(test)]
+pub(crate) use self::events::CloudEvent;
+pub use self::reference::document;
 use crate::{
     problem::{KINDS, Problem},
     server::App,
@@ -20,22 +33,64 @@ use crate::{
 };
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/runs", get(runs::list).post(runs::start))
-        .route("/runs/{run}", get(runs::one))
-        .route("/runs/{run}/entries", get(runs::entries))
-        .route("/runs/{run}/order", post(runs::order))
-        .route("/problems", get(problems))
-        .fallback(async || Problem::not_found("there is no such part of the API"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "that cannot be done with it")
-        })
+    let (router, _) = described().split_for_parts();
+    router.fallback(async || Problem::not_found("there is no such part of the API")).method_not_allowed_fallback(
+        async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "that cannot be done with it"),
+    )
 }
 
-/// Every kind of problem. Anybody may read it.
-async fn problems() -> Json<serde_json::Value> {
-    let all = KINDS.iter().map(|(kind, title)| json!({ "kind": kind, "title": title }));
-    Json(json!({ "problems": all.collect::<Vec<_>>() }))
+/// Every part, once: its route and its description are one.
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(runs::list, runs::start))
+        .routes(routes!(runs::one))
+        .routes(routes!(runs::entries))
+        .routes(routes!(runs::order))
+        .routes(routes!(evidence::of))
+        .routes(routes!(events::signal))
+        .routes(routes!(events::publish))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::one))
+        .routes(routes!(approvals::decide))
+        .routes(routes!(work::list))
+        .routes(routes!(work::one))
+        .routes(routes!(work::claim))
+        .routes(routes!(work::release))
+        .routes(routes!(work::assign))
+        .routes(routes!(work::answer))
+        .routes(routes!(effects::list))
+        .routes(routes!(effects::resolve))
+        .routes(routes!(money::budgets))
+        .routes(routes!(money::raise))
+        .routes(routes!(money::holds, money::hold))
+        .routes(routes!(money::release))
+        .routes(routes!(workflows::list))
+        .routes(routes!(problems))
+        .routes(routes!(reference::openapi))
+        .routes(routes!(reference::docs))
+}
+
+/// Every kind of problem.
+#[derive(Serialize, ToSchema)]
+struct Problems {
+    problems: Vec<ProblemKind>,
+}
+
+/// One kind of problem.
+#[derive(Serialize, ToSchema)]
+struct ProblemKind {
+    /// Its name: the end of a problem's `type`.
+    kind: &'static str,
+    /// In words.
+    title: &'static str,
+}
+
+/// Every kind of problem
+///
+/// Anybody may read it.
+#[utoipa::path(get, path = "/problems", operation_id = "list_problems", tag = "About the API", security(()), responses((status = OK, body = Problems)))]
+async fn problems() -> Json<Problems> {
+    Json(Problems { problems: KINDS.iter().map(|(kind, title)| ProblemKind { kind, title }).collect() })
 }
 
 /// A program, or a page of this server.
@@ -53,6 +108,78 @@ impl Caller {
             None => "local".into(),
         }
     }
+
+    /// Who answers for a change that is written down with a name: the person that a page chose, or the one that a program names.
+    pub(crate) fn asker(&self, named: Option<&str>) -> Result<Asker, Problem> {
+        let refused = |why: String| Problem::new(StatusCode::CONFLICT, "refused", why);
+        match (&self.session.person, named) {
+            (Some(person), None) => Ok(Asker { by: person.clone(), auth: "local".into() }),
+            (Some(person), Some(named)) if **person == *named => Ok(Asker { by: person.clone(), auth: "local".into() }),
+            (Some(person), Some(_)) => Err(refused(format!("this session acts as `{person}`, and as nobody else"))),
+            (None, _) if !self.session.is_program() => {
+                let problem = refused("who decides is written down, and nobody is chosen".to_owned());
+                Err(problem.hint("choose at the top of a page who you are"))
+            }
+            (None, None) => {
+                let problem = refused("who decides is written down, and nobody is named".to_owned());
+                Err(problem.hint("say in `as` which person of people.yaml it is"))
+            }
+            (None, Some(named)) => {
+                let served = self.app.site.served();
+                let people = &served.project.people;
+                if people.person(named).is_some() {
+                    return Ok(Asker { by: named.into(), auth: "token".into() });
+                }
+                let problem = refused(format!("`{named}` is not in people.yaml"));
+                let near = kernel::complaint::did_you_mean(named, people.ids().map(|id| &**id));
+                Err(near.into_iter().fold(problem, Problem::hint))
+            }
+        }
+    }
+}
+
+/// Rows of a page, unless `limit` says otherwise.
+const PAGE: u32 = 50;
+/// Rows of a page at most.
+const MOST: u32 = 500;
+
+/// How many rows a page has.
+fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
+    match limit.unwrap_or(PAGE) {
+        limit @ 1..=MOST => Ok(limit),
+        limit => Err(Problem::malformed(format!("`limit={limit}`: a number from 1 to {MOST}"))),
+    }
+}
+
+/// The key under which the same request counts once.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= 255);
+    let key = key.ok_or_else(|| Problem::malformed("`Idempotency-Key` has 1 to 255 visible ASCII characters"))?;
+    Ok(Some(key.to_owned()))
+}
+
+/// What a query asks for; a filter that there is not is told.
+pub(crate) struct Filter<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Filter<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Filter<T>, Problem> {
+        let read = Query::<T>::from_request_parts(parts, app).await;
+        read.map(|Query(asked)| Filter(asked)).map_err(|why| Problem::malformed(why.body_text()))
+    }
+}
+
+/// The id of a run, in a path.
+fn run_id(text: &str) -> Result<RunId, Problem> {
+    text.parse().map_err(|_| Problem::not_found(format!("`{text}` is no id of a run")))
+}
+
+/// What a program sent as JSON, as a value of a run.
+fn value(json: &serde_json::Value, what: &str) -> Result<Value, Problem> {
+    let value = serde_json::to_vec(json).ok().and_then(|bytes| Value::from_json(&bytes).ok());
+    value.ok_or_else(|| Problem::malformed(format!("{what} cannot be read")).hint("a whole number has at most 53 bits"))
 }
 
 impl FromRequestParts<App> for Caller {
@@ -65,6 +192,9 @@ impl FromRequestParts<App> for Caller {
                 "send `Authorization: Bearer TOKEN`; the token stands in the file api.token of the data directory",
             )
         })?;
+        if !app.sessions.admit(&session) {
+            return Err(Problem::paced());
+        }
         Ok(Caller { app: app.clone(), session })
     }
 }

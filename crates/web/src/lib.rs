@@ -9,6 +9,7 @@
 mod api;
 mod assets;
 mod guard;
+mod pace;
 mod pages;
 mod problem;
 mod server;
@@ -17,6 +18,7 @@ mod site;
 mod view;
 
 pub use self::{
+    api::document,
     server::{ServeError, Server},
     session::Sessions,
     site::{Files, Served, Site, StartKey},

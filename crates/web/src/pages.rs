@@ -172,10 +172,10 @@ impl<E: Into<Problem>> From<E> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let status = self.0.status();
+        let (status, headers) = (self.0.status(), self.0.headers());
         let page = FailedPage { problem: self.0, base: String::new(), style: &assets::NAMES.style };
         match page.render() {
-            Ok(html) => (status, Html(html)).into_response(),
+            Ok(html) => (status, headers, Html(html)).into_response(),
             Err(error) => {
                 tracing::error!(%error, "a page cannot be written");
                 status.into_response()
@@ -189,6 +189,7 @@ impl FromRequestParts<App> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Viewer, Failed> {
         match app.sessions.find(&parts.headers) {
+            Some(session) if !session.is_program() && !app.sessions.admit(&session) => Err(Problem::paced().into()),
             Some(session) if !session.is_program() => Ok(Viewer { app: app.clone(), session }),
             _ => {
                 let problem =

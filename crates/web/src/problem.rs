@@ -2,15 +2,16 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use runtime::RunError;
 use serde::Serialize;
 use store::StoreError;
+use utoipa::ToSchema;
 
-/// Why a request was not answered as it was asked.
-#[derive(Clone, Debug, Serialize)]
+/// Why a request was not answered as it was asked (RFC 9457).
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
     /// Which kind, as a reference: `/api/v1/problems#no_run`.
     #[serde(rename = "type")]
@@ -27,7 +28,7 @@ pub(crate) struct Problem {
 }
 
 /// Every kind: its name, its title.
-pub(crate) const KINDS: [(&str, &str); 16] = [
+pub(crate) const KINDS: [(&str, &str); 17] = [
     ("host", "asked under a name that is not this server's"),
     ("origin", "sent by a page of another site"),
     ("session", "nobody is known to have sent this"),
@@ -38,6 +39,7 @@ pub(crate) const KINDS: [(&str, &str); 16] = [
     ("refused", "it is not done, for a reason"),
     ("too_large", "it has more bytes than are taken"),
     ("crowded", "too much waits already"),
+    ("paced", "more requests than are taken at once"),
     ("invalid", "it does not fit its schema"),
     ("unreadable", "what is stored cannot be read"),
     ("put_back", "the data are a copy or were put back"),
@@ -63,8 +65,21 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 
+    /// A session or a token sends more than it may: a moment later it may again.
+    pub(crate) fn paced() -> Problem {
+        let detail =
+            format!("more than {} requests at once, then 50 a second, are not taken of one sender", crate::pace::BURST);
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "paced", detail)
+    }
+
     pub(crate) fn hint(self, hint: impl Into<String>) -> Problem {
         Problem { hint: Some(hint.into()), ..self }
+    }
+
+    /// What an answer says of it besides.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let wait = (self.status == StatusCode::TOO_MANY_REQUESTS).then(|| HeaderValue::from_static("1"));
+        wait.map(|seconds| (header::RETRY_AFTER, seconds)).into_iter().collect()
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -113,12 +128,9 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status(), Json(&self)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
+        let mut response = (self.status(), self.headers(), Json(&self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response
     }
 }

@@ -10,7 +10,9 @@ use std::{
 use axum::http::{HeaderMap, header};
 use kernel::ids::Digest;
 use runtime::Random;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::pace::Pace;
 
 /// The cookie of a session.
 const COOKIE: &str = "surefoot_session";
@@ -29,6 +31,8 @@ struct Inner {
     link: Mutex<Option<Digest>>,
     /// Of the token that programs bring.
     program: Option<Digest>,
+    /// Of whoever brings that token.
+    pace: Mutex<Pace>,
     all: Mutex<Known>,
     entered: Notify,
 }
@@ -41,6 +45,7 @@ struct Known {
 
 struct Kept {
     used: u64,
+    pace: Pace,
     session: Session,
 }
 
@@ -71,8 +76,8 @@ impl Sessions {
     /// None yet. `program` is the token that programs bring, if they may come at all.
     pub fn new(random: Arc<dyn Random>, program: Option<&str>) -> Sessions {
         let program = program.map(digest);
-        let (link, all, entered) = (Mutex::default(), Mutex::default(), Notify::new());
-        Sessions { inner: Arc::new(Inner { random, link, program, all, entered }) }
+        let (link, pace, all, entered) = (Mutex::default(), Mutex::default(), Mutex::default(), Notify::new());
+        Sessions { inner: Arc::new(Inner { random, link, program, pace, all, entered }) }
     }
 
     /// A new token for a link, which lets one browser in once; an earlier one that was not used lets nobody in any more.
@@ -103,7 +108,7 @@ impl Sessions {
         all.uses += 1;
         let session = Session { csrf: csrf.into(), person: None, key: Some(key) };
         let used = all.uses;
-        all.sessions.insert(key, Kept { used, session });
+        all.sessions.insert(key, Kept { used, pace: Pace::default(), session });
         self.inner.entered.notify_one();
         Some(format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict"))
     }
@@ -121,6 +126,15 @@ impl Sessions {
         let kept = all.sessions.get_mut(&digest(cookie(headers)?))?;
         kept.used = used;
         Some(kept.session.clone())
+    }
+
+    /// Whether it may send another request now.
+    pub(crate) fn admit(&self, session: &Session) -> bool {
+        let now = Instant::now();
+        match session.key {
+            None => lock(&self.inner.pace).take(now),
+            Some(key) => lock(&self.inner.all).sessions.get_mut(&key).is_some_and(|kept| kept.pace.take(now)),
+        }
     }
 
     /// From now on the session acts as this person.

@@ -29,12 +29,14 @@ pub fn application_words(house: &House) -> Found {
     found
 }
 
-/// No text of the repository names a folder of one machine. What others wrote, kept in a `testdata/` as they wrote it, may.
+/// No text of the repository names a folder of one machine. What others wrote, kept in a `testdata/` as they wrote it, may; and where a hole
+/// follows (`{id}`), it is a route of the API.
 pub fn places(house: &House) -> Found {
     let mut found = Found::default();
     for (path, text) in house.tree.all().filter(|(path, _)| !path.contains("/testdata/")) {
         for (at, line) in text.lines().enumerate() {
-            if let Some(place) = PLACES.iter().find(|place| line.contains(**place)) {
+            let names = |place: &str| line.split(place).skip(1).any(|rest| !rest.starts_with('{'));
+            if let Some(place) = PLACES.iter().find(|place| names(place)) {
                 found.add(path, at + 1, format!("`{place}` is a place of one machine"));
             }
         }
@@ -112,7 +114,9 @@ mod tests {
     #[test]
     fn a_place_of_one_machine_is_found() {
         let text = format!("see {}me/notes\n", PLACES[3]);
-        let house = House::of(&[("docs/a.md", &text), ("crates/gateway/testdata/robots/a", &text)]);
+        let route = format!("GET {}{{id}}\n", PLACES[0]);
+        let house =
+            House::of(&[("docs/a.md", &text), ("docs/b.md", &route), ("crates/gateway/testdata/robots/a", &text)]);
         assert_eq!(lines(&places(&house)), format!("docs/a.md:1: `{}` is a place of one machine\n", PLACES[3]));
     }
 

@@ -158,6 +158,7 @@ impl Readers {
             ":run": query.run.map(|run| run.bytes()),
             ":queue": query.queue.as_deref(),
             ":closed": query.all_states || query.id.is_some(),
+            ":after": query.after.as_deref(),
             ":limit": rules::page(query.limit) as i64,
         };
         all(&self.take().0, ("work", sql::LIST_WORK), params, |cells| cells.work())
@@ -307,6 +308,7 @@ pub(super) fn approvals(conn: &Connection, query: &ApprovalQuery, limit: i64) ->
         ":run": query.run.map(|run| run.bytes()),
         ":group": query.group.as_deref(),
         ":closed": query.all_states || query.id.is_some(),
+        ":after": query.after.as_deref(),
         ":limit": limit,
     };
     let mut rows = all(conn, ("approval", sql::LIST_APPROVALS), params, |cells| cells.approval())?;

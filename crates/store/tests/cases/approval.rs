@@ -61,6 +61,11 @@ pub async fn approvals_are_listed_oldest_first_and_filtered(bed: Bed) {
     assert_eq!(list(ApprovalQuery { all_states: true, ..all.clone() }).await, ["alone", "a", "b", "old", "shut"]);
     assert_eq!(list(ApprovalQuery { run: Some(pen.run), limit: 2, ..all.clone() }).await, ["a", "b"]);
     assert_eq!(list(ApprovalQuery { group: Some("desk".into()), ..all.clone() }).await, ["a", "b", "old"]);
+    assert_eq!(list(ApprovalQuery { after: Some("alone".into()), limit: 2, ..all.clone() }).await, ["a", "b"]);
+    assert_eq!(list(ApprovalQuery { after: Some("b".into()), ..all.clone() }).await, ["old"]);
+    let closed_too = ApprovalQuery { all_states: true, after: Some("shut".into()), ..all.clone() };
+    assert_eq!(list(closed_too).await, [""; 0]);
+    assert_eq!(list(ApprovalQuery { after: Some("none".into()), ..all.clone() }).await, [""; 0]);
     assert_eq!(list(ApprovalQuery { group: Some("des".into()), ..all.clone() }).await, [""; 0]);
     assert_eq!(list(ApprovalQuery { id: Some("shut".into()), ..all.clone() }).await, ["shut"]);
     assert_eq!(list(ApprovalQuery { id: Some("none".into()), ..all.clone() }).await, [""; 0]);

@@ -26,6 +26,9 @@ pub async fn work_is_listed_claimed_and_released(bed: Bed) {
     assert_eq!(list(WorkQuery { all_states: true, limit: 2, ..all.clone() }).await, ["w1", "w2"]);
     assert_eq!(list(WorkQuery { all_states: true, run: Some(pen.run), ..all.clone() }).await, ["w1", "w2", "w3"]);
     assert_eq!(list(WorkQuery { queue: Some("desk".into()), ..all.clone() }).await, ["w1", "w2"]);
+    assert_eq!(list(WorkQuery { all_states: true, after: Some("w1".into()), ..all.clone() }).await, ["w2", "w3"]);
+    assert_eq!(list(WorkQuery { after: Some("w2".into()), ..all.clone() }).await, [""; 0]);
+    assert_eq!(list(WorkQuery { after: Some("none".into()), ..all.clone() }).await, [""; 0]);
     assert_eq!(list(WorkQuery { queue: Some("other".into()), ..all.clone() }).await, [""; 0]);
     assert_eq!(list(WorkQuery { id: Some("w3".into()), ..all.clone() }).await, ["w3"]);
 

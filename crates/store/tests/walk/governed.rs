@@ -250,6 +250,8 @@ impl Walk<'_> {
     async fn people_work(&mut self) {
         let query = WorkQuery { all_states: self.dice.chance(20), limit: 4, ..WorkQuery::default() };
         let rows = both!(self, work(query)).unwrap();
+        let rest = WorkQuery { after: rows.first().map(|row| row.id.clone()), ..query };
+        both!(self, work(rest)).unwrap();
         let id: Arc<str> = rows.first().map_or("none".into(), |row| row.id.clone());
         let by: Arc<str> = ["bob", "cleo"][self.dice.roll(2) as usize].into();
         let now = at(self.now);
@@ -274,9 +276,15 @@ impl Walk<'_> {
             run: None,
             group: self.dice.chance(20).then(|| "desk".into()),
             all_states: self.dice.chance(50),
+            after: None,
             limit: self.dice.roll(5) as u32,
         };
         both!(self, approvals(query)).unwrap();
+        // No dice: what follows whichever comes first.
+        let all = ApprovalQuery { all_states: query.all_states, limit: 3, ..ApprovalQuery::default() };
+        let first = both!(self, approvals(all)).unwrap().into_iter().next();
+        let rest = ApprovalQuery { after: first.map(|row| row.id), ..all };
+        both!(self, approvals(rest)).unwrap();
         let after = self.dice.roll(5);
         both!(self, governance(after)).unwrap();
         for row in both!(self, budgets()).unwrap() {

@@ -21,25 +21,25 @@ use kernel::{
 use runtime::record::Record;
 use serde::{Deserialize, Serialize};
 use store::{RunQuery, RunRow, Status};
+use utoipa::ToSchema;
 
-use super::{Body, Caller};
+use super::{Body, Caller, MOST, PAGE, idempotency_key, run_id, value};
 use crate::problem::Problem;
 
-/// Rows of a page, unless `limit` says otherwise.
-const PAGE: u32 = 50;
-/// Rows of a page at most.
-const MOST: u32 = 500;
-
 /// A run in a list.
-#[derive(Serialize)]
-struct Run {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Run {
+    #[schema(value_type = String)]
     id: RunId,
     workflow: Arc<str>,
+    /// The bundle that it follows, by its digest.
     version: String,
+    /// `running`, `waiting`, `paused`, `blocked`, `quarantined`, `completed`, `failed` or `cancelled`.
     status: &'static str,
     /// What it waits for, does, or failed with.
     reason: Option<Arc<str>>,
     /// Business keys.
+    #[schema(value_type = BTreeMap<String, String>)]
     about: BTreeMap<Arc<str>, String>,
     started_at: String,
     updated_at: String,
@@ -47,6 +47,8 @@ struct Run {
     /// When it goes on by itself.
     wakes_at: Option<String>,
     entries: u64,
+    /// The run that handed it its work.
+    #[schema(value_type = Option<String>)]
     parent: Option<RunId>,
 }
 
@@ -76,20 +78,26 @@ impl Run {
 }
 
 /// A page of runs.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Runs {
     runs: Vec<Run>,
     /// Ask for it as `before`: the next page.
+    #[schema(value_type = Option<String>)]
     next: Option<RunId>,
 }
 
 /// A run with how it stands.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunWhole)]
 pub(super) struct Whole {
     #[serde(flatten)]
     run: Run,
+    /// What it works on; null once it was erased.
     input: serde_json::Value,
+    /// What came of it; null while there is none.
     result: serde_json::Value,
+    /// Done, doing, next, waiting for whom, what may be tried again and why.
+    #[schema(value_type = Object)]
     report: Report,
 }
 
@@ -125,7 +133,19 @@ fn query(text: Option<String>) -> Result<RunQuery, Problem> {
     Ok(query)
 }
 
-/// `GET /runs`: newest first.
+/// Runs, newest first
+#[utoipa::path(
+    get, path = "/runs", operation_id = "list_runs", tag = "Runs",
+    params(
+        ("status" = Option<Vec<String>>, Query, description = "Only runs that stand so; several times for several"),
+        ("workflow" = Option<String>, Query, description = "Only runs of this workflow"),
+        ("about" = Option<String>, Query, description = "Only runs with this business key: `about=order=A-17`"),
+        ("parent" = Option<String>, Query, description = "Only runs that this one handed work to"),
+        ("before" = Option<String>, Query, description = "The `next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Rows of a page, up to 500; 50 if absent"),
+    ),
+    responses((status = OK, body = Runs)),
+)]
 pub(super) async fn list(caller: Caller, RawQuery(text): RawQuery) -> Result<Json<Runs>, Problem> {
     let mut query = query(text)?;
     let limit = query.limit;
@@ -139,26 +159,27 @@ pub(super) async fn list(caller: Caller, RawQuery(text): RawQuery) -> Result<Jso
 }
 
 /// A run to be started.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RunStart)]
 pub(super) struct Start {
     workflow: String,
+    /// What it works on: fits the schema that the workflow names.
     #[serde(default)]
     input: serde_json::Value,
 }
 
-/// `POST /runs`. The same `Idempotency-Key` with the same input is one run: 201 the first time, then 200.
+/// Starts a run of the version that is served now
+///
+/// The same `Idempotency-Key` with the same input is one run: 201 the first time, then 200; with another input 409.
+#[utoipa::path(
+    post, path = "/runs", operation_id = "start_run", tag = "Runs",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    request_body = Start,
+    responses((status = CREATED, body = Run, description = "It is durable; `Location` says where"), (status = OK, body = Run, description = "It was started before")),
+)]
 pub(super) async fn start(caller: Caller, headers: HeaderMap, Body(start): Body<Start>) -> Result<Response, Problem> {
-    let key = match headers.get("idempotency-key") {
-        None => None,
-        Some(key) => {
-            let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= 255);
-            Some(
-                key.ok_or_else(|| Problem::malformed("`Idempotency-Key` has 1 to 255 visible ASCII characters"))?
-                    .to_owned(),
-            )
-        }
-    };
+    let key = idempotency_key(&headers)?;
     let site = &caller.app.site;
     let served = site.served();
     if !served.project.workflows.contains_key(&*start.workflow) {
@@ -166,8 +187,7 @@ pub(super) async fn start(caller: Caller, headers: HeaderMap, Body(start): Body<
         let names = served.project.workflows.keys().map(|name| &**name);
         return Err(kernel::complaint::did_you_mean(&start.workflow, names).into_iter().fold(problem, Problem::hint));
     }
-    let input = serde_json::to_vec(&start.input).ok().and_then(|bytes| Value::from_json(&bytes).ok());
-    let input = input.ok_or_else(|| Problem::malformed("the input cannot be read"))?;
+    let input = value(&start.input, "the input")?;
     let started = site.start(&start.workflow, input, key, caller.session.person.clone()).await?;
     let row = site.store().run(started.run).await?.ok_or_else(|| Problem::not_found("the run was erased meanwhile"))?;
     let status = if started.created { StatusCode::CREATED } else { StatusCode::OK };
@@ -175,13 +195,10 @@ pub(super) async fn start(caller: Caller, headers: HeaderMap, Body(start): Body<
     Ok((status, [(header::LOCATION, location)], Json(Run::of(&row))).into_response())
 }
 
-fn named(text: &str) -> Result<RunId, Problem> {
-    text.parse().map_err(|_| Problem::not_found(format!("`{text}` is no id of a run")))
-}
-
-/// `GET /runs/{run}`.
+/// One run: its input, its result, and how it stands
+#[utoipa::path(get, path = "/runs/{run}", operation_id = "get_run", tag = "Runs", params(("run" = String, Path, description = "Its id")), responses((status = OK, body = Whole)))]
 pub(super) async fn one(caller: Caller, Path(run): Path<String>) -> Result<Json<Whole>, Problem> {
-    let run = named(&run)?;
+    let run = run_id(&run)?;
     let runtime = caller.app.site.runtime();
     let Record { row, entries, state, program } = runtime.record(run).await?;
     let input = match &state.start {
@@ -201,8 +218,18 @@ pub(super) async fn one(caller: Caller, Path(run): Path<String>) -> Result<Json<
     }))
 }
 
+/// Entries of a run.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Entries)]
+struct ToldEntries {
+    entries: Vec<Told>,
+    /// Ask for it as `after`: what follows. Null: nothing does yet.
+    next: Option<u64>,
+}
+
 /// One entry of a journal.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Entry)]
 struct Told {
     seq: u64,
     at: String,
@@ -225,15 +252,25 @@ impl Told {
     }
 }
 
-/// `GET /runs/{run}/entries`: as JSON, what there is; with `Accept: text/event-stream`, also what comes, until the run is over. After
-/// `Last-Event-ID` or `after`, the next entries.
+/// The entries of a run, up to 500
+///
+/// With `Accept: text/event-stream` also those that come, until the run is over; each is an event `entry`, and its id is its number.
+#[utoipa::path(
+    get, path = "/runs/{run}/entries", operation_id = "list_entries", tag = "Runs",
+    params(
+        ("run" = String, Path, description = "Its id"),
+        ("after" = Option<u64>, Query, description = "Only entries after this number"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "As `after`, for a reader that comes back"),
+    ),
+    responses((status = OK, content((ToldEntries = "application/json"), (String = "text/event-stream")))),
+)]
 pub(super) async fn entries(
     caller: Caller,
     Path(run): Path<String>,
     RawQuery(text): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let run = named(&run)?;
+    let run = run_id(&run)?;
     let sent = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&text.unwrap_or_default()).unwrap_or_default();
     let after = pairs.iter().find(|(key, _)| key == "after").map(|(_, value)| &**value);
@@ -249,7 +286,7 @@ pub(super) async fn entries(
         }
         let next = page.last().filter(|_| page.len() == MOST as usize).map(|entry| entry.seq);
         let told: Vec<Told> = page.iter().filter_map(|entry| Some(Told::of(entry, &entry.event().ok()?))).collect();
-        return Ok(Json(serde_json::json!({ "entries": told, "next": next })).into_response());
+        return Ok(Json(ToldEntries { entries: told, next }).into_response());
     }
     if site.store().run(run).await?.is_none() {
         return Err(Problem::not_found(format!("there is no run {run}")));
@@ -276,27 +313,35 @@ pub(super) async fn entries(
 }
 
 /// What a run is told.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Order {
     order: Word,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OrderWord)]
 enum Word {
     Pause,
     Resume,
     Cancel,
 }
 
-/// `POST /runs/{run}/order`: pause, resume or cancel. 202: the run is told; it does so as soon as what is open has answered.
+/// Pauses, resumes or cancels a run
+///
+/// It does so as soon as what is open has answered.
+#[utoipa::path(
+    post, path = "/runs/{run}/order", operation_id = "order_run", tag = "Runs",
+    params(("run" = String, Path, description = "Its id")), request_body = Order,
+    responses((status = ACCEPTED, description = "The run is told")),
+)]
 pub(super) async fn order(
     caller: Caller,
     Path(run): Path<String>,
     Body(order): Body<Order>,
 ) -> Result<StatusCode, Problem> {
-    let run = named(&run)?;
+    let run = run_id(&run)?;
     let runtime = caller.app.site.runtime();
     match order.order {
         Word::Pause => runtime.pause(run, caller.name()).await?,

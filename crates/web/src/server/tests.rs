@@ -1,5 +1,14 @@
 //! A site of a small project over the store in memory, asked as a browser and as a program ask it.
 
+mod details;
+mod effects;
+mod events;
+mod people;
+mod reference;
+mod rules;
+mod work;
+mod workflows;
+
 use std::sync::Arc;
 
 use axum::{
@@ -8,17 +17,16 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use futures_util::StreamExt as _;
-use kernel::workflow::project::{self, Sources};
+use gateway::Gateway;
+use kernel::{
+    journal::Event,
+    workflow::project::{self, Sources},
+};
 use runtime::{Runtime, govern::Asker, testing::TestRandom};
 use serde_json::{Value as Json, json};
 use store::memory::MemoryStore;
 use tokio::{sync::watch, task::JoinHandle};
 use tower::ServiceExt as _;
-
-mod details;
-mod effects;
-mod rules;
-mod work;
 
 use super::Server;
 use crate::{
@@ -73,7 +81,11 @@ async fn scene() -> Scene {
 }
 
 async fn scene_of(files: &[(&str, &str)]) -> Scene {
-    let scene = idle(files).await;
+    scene_with(files, Gateway::new()).await
+}
+
+async fn scene_with(files: &[(&str, &str)], gateway: Gateway) -> Scene {
+    let scene = idle_with(files, gateway).await;
     let worker = scene.runtime.worker();
     let worker = Worker(tokio::spawn(async move {
         worker.run(std::future::pending::<()>()).await.expect("the worker works");
@@ -83,14 +95,20 @@ async fn scene_of(files: &[(&str, &str)]) -> Scene {
 
 /// A site of these files, with nobody who drives its runs.
 async fn idle(files: &[(&str, &str)]) -> Scene {
+    idle_with(files, Gateway::new()).await
+}
+
+async fn idle_with(files: &[(&str, &str)], gateway: Gateway) -> Scene {
     let sources: Sources = files.iter().copied().collect();
     let checked = project::check(&sources);
     let project = checked.project.unwrap_or_else(|| panic!("{:?}", checked.complaints));
-    let runtime = Runtime::builder(Arc::new(MemoryStore::new())).build();
+    let runtime = Runtime::builder(Arc::new(MemoryStore::new())).gateway(gateway).build();
     runtime.deploy(&project.bundle).await.expect("memory takes it");
     let asker = Asker { by: "program".into(), auth: "local".into() };
     let people = sources.get("people.yaml").map(|text| &**text);
-    runtime.enact(&project.file.name, None, people, &asker).await.expect("memory takes it");
+    let policies = project.policies.as_deref();
+    runtime.enact(&project.file.name, policies, people, &asker).await.expect("memory takes it");
+    runtime.limit(&project, &asker).await.expect("memory takes it");
     let served = Served { runtime: runtime.clone(), project, sources, start_key: Arc::new(|_, _| None) };
     let sessions = Sessions::new(Arc::new(TestRandom::default()), Some(TOKEN));
     let (close, closing) = watch::channel(false);
@@ -191,13 +209,29 @@ impl Scene {
         while let Some((_, event)) = entries.next().await.expect("the journal can be read") {
             if matches!(
                 event,
-                kernel::journal::Event::ApprovalRequested { .. } | kernel::journal::Event::WorkOpened { .. }
+                Event::ApprovalRequested { .. }
+                    | Event::WorkOpened { .. }
+                    | Event::WaitStarted { .. }
+                    | Event::OutcomeUnknown { .. }
             ) {
                 break;
             }
         }
         run
     }
+
+    /// The result of a run, once it is over.
+    async fn ended(&self, run: &str) -> Json {
+        let ended = self.runtime.finished(run.parse().expect("it is an id")).await.expect("it ends");
+        assert_eq!(ended.end, kernel::journal::End::Completed);
+        self.api("GET", &format!("/runs/{run}"), &Json::Null).await.json()["result"].clone()
+    }
+}
+
+/// Status, and what a problem says.
+fn said(heard: &Heard) -> (u16, String) {
+    let detail = heard.json()["detail"].as_str().unwrap_or_default().to_owned();
+    (heard.status.as_u16(), detail)
 }
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Request<Body> {
@@ -409,7 +443,7 @@ async fn a_person_decides_on_a_page_and_the_run_goes_on() {
     let run = scene.started("ship", "S-1").await;
     let page = scene.page(&cookie, "/").await;
     assert!(page.text.contains("Waits for a decision"), "{}", page.text);
-    let (_, rest) = page.text.split_once("<a href=\"/approvals/").expect("the list leads to the card");
+    let (_, rest) = page.text.split_once("<a href=\"/approvals/").expect("the list has a way to the card");
     let path = format!("/approvals/{}", rest.split('"').next().unwrap_or_default());
     let card = scene.page(&cookie, &path).await;
     assert!(card.text.contains("Ship S-1?"), "{}", card.text);
