@@ -9,7 +9,7 @@ use store::{RunQuery, Status};
 use super::{Layout, Shown, Viewer, approvals, effects, runs, show, work};
 use crate::view::words;
 
-/// Lines of each part; the page it leads to has all of them.
+/// Lines of each part; the page behind it has all of them.
 const MOST: u32 = 20;
 
 #[derive(Template)]

@@ -55,7 +55,7 @@ pub(super) async fn acting(sent: Sent<Acting>) -> Shown {
         return Err(Problem::not_found(format!("`{person}` is not in people.yaml")).into());
     }
     viewer.app.sessions.act_as(&viewer.session, person.map(Into::into));
-    // Only a path of this site: a redirect leads nowhere else.
+    // Only a path of this site: a redirect goes nowhere else.
     let base = viewer.app.site.base();
     let back = form
         .back
