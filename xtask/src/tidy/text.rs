@@ -29,14 +29,20 @@ pub fn application_words(house: &House) -> Found {
     found
 }
 
-/// No text of the repository names a folder of one machine. What others wrote, kept in a `testdata/` as they wrote it, may; and where a hole
-/// follows (`{id}`), it is a route of the API.
+/// What stands behind a place that is the path of a page: a parameter, or an id of ours.
+const PAGES: &[&str] = &["{", "wrk_"];
+
+/// No text of the repository names a folder of one machine. What others wrote, kept in a `testdata/` as they wrote it, may. A path of a
+/// page that begins like one is none.
 pub fn places(house: &House) -> Found {
     let mut found = Found::default();
     for (path, text) in house.tree.all().filter(|(path, _)| !path.contains("/testdata/")) {
         for (at, line) in text.lines().enumerate() {
-            let names = |place: &str| line.split(place).skip(1).any(|rest| !rest.starts_with('{'));
-            if let Some(place) = PLACES.iter().find(|place| names(place)) {
+            let named = |place: &&&str| {
+                let mut rests = line.match_indices(**place).filter_map(|(at, place)| line.get(at + place.len()..));
+                rests.any(|rest| !PAGES.iter().any(|page| rest.starts_with(page)))
+            };
+            if let Some(place) = PLACES.iter().find(named) {
                 found.add(path, at + 1, format!("`{place}` is a place of one machine"));
             }
         }
@@ -114,10 +120,12 @@ mod tests {
     #[test]
     fn a_place_of_one_machine_is_found() {
         let text = format!("see {}me/notes\n", PLACES[3]);
-        let route = format!("GET {}{{id}}\n", PLACES[0]);
+        let page = format!("GET {}{{id}} gives {0}wrk_1\nand {0}notes\n", PLACES[0]);
         let house =
-            House::of(&[("docs/a.md", &text), ("docs/b.md", &route), ("crates/gateway/testdata/robots/a", &text)]);
-        assert_eq!(lines(&places(&house)), format!("docs/a.md:1: `{}` is a place of one machine\n", PLACES[3]));
+            House::of(&[("docs/a.md", &text), ("docs/b.md", &page), ("crates/gateway/testdata/robots/a", &text)]);
+        let found =
+            |file: &str, line: usize, place: &str| format!("docs/{file}:{line}: `{place}` is a place of one machine\n");
+        assert_eq!(lines(&places(&house)), found("a.md", 1, PLACES[3]) + &found("b.md", 2, PLACES[0]));
     }
 
     #[test]

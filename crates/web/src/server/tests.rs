@@ -443,7 +443,7 @@ async fn a_person_decides_on_a_page_and_the_run_goes_on() {
     let run = scene.started("ship", "S-1").await;
     let page = scene.page(&cookie, "/").await;
     assert!(page.text.contains("Waits for a decision"), "{}", page.text);
-    let (_, rest) = page.text.split_once("<a href=\"/approvals/").expect("the list has a way to the card");
+    let (_, rest) = page.text.split_once("<a href=\"/approvals/").expect("the list names the card");
     let path = format!("/approvals/{}", rest.split('"').next().unwrap_or_default());
     let card = scene.page(&cookie, &path).await;
     assert!(card.text.contains("Ship S-1?"), "{}", card.text);

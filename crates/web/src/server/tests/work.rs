@@ -27,7 +27,7 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 impl Heard {
-    /// Where a link of the page that begins so leads.
+    /// Where a link of the page that begins so goes.
     pub(super) fn link(&self, begins: &str) -> String {
         let (_, rest) =
             self.text.split_once(&format!("href=\"{begins}")).unwrap_or_else(|| panic!("no {begins} in {}", self.text));
@@ -41,7 +41,7 @@ async fn a_person_takes_work_and_answers_it() {
     let cookie = scene.enter_as("sue").await;
     assert!(scene.page(&cookie, "/work").await.text.contains("There is nothing to do"));
     let run = scene.started("call", "<b>A-1</b>").await;
-    // Both the list and what needs attention lead to it, and so does the run.
+    // The list and what needs attention name it, and so does the run.
     for page in ["/work", "/work?group=desk", "/", &format!("/runs/{run}")] {
         let heard = scene.page(&cookie, page).await;
         assert!(heard.link("/work/wrk_").len() > 10 && !heard.text.contains("<b>A-1"), "{}", heard.text);
@@ -98,7 +98,7 @@ async fn a_person_takes_work_and_answers_it() {
     let after = scene.page(&cookie, &path).await;
     assert!(after.text.contains("Answered by sue") && !after.text.contains("<textarea"), "{}", after.text);
     assert_eq!(send(&cookie, "/answer", &[("answer.reached", "no")]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
-    for missing in ["/work/wrk_x", "/work/%3Cscript%3E"] {
+    for missing in ["/work/wrk_x", "/work/wrk_%3Cscript%3E"] {
         assert_eq!(scene.page(&cookie, missing).await.status, StatusCode::NOT_FOUND);
     }
 }
