@@ -278,8 +278,13 @@ pub async fn a_model_cools_down_with_the_entry_that_says_so_and_a_person_ends_th
     );
 }
 
-/// A model is asked, and its provider has no room until then.
+/// A model is asked, and its provider has no room for so many seconds.
 fn busy(model: &str, until: i64) -> Vec<Event> {
+    cooled(model, at(until))
+}
+
+/// A model is asked, and its provider has no room until then.
+pub fn cooled(model: &str, until: Timestamp) -> Vec<Event> {
     let step = StepPath::new(format!("ask_{model}"));
     let manifest = Manifest {
         segments: Vec::new(),
@@ -306,7 +311,7 @@ fn busy(model: &str, until: i64) -> Vec<Event> {
             raw: None,
             spent: None,
             said: None,
-            cools: Some(at(until)),
+            cools: Some(until),
             claims: Vec::new(),
             charged: None,
             unsure: None,

@@ -3,7 +3,7 @@
 
 mod append;
 pub mod approval;
-mod aside;
+pub mod aside;
 pub mod budget;
 pub mod child;
 mod claim;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kernel::ids::Digest;
+use kernel::{ids::Digest, recovery::FailureKind};
 use store::{
     ApprovalQuery, ApprovalState, BudgetLine, Change, CounterQuery, Erased, Governed, Guard, OpenApproval, OutQuery,
     OutState, Seal, Sealed, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery,
@@ -78,9 +78,10 @@ impl Walk<'_> {
                 (guards, "work closed")
             }
             15 if self.dice.chance(50) => {
-                let scope = format!("m{}", self.dice.roll(2)).into();
+                let scope = format!("/model:m{}", self.dice.roll(2)).into();
                 let until = at(self.now + self.dice.roll(20) as i64);
-                (vec![Guard::CoolDown { scope, until, why: "busy".into() }], "cooled down")
+                let why = FailureKind::ProviderOverloaded.as_str().into();
+                (vec![Guard::CoolDown { scope, until, why }], "cooled down")
             }
             18 => {
                 let entry = 1 + self.dice.roll(9);
@@ -206,10 +207,14 @@ impl Walk<'_> {
                     self.did("unfrozen");
                 }
                 let cooling = self.reference.cooldowns().await.unwrap();
-                let scope: Arc<str> = cooling.first().map_or("m0".into(), |row| row.scope.clone());
-                let said = governed::change("{}", self.now);
+                let earlier = cooling.iter().find(|row| row.since < at(self.now));
+                let scope: Arc<str> = earlier.map_or("/model:none".into(), |row| row.scope.clone());
+                let said = format!(r#"{{"change":"ask","reason":"paid","scope":"{scope}"}}"#);
+                let said = governed::change(&said, self.now);
                 if both!(self, end_cooldown(scope, said)).unwrap() {
                     self.did("asked again");
+                    // What cools down next does so later: the check tells the two apart by time.
+                    self.now += 1;
                 }
                 both!(self, orphans()).unwrap();
                 both!(self, sweep()).unwrap();

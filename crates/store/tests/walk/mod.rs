@@ -11,7 +11,7 @@ use kernel::{
 };
 use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery, Started, Status, Store, StoreError};
 
-use crate::cases::{LEASE, Pen, at, blob_step, governed::missed, message, run_id, step_done, worker};
+use crate::cases::{LEASE, Pen, aside::cooled, at, blob_step, governed::missed, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
 pub const KINDS: [&str; 73] = [
@@ -370,9 +370,15 @@ impl Walk<'_> {
                 let (mut guards, what) = self.governed_guards(pen).await;
                 kind = what;
                 let mut events = vec![step_done(&step)];
-                if let [Guard::KeepAnswer(kept)] = &mut guards[..] {
-                    events.insert(0, missed(kept));
-                    kept.entry = pen.head.seq + 2;
+                match &mut guards[..] {
+                    [Guard::KeepAnswer(kept)] => {
+                        events.insert(0, missed(kept));
+                        kept.entry = pen.head.seq + 2;
+                    }
+                    [Guard::CoolDown { scope, until, .. }] => {
+                        events.extend(cooled(scope.trim_start_matches("/model:"), *until));
+                    }
+                    _ => {}
                 }
                 pen.append(&events, guards)
             }
