@@ -257,7 +257,7 @@ fn token(dir: &Path) -> Result<String, CliError> {
 
 /// Files whose text is another one now, or that are new or gone.
 fn changed(before: Option<&Sources>, now: &Sources) -> Vec<String> {
-    let Some(before) = before else { return now.files.iter().map(|(name, _)| name.to_string()).collect() };
+    let Some(before) = before else { return now.files.keys().map(ToString::to_string).collect() };
     let new = now.files.iter().filter(|(name, text)| before.get(name) != Some(*text)).map(|(name, _)| name.to_string());
     let gone = before.files.iter().filter(|(name, _)| now.get(name).is_none()).map(|(name, _)| name.to_string());
     new.chain(gone).collect()
