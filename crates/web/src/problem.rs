@@ -67,8 +67,7 @@ impl Problem {
 
     /// A session or a token sends more than it may: a moment later it may again.
     pub(crate) fn paced() -> Problem {
-        let detail =
-            format!("more than {} requests at once, then 50 a second, are not taken of one sender", crate::pace::BURST);
+        let detail = format!("one sender may send {} requests at once, then 50 a second", crate::pace::BURST);
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "paced", detail)
     }
 

@@ -92,6 +92,9 @@ impl Scene {
     }
 }
 
+/// What is otherwise in an event.
+type Change = fn(&mut Json);
+
 const STRUCTURED: [(&str, &str); 1] = [("content-type", "application/cloudevents+json; charset=UTF-8")];
 
 #[tokio::test]
@@ -131,7 +134,7 @@ async fn what_is_no_event_is_told() {
             assert!(heard.text.contains(name), "{}", heard.text);
         }
     }
-    let refused: [(u16, fn(&mut Json)); 7] = [
+    let refused: [(u16, Change); 7] = [
         (400, |event| event["specversion"] = json!("0.3")),
         (400, |event| event["time"] = json!("yesterday")),
         (400, |event| event["Extension"] = json!("x")),
