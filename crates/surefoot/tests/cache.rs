@@ -16,7 +16,7 @@ use common::{Place, said};
 
 const PROJECT: &str = r#"project: facts
 models:
-  small: { provider: openai_chat, base_url: =env.MODEL_URL, model: gpt-x, key: secret://openai, max_tokens: 800 }
+  small: { provider: openai_chat, base_url: =env.MODEL_URL, model: gpt-x, key: secret://openai, max_tokens: 800, price: free }
 "#;
 
 const WORKFLOW: &str = r#"workflow: facts
