@@ -7,13 +7,13 @@ use std::{
 
 use apparatus::browser::{Browser, EYES, Served, installed};
 use serde_json::{Value as Json, json};
-use thirtyfour::{By, WebDriver, components::SelectElement, prelude::*};
+use thirtyfour::{By, WebDriver, components::SelectElement, error::WebDriverErrorInner};
 
 /// Whether there is a browser; if not, that is told.
+#[expect(clippy::explicit_write, reason = "written past the harness, which keeps what a passing test prints to itself")]
 fn is_there() -> bool {
     let there = installed().is_some();
     if !there {
-        // Written past the harness, which keeps what a test prints to itself while it passes.
         writeln!(std::io::stderr(), "skipped: chromium and chromedriver are not installed").unwrap();
     }
     there
@@ -39,6 +39,13 @@ async fn says(driver: &WebDriver, text: &str) {
     assert!(found.is_ok(), "`{text}` is not on {}", driver.current_url().await.unwrap());
 }
 
+/// Clicks what is there, or will be: the page renews itself, and may do so between a look and a click.
+async fn click(driver: &WebDriver, by: By) {
+    while let Err(error) = driver.find(by.clone()).await.unwrap().click().await {
+        assert!(matches!(error.as_inner(), WebDriverErrorInner::StaleElementReference(_)), "{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_waits_is_approved_by_a_manager_and_finishes() {
     if !is_there() {
@@ -54,13 +61,13 @@ async fn a_refund_waits_is_approved_by_a_manager_and_finishes() {
     let driver = &browser.driver;
     driver.goto(&served.link).await.unwrap();
     // The page renews itself: the run may not have come to its question yet.
-    driver.find(By::PartialLinkText("Refund $620.00")).await.unwrap().click().await.unwrap();
+    click(driver, By::PartialLinkText("Refund $620.00")).await;
     says(driver, "refund.manager").await;
     says(driver, "Choose at the top who you are").await;
     let choice = SelectElement::new(&driver.find(By::Id("person")).await.unwrap()).await.unwrap();
     choice.select_by_value("ines").await.unwrap();
     driver.find(By::Css("option[value=ines]:checked")).await.unwrap();
-    driver.find(By::Css("button[value=approve]")).await.unwrap().click().await.unwrap();
+    click(driver, By::Css("button[value=approve]")).await;
     // The card leads to the run that asked; it renews itself until it is over.
     driver.find(By::Css(".stands .badge.good")).await.unwrap();
     driver.goto(format!("{}/runs/{run}", served.base)).await.unwrap();

@@ -19,7 +19,7 @@ use askama::Template;
 use axum::{
     Form, Router,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{StatusCode, header, request::Parts},
+    http::{Method, StatusCode, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -61,6 +61,8 @@ pub(crate) fn routes() -> Router<App> {
 pub(crate) struct Viewer {
     pub(crate) app: App,
     pub(crate) session: Session,
+    /// The path of the page that is looked at, if going there again shows it again.
+    back: Option<String>,
 }
 
 /// What stands around the contents of a page.
@@ -77,6 +79,8 @@ pub(crate) struct Layout {
     pub(crate) others: Arc<[(Arc<str>, Arc<str>)]>,
     /// What forms carry.
     pub(crate) csrf: Arc<str>,
+    /// Where one is.
+    pub(crate) back: String,
     /// Who one may be here: id, and whether one is.
     pub(crate) people: Vec<(Arc<str>, bool)>,
     /// Who one is here.
@@ -117,6 +121,7 @@ impl Viewer {
             project: self.app.site.name(),
             others: self.app.others.clone(),
             csrf: self.session.csrf.clone(),
+            back: self.back.clone().unwrap_or_default(),
             people: people.map(|id| (id.clone(), self.session.person.as_ref() == Some(id))).collect(),
             person: self.session.person.clone(),
             errors,
@@ -190,7 +195,11 @@ impl FromRequestParts<App> for Viewer {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Viewer, Failed> {
         match app.sessions.find(&parts.headers) {
             Some(session) if !session.is_program() && !app.sessions.admit(&session) => Err(Problem::paced().into()),
-            Some(session) if !session.is_program() => Ok(Viewer { app: app.clone(), session }),
+            Some(session) if !session.is_program() => {
+                let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+                let back = (parts.method == Method::GET).then(|| format!("{}{path}", app.site.base()));
+                Ok(Viewer { app: app.clone(), session, back })
+            }
             _ => {
                 let problem =
                     Problem::new(StatusCode::UNAUTHORIZED, "session", "this browser has not come in by a link yet");
