@@ -35,7 +35,7 @@ async fn post(served: &Served, path: &str, body: &Json) -> Json {
 }
 
 async fn says(driver: &WebDriver, text: &str) {
-    let found = driver.query(By::XPath(format!("//*[contains(normalize-space(.), \"{text}\")]"))).first().await;
+    let found = driver.find(By::XPath(format!("//*[contains(normalize-space(.), \"{text}\")]"))).await;
     assert!(found.is_ok(), "`{text}` is not on {}", driver.current_url().await.unwrap());
 }
 
