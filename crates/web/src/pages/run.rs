@@ -66,6 +66,8 @@ struct RunPage {
     /// The moment that is looked at.
     moment: Moment,
     live: bool,
+    /// The last entry that is shown.
+    head: u64,
 }
 
 struct Doing {
@@ -232,6 +234,7 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
             when: words::span(state.at.micros() - report.started.unwrap_or(state.at).micros()),
         },
         live: !row.status.is_final() && !past,
+        head: row.head.seq,
     };
     show(&page)
 }
@@ -356,11 +359,19 @@ pub(super) async fn order(Path(run): Path<String>, sent: Sent<Order>) -> Shown {
     go(&viewer.path(format_args!("/runs/{run}")))
 }
 
-/// `GET /runs/{run}/live`: says `grown` whenever the journal has grown, until the run is over.
-pub(super) async fn live(viewer: Viewer, Path(run): Path<String>) -> Shown {
+/// What a page shows already.
+#[derive(Deserialize)]
+pub(super) struct Since {
+    after: u64,
+}
+
+/// `GET /runs/{run}/live?after=SEQ`: says `grown` for each entry after the last one that the page shows, until the run is over.
+pub(super) async fn live(viewer: Viewer, Path(run): Path<String>, Query(since): Query<Since>) -> Shown {
     let run = named(&run)?;
-    let runtime = viewer.app.site.runtime();
-    let head = runtime.record(run).await?.row.head.seq;
+    let (runtime, head) = (viewer.app.site.runtime(), since.after);
+    if viewer.app.site.store().run(run).await?.is_none() {
+        return Err(Problem::not_found(format!("there is no run {run}")).into());
+    }
     let entries = runtime.entries(run);
     let grown = stream::unfold((entries, viewer.app.closing.clone()), move |(mut entries, mut closing)| async move {
         loop {

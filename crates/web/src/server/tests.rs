@@ -498,6 +498,25 @@ async fn markup_and_turned_text_are_shown_harmless() {
 }
 
 #[tokio::test]
+async fn a_page_hears_of_what_it_does_not_show_yet() {
+    let scene = scene().await;
+    let cookie = scene.enter().await;
+    let run = scene.started("note", "N-1").await;
+    scene.runtime.finished(run.parse().expect("it is an id")).await.expect("it ends");
+    // The run was over before the page began to listen.
+    let heard = scene.page(&cookie, &format!("/runs/{run}/live?after=1")).await;
+    let grown = heard.text.lines().filter(|line| *line == "event: grown").count();
+    let all = scene.api("GET", &format!("/runs/{run}/entries"), &Json::Null).await.json();
+    assert_eq!(Some(grown + 1), all["entries"].as_array().map(Vec::len), "{}", heard.text);
+    let waiting = scene.started("ship", "S-1").await;
+    assert!(scene.page(&cookie, &format!("/runs/{waiting}")).await.text.contains("/live?after="));
+    assert_eq!(
+        scene.page(&cookie, "/runs/run_01a22793cbdd7070871be1ebd00892d4/live?after=1").await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
 async fn orders_are_obeyed_in_their_place() {
     let scene = scene().await;
     let run = scene.started("ship", "S-1").await;
