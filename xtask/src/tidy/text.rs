@@ -29,7 +29,7 @@ pub fn application_words(house: &House) -> Found {
     found
 }
 
-/// What stands behind a place that is the path of a page: a parameter, or an id of ours.
+/// What stands behind the first of [`PLACES`] where it is the path of a page: a parameter, or an id of ours.
 const PAGES: &[&str] = &["{", "wrk_"];
 
 /// No text of the repository names a folder of one machine. What others wrote, kept in a `testdata/` as they wrote it, may. A path of a
@@ -40,7 +40,7 @@ pub fn places(house: &House) -> Found {
         for (at, line) in text.lines().enumerate() {
             let named = |place: &&&str| {
                 let mut rests = line.match_indices(**place).filter_map(|(at, place)| line.get(at + place.len()..));
-                rests.any(|rest| !PAGES.iter().any(|page| rest.starts_with(page)))
+                rests.any(|rest| **place != PLACES[0] || !PAGES.iter().any(|page| rest.starts_with(page)))
             };
             if let Some(place) = PLACES.iter().find(named) {
                 found.add(path, at + 1, format!("`{place}` is a place of one machine"));
@@ -126,6 +126,10 @@ mod tests {
         let found =
             |file: &str, line: usize, place: &str| format!("docs/{file}:{line}: `{place}` is a place of one machine\n");
         assert_eq!(lines(&places(&house)), found("a.md", 1, PLACES[3]) + &found("b.md", 2, PLACES[0]));
+        // Only one of them is also the beginning of a page's path.
+        let other = format!("see {}{{user}}/notes\n", PLACES[3]);
+        let house = House::of(&[("docs/a.md", &other)]);
+        assert_eq!(lines(&places(&house)), found("a.md", 1, PLACES[3]));
     }
 
     #[test]
