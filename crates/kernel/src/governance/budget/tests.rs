@@ -93,9 +93,9 @@ fn every_reason_is_budget_exceeded_and_pauses() {
 #[test]
 fn a_failure_says_of_what_there_was_no_room() {
     for unit in Unit::ALL {
-        let (wanted, scope) = (1, "workflow:refund".into());
+        let (wanted, scope) = (1, "workflow:pay".into());
         let full = Failure::from(Exceeded::Full { scope, unit, wanted, left: Some(0), limit: 1, per: Period::Day });
-        assert_eq!(short_of(&full), Some(("workflow:refund", unit)), "{}", full.detail);
+        assert_eq!(short_of(&full), Some(("workflow:pay", unit)), "{}", full.detail);
     }
     let unpriced = Failure::from(Exceeded::Unpriced { model: "big".into(), scope: "day".into() });
     assert_eq!(short_of(&unpriced), None);
