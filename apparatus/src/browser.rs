@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde_json::json;
 use thirtyfour::{ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, error::WebDriverError};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -121,6 +123,33 @@ impl Browser {
         Ok(Browser { driver, _process: process, _home: home })
     }
 
+    /// From the next page on it is seen so.
+    ///
+    /// # Errors
+    /// It does not do it.
+    pub async fn look_with(&self, eyes: Eyes) -> Result<(), BrowserError> {
+        let tools = self.driver.cdp();
+        let light = if eyes.dark { "dark" } else { "light" };
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": light }] });
+        tools.send_raw("Emulation.setEmulatedMedia", features).await?;
+        let Eyes { width, height, .. } = eyes;
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        tools.send_raw("Emulation.setDeviceMetricsOverride", size).await?;
+        Ok(())
+    }
+
+    /// What it shows of the page that it is at, from the top, as WebP.
+    ///
+    /// # Errors
+    /// It does not do it.
+    pub async fn picture(&self) -> Result<Vec<u8>, BrowserError> {
+        let wanted = json!({ "format": "webp", "quality": 70 });
+        let taken = self.driver.cdp().send_raw("Page.captureScreenshot", wanted).await?;
+        let text = taken["data"].as_str().unwrap_or_default();
+        let failed = |what: String| BrowserError::Start { what, source: None };
+        BASE64.decode(text).map_err(|why| failed(format!("a picture cannot be read: {why}")))
+    }
+
     /// Ends it in good order.
     ///
     /// # Errors
@@ -187,6 +216,15 @@ impl Served {
         let token = kept.join("api.token");
         let token = std::fs::read_to_string(token).map_err(start("the token of the API".to_owned()))?;
         Ok(Served { link, base, token: token.trim().to_owned(), _process: process, _data: data })
+    }
+
+    /// Gets of the API what a program sees that brings the token.
+    ///
+    /// # Errors
+    /// It does not answer, or not with JSON.
+    pub async fn get(&self, path: &str) -> Result<serde_json::Value, reqwest::Error> {
+        let get = crate::http::client()?.get(format!("{}/api/v1{path}", self.base));
+        get.bearer_auth(&self.token).send().await?.json().await
     }
 
     /// Posts to the API, as a program that brings the token; gives what it answered.

@@ -52,6 +52,8 @@ enum Instrument {
     Mcp(apparatus::mcp::Arguments),
     /// Play both applications against a server that speaks four dialects, and let three of ten of its answers go wrong.
     Applications(apparatus::applications::Arguments),
+    /// Take a picture of every page of both applications, on a desktop, on a phone and in the dark.
+    Pictures(apparatus::pictures::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +87,7 @@ async fn driven() -> ExitCode {
         Instrument::Injections(arguments) => apparatus::injections::run(arguments).await,
         Instrument::Mcp(arguments) => apparatus::mcp::run(arguments).await,
         Instrument::Applications(arguments) => apparatus::applications::run(arguments).await,
+        Instrument::Pictures(arguments) => apparatus::pictures::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! What people do on the pages of both applications, in a real Chromium. Without one, each test says that it was skipped.
 
+
 use std::{
     io::Write as _,
     path::{Path, PathBuf},

@@ -311,10 +311,7 @@ impl Asking<'_> {
 
     /// The sentence of the tool file, or the call in words.
     pub fn says(&self) -> String {
-        let said = self.operation().says.as_ref().and_then(|says| {
-            let values: Vec<Value> = says.roots().iter().map(|_| self.with.clone()).collect();
-            says.render(&values).ok()
-        });
+        let said = self.operation().sentence(self.with);
         said.unwrap_or_else(|| format!("Call {} with {}", self.called(), crate::story::short(self.with)))
     }
 

@@ -17,7 +17,7 @@ use crate::{
     pace::Pace,
     schema::Schema,
     types::Type,
-    values::{Money, Span},
+    values::{Money, Span, Value},
     workflow::reading::Reading,
     yaml::{self, Fields, Key, Node},
 };
@@ -311,6 +311,15 @@ const OPERATION: &[&str] = &[
     "name",
 ];
 const OPERATION_LATER: &[&str] = &[];
+
+impl Operation {
+    /// What it does with these arguments, as its tool file says it in words; `None`: that says nothing, or cannot say it of these.
+    pub fn sentence(&self, with: &Value) -> Option<String> {
+        let says = self.says.as_ref()?;
+        let values: Vec<Value> = says.roots().iter().map(|_| with.clone()).collect();
+        says.render(&values).ok()
+    }
+}
 
 /// What somebody else says of the operations of a tool.
 struct Described {

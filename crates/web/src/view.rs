@@ -1,6 +1,7 @@
 //! Finished words for pages: templates place them and decide nothing.
 
 pub(crate) mod bar;
+pub(crate) mod chapters;
 pub(crate) mod context;
 pub(crate) mod decision;
 pub(crate) mod form;

@@ -234,20 +234,24 @@ struct Told {
     seq: u64,
     at: String,
     step: Option<String>,
+    /// What happened, as one word: `run_started`, `approval_requested`.
+    kind: String,
     /// What happened, in words.
     says: String,
-    /// The fact itself, as it is kept.
-    event: serde_json::Value,
+    /// All that is kept of it, for programs that check or archive: the journal's form, which grows, and is nobody's to build on.
+    kept: serde_json::Value,
 }
 
 impl Told {
     fn of(entry: &Entry, event: &Event) -> Told {
+        let kept = serde_json::to_value(event).unwrap_or_default();
         Told {
             seq: entry.seq,
             at: entry.at.to_string(),
             step: event.step().map(|step| step.as_str().to_owned()),
+            kind: kept["event"].as_str().unwrap_or_default().to_owned(),
             says: kernel::story::line(event),
-            event: serde_json::to_value(event).unwrap_or_default(),
+            kept,
         }
     }
 }

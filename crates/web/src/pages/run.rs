@@ -29,6 +29,7 @@ use super::{Failed, Layout, Sent, Shown, Viewer, effects, go, show, why};
 use crate::{
     problem::Problem,
     view::{
+        chapters::{Chapter, chapters},
         context::{self, Call},
         decision::Decision,
         story::{self, Line},
@@ -49,6 +50,9 @@ struct RunPage {
     buckets: Vec<(&'static str, u64)>,
     doing: Vec<Doing>,
     next: Vec<String>,
+    /// A line a step.
+    chapters: Vec<Chapter>,
+    /// A line an entry.
     lines: Vec<Line>,
     input: Vec<Row>,
     result: Vec<Row>,
@@ -208,6 +212,10 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
         }
     }
     values.reverse();
+    let href = |seq: u64| {
+        let at = if past { format!("at={at}&") } else { String::new() };
+        viewer.path(format_args!("/runs/{run}?{at}entry={seq}#entry"))
+    };
     let page = RunPage {
         layout: viewer.layout("Run", "What has it done, what does it do now, and what does it wait for?", "runs"),
         run: run.to_string(),
@@ -218,6 +226,7 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
         buckets: context::buckets(&report.tally.usage),
         doing: doing.collect(),
         next: report.next.iter().map(|name| words::plain(name)).collect(),
+        chapters: chapters(entries, program.as_deref(), until, &href),
         lines: story::lines(entries),
         input,
         result,

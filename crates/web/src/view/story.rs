@@ -54,7 +54,7 @@ fn line(entry: &Entry, began: Timestamp) -> Line {
     }
 }
 
-fn class(event: &Event) -> &'static str {
+pub(super) fn class(event: &Event) -> &'static str {
     match event {
         Event::ModelAnswered { result: StepResult::Failed(_), .. }
         | Event::ActionFinished { result: StepResult::Failed(_), .. }

@@ -80,10 +80,10 @@ async fn a_program_decides_for_a_person_it_names() {
         .as_array()
         .expect("there are some")
         .iter()
-        .filter(|entry| entry["event"]["event"] == "vote_received")
+        .filter(|entry| entry["kind"] == "vote_received")
         .collect();
     let [vote] = votes[..] else { panic!("one person decided: {entries}") };
-    assert_eq!(vote["event"]["vote"]["auth"], "token", "{vote}");
+    assert_eq!(vote["kept"]["vote"]["auth"], "token", "{vote}");
     let evidence = scene.api("GET", &format!("/runs/{run}/evidence"), &Json::Null).await.json();
     assert!(evidence["acts"][0]["says"].to_string().contains("cleo"), "{evidence}");
     assert_eq!(evidence["head"].as_str().map(str::len), Some(64));

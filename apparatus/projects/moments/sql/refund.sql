@@ -1,0 +1,1 @@
+INSERT INTO refund (payment, customer, cents) VALUES (:payment, :customer, :cents) RETURNING id, cents;
