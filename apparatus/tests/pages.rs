@@ -84,7 +84,8 @@ async fn a_lead_is_added_and_enriched_while_its_seller_works_on() {
     let served = Served::open(&program("crm-leads"), &app("crm-leads")).await.unwrap();
     // No page is read before the seller has typed something: whatever is quick, the edit comes during the run.
     let hold = json!({ "scope": "tool:web", "reason": "the seller types first", "as": "rosa" });
-    post(&served, "/holds", &hold).await;
+    let held = post(&served, "/holds", &hold).await;
+    assert_eq!(held["scope"], "tool:web", "{held}");
 
     let browser = Browser::open(EYES[0]).await.unwrap();
     let driver = &browser.driver;

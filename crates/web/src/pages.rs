@@ -336,14 +336,6 @@ struct OwnPage {
     body: String,
 }
 
-/// What every form carries.
-#[derive(serde::Deserialize)]
-struct Signed<T> {
-    csrf: Option<String>,
-    #[serde(flatten)]
-    form: T,
-}
-
 impl<T: DeserializeOwned> FromRequest<App> for Sent<T> {
     type Rejection = Failed;
 
@@ -355,11 +347,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Sent<T> {
         if !form.starts_with("application/x-www-form-urlencoded") {
             return Err(Problem::malformed("a form is sent as application/x-www-form-urlencoded").into());
         }
-        let read = Form::<Signed<T>>::from_request(Request::from_parts(parts, body), app).await;
-        let Form(Signed { csrf, form }) = read.map_err(|why| Problem::malformed(why.to_string()))?;
-        if !csrf.is_some_and(|csrf| viewer.session.signed(&csrf)) {
+        let read = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), app).await;
+        let Form(mut fields) = read.map_err(|why| Problem::malformed(why.to_string()))?;
+        let token = fields.iter().position(|(name, _)| name == "csrf").map(|at| fields.remove(at).1);
+        if !token.is_some_and(|csrf| viewer.session.signed(&csrf)) {
             return Err(unsigned());
         }
+        // Without the token it is written once more: what is beside a flattened field could only be a text, and no number.
+        let form = serde_urlencoded::to_string(&fields).map_err(|why| Problem::malformed(why.to_string()))?;
+        let form = serde_urlencoded::from_str(&form).map_err(|why| Problem::malformed(why.to_string()))?;
         Ok(Sent { viewer, form })
     }
 }

@@ -19,6 +19,8 @@ struct Page {
 #[derive(Deserialize)]
 struct Note {
     text: String,
+    #[serde(default)]
+    times: u32,
 }
 
 /// What an application keeps: the texts that it was sent.
@@ -35,7 +37,7 @@ async fn notes(viewer: Viewer, Extension(kept): Extension<Kept>) -> Shown {
 
 async fn note(Extension(kept): Extension<Kept>, sent: Sent<Note>) -> Shown {
     let by = sent.viewer.person().unwrap_or("nobody").to_owned();
-    keep(&kept, format!("{} by {by}", sent.form.text));
+    keep(&kept, format!("{} by {by}, {} times", sent.form.text, sent.form.times));
     go(&sent.viewer.own("/notes"))
 }
 
@@ -111,10 +113,10 @@ async fn nobody_reaches_or_changes_an_applications_pages_past_the_guard() {
     let heard = scene.send(request("POST", "/app/notes", &headers, format!("csrf={csrf}&text=x"))).await;
     assert_eq!(heard.status, StatusCode::FORBIDDEN);
     assert_eq!(all(&kept), [""; 0]);
-    let heard = scene.form(&cookie, "/app/notes", &[("csrf", &csrf), ("text", "buy ink")]).await;
+    let heard = scene.form(&cookie, "/app/notes", &[("csrf", &csrf), ("text", "buy ink"), ("times", "2")]).await;
     assert_eq!(heard.status, StatusCode::SEE_OTHER, "{}", heard.text);
     assert_eq!(heard.headers[header::LOCATION], "/app/notes");
-    assert_eq!(all(&kept), ["buy ink by cleo"]);
+    assert_eq!(all(&kept), ["buy ink by cleo, 2 times"]);
     // What an application says is not there is a page as ours are.
     let heard = scene.page(&cookie, "/app/notes/x").await;
     assert_eq!(heard.status, StatusCode::NOT_FOUND);
