@@ -74,3 +74,70 @@ async fn a_refund_waits_is_approved_by_a_manager_and_finishes() {
     says(driver, "billing.refund").await;
     browser.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lead_is_added_and_enriched_while_its_seller_works_on() {
+    if !is_there() {
+        return;
+    }
+    let served = Served::open(&program("crm-leads"), &app("crm-leads")).await.unwrap();
+    // No page is read before the seller has typed something: whatever is quick, the edit comes during the run.
+    let hold = json!({ "scope": "tool:web", "reason": "the seller types first", "as": "rosa" });
+    let held = post(&served, "/holds", &hold).await;
+    assert_eq!(held["scope"], "tool:web", "{held}");
+
+    let browser = Browser::open(EYES[0]).await.unwrap();
+    let driver = &browser.driver;
+    driver.goto(&served.link).await.unwrap();
+    let choice = SelectElement::new(&driver.find(By::Id("person")).await.unwrap()).await.unwrap();
+    choice.select_by_value("rosa").await.unwrap();
+    driver.find(By::Css("option[value=rosa]:checked")).await.unwrap();
+    click(driver, By::LinkText("Add a lead")).await;
+    driver.find(By::Id("name")).await.unwrap().send_keys("Konkurenta").await.unwrap();
+    driver.find(By::Id("domain")).await.unwrap().send_keys("konkurenta.test").await.unwrap();
+    click(driver, By::Css("main button.good")).await;
+    // The form was answered at once, and the run is on its way.
+    driver.find(By::XPath("//*[@id='standing'][contains(., 'being enriched')]")).await.unwrap();
+    let lead = driver.current_url().await.unwrap().to_string();
+    click(driver, By::Css("#field-description summary")).await;
+    let typed = "Makes competitions, we met them in Porto.";
+    driver.find(By::Id("value-description")).await.unwrap().send_keys(typed).await.unwrap();
+    click(driver, By::Css("#field-description button")).await;
+    driver.find(By::Css("#field-description .badge.good")).await.unwrap();
+
+    // Work goes on elsewhere; the bell tells, and nothing else does.
+    driver.goto(format!("{}/runs", served.base)).await.unwrap();
+    post(&served, "/holds/release", &json!({ "scope": "tool:web", "as": "rosa" })).await;
+    driver.find(By::XPath("//a[@id='bell'][contains(., '1 new')]")).await.unwrap();
+    assert!(driver.current_url().await.unwrap().path().ends_with("/runs"));
+    click(driver, By::Id("bell")).await;
+    says(driver, "Konkurenta: ").await;
+    click(driver, By::XPath("//main//button[contains(., 'Mark all as read')]")).await;
+    driver.find(By::XPath("//a[@id='bell'][not(contains(., 'new'))]")).await.unwrap();
+
+    driver.goto(&lead).await.unwrap();
+    says(driver, typed).await;
+    driver.find(By::XPath("//li[@id='field-description']//*[contains(., 'set by a person')]")).await.unwrap();
+    says(driver, "Not written: a person has set it").await;
+    // What was found stands with its words, in the page that the run read.
+    let quote = driver.find(By::XPath("//h2[contains(., 'Proposed')]/following::blockquote")).await.unwrap();
+    let quote = quote.text().await.unwrap();
+    click(driver, By::PartialLinkText("See it on the page")).await;
+    let marked = driver.find(By::Css("mark#quote")).await.unwrap().text().await.unwrap();
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&marked), words(&quote));
+
+    // The same lead once more is not added, and one run was started.
+    driver.goto(format!("{}/app/leads/new", served.base)).await.unwrap();
+    driver.find(By::Id("name")).await.unwrap().send_keys("Other name").await.unwrap();
+    driver.find(By::Id("domain")).await.unwrap().send_keys("www.konkurenta.test").await.unwrap();
+    click(driver, By::Css("main button.good")).await;
+    says(driver, "has the same domain").await;
+    let kept = driver.find(By::Id("name")).await.unwrap().prop("value").await.unwrap();
+    assert_eq!(kept.as_deref(), Some("Other name"));
+    let client = apparatus::http::client().unwrap();
+    let runs = client.get(format!("{}/api/v1/runs?workflow=enrich", served.base)).bearer_auth(&served.token).send();
+    let runs: Json = runs.await.unwrap().json().await.unwrap();
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1), "{runs}");
+    browser.close().await.unwrap();
+}

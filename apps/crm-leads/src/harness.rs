@@ -6,8 +6,18 @@ use std::{
 };
 
 /// Folders and files that make up the project; its data, its seed and this crate are left out.
-const PROJECT: [&str; 9] =
-    ["surefoot.yaml", "routes.yaml", "workflows", "prompts", "schemas", "tools", "sql", "rules", "lexicons"];
+const PROJECT: [&str; 10] = [
+    "surefoot.yaml",
+    "people.yaml",
+    "routes.yaml",
+    "workflows",
+    "prompts",
+    "schemas",
+    "tools",
+    "sql",
+    "rules",
+    "lexicons",
+];
 
 /// Copies the project's own files into `to`, which is made if it is not there.
 ///

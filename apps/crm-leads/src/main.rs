@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use crm_leads::{batch, measure, natives, told};
+use crm_leads::{batch, measure, natives, pages, told};
 use surefoot::cli::Application;
 
 fn main() -> ExitCode {
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
             .with(natives::register)
             .start_key(|workflow, input| (workflow == "enrich").then(|| natives::start_key(input)).flatten())
             .tell(told::lines)
+            .pages(pages::pages)
             .main(args, environment),
     };
     ExitCode::from(u8::try_from(code).unwrap_or(70))

@@ -124,7 +124,8 @@ pub fn intake(lead: &Lead) -> Identity {
     Identity { company: lead.name.clone(), words: words(&lead.name), candidates, contact, notes }
 }
 
-fn is_free_mail(domain: &str) -> bool {
+/// Whether a domain gives mailboxes to everybody.
+pub fn is_free_mail(domain: &str) -> bool {
     FREE_MAIL.lines().any(|line| line == domain)
 }
 

@@ -92,7 +92,7 @@ pub fn stands(quote: &str, text: &str) -> Option<usize> {
 }
 
 /// Where `quote` stands in `text`, in bytes.
-fn place(quote: &str, text: &str) -> Option<std::ops::Range<usize>> {
+pub fn place(quote: &str, text: &str) -> Option<std::ops::Range<usize>> {
     let mut words = quote.split_whitespace();
     let first = words.next()?;
     let rest: Vec<&str> = words.collect();

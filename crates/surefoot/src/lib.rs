@@ -7,6 +7,7 @@ pub mod error;
 pub mod exit;
 pub mod export;
 pub mod notebook;
+pub mod pages;
 pub mod project;
 pub mod reach;
 mod rehearse;

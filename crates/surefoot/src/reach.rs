@@ -282,6 +282,20 @@ pub struct Reach {
     pub sites: Option<Arc<SiteServer>>,
 }
 
+/// Makes the tables of the project's tool `tool`, as its first call would; gives the file of its database.
+pub(crate) async fn database(
+    sources: &Sources,
+    project: &Project,
+    tool: &str,
+    around: &Surroundings,
+) -> Result<PathBuf, crate::pages::PagesError> {
+    let none = || crate::pages::PagesError::NoDatabase { tool: tool.to_owned() };
+    let declared = project.tools.get(tool).ok_or_else(none)?;
+    let Way::Sql { database, migrations } = &declared.reach else { return Err(none()) };
+    let reached = sql::tool(sources, declared, (database, migrations), around)?;
+    Ok(reached.prepare(tool).await?)
+}
+
 impl Reach {
     /// Sets up every tool and model that the project names.
     ///

@@ -94,12 +94,27 @@ async fn problems() -> Json<Problems> {
 }
 
 /// A program, or a page of this server.
-pub(crate) struct Caller {
+pub struct Caller {
     pub(crate) app: App,
     pub(crate) session: Session,
 }
 
 impl Caller {
+    /// The project that is asked.
+    pub fn site(&self) -> &crate::Site {
+        &self.app.site
+    }
+
+    /// Ids of the project's people.
+    pub fn people(&self) -> Vec<std::sync::Arc<str>> {
+        self.app.site.served().project.people.ids().cloned().collect()
+    }
+
+    /// Whether it is a program, which brought the token.
+    pub fn is_program(&self) -> bool {
+        self.session.is_program()
+    }
+
     /// Who is written down as the sender of a message.
     pub(crate) fn name(&self) -> std::sync::Arc<str> {
         match &self.session.person {

@@ -4,11 +4,13 @@
 //! project with its runs; a [`Server`] answers for one or several of them to people and programs of this machine.
 //!
 //! A request passes [`guard`] first (host, origin, size), then a [`session`] (a cookie, or a program's token), and only then a page or a
-//! part of the API. A page is a struct and a template of the same name; `view` makes the words that templates place.
+//! part of the API. A page is a struct and a template of the same name; `view` makes the words that templates place. An application has pages of
+//! its own in the same house: [`Own`].
 
 mod api;
 mod assets;
 mod guard;
+mod own;
 mod pace;
 mod pages;
 mod problem;
@@ -18,8 +20,12 @@ mod site;
 mod view;
 
 pub use self::{
-    api::document,
-    server::{ServeError, Server},
+    api::{Caller, document},
+    own::{Beside, Own, Stop},
+    pages::{Failed, Sent, Shown, Upload, Uploaded, Viewer, go, part},
+    problem::Problem,
+    server::{App, ServeError, Server},
     session::Sessions,
     site::{Files, Served, Site, StartKey},
+    view::words::{ago, plain},
 };

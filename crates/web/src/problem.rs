@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 /// Why a request was not answered as it was asked (RFC 9457).
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// Which kind, as a reference: `/api/v1/problems#no_run`.
     #[serde(rename = "type")]
     pub(crate) about: String,
@@ -69,6 +69,12 @@ impl Problem {
     pub(crate) fn paced() -> Problem {
         let detail = format!("one sender may send {} requests at once, then 50 a second", crate::pace::BURST);
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "paced", detail)
+    }
+
+    /// A fault of an application. What it was goes to the log.
+    pub(crate) fn fault(error: &(dyn std::error::Error + 'static)) -> Problem {
+        tracing::error!(error, "an application's page failed");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this cannot be read or written now")
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Problem {

@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     api, assets,
     guard::{self, BODY_BYTES, Hosts},
-    pages,
+    own, pages,
     session::Sessions,
     site::Site,
 };
@@ -39,9 +39,9 @@ pub struct Server {
     sessions: Sessions,
 }
 
-/// What a request of a site is answered with.
+/// What a request of a site is answered with: the state of every page, also of an application's own.
 #[derive(Clone)]
-pub(crate) struct App {
+pub struct App {
     pub(crate) site: Site,
     pub(crate) sessions: Sessions,
     /// Other sites of the same server: name and base.
@@ -89,7 +89,12 @@ impl Server {
             bases.push(site.base().to_owned());
             let base = site.base().to_owned();
             let app = App { site, sessions: self.sessions.clone(), others: others.clone(), closing: closing.clone() };
-            let all = pages::routes().nest("/api/v1", api::routes()).fallback(pages::nothing).with_state(app);
+            let pages = pages::routes().nest("/api/v1", api::routes());
+            let pages = match app.site.own() {
+                Some(own) => pages.nest(own::AT, own.routes()),
+                None => pages,
+            };
+            let all = pages.fallback(pages::nothing).with_state(app);
             router = if base.is_empty() { router.merge(all) } else { router.nest(&base, all) };
         }
         if !bases.contains(&String::new()) {

@@ -1,16 +1,20 @@
 //! What is shown: a project as it is served now.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use kernel::{
     complaint::{Complaint, Severity},
+    ids::{RunId, StepPath},
+    journal::{Event, StepResult},
     next::Starter,
     values::{Timestamp, Value},
     workflow::project::{Project, Sources},
 };
 use runtime::{Clock, RunError, Runtime, Start, StartedRun, SystemClock};
-use store::Store;
+use store::{RunRow, Store};
 use tokio::sync::watch;
+
+use crate::own::Own;
 
 /// A project with what drives its runs, as it is served now.
 pub struct Served {
@@ -47,6 +51,7 @@ struct Inner {
     served: RwLock<Arc<Served>>,
     files: watch::Sender<Arc<Files>>,
     clock: Arc<dyn Clock>,
+    own: OnceLock<Own>,
 }
 
 impl Site {
@@ -57,6 +62,7 @@ impl Site {
             served: RwLock::new(Arc::new(served)),
             files: watch::Sender::new(Arc::default()),
             clock: Arc::new(SystemClock::new()),
+            own: OnceLock::new(),
         };
         Site { inner: Arc::new(inner) }
     }
@@ -70,6 +76,15 @@ impl Site {
     /// What the files say now.
     pub fn look(&self, files: Files) {
         self.inner.files.send_replace(Arc::new(files));
+    }
+
+    /// From now on it has pages of its application as well. They come once and before it is served: later ones are let go.
+    pub fn bring(&self, own: Own) {
+        let _ = self.inner.own.set(own);
+    }
+
+    pub(crate) fn own(&self) -> Option<&Own> {
+        self.inner.own.get()
     }
 
     /// Where its pages begin.
@@ -104,12 +119,55 @@ impl Site {
         files.complaints.iter().filter(|complaint| complaint.severity == Severity::Error).count()
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 
-    /// Starts a run of the version that is served now, for a person if one is known.
-    pub(crate) async fn start(
+    /// What is known of a run without its journal; `None` if there is none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn run(&self, run: RunId) -> Result<Option<RunRow>, RunError> {
+        let row = self.store().run(run).await;
+        row.map_err(|source| RunError::Store { doing: "read the run", source })
+    }
+
+    /// What the steps of that name gave in a run so far, wherever they stand, in the order in which they gave it: from its journal and what is kept
+    /// beside it. What was erased is left out.
+    ///
+    /// # Errors
+    /// There is no such run, or the store fails.
+    pub async fn gave(&self, run: RunId, step: &str) -> Result<Vec<(StepPath, Value)>, RunError> {
+        let runtime = self.runtime();
+        let record = runtime.record(run).await?;
+        let mut all: Vec<(StepPath, Value)> = Vec::new();
+        for entry in &record.entries {
+            let Ok(event) = entry.event() else { continue };
+            let Some(path) = event.step().filter(|path| path.as_str().rsplit('/').next() == Some(step)) else {
+                continue;
+            };
+            let gave = match &event {
+                Event::ModelAnswered { result: StepResult::Done(held), .. }
+                | Event::ActionFinished { result: StepResult::Done(held), .. } => Some(held),
+                event => event.completes().and_then(|(_, gave)| gave),
+            };
+            let Some(gave) = gave else { continue };
+            if let Some(value) = runtime.held(run, gave).await? {
+                // A step that was done again gave what it gave last.
+                all.retain(|(known, _)| known != path);
+                all.push((path.clone(), value));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Starts a run of the version that is served now, for a person if one is known. Without a key it has that of its workflow and input, where
+    /// there is one: the same key with the same input is one run.
+    ///
+    /// # Errors
+    /// See [`Runtime::start`].
+    pub async fn start(
         &self,
         workflow: &str,
         input: Value,

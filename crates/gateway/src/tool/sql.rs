@@ -103,6 +103,24 @@ impl SqlTool {
         SqlTool { operations, database: Arc::new(database) }
     }
 
+    /// Makes the tables and what else the tool needs, as its first call would; gives the file.
+    ///
+    /// # Errors
+    /// The database cannot be opened, or its migrations cannot be applied. Nothing was begun.
+    pub async fn prepare(&self, tool: &str) -> Result<PathBuf, Failure> {
+        if !self.database.is_ready() {
+            let call = Arc::new(Call::new(BUSY));
+            let turn = self.database.turn(Effect::Idempotent).await;
+            let (database, name) = (self.database.clone(), tool.to_owned());
+            apart(tool, move || {
+                let _turn = turn;
+                database.prepare(&name, &call)
+            })
+            .await?;
+        }
+        Ok(self.database.file())
+    }
+
     async fn perform(
         &self,
         (tool, operation): (&str, &str),

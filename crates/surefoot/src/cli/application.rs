@@ -1,6 +1,6 @@
 //! Programs that hand over to this command line: an application is a project, functions of its own, and words about its runs.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
 use kernel::{
     ids::RunId,
@@ -8,7 +8,11 @@ use kernel::{
     values::Value,
 };
 
-use crate::{embed::Builder, seen::Seen};
+use crate::{
+    embed::Builder,
+    pages::{Own, PagesError, Place},
+    seen::Seen,
+};
 
 /// What an application brings to the command line. Everything but the name is optional.
 ///
@@ -28,9 +32,11 @@ pub struct Application {
     pub(super) with: Arc<dyn Fn(Builder) -> Builder + Send + Sync>,
     pub(super) key: Arc<StartKey>,
     pub(super) tell: Option<Arc<Tell>>,
+    pub(super) pages: Option<Arc<Pages>>,
 }
 
 type StartKey = dyn Fn(&str, &Value) -> Option<String> + Send + Sync;
+type Pages = dyn Fn(Place) -> Pin<Box<dyn Future<Output = Result<Own, PagesError>> + Send>> + Send + Sync;
 type Tell = dyn Fn(&Told<'_>) -> Vec<String> + Send + Sync;
 
 /// A run that has ended, for an application that says in its own words what came of it.
@@ -59,6 +65,7 @@ impl Application {
             with: Arc::new(|builder| builder),
             key: Arc::new(|_, _| None),
             tell: None,
+            pages: None,
         }
     }
 
@@ -94,6 +101,16 @@ impl Application {
     #[must_use]
     pub fn tell(mut self, tell: impl Fn(&Told<'_>) -> Vec<String> + Send + Sync + 'static) -> Application {
         self.tell = Some(Arc::new(tell));
+        self
+    }
+
+    /// Pages of its own, which `dev` serves among those of Surefoot, and what it does beside them. Asked for once, before anything is served.
+    #[must_use]
+    pub fn pages<F>(mut self, pages: impl Fn(Place) -> F + Send + Sync + 'static) -> Application
+    where
+        F: Future<Output = Result<Own, PagesError>> + Send + 'static,
+    {
+        self.pages = Some(Arc::new(move |place| Box::pin(pages(place))));
         self
     }
 

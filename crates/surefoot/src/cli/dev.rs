@@ -15,7 +15,7 @@ use kernel::{
 use runtime::{Random as _, SystemRandom};
 use serde_json::json;
 use store::sqlite::SqliteStore;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use web::{Files, Served, Server, Sessions, Site};
 
 use super::{
@@ -24,7 +24,12 @@ use super::{
     run::{self, Plan},
     session::{self, Data, Detach, Driver},
 };
-use crate::{error::CliError, exit::Exit, project};
+use crate::{
+    error::CliError,
+    exit::Exit,
+    pages::{Beside, Place},
+    project,
+};
 
 /// How often the files are looked at.
 const GLANCE: Duration = Duration::from_millis(400);
@@ -60,8 +65,37 @@ struct House {
     store: Arc<SqliteStore>,
     site: Site,
     driver: Option<Driver>,
+    beside: Option<Companion>,
     /// What was read last, usable or not.
     seen: Result<Sources, String>,
+}
+
+/// How long what an application does beside its pages may take to end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What an application does beside its pages, while they are served. Files that are saved change nothing of it.
+struct Companion {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Companion {
+    fn begin(beside: Beside) -> Companion {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(beside(Box::pin(async {
+            // Sent or dropped: it ends.
+            let _ = stopped.await;
+        })));
+        Companion { stop, task }
+    }
+
+    async fn end(mut self) {
+        // Nobody listens any more: it has ended already.
+        let _ = self.stop.send(());
+        if tokio::time::timeout(GRACE, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
 }
 
 impl Dev {
@@ -128,6 +162,9 @@ impl Dev {
             let _ = tokio::time::timeout(Duration::from_secs(3), &mut server).await;
         }
         for house in &mut houses {
+            if let Some(beside) = house.beside.take() {
+                beside.end().await;
+            }
             if let Some(driver) = house.driver.take() {
                 driver.end().await?;
             }
@@ -161,16 +198,35 @@ impl House {
         let store = plan.open()?;
         let (served, driver) = begin(scene, &plan, store.clone()).await?;
         let site = Site::new(base, served);
+        let mut beside = None;
+        if let Some(pages) = &scene.application.pages {
+            let place = Place {
+                site: site.clone(),
+                folder: plan.folder.clone(),
+                sources: sources.clone(),
+                project: plan.project.clone(),
+                environment: scene.environment.clone(),
+            };
+            let own = pages(place).await.map_err(|error| {
+                let said = CliError::usage(error.to_string());
+                std::error::Error::source(&error).map(ToString::to_string).into_iter().fold(said, CliError::hint)
+            })?;
+            beside = own.take_beside().map(Companion::begin);
+            site.bring(own);
+        }
         site.look(Files {
             complaints: kernel::workflow::project::check(&sources).complaints,
             sources: sources.clone(),
         });
         let (folder, profile) = (plan.folder, plan.profile);
-        Ok(House { folder, dir, profile, store, site, driver: Some(driver), seen: Ok(sources) })
+        Ok(House { folder, dir, profile, store, site, driver: Some(driver), beside, seen: Ok(sources) })
     }
 
     /// Looks at the files; what has changed is told, and taken up unless it has errors.
     async fn look(&mut self, scene: &Scene) -> Result<(), CliError> {
+        if self.beside.as_ref().is_some_and(|beside| beside.task.is_finished()) {
+            return Err(CliError::internal("what the application does beside its pages has ended by itself"));
+        }
         let folder = self.folder.clone();
         let read = tokio::task::spawn_blocking(move || project::read(&folder, true)).await;
         let read = read.map_err(|error| CliError::internal("reading the files panicked").caused_by(error))?;

@@ -3,6 +3,7 @@
 mod details;
 mod effects;
 mod events;
+mod own;
 mod people;
 mod reference;
 mod rules;
@@ -31,6 +32,7 @@ use tower::ServiceExt as _;
 use super::Server;
 use crate::{
     guard::Hosts,
+    own::Own,
     session::Sessions,
     site::{Served, Site},
 };
@@ -61,6 +63,7 @@ const FILES: [(&str, &str); 5] = [
 struct Scene {
     router: Router,
     sessions: Sessions,
+    site: Site,
     runtime: Runtime,
     #[expect(dead_code, reason = "held for its drop")]
     worker: Option<Worker>,
@@ -99,6 +102,10 @@ async fn idle(files: &[(&str, &str)]) -> Scene {
 }
 
 async fn idle_with(files: &[(&str, &str)], gateway: Gateway) -> Scene {
+    idle_bringing(files, gateway, None).await
+}
+
+async fn idle_bringing(files: &[(&str, &str)], gateway: Gateway, own: Option<Own>) -> Scene {
     let sources: Sources = files.iter().copied().collect();
     let checked = project::check(&sources);
     let project = checked.project.unwrap_or_else(|| panic!("{:?}", checked.complaints));
@@ -112,9 +119,11 @@ async fn idle_with(files: &[(&str, &str)], gateway: Gateway) -> Scene {
     let served = Served { runtime: runtime.clone(), project, sources, start_key: Arc::new(|_, _| None) };
     let sessions = Sessions::new(Arc::new(TestRandom::default()), Some(TOKEN));
     let (close, closing) = watch::channel(false);
-    let server = Server::new(vec![Site::new("", served)], sessions.clone());
+    let site = Site::new("", served);
+    own.into_iter().for_each(|own| site.bring(own));
+    let server = Server::new(vec![site.clone()], sessions.clone());
     let router = server.router(Hosts::of(([127, 0, 0, 1], 4000).into()), closing).expect("one site has one name");
-    Scene { router, sessions, runtime, worker: None, close }
+    Scene { router, sessions, site, runtime, worker: None, close }
 }
 
 /// An answer, read whole.

@@ -83,7 +83,7 @@ pub(crate) fn times(count: u32) -> String {
 }
 
 /// `3 min ago`.
-pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
     match now.micros() - at.micros() {
         us if us < 1_000_000 => "just now".to_owned(),
         us => format!("{} ago", span(us)),
@@ -99,7 +99,7 @@ pub(crate) fn left(until: Timestamp, now: Timestamp) -> String {
 }
 
 /// Text without characters that hide or reorder what is read: control characters, and those that change the direction of writing.
-pub(crate) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let shown = |c: char| match c {
         '\n' | '\t' => c,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{feff}' => {

@@ -79,6 +79,10 @@ impl Database {
         self.ready.load(Ordering::Acquire)
     }
 
+    pub(super) fn file(&self) -> PathBuf {
+        self.file.clone()
+    }
+
     pub(super) fn now_us(&self) -> i64 {
         (self.now)().micros()
     }
@@ -278,9 +282,5 @@ impl Database {
         for open in self.pool(Effect::Idempotent).iter() {
             open.connection.pragma_update_and_check(None, "max_page_count", 1, |_| Ok(())).unwrap();
         }
-    }
-
-    pub(super) fn file(&self) -> PathBuf {
-        self.file.clone()
     }
 }
