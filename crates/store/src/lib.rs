@@ -15,6 +15,7 @@ mod event;
 pub mod fault;
 mod governance;
 pub mod memory;
+mod outcome;
 pub mod rules;
 pub mod seal;
 pub mod sqlite;
@@ -33,6 +34,7 @@ pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApp
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use event::{Published, TOLD_AT_ONCE, Topic};
 pub use governance::{Change, GovernanceEntry, Governed};
+pub use outcome::{OUTCOME_BYTES, OutcomeQuery, OutcomeSaid, RunOutcome, VersionRow};
 pub use seal::{DirtyHeads, SYSTEM, Seal, Sealed, SealedHead};
 pub use work::{
     Cooldown, KeptAnswer, OpenWork, OutMessage, OutQuery, OutRow, OutState, SWEPT_AT_ONCE, Taken, Tried, WorkClaimed,
@@ -727,6 +729,24 @@ pub trait Store: Send + Sync + 'static {
     /// Rows of runs, newest first.
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError>;
 
+    /// Which versions runs of a workflow follow, of those after and up to the given ones, by digest.
+    async fn versions(
+        &self,
+        workflow: Arc<str>,
+        after: Option<RunId>,
+        upto: Option<RunId>,
+    ) -> Result<Vec<VersionRow>, StoreError>;
+
+    /// Keeps what a person says came of a run that is over, in the place of what they said before. A crash before the return leaves
+    /// either; the same call again is safe.
+    ///
+    /// # Errors
+    /// [`StoreError::Misuse`] when the words have more than [`OUTCOME_BYTES`] bytes.
+    async fn say_outcome(&self, outcome: RunOutcome) -> Result<OutcomeSaid, StoreError>;
+
+    /// What people say came of runs.
+    async fn outcomes(&self, query: OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError>;
+
     /// Keeps a bundle under its digest. Keeping it twice changes nothing.
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError>;
 
@@ -868,8 +888,8 @@ pub trait Store: Send + Sync + 'static {
     /// Forfeits what [`Store::orphans`] lists; gives how many runs.
     async fn sweep(&self) -> Result<u64, StoreError>;
 
-    /// Erases what a run held: bodies and salts of its journal, blobs, bodies of messages, late answers, cards, its business keys, its
-    /// start key, its own key. Salted and keyed digests stay, so that its chain still verifies; those over a value alone go as well,
+    /// Erases what a run held: bodies and salts of its journal, blobs, bodies of messages, late answers, cards, what people said
+    /// came of it, its business keys, its start key, its own key. Salted and keyed digests stay, so that its chain still verifies; those over a value alone go as well,
     /// because a short value is found by trying. What has not left yet never leaves. A crash before the return leaves either; the same call again is safe.
     async fn erase(&self, run: RunId, now: Timestamp) -> Result<Erased, StoreError>;
 

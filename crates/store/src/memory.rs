@@ -20,9 +20,9 @@ use self::governed::{Draft, Governed as State, Open};
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, Cooldown,
     CounterNow, CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, KeptAnswer, LateResult,
-    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Published, Reservation, RunQuery,
+    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, RunOutcome, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunQuery,
     RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow,
-    Voted, WorkClaimed, WorkQuery, WorkRow,
+    VersionRow, Voted, WorkClaimed, WorkQuery, WorkRow,
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
 
@@ -70,6 +70,8 @@ struct Kept {
     inbox: Vec<Message>,
     open: Open,
     late: BTreeMap<(Arc<str>, u64, u32), LateResult>,
+    /// By person.
+    outcomes: BTreeMap<Arc<str>, RunOutcome>,
 }
 
 impl MemoryStore {
@@ -138,6 +140,7 @@ impl Inner {
             inbox: Vec::new(),
             open: BTreeMap::new(),
             late: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
         };
         self.runs.insert(new.run, kept);
         self.appends.push(new.run);
@@ -455,6 +458,55 @@ impl Store for MemoryStore {
         };
         let rows = inner.runs.values().rev().map(|kept| &kept.row);
         Ok(rows.filter(wanted).take(rules::page(query.limit)).cloned().collect())
+    }
+
+    async fn versions(
+        &self,
+        workflow: Arc<str>,
+        after: Option<RunId>,
+        upto: Option<RunId>,
+    ) -> Result<Vec<VersionRow>, StoreError> {
+        let inner = self.lock();
+        let mut versions: BTreeMap<Digest, VersionRow> = BTreeMap::new();
+        let within = |run: &RunId| after.is_none_or(|after| *run > after) && upto.is_none_or(|upto| *run <= upto);
+        for (run, kept) in inner.runs.iter().filter(|(run, kept)| within(run) && kept.row.workflow == workflow) {
+            let bundle = kept.row.bundle;
+            let new = VersionRow { bundle, runs: 0, first: *run, last: *run };
+            let row = versions.entry(bundle).or_insert(new);
+            (row.runs, row.last) = (row.runs + 1, *run);
+        }
+        Ok(versions.into_values().collect())
+    }
+
+    async fn say_outcome(&self, outcome: RunOutcome) -> Result<OutcomeSaid, StoreError> {
+        rules::outcome_is_short(&outcome)?;
+        let mut inner = self.lock();
+        let kept = inner.kept(outcome.run)?;
+        if !kept.row.status.is_final() {
+            return Ok(OutcomeSaid::NotOver { status: kept.row.status });
+        }
+        if kept.key.is_none() {
+            return Ok(OutcomeSaid::Erased);
+        }
+        kept.outcomes.insert(outcome.by.clone(), outcome);
+        Ok(OutcomeSaid::Done)
+    }
+
+    async fn outcomes(&self, query: OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError> {
+        let inner = self.lock();
+        Ok(match query {
+            OutcomeQuery::Run(run) => {
+                inner.runs.get(&run).map_or_else(Vec::new, |kept| kept.outcomes.values().cloned().collect())
+            }
+            OutcomeQuery::Workflow { workflow, right, since, limit } => {
+                let newest = inner.runs.values().rev().filter(|kept| kept.row.workflow == workflow);
+                let wanted = |one: &&RunOutcome| {
+                    right.is_none_or(|right| one.right == right) && since.is_none_or(|since| one.run >= since)
+                };
+                let all = newest.flat_map(|kept| kept.outcomes.values()).filter(wanted);
+                all.take(rules::page(limit)).cloned().collect()
+            }
+        })
     }
 
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, _now: Timestamp) -> Result<(), StoreError> {
@@ -804,6 +856,7 @@ impl Store for MemoryStore {
         kept.entries.iter_mut().for_each(|entry| (entry.body, entry.salt) = (None, [0; 16]));
         kept.blobs.clear();
         kept.inbox.iter_mut().for_each(|message| message.body = [].into());
+        kept.outcomes.clear();
         kept.late.values_mut().for_each(|late| late.outcome = [].into());
         let governed = &mut inner.governed;
         for row in governed.approvals.values_mut().filter(|row| row.run == run) {
