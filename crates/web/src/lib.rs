@@ -9,6 +9,7 @@
 mod api;
 mod assets;
 mod guard;
+mod lately;
 mod pace;
 mod pages;
 mod problem;
@@ -21,5 +22,5 @@ pub use self::{
     api::document,
     server::{ServeError, Server},
     session::Sessions,
-    site::{Files, Served, Site, StartKey},
+    site::{CaseCopy, Copies, ExportCopy, Files, NotCopied, Served, Site, StartKey, Verified},
 };
