@@ -148,6 +148,18 @@ impl Served {
     /// # Errors
     /// It does not start or does not say where it listens.
     pub async fn open(program: &Path, folder: &Path) -> Result<Served, BrowserError> {
+        Served::open_with(program, folder, &[]).await
+    }
+
+    /// The same, with these variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Served::open`].
+    pub async fn open_with(
+        program: &Path,
+        folder: &Path,
+        environment: &[(&str, String)],
+    ) -> Result<Served, BrowserError> {
         let failed = |what: String| BrowserError::Start { what, source: None };
         let start = |what: String| move |source| BrowserError::Start { what, source: Some(source) };
         let data = tempfile::tempdir().map_err(start("a folder for the data".to_owned()))?;
@@ -160,6 +172,7 @@ impl Served {
             .arg(&copy)
             .args(["--port", "0", "--json", "--data"])
             .arg(&kept)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -174,6 +187,15 @@ impl Served {
         let token = kept.join("api.token");
         let token = std::fs::read_to_string(token).map_err(start("the token of the API".to_owned()))?;
         Ok(Served { link, base, token: token.trim().to_owned(), _process: process, _data: data })
+    }
+
+    /// Posts to the API, as a program that brings the token; gives what it answered.
+    ///
+    /// # Errors
+    /// It does not answer, or not with JSON.
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> Result<serde_json::Value, reqwest::Error> {
+        let post = crate::http::client()?.post(format!("{}/api/v1{path}", self.base));
+        post.bearer_auth(&self.token).json(body).send().await?.json().await
     }
 }
 

@@ -322,7 +322,9 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
                 walk.out.extend(waiting.map(Next::Suspend));
             }
             doubt => {
-                let waits_for = walk.stuck().unwrap_or_else(|| "a person to resume it".to_owned());
+                let over = state.paused_over.as_ref();
+                let over = over.map(|(step, why)| format!("a person to resume it: `{step}` failed ({})", why.kind));
+                let waits_for = walk.stuck().or(over).unwrap_or_else(|| "a person to resume it".to_owned());
                 walk.out.push(Next::Suspend(Suspend {
                     until: doubt.and_then(|doubt| doubt.until),
                     waits_for: waits_for.into(),

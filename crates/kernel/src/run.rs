@@ -85,6 +85,8 @@ pub struct RunState {
     pub inbox_read: u64,
     /// A person or a declared recovery paused the run.
     pub paused: bool,
+    /// What failed, and where, if that paused the run and nobody has said anything since.
+    pub paused_over: Option<(StepPath, Failure)>,
     /// What was sent in this epoch or before is for a person: the data were put back or copied since.
     pub reviewed: Option<u64>,
     /// A person asked the run to end.
@@ -238,6 +240,7 @@ impl RunState {
             mailbox: Vec::new(),
             inbox_read: 0,
             paused: false,
+            paused_over: None,
             reviewed: None,
             cancelling: false,
             failed: None,
@@ -557,6 +560,7 @@ impl RunState {
             }
             Event::ControlReceived { message, control, .. } => {
                 self.read_message(message, &event)?;
+                self.paused_over = None;
                 match control {
                     Control::Pause => self.paused = true,
                     Control::Resume => self.paused = false,

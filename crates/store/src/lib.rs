@@ -15,6 +15,7 @@ mod event;
 pub mod fault;
 mod governance;
 pub mod memory;
+mod message;
 mod outcome;
 pub mod rules;
 pub mod seal;
@@ -34,6 +35,7 @@ pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApp
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use event::{Published, TOLD_AT_ONCE, Topic};
 pub use governance::{Change, GovernanceEntry, Governed};
+pub use message::{CONTROL_RESERVE, Message, Posted, UNREAD_LIMIT};
 pub use outcome::{OUTCOME_BYTES, OutcomeQuery, OutcomeSaid, RunOutcome, VersionRow};
 pub use seal::{DirtyHeads, SYSTEM, Seal, Sealed, SealedHead};
 pub use work::{
@@ -504,59 +506,6 @@ pub enum Appended {
         current: u64,
     },
 }
-
-/// A message in a run's inbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its number in this inbox, from 1; 0 in a message not posted yet.
-    pub seq: u64,
-    /// The sender's id for it: a second message with the same id changes nothing.
-    pub id: Arc<str>,
-    /// `signal`, or one of the control messages: `pause`, `resume`, `cancel`, `review`, `vote`, `resolve`, `late`, `answer`,
-    /// `child`, `event`.
-    pub kind: Arc<str>,
-    /// The signal's name; empty for the others.
-    pub name: Arc<str>,
-    /// Who sent it.
-    pub sender: Arc<str>,
-    /// Canonical JSON.
-    pub body: Arc<[u8]>,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// What a post came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Posted {
-    /// Durable, with this number; the worker that owns the run now, if any.
-    New {
-        /// The message's number.
-        seq: u64,
-        /// Who should look.
-        owner: Option<WorkerId>,
-    },
-    /// A message with this id was there already.
-    Known {
-        /// Its number.
-        seq: u64,
-    },
-    /// The run is over; nothing was written.
-    Final {
-        /// How it ended.
-        status: Status,
-    },
-    /// Too many messages wait unread; nothing was written.
-    Crowded {
-        /// How many.
-        unread: u64,
-    },
-}
-
-/// Most messages that an inbox holds unread.
-pub const UNREAD_LIMIT: u64 = 1000;
-
-/// Places above [`UNREAD_LIMIT`] that only messages other than signals may take.
-pub const CONTROL_RESERVE: u64 = 100;
 
 /// A run's row.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,7 @@
 mod check;
 mod events;
 mod governed;
+mod outcome;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -466,47 +467,15 @@ impl Store for MemoryStore {
         after: Option<RunId>,
         upto: Option<RunId>,
     ) -> Result<Vec<VersionRow>, StoreError> {
-        let inner = self.lock();
-        let mut versions: BTreeMap<Digest, VersionRow> = BTreeMap::new();
-        let within = |run: &RunId| after.is_none_or(|after| *run > after) && upto.is_none_or(|upto| *run <= upto);
-        for (run, kept) in inner.runs.iter().filter(|(run, kept)| within(run) && kept.row.workflow == workflow) {
-            let bundle = kept.row.bundle;
-            let new = VersionRow { bundle, runs: 0, first: *run, last: *run };
-            let row = versions.entry(bundle).or_insert(new);
-            (row.runs, row.last) = (row.runs + 1, *run);
-        }
-        Ok(versions.into_values().collect())
+        Ok(self.lock().versions(&workflow, after, upto))
     }
 
     async fn say_outcome(&self, outcome: RunOutcome) -> Result<OutcomeSaid, StoreError> {
-        rules::outcome_is_short(&outcome)?;
-        let mut inner = self.lock();
-        let kept = inner.kept(outcome.run)?;
-        if !kept.row.status.is_final() {
-            return Ok(OutcomeSaid::NotOver { status: kept.row.status });
-        }
-        if kept.key.is_none() {
-            return Ok(OutcomeSaid::Erased);
-        }
-        kept.outcomes.insert(outcome.by.clone(), outcome);
-        Ok(OutcomeSaid::Done)
+        self.lock().say_outcome(outcome)
     }
 
     async fn outcomes(&self, query: OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError> {
-        let inner = self.lock();
-        Ok(match query {
-            OutcomeQuery::Run(run) => {
-                inner.runs.get(&run).map_or_else(Vec::new, |kept| kept.outcomes.values().cloned().collect())
-            }
-            OutcomeQuery::Workflow { workflow, right, since, limit } => {
-                let newest = inner.runs.values().rev().filter(|kept| kept.row.workflow == workflow);
-                let wanted = |one: &&RunOutcome| {
-                    right.is_none_or(|right| one.right == right) && since.is_none_or(|since| one.run >= since)
-                };
-                let all = newest.flat_map(|kept| kept.outcomes.values()).filter(wanted);
-                all.take(rules::page(limit)).cloned().collect()
-            }
-        })
+        Ok(self.lock().outcomes(query))
     }
 
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, _now: Timestamp) -> Result<(), StoreError> {

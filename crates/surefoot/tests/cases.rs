@@ -335,6 +335,11 @@ fn a_rehearsal_says_how_each_failure_ends_and_what_a_person_would_do() {
     let lines: Vec<serde_json::Value> = first.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let summary = lines.last().unwrap();
     assert!(summary["ok"] == true && summary["cells"].as_u64() == Some(lines.len() as u64 - 1), "{summary}");
+    // A workflow is meant, not a folder.
+    let said = place.call(&["rehearse", "cases"]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.contains("the project has no workflow `cases`"), "{}", said.err);
+    assert!(said.err.contains("surefoot rehearse --project cases"), "{}", said.err);
     // A case that does not hold is no plain path.
     place.write("cases/paid.yaml", &format!("{CASE}expect:\n  status: completed\n  acts: []\n"));
     let said = place.call(&["rehearse"]);

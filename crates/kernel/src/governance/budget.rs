@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::read::{money, price, unknown_workflows, unpriced_models};
 pub use self::{
     charged::{Charged, PriceFrom},
-    exceeded::Exceeded,
+    exceeded::{Exceeded, short_of},
     limits::{BadLimits, Limit, Limiting, Limits, Line, Period, RUN, Raise, RunScope, limiting, lines},
     list::{Listed, Period as PricePeriod, PriceList, Tier},
     price::{Closing, Price, Rate, Tariff, act, actual, request_bytes, worst_case},

@@ -87,6 +87,7 @@ impl RunState {
             Response::Pause => {
                 open.fallen.clear();
                 self.paused = true;
+                self.paused_over = Some((step.clone(), failure));
             }
             Response::ContinueWith { output } => {
                 place.close(Slot::Gave(output), event)?;

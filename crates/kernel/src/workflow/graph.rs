@@ -62,7 +62,7 @@ fn steps(out: &mut String, list: &[Step], indent: &str) {
     }
 }
 
-/// Where a decision leads.
+/// Where a decision goes on.
 pub fn then(stages: &[std::sync::Arc<str>]) -> String {
     if stages.is_empty() { "next".to_owned() } else { stages.join(", ") }
 }

@@ -1,6 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -10,7 +10,7 @@ use kernel::governance::budget::Unit;
 use serde_json::json;
 
 use super::{
-    Scene,
+    Scene, graph,
     out::{BAD, FAINT, GOOD, STRONG, WAIT, count, paint, plain},
     test::{self, Read},
 };
@@ -46,6 +46,12 @@ impl Rehearse {
     pub(super) fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let what: Vec<PathBuf> = self.case.iter().cloned().chain([self.folder.clone()]).collect();
         let opened = test::open(scene, &what)?;
+        if let Some(name) = &self.workflow {
+            graph::find(&opened.setting.project.workflows, name).map_err(|error| {
+                let hint = format!("a folder is named so: `surefoot rehearse --project {name}`");
+                if Path::new(name).is_dir() { error.hint(hint) } else { error }
+            })?;
+        }
         let mut rehearsals = Vec::new();
         let (mut left_out, mut seen) = (Vec::new(), BTreeMap::<_, BTreeSet<String>>::new());
         for read in &opened.cases {

@@ -11,7 +11,7 @@ use runtime::govern::{Asked, Decide};
 use serde::Deserialize;
 use store::{ApprovalQuery, ApprovalRow, ApprovalState};
 
-use super::{Layout, Sent, Shown, Viewer, go, show};
+use super::{Layout, Sent, Shown, Viewer, go, show, why};
 use crate::{
     problem::Problem,
     view::{
@@ -43,6 +43,8 @@ struct ApprovalPage {
     layout: Layout,
     action: String,
     run_href: String,
+    /// Where its values come from.
+    why_href: String,
     step: String,
     says: String,
     why: Vec<Rule>,
@@ -131,6 +133,7 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked) -> ApprovalPage {
         layout: viewer.layout("Approval", "Should this be done?", "approvals"),
         action: viewer.path(format_args!("/approvals/{}/decision", row.id)),
         run_href: viewer.path(format_args!("/runs/{}", row.run)),
+        why_href: why::href(viewer, row.run, &row.step),
         step: words::plain(&row.step),
         says: text("says"),
         why,

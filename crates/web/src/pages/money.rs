@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use kernel::{
     governance::budget::{Period, Unit},
+    ids::RunId,
     values::Timestamp,
 };
 use runtime::budget::Standing;
@@ -160,6 +161,8 @@ pub(super) struct Raise {
     unit: String,
     amount: String,
     resume: Option<String>,
+    /// The run whose page it was raised on.
+    run: Option<RunId>,
 }
 
 /// `POST /money/limit`: a limit is raised for its period, or that of one run.
@@ -171,7 +174,10 @@ pub(super) async fn raise(sent: Sent<Raise>) -> Shown {
     let limit = unit.read(form.amount.trim()).map_err(|why| Problem::malformed(words::plain(&why)))?;
     viewer.app.site.runtime().raise(form.scope.trim(), unit, limit, &asker).await?;
     resume(&viewer, form.scope.trim(), form.resume.as_deref(), &asker.by).await?;
-    go(&viewer.path("/money"))
+    match form.run {
+        Some(run) => go(&viewer.path(format_args!("/runs/{run}"))),
+        None => go(&viewer.path("/money")),
+    }
 }
 
 /// A frozen scope goes on.

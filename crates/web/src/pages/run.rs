@@ -13,9 +13,10 @@ use axum::{
 use futures_util::stream;
 use kernel::{
     evidence::{Ledger, Said},
-    governance::budget::Unit,
+    governance::budget::{self, Unit},
     ids::RunId,
     journal::{Entry, Event},
+    recovery::Failure,
     report::{Call as Todo, Report, calls},
     run::RunState,
     values::{Timestamp, Value},
@@ -61,6 +62,8 @@ struct RunPage {
     acts: Vec<Act>,
     calls: Vec<Call>,
     claims: Vec<Claim>,
+    /// Whose limit has to be raised before it goes on, if that is what it waits for.
+    short: Option<Short>,
     /// Orders that can be given now.
     orders: Vec<(&'static str, &'static str)>,
     /// What one entry holds, if one is looked at.
@@ -76,6 +79,13 @@ struct RunPage {
     live: bool,
     /// The last entry that is shown.
     head: u64,
+}
+
+/// A limit with no room.
+struct Short {
+    scope: String,
+    unit: &'static str,
+    said: String,
 }
 
 struct Doing {
@@ -200,7 +210,11 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
     for done in report.done.iter().rev() {
         let step = words::plain(done.step.as_str());
         if values.len() < MOST && values.iter().all(|one| one.step != step) {
-            values.push(Gave { step, why: why::href(&viewer, run, &done.step), gave: words::plain(&done.gave) });
+            values.push(Gave {
+                step,
+                why: why::href(&viewer, run, done.step.as_str()),
+                gave: words::plain(&done.gave),
+            });
         }
     }
     values.reverse();
@@ -233,6 +247,7 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
         values,
         acts: acts(run, entries, viewer.app.site.served().project.policies.is_some()),
         claims: report.claims.iter().map(claim).collect(),
+        short: state.paused_over.as_ref().filter(|_| !past).and_then(|(_, why)| short(run, why)),
         orders: if past { Vec::new() } else { orders(row.status) },
         entry: entry.map(|entry| raw(&viewer, run, entry, &calls)),
         calls,
@@ -251,6 +266,13 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
         head: row.head.seq,
     };
     show(&page)
+}
+
+/// What was short, if a limit is what paused it.
+fn short(run: RunId, why: &Failure) -> Option<Short> {
+    let (scope, unit) = budget::short_of(why)?;
+    let scope = if scope == budget::RUN { format!("run:{run}") } else { scope.to_owned() };
+    Some(Short { scope: words::plain(&scope), unit: unit.word(), said: words::plain(&why.detail) })
 }
 
 /// Values of steps that a page shows at most: the latest.
@@ -339,7 +361,7 @@ fn raw(viewer: &Viewer, run: RunId, entry: &Entry, calls: &[Call]) -> Raw {
         seq: entry.seq,
         at: entry.at.to_string(),
         step: step.map(|step| words::plain(step.as_str())).unwrap_or_default(),
-        why: step.map(|step| why::href(viewer, run, step)),
+        why: step.map(|step| why::href(viewer, run, step.as_str())),
         call: calls.iter().find(|call| call.seq == entry.seq).cloned(),
         decision: match &event {
             Some(Event::ActionStarted { verdict, grounds, .. } | Event::ActionJudged { verdict, grounds, .. }) => {

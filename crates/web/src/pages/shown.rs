@@ -94,7 +94,7 @@ pub(super) async fn page(viewer: Viewer, Path((run, seq)): Path<(String, u64)>) 
             "What exactly did it see, and where did that come from?",
             "runs",
         ),
-        why: why::href(&viewer, id, &call.path),
+        why: why::href(&viewer, id, call.path.as_str()),
         sources: sources.collect(),
         run,
         call,

@@ -65,8 +65,8 @@ pub(super) struct Which {
 }
 
 /// Where a step's value is explained.
-pub(super) fn href(viewer: &Viewer, run: RunId, step: &StepPath) -> String {
-    let query = serde_urlencoded::to_string([("step", step.as_str())]).unwrap_or_default();
+pub(super) fn href(viewer: &Viewer, run: RunId, step: &str) -> String {
+    let query = serde_urlencoded::to_string([("step", step)]).unwrap_or_default();
     viewer.path(format_args!("/runs/{run}/why?{query}"))
 }
 
@@ -110,13 +110,13 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(which): 
                     .inside
                     .iter()
                     .take(MOST)
-                    .map(|step| (href(&viewer, id, step), words::plain(step.as_str())))
+                    .map(|step| (href(&viewer, id, step.as_str()), words::plain(step.as_str())))
                     .collect(),
                 step: words::plain(link.step.as_str()),
             });
         }
     }
-    let steps = told.keys().map(|step| (href(&viewer, id, step), words::plain(step.as_str())));
+    let steps = told.keys().map(|step| (href(&viewer, id, step.as_str()), words::plain(step.as_str())));
     let page = WhyPage {
         layout: viewer.layout("Why", "Where does this value come from?", "runs"),
         run: id.to_string(),

@@ -252,7 +252,7 @@ stages:
     }
 
     #[test]
-    fn a_decision_says_where_each_way_leads() {
+    fn a_decision_says_where_each_way_goes() {
         let picture = picture();
         let way = steps(&picture).into_iter().find(|shape| shape.lines[0].says == "way").expect("it is drawn");
         assert!(way.title.contains("seen.many > 2 → large · otherwise → next"), "{}", way.title);

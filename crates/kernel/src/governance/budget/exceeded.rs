@@ -83,6 +83,23 @@ impl From<Exceeded> for Failure {
     }
 }
 
+/// Of which scope and unit there was no room, if that is what the failure says.
+pub fn short_of(failure: &Failure) -> Option<(&str, Unit)> {
+    if failure.kind != FailureKind::BudgetExceeded {
+        return None;
+    }
+    let (scope, rest) = failure.detail.strip_prefix('`')?.split_once("` has no room for ")?;
+    let (wanted, _) = rest.split_once(" more: ")?;
+    // As `Unit::show` writes amounts.
+    let unit = match () {
+        () if wanted.contains('$') => Unit::Money,
+        () if wanted.contains("token") => Unit::Tokens,
+        () if wanted.contains("call") => Unit::Calls,
+        () => Unit::Time,
+    };
+    Some((scope, unit))
+}
+
 /// The second half of the sentence about a limit.
 struct Room {
     unit: Unit,

@@ -91,6 +91,17 @@ fn every_reason_is_budget_exceeded_and_pauses() {
 }
 
 #[test]
+fn a_failure_says_of_what_there_was_no_room() {
+    for unit in Unit::ALL {
+        let (wanted, scope) = (1, "workflow:pay".into());
+        let full = Failure::from(Exceeded::Full { scope, unit, wanted, left: Some(0), limit: 1, per: Period::Day });
+        assert_eq!(short_of(&full), Some(("workflow:pay", unit)), "{}", full.detail);
+    }
+    let unpriced = Failure::from(Exceeded::Unpriced { model: "big".into(), scope: "day".into() });
+    assert_eq!(short_of(&unpriced), None);
+}
+
+#[test]
 fn what_is_not_known_is_forfeited_and_what_was_not_sent_costs_nothing() {
     let (took, tariff) = (Span::from_millis(20), Tariff::Billed { price: Some(price()), cap: Some(9), list: None });
     let (silent, told) = (Usage::default(), Usage { input: 100, output: 9, ..Usage::default() });

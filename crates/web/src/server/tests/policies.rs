@@ -109,7 +109,8 @@ async fn a_real_decision_is_tried_with_other_values() {
     scene.ended(&run).await;
     let href = scene.page(&cookie, &format!("/runs/{run}")).await.link("/policies/try?run=").replace("&#38;", "&").replace("&amp;", "&");
     let page = scene.page(&cookie, &href).await;
-    assert_eq!((page.field("step"), page.field("answer.cents")), ("pay/paid".to_owned(), "700".to_owned()), "{}", page.text);
+    assert_eq!(page.field("step"), "pay/paid");
+    assert!(page.text.contains("value=\"700\"") && page.text.contains("As it was asked for"), "{}", page.text);
     let first = format!("/policies/try?run={run}&entry=1");
     assert_eq!(scene.page(&cookie, &first).await.status, StatusCode::NOT_FOUND, "the start was judged by nothing");
 }

@@ -27,13 +27,6 @@ fn app(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../apps").join(name)
 }
 
-/// Posts to the API, as a program that brings the token.
-async fn post(served: &Served, path: &str, body: &Json) -> Json {
-    let client = apparatus::http::client().unwrap();
-    let answer = client.post(format!("{}/api/v1{path}", served.base)).bearer_auth(&served.token).json(body).send();
-    answer.await.unwrap().json().await.unwrap()
-}
-
 async fn says(driver: &WebDriver, text: &str) {
     let found = driver.find(By::XPath(format!("//*[contains(normalize-space(.), \"{text}\")]"))).await;
     assert!(found.is_ok(), "`{text}` is not on {}", driver.current_url().await.unwrap());
@@ -46,6 +39,13 @@ async fn click(driver: &WebDriver, by: By) {
     }
 }
 
+/// Says at the top of the page who one is.
+async fn be(driver: &WebDriver, person: &str) {
+    let choice = SelectElement::new(&driver.find(By::Id("person")).await.unwrap()).await.unwrap();
+    choice.select_by_value(person).await.unwrap();
+    driver.find(By::Css(format!("option[value={person}]:checked"))).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_waits_is_approved_by_a_manager_and_finishes() {
     if !is_there() {
@@ -54,7 +54,7 @@ async fn a_refund_waits_is_approved_by_a_manager_and_finishes() {
     let served = Served::open(&program("support-desk"), &app("support-desk")).await.unwrap();
     let mail = std::fs::read_to_string(app("support-desk").join("seed/refund-620.json")).unwrap();
     let mail: Json = serde_json::from_str(&mail).unwrap();
-    let started = post(&served, "/runs", &json!({ "workflow": "support-email", "input": mail })).await;
+    let started = served.post("/runs", &json!({ "workflow": "support-email", "input": mail })).await.unwrap();
     let run = started["id"].as_str().unwrap().to_owned();
 
     let browser = Browser::open(EYES[0]).await.unwrap();
@@ -64,9 +64,7 @@ async fn a_refund_waits_is_approved_by_a_manager_and_finishes() {
     click(driver, By::PartialLinkText("Refund $620.00")).await;
     says(driver, "refund.manager").await;
     says(driver, "Choose at the top who you are").await;
-    let choice = SelectElement::new(&driver.find(By::Id("person")).await.unwrap()).await.unwrap();
-    choice.select_by_value("ines").await.unwrap();
-    driver.find(By::Css("option[value=ines]:checked")).await.unwrap();
+    be(driver, "ines").await;
     click(driver, By::Css("button[value=approve]")).await;
     // The card leads to the run that asked; it renews itself until it is over.
     driver.find(By::Css(".stands .badge.good")).await.unwrap();
