@@ -128,7 +128,12 @@ impl web::Copies for Copies {
         // A case is played whole: pages go on being answered meanwhile.
         let played = tokio::task::spawn_blocking(move || {
             let stem = format!("what came of {run}");
-            whole.record((&stem, &file), (&setting, &folder)).map_err(why)
+            // What is wrong with a case stands in the hints; whoever asked knows of which run.
+            let said = |error: CliError| match error.hints.is_empty() {
+                true => why(error),
+                false => NotCopied { why: error.hints },
+            };
+            whole.record((&stem, &file), (&setting, &folder)).map_err(said)
         });
         let made = played.await.map_err(|_| NotCopied::new("playing it panicked".to_owned()))??;
         Ok(CaseCopy { text: made.text, notes: made.notes })
@@ -178,4 +183,71 @@ impl web::Copies for Copies {
 fn why(error: CliError) -> NotCopied {
     let said: Vec<String> = std::iter::once(error.message).chain(error.hints).collect();
     NotCopied { why: said }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::{
+        next::Starter,
+        workflow::project::{self, Sources},
+    };
+    use runtime::{Runtime, Start};
+    use store::memory::MemoryStore;
+    use web::Copies as _;
+
+    use super::*;
+
+    const FILES: [(&str, &str); 3] = [
+        ("surefoot.yaml", "project: shop\n"),
+        ("schemas/order.yaml", "type: object\nproperties: { id: { type: string } }\nrequired: [ id ]\n"),
+        (
+            "workflows/note.yaml",
+            "workflow: note\ninput: schemas/order.yaml\nresult: { value: =noted.id }\nstages:\n  - stage: all\n    steps:\n      \
+             - { step: noted, set: { id: =input.id } }\n",
+        ),
+    ];
+
+    #[tokio::test]
+    async fn a_run_is_verified_exported_and_made_a_case_of() {
+        let sources: Sources = FILES.into_iter().collect();
+        let project = project::check(&sources).project.expect("the files have no errors");
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let runtime = Runtime::builder(store.clone()).build();
+        runtime.deploy(&project.bundle).await.expect("memory takes it");
+        let worker = runtime.worker();
+        let worker = tokio::spawn(async move { worker.run(std::future::pending::<()>()).await });
+        let start = Start {
+            bundle: project.bundle.digest,
+            workflow: "note".into(),
+            input: Value::map([("id", Value::text("N-1"))]),
+            key: None,
+            tenant: None,
+            starter: Starter { project: "shop".into(), by: None },
+        };
+        let run = runtime.start(start).await.expect("it starts").run;
+        runtime.finished(run).await.expect("it ends");
+        worker.abort();
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let setting = Setting::new(sources, project, crate::trial::Natives::new()).map(Arc::new);
+        let anchors = folder.path().join("anchors");
+        let mut copies = Copies { store, setting, folder: folder.path().to_owned(), anchors: anchors.clone() };
+        let verified = copies.verify(run).await.expect("it holds");
+        let export = copies.export(run).await.expect("it is exported");
+        assert_eq!((verified.head, verified.entries, verified.acts), (export.head, export.head.seq, 0));
+        assert_eq!((verified.seals, verified.unanchored), (0, None), "there is no anchor file");
+        let again = export::verify(export.bytes.as_slice(), &Kept::default()).expect("the file holds by itself");
+        assert_eq!(again.head, export.head);
+        let case = copies.case(run).await.expect("it can be played");
+        assert!(case.text.contains("workflow: note") && case.text.contains("N-1"), "{}", case.text);
+        assert_eq!(case.notes, Vec::<String>::new());
+
+        std::fs::write(&anchors, "no anchor\n").expect("it can be written");
+        let broken = copies.verify(run).await.expect_err("the anchors are none");
+        assert!(broken.why[0].contains("the anchor file does not hold"), "{broken:?}");
+        copies.setting = Err("a model's answers cannot be read".to_owned());
+        let refused = copies.case(run).await.expect_err("no case is played");
+        assert_eq!(refused.why, ["a model's answers cannot be read"]);
+    }
+
 }

@@ -14,10 +14,8 @@ const GAP: usize = 16;
 const PAD: usize = 10;
 /// Of a line of text.
 const LINE: usize = 18;
-/// Of a letter, as wide as a common one is.
-const LETTER: usize = 7;
 /// Letters of a line, at most; what is cut stands in its title.
-const LETTERS: usize = 44;
+const LETTERS: usize = 56;
 /// A box is not narrower.
 const NARROW: usize = 140;
 
@@ -69,7 +67,10 @@ impl Part {
         lines: Vec<(&'static str, String)>,
             rows: Vec<Vec<Part>>,
     ) -> Part {
-        let text = lines.iter().map(|(_, line)| cut(line).chars().count() * LETTER).max().unwrap_or(0) + 2 * PAD;
+        // Of a letter, as wide as a common one is: names are larger, and bold.
+        let letter = |class: &str| if class == "name" { 8 } else { 7 };
+        let text = lines.iter().map(|(class, line)| cut(line).chars().count() * letter(class)).max();
+        let text = text.unwrap_or(0) + 2 * PAD;
         let wide = |row: &Vec<Part>| row.iter().map(|part| part.width).max().unwrap_or(0);
         let high = |row: &Vec<Part>| row.iter().map(|part| part.height + GAP).sum::<usize>();
         let inner = if rows.is_empty() { 0 } else { rows.iter().map(|row| wide(row) + GAP).sum::<usize>() + GAP };
@@ -170,12 +171,17 @@ fn step(step: &Step) -> Part {
     Part::new(class, lines, rows.collect())
 }
 
-/// As much of a line as there is room for.
+/// As much of a line as there is room for: where a decision goes on is kept.
 fn cut(line: &str) -> String {
     if line.chars().count() <= LETTERS {
         return line.to_owned();
     }
-    line.chars().take(LETTERS - 1).chain(['…']).collect()
+    let end = line.rfind(" → ").and_then(|place| line.get(place..)).unwrap_or_default();
+    let room = (LETTERS - 1).saturating_sub(end.chars().count());
+    if room < LETTERS / 4 {
+        return line.chars().take(LETTERS - 1).chain(['…']).collect();
+    }
+    line.chars().take(room).chain(['…']).chain(end.chars()).collect()
 }
 
 #[cfg(test)]
@@ -249,6 +255,15 @@ stages:
         for shape in &picture.shapes {
             assert!(shape.x + shape.width <= picture.width && shape.y + shape.height <= picture.height, "{shape:?}");
         }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_still_says_where_it_goes() {
+        let long = format!("{} → next", "x".repeat(80));
+        let cut_so = cut(&long);
+        assert_eq!(cut_so.chars().count(), LETTERS);
+        assert!(cut_so.ends_with("x… → next"), "{cut_so}");
+        assert_eq!(cut(&"y".repeat(80)).chars().filter(|letter| *letter == 'y').count(), LETTERS - 1);
     }
 
     #[test]
