@@ -37,6 +37,7 @@ pub mod kept;
 mod late;
 mod models;
 pub mod outbox;
+pub mod outcome;
 mod perform;
 mod programs;
 pub mod record;

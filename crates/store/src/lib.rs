@@ -15,6 +15,8 @@ mod event;
 pub mod fault;
 mod governance;
 pub mod memory;
+mod message;
+mod outcome;
 pub mod rules;
 pub mod seal;
 pub mod sqlite;
@@ -33,6 +35,8 @@ pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApp
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use event::{Published, TOLD_AT_ONCE, Topic};
 pub use governance::{Change, GovernanceEntry, Governed};
+pub use message::{CONTROL_RESERVE, Message, Posted, UNREAD_LIMIT};
+pub use outcome::{OUTCOME_BYTES, OutcomeQuery, OutcomeSaid, RunOutcome, VersionRow};
 pub use seal::{DirtyHeads, SYSTEM, Seal, Sealed, SealedHead};
 pub use work::{
     Cooldown, KeptAnswer, OpenWork, OutMessage, OutQuery, OutRow, OutState, SWEPT_AT_ONCE, Taken, Tried, WorkClaimed,
@@ -503,59 +507,6 @@ pub enum Appended {
     },
 }
 
-/// A message in a run's inbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its number in this inbox, from 1; 0 in a message not posted yet.
-    pub seq: u64,
-    /// The sender's id for it: a second message with the same id changes nothing.
-    pub id: Arc<str>,
-    /// `signal`, or one of the control messages: `pause`, `resume`, `cancel`, `review`, `vote`, `resolve`, `late`, `answer`,
-    /// `child`, `event`.
-    pub kind: Arc<str>,
-    /// The signal's name; empty for the others.
-    pub name: Arc<str>,
-    /// Who sent it.
-    pub sender: Arc<str>,
-    /// Canonical JSON.
-    pub body: Arc<[u8]>,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// What a post came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Posted {
-    /// Durable, with this number; the worker that owns the run now, if any.
-    New {
-        /// The message's number.
-        seq: u64,
-        /// Who should look.
-        owner: Option<WorkerId>,
-    },
-    /// A message with this id was there already.
-    Known {
-        /// Its number.
-        seq: u64,
-    },
-    /// The run is over; nothing was written.
-    Final {
-        /// How it ended.
-        status: Status,
-    },
-    /// Too many messages wait unread; nothing was written.
-    Crowded {
-        /// How many.
-        unread: u64,
-    },
-}
-
-/// Most messages that an inbox holds unread.
-pub const UNREAD_LIMIT: u64 = 1000;
-
-/// Places above [`UNREAD_LIMIT`] that only messages other than signals may take.
-pub const CONTROL_RESERVE: u64 = 100;
-
 /// A run's row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunRow {
@@ -727,6 +678,24 @@ pub trait Store: Send + Sync + 'static {
     /// Rows of runs, newest first.
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError>;
 
+    /// Which versions runs of a workflow follow, of those after and up to the given ones, by digest.
+    async fn versions(
+        &self,
+        workflow: Arc<str>,
+        after: Option<RunId>,
+        upto: Option<RunId>,
+    ) -> Result<Vec<VersionRow>, StoreError>;
+
+    /// Keeps what a person says came of a run that is over, in the place of what they said before. A crash before the return leaves
+    /// either; the same call again is safe.
+    ///
+    /// # Errors
+    /// [`StoreError::Misuse`] when the words have more than [`OUTCOME_BYTES`] bytes.
+    async fn say_outcome(&self, outcome: RunOutcome) -> Result<OutcomeSaid, StoreError>;
+
+    /// What people say came of runs.
+    async fn outcomes(&self, query: OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError>;
+
     /// Keeps a bundle under its digest. Keeping it twice changes nothing.
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError>;
 
@@ -868,8 +837,8 @@ pub trait Store: Send + Sync + 'static {
     /// Forfeits what [`Store::orphans`] lists; gives how many runs.
     async fn sweep(&self) -> Result<u64, StoreError>;
 
-    /// Erases what a run held: bodies and salts of its journal, blobs, bodies of messages, late answers, cards, its business keys, its
-    /// start key, its own key. Salted and keyed digests stay, so that its chain still verifies; those over a value alone go as well,
+    /// Erases what a run held: bodies and salts of its journal, blobs, bodies of messages, late answers, cards, what people said
+    /// came of it, its business keys, its start key, its own key. Salted and keyed digests stay, so that its chain still verifies; those over a value alone go as well,
     /// because a short value is found by trying. What has not left yet never leaves. A crash before the return leaves either; the same call again is safe.
     async fn erase(&self, run: RunId, now: Timestamp) -> Result<Erased, StoreError>;
 

@@ -3,6 +3,7 @@
 mod check;
 mod events;
 mod governed;
+mod outcome;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,9 +21,9 @@ use self::governed::{Draft, Governed as State, Open};
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, Cooldown,
     CounterNow, CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, KeptAnswer, LateResult,
-    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, Posted, Published, Reservation, RunQuery,
+    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, RunOutcome, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunQuery,
     RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow,
-    Voted, WorkClaimed, WorkQuery, WorkRow,
+    VersionRow, Voted, WorkClaimed, WorkQuery, WorkRow,
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
 
@@ -70,6 +71,8 @@ struct Kept {
     inbox: Vec<Message>,
     open: Open,
     late: BTreeMap<(Arc<str>, u64, u32), LateResult>,
+    /// By person.
+    outcomes: BTreeMap<Arc<str>, RunOutcome>,
 }
 
 impl MemoryStore {
@@ -138,6 +141,7 @@ impl Inner {
             inbox: Vec::new(),
             open: BTreeMap::new(),
             late: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
         };
         self.runs.insert(new.run, kept);
         self.appends.push(new.run);
@@ -455,6 +459,23 @@ impl Store for MemoryStore {
         };
         let rows = inner.runs.values().rev().map(|kept| &kept.row);
         Ok(rows.filter(wanted).take(rules::page(query.limit)).cloned().collect())
+    }
+
+    async fn versions(
+        &self,
+        workflow: Arc<str>,
+        after: Option<RunId>,
+        upto: Option<RunId>,
+    ) -> Result<Vec<VersionRow>, StoreError> {
+        Ok(self.lock().versions(&workflow, after, upto))
+    }
+
+    async fn say_outcome(&self, outcome: RunOutcome) -> Result<OutcomeSaid, StoreError> {
+        self.lock().say_outcome(outcome)
+    }
+
+    async fn outcomes(&self, query: OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError> {
+        Ok(self.lock().outcomes(query))
     }
 
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, _now: Timestamp) -> Result<(), StoreError> {
@@ -804,6 +825,7 @@ impl Store for MemoryStore {
         kept.entries.iter_mut().for_each(|entry| (entry.body, entry.salt) = (None, [0; 16]));
         kept.blobs.clear();
         kept.inbox.iter_mut().for_each(|message| message.body = [].into());
+        kept.outcomes.clear();
         kept.late.values_mut().for_each(|late| late.outcome = [].into());
         let governed = &mut inner.governed;
         for row in governed.approvals.values_mut().filter(|row| row.run == run) {

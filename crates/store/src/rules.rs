@@ -9,7 +9,7 @@ use kernel::{
 };
 
 use crate::{
-    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, RunRow,
+    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, OUTCOME_BYTES, RunOutcome, RunRow,
     STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote, VoteRow,
 };
 
@@ -231,6 +231,16 @@ pub fn seal_is_sound(seal: &Seal, prev: Digest) -> Result<(), StoreError> {
     let hash = seal.chained();
     if seal.hash != hash {
         return Err(misuse("add_seal", format!("seal {} has hash {}, its contents give {hash}", seal.no, seal.hash)));
+    }
+    Ok(())
+}
+
+/// What people say of a run is short: it stands within one page of a database.
+pub fn outcome_is_short(outcome: &RunOutcome) -> Result<(), StoreError> {
+    let found = outcome.because.len();
+    if found > OUTCOME_BYTES {
+        let detail = format!("{found} bytes of words, at most {OUTCOME_BYTES}");
+        return Err(StoreError::Misuse { verb: "say_outcome", detail });
     }
     Ok(())
 }

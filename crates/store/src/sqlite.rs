@@ -52,8 +52,8 @@ use self::{
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, KeptAnswer, LateResult, Message, NewRun, OpenActionRow,
-    OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
-    StoreError, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OutMessage, OutQuery, OutRow, RunOutcome, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
+    StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
     fault::{Mutants, Points},
 };
 
@@ -268,6 +268,23 @@ impl Store for SqliteStore {
 
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError> {
         self.read_long(move |readers| readers.runs(&query)).await
+    }
+
+    async fn versions(
+        &self,
+        workflow: Arc<str>,
+        after: Option<RunId>,
+        upto: Option<RunId>,
+    ) -> Result<Vec<VersionRow>, StoreError> {
+        self.read_long(move |readers| readers.versions(&workflow, after, upto)).await
+    }
+
+    async fn say_outcome(&self, outcome: RunOutcome) -> Result<OutcomeSaid, StoreError> {
+        self.write(outcome).await
+    }
+
+    async fn outcomes(&self, query: OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError> {
+        self.readers().outcomes(&query)
     }
 
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError> {

@@ -135,7 +135,8 @@ async fn what_was_erased_stands_in_no_file() {
         pens.push(Pen { run, epoch: 1, owner: own, head, now: at(1) });
     }
     let [mut pen, mut other] = pens.try_into().unwrap_or_else(|_| unreachable!());
-    let secrets = ["in a step", "in a blob", "in a message", "in a card", "in a business key", "in a start key"];
+    let secrets =
+        ["in a step", "in a blob", "in a message", "in a card", "in a business key", "in a start key", "in an outcome"];
     for pen in [&mut pen, &mut other] {
         let run = pen.run;
         let say = move |secret: &str| format!("kept by {run} {secret}").into_bytes();
@@ -159,6 +160,11 @@ async fn what_was_erased_stands_in_no_file() {
         let message = store::Message { body, ..vote.message.clone() };
         assert!(matches!(store.vote(store::Vote { message, ..vote }).await.unwrap(), store::Voted::New { .. }));
         bed.write(pen.finish(Status::Completed), pen).await;
+        for words in [say("in an outcome").repeat(9), say("in an outcome")] {
+            let because = String::from_utf8(words).unwrap().into();
+            let outcome = store::RunOutcome { because, ..cases::outcome::said(pen.run, "bob", false, 7) };
+            assert_eq!(store.say_outcome(outcome).await.unwrap(), store::OutcomeSaid::Done);
+        }
     }
     // Whoever tries values until the digest fits must find no digest over a value alone.
     let digests = |which: usize| -> usize {

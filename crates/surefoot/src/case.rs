@@ -30,7 +30,7 @@ use kernel::{
 pub(crate) use self::{
     compare::Difference,
     read::{is_case, read},
-    record::{Below, Real, record},
+    record::{Below, Real, Recorded, record},
     script::{Playing, Script, replied},
     update::updated,
 };

@@ -354,3 +354,26 @@ fn what_models_were_shown_is_counted_from_the_journal() {
     assert_eq!((number("runs"), number("model_calls")), (1, 2));
     assert!(number("tokens_shown") > 100 && number("tokens_everything") > number("tokens_shown"), "{line}");
 }
+
+#[test]
+fn people_say_whether_a_run_was_right() {
+    let place = demo();
+    place.ok(&["run", "demo"]);
+    let say = |outcome: &str, more: &[&str]| {
+        let own = ["runs", "outcome", "last", outcome, "demo", "--as", "ada"];
+        place.call(&own.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    assert_eq!(say("wrong", &[]).code, 2, "words are wanted");
+    assert_eq!(say("perhaps", &["--because", "seen"]).code, 2);
+    let said = say("wrong", &["--because", "it lists another order"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let run = place.newest();
+    assert!(said.out.contains(&format!("recorded {run} was wrong, by ada")), "{}", said.out);
+    assert!(said.err.contains("make a case of it: surefoot runs export"), "{}", said.err);
+    let said = say("right", &["--because", "I had looked at the wrong list", "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&object["outcome"], &object["run"]), (&"right".into(), &run.as_str().into()));
+    let long = "x".repeat(2_001);
+    let refused = say("right", &["--because", &long]);
+    assert!(refused.code != 0 && refused.err.contains("2001 bytes"), "{}", refused.err);
+}

@@ -7,6 +7,7 @@ mod effects;
 mod events;
 mod evidence;
 mod money;
+mod policies;
 mod reference;
 mod runs;
 mod work;
@@ -15,7 +16,8 @@ mod workflows;
 use axum::{
     Json, Router,
     extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection},
-    http::{HeaderMap, StatusCode, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::{IntoResponse as _, Response},
 };
 use kernel::{ids::RunId, values::Value};
 use runtime::govern::Asker;
@@ -30,6 +32,7 @@ use crate::{
     problem::{KINDS, Problem},
     server::App,
     session::Session,
+    site::{CaseCopy, Copies, ExportCopy, NotCopied, Site, Verified},
 };
 
 pub(crate) fn routes() -> Router<App> {
@@ -46,7 +49,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(runs::one))
         .routes(routes!(runs::entries))
         .routes(routes!(runs::order))
+        .routes(routes!(runs::say_outcome))
+        .routes(routes!(runs::case))
+        .routes(routes!(runs::erase))
         .routes(routes!(evidence::of))
+        .routes(routes!(evidence::verification))
+        .routes(routes!(evidence::export))
         .routes(routes!(events::signal))
         .routes(routes!(events::publish))
         .routes(routes!(approvals::list))
@@ -62,9 +70,14 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(effects::resolve))
         .routes(routes!(money::budgets))
         .routes(routes!(money::raise))
+        .routes(routes!(money::unfreeze))
         .routes(routes!(money::holds, money::hold))
         .routes(routes!(money::release))
+        .routes(routes!(policies::list))
+        .routes(routes!(policies::judge))
         .routes(routes!(workflows::list))
+        .routes(routes!(workflows::versions))
+        .routes(routes!(workflows::changes))
         .routes(routes!(problems))
         .routes(routes!(reference::openapi))
         .routes(routes!(reference::docs))
@@ -164,6 +177,66 @@ fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
         limit @ 1..=MOST => Ok(limit),
         limit => Err(Problem::malformed(format!("`limit={limit}`: a number from 1 to {MOST}"))),
     }
+}
+
+/// A file to be kept.
+pub(crate) fn file(name: &str, kind: &'static str, contents: impl Into<axum::body::Body>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+    ];
+    (headers, contents.into()).into_response()
+}
+
+/// What makes files of runs here.
+fn copies(site: &Site) -> Result<std::sync::Arc<dyn Copies>, Problem> {
+    site.served().copies.clone().ok_or_else(|| Problem::not_found("no files of runs are made here"))
+}
+
+/// A case of a run that is over.
+pub(crate) async fn case_of(site: &Site, run: RunId) -> Result<CaseCopy, Problem> {
+    let copies = copies(site)?;
+    let row = site.store().run(run).await?.ok_or_else(|| Problem::not_found(format!("there is no run {run}")))?;
+    let refused = |why: String| Problem::new(StatusCode::CONFLICT, "refused", why);
+    if !row.status.is_final() {
+        return Err(refused(format!("run {run} is {}: a case is made of it once it is over", row.status.as_str())));
+    }
+    copies.case(run).await.map_err(|why| not_copied(&format!("no case can be made of {run}"), &why))
+}
+
+/// A run as one file.
+async fn export_of(site: &Site, run: RunId) -> Result<ExportCopy, Problem> {
+    let copies = copies(site)?;
+    if site.store().run(run).await?.is_none() {
+        return Err(Problem::not_found(format!("there is no run {run}")));
+    }
+    copies.export(run).await.map_err(|why| not_copied(&format!("run {run} cannot be exported"), &why))
+}
+
+/// The same, to be kept.
+pub(crate) async fn export_file(site: &Site, run: RunId) -> Result<Response, Problem> {
+    let made = export_of(site, run).await?;
+    let mut response = file(&format!("{run}.ndjson"), "application/x-ndjson", made.bytes);
+    if let Ok(head) = made.head.hash.to_string().parse() {
+        response.headers_mut().insert("surefoot-head", head);
+    }
+    Ok(response)
+}
+
+/// What was checked of a run, or what of it does not hold.
+pub(crate) async fn verified(site: &Site, run: RunId) -> Result<Result<Verified, String>, Problem> {
+    let copies = copies(site)?;
+    if site.store().run(run).await?.is_none() {
+        return Err(Problem::not_found(format!("there is no run {run}")));
+    }
+    Ok(copies.verify(run).await.map_err(|why| why.why.join("; ")))
+}
+
+fn not_copied(what: &str, why: &NotCopied) -> Problem {
+    let first = why.why.first().map(|why| format!(": {why}")).unwrap_or_default();
+    let problem = Problem::new(StatusCode::CONFLICT, "refused", format!("{what}{first}"));
+    let rest = why.why.get(1..).unwrap_or_default().join("; ");
+    if rest.is_empty() { problem } else { problem.hint(rest) }
 }
 
 /// The key under which the same request counts once.

@@ -10,6 +10,7 @@
 mod api;
 mod assets;
 mod guard;
+mod lately;
 mod own;
 mod pace;
 mod pages;
@@ -26,6 +27,6 @@ pub use self::{
     problem::Problem,
     server::{App, ServeError, Server},
     session::Sessions,
-    site::{Files, Served, Site, StartKey},
+    site::{CaseCopy, Copies, ExportCopy, Files, NotCopied, Served, Site, StartKey, Verified},
     view::words::{ago, plain},
 };

@@ -6,12 +6,14 @@ mod effects;
 mod evidence;
 mod holds;
 mod money;
+mod policies;
 mod run;
 mod runs;
 mod shown;
 mod visit;
 mod why;
 mod work;
+mod workflows;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -47,6 +49,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/runs/{run}", get(run::page))
         .route("/runs/{run}/live", get(run::live))
         .route("/runs/{run}/order", post(run::order))
+        .route("/runs/{run}/outcome", post(run::say_outcome))
         .route("/runs/{run}/shown/{entry}", get(shown::page))
         .route("/runs/{run}/why", get(why::page))
         .route("/runs/{run}/evidence", get(evidence::page))
@@ -58,6 +61,13 @@ pub(crate) fn routes() -> Router<App> {
         .route("/work/{id}/claim", post(work::claim))
         .route("/work/{id}/holder", post(work::pass))
         .route("/work/{id}/answer", post(work::answer))
+        .route("/workflows", get(workflows::list))
+        .route("/workflows/{workflow}", get(workflows::page))
+        .route("/workflows/{workflow}/changes", get(workflows::changes))
+        .route("/runs/{run}/export", get(evidence::export))
+        .route("/runs/{run}/case", get(run::case))
+        .route("/policies", get(policies::list))
+        .route("/policies/try", get(policies::ask).post(policies::tried))
         .route("/money", get(money::page))
         .route("/money/limit", post(money::raise))
         .route("/money/unfreezing", post(money::unfreeze))

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use async_trait::async_trait;
 use kernel::{
     complaint::{Complaint, Severity},
     ids::{RunId, StepPath},
-    journal::{Event, StepResult},
+    journal::{Event, Head, StepResult},
     next::Starter,
     values::{Timestamp, Value},
     workflow::project::{Project, Sources},
@@ -14,7 +15,7 @@ use runtime::{Clock, RunError, Runtime, Start, StartedRun, SystemClock};
 use store::{RunRow, Store};
 use tokio::sync::watch;
 
-use crate::own::Own;
+use crate::{lately::Lately, own::Own};
 
 /// A project with what drives its runs, as it is served now.
 pub struct Served {
@@ -26,6 +27,83 @@ pub struct Served {
     pub sources: Sources,
     /// The start key of a run where none is given: the same key with the same input is one run.
     pub start_key: Arc<StartKey>,
+    /// What makes files of runs; without it none are offered.
+    pub copies: Option<Arc<dyn Copies>>,
+}
+
+/// Makes files of runs: how they are written is known elsewhere.
+#[async_trait]
+pub trait Copies: Send + Sync {
+    /// A case of a run, for `surefoot test`: it was played, and holds.
+    ///
+    /// # Errors
+    /// Why there is none.
+    async fn case(&self, run: RunId) -> Result<CaseCopy, NotCopied>;
+
+    /// A run as one file, for `surefoot evidence verify`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    async fn export(&self, run: RunId) -> Result<ExportCopy, NotCopied>;
+
+    /// Checks everything of a run that an export of it would be checked for.
+    ///
+    /// # Errors
+    /// What does not hold.
+    async fn verify(&self, run: RunId) -> Result<Verified, NotCopied>;
+}
+
+/// Why there is no copy, in sentences; the first says what is wrong.
+#[derive(Clone, Debug)]
+pub struct NotCopied {
+    /// At least one.
+    pub why: Vec<String>,
+}
+
+impl NotCopied {
+    /// One sentence.
+    pub fn new(why: String) -> NotCopied {
+        NotCopied { why: vec![why] }
+    }
+}
+
+/// A run as one file.
+#[derive(Clone, Debug)]
+pub struct ExportCopy {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// What it ends with: noted elsewhere, it finds a tail that was cut.
+    pub head: Head,
+}
+
+/// What was checked of a run, and holds.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// Entries: each follows from the one before.
+    pub entries: u64,
+    /// Acts: allowed before they began, and every outcome came of something.
+    pub acts: u64,
+    /// Blobs: exactly those that are named, each of its digest.
+    pub blobs: u64,
+    /// The last entry.
+    pub head: Head,
+    /// Seals that hold it.
+    pub seals: u64,
+    /// Up to which entry.
+    pub sealed: u64,
+    /// How many of its seals the anchor file does not have; `None`: there is no such file.
+    pub unanchored: Option<u64>,
+    /// What it held was erased: all was checked which needs no bodies.
+    pub erased: bool,
+}
+
+/// A case of a run.
+#[derive(Clone, Debug)]
+pub struct CaseCopy {
+    /// The file.
+    pub text: String,
+    /// What of the run it cannot show: sentences.
+    pub notes: Vec<String>,
 }
 
 /// Of a workflow and an input.
@@ -52,6 +130,7 @@ struct Inner {
     files: watch::Sender<Arc<Files>>,
     clock: Arc<dyn Clock>,
     own: OnceLock<Own>,
+    lately: Lately,
 }
 
 impl Site {
@@ -63,6 +142,7 @@ impl Site {
             files: watch::Sender::new(Arc::default()),
             clock: Arc::new(SystemClock::new()),
             own: OnceLock::new(),
+            lately: Lately::default(),
         };
         Site { inner: Arc::new(inner) }
     }
@@ -117,6 +197,11 @@ impl Site {
     pub(crate) fn errors(&self) -> usize {
         let files = self.inner.files.borrow();
         files.complaints.iter().filter(|complaint| complaint.severity == Severity::Error).count()
+    }
+
+    /// What was read of the last runs.
+    pub(crate) fn lately(&self) -> &Lately {
+        &self.inner.lately
     }
 
     /// What time it is.

@@ -9,6 +9,7 @@
 pub mod cases;
 mod check;
 mod decide;
+mod explain;
 mod read;
 mod reads;
 mod request;
@@ -35,6 +36,7 @@ use self::{
 };
 pub use self::{
     decide::{Decision, Matched},
+    explain::Explained,
     request::{Request, RunFacts},
     terms::{OnExpiry, Severity, Terms},
 };

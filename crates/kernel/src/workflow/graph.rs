@@ -62,11 +62,13 @@ fn steps(out: &mut String, list: &[Step], indent: &str) {
     }
 }
 
-fn then(stages: &[std::sync::Arc<str>]) -> String {
+/// Where a decision goes on.
+pub fn then(stages: &[std::sync::Arc<str>]) -> String {
     if stages.is_empty() { "next".to_owned() } else { stages.join(", ") }
 }
 
-fn what(step: &Step) -> String {
+/// What a step does, in words.
+pub fn what(step: &Step) -> String {
     match &step.kind {
         Kind::Reason(reason) => format!("reason by {}", reason.model),
         Kind::Act(act) => {

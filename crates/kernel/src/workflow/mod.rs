@@ -261,7 +261,7 @@ impl Program {
     }
 
     /// Does something with every step, wherever it stands.
-    pub(crate) fn each_step<'p>(&'p self, with: &mut dyn FnMut(&'p Step)) {
+    pub fn each_step<'p>(&'p self, with: &mut dyn FnMut(&'p Step)) {
         fn walk<'p>(steps: &'p [Step], with: &mut dyn FnMut(&'p Step)) {
             for step in steps {
                 with(step);

@@ -1,4 +1,4 @@
-//! The verbs beside runs: work for people, messages that leave, rate limits, frozen sums, seals.
+//! The verbs beside runs: what came of them, work for people, messages that leave, rate limits, frozen sums, seals.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{
     guards, sql,
     writer::{Db, Failure, Operation},
 };
-use crate::{Change, OutMessage, OutRow, OutState, SWEPT_AT_ONCE, Seal, Sealed, Taken, Tried, WorkClaimed, rules};
+use crate::{Change, OutMessage, OutRow, OutState, RunOutcome, OutcomeSaid, SWEPT_AT_ONCE, Seal, Sealed, Taken, Tried, WorkClaimed, rules};
 
 pub(super) struct ClaimWork {
     pub work: Arc<str>,
@@ -54,6 +54,31 @@ impl Operation for ReleaseWork {
 
     fn apply(&self, db: &mut Db<'_>) -> Result<bool, Failure> {
         Ok(db.execute(sql::RELEASE_WORK, named_params! { ":id": &*self.work, ":by": &*self.by })? > 0)
+    }
+}
+
+impl Operation for RunOutcome {
+    type Reply = OutcomeSaid;
+    const VERB: &'static str = "say_outcome";
+
+    fn apply(&self, db: &mut Db<'_>) -> Result<OutcomeSaid, Failure> {
+        rules::outcome_is_short(self)?;
+        let Some(inbox) = InboxState::read(db, self.run)? else { return Err(Db::missing(self.run)) };
+        match inbox.status() {
+            Some(status) if !status.is_final() => return Ok(OutcomeSaid::NotOver { status }),
+            _ if inbox.erased() => return Ok(OutcomeSaid::Erased),
+            _ => {}
+        }
+        let params = named_params! {
+            ":run": self.run.bytes(),
+            ":by": &*self.by,
+            ":auth": &*self.auth,
+            ":correct": self.right,
+            ":because": &*self.because,
+            ":at_us": self.at.micros(),
+        };
+        db.execute(sql::SAY_OUTCOME, params)?;
+        Ok(OutcomeSaid::Done)
     }
 }
 

@@ -111,6 +111,11 @@ impl InboxState {
         Status::parse(&self.status)
     }
 
+    /// Whether what the run held was erased.
+    pub fn erased(&self) -> bool {
+        self.erased
+    }
+
     /// How many messages it has not read.
     pub fn unread(&self) -> u64 {
         self.inbox_gen.saturating_sub(self.inbox_read)

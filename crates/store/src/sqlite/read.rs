@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     ApprovalQuery, ApprovalRow, BudgetRow, Cooldown, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry,
-    KeptAnswer, LateResult, Message, OpenActionRow, OutQuery, OutRow, Reservation, RunQuery, RunRow, SYSTEM, Seal,
-    SealedHead, StoreError, WorkQuery, WorkRow, rules,
+    KeptAnswer, LateResult, Message, OpenActionRow, OutQuery, OutRow, RunOutcome, OutcomeQuery, Reservation, RunQuery, RunRow, SYSTEM, Seal,
+    SealedHead, StoreError, VersionRow, WorkQuery, WorkRow, rules,
 };
 
 /// The reading connections of one store.
@@ -69,7 +69,59 @@ impl Readers {
             ":parent": query.parent.map(|run| run.bytes()),
             ":limit": rules::page(query.limit) as i64,
         };
-        all(&self.take().0, ("run", sql::LIST_RUNS), params, |cells| cells.run_row())
+        // One statement binds all of them, so the two differ in how they look for a workflow alone.
+        let statement = if query.workflow.is_some() { sql::LIST_RUNS_OF } else { sql::LIST_RUNS };
+        all(&self.take().0, ("run", statement), params, |cells| cells.run_row())
+    }
+
+    pub fn versions(
+        &self,
+        workflow: &str,
+        after: Option<RunId>,
+        upto: Option<RunId>,
+    ) -> Result<Vec<VersionRow>, StoreError> {
+        let params = named_params! {
+            ":workflow": workflow,
+            ":after": after.map(|run| run.bytes()),
+            ":upto": upto.map(|run| run.bytes()),
+        };
+        all(&self.take().0, ("run", sql::COUNT_VERSIONS), params, |cells| {
+            Ok(VersionRow {
+                bundle: cells.digest("bundle")?,
+                runs: cells.count("runs")?,
+                first: cells.run("first")?,
+                last: cells.run("last")?,
+            })
+        })
+    }
+
+    pub fn outcomes(&self, query: &OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError> {
+        let read = |cells: &Cells<'_, '_>| {
+            Ok(RunOutcome {
+                run: cells.run("run")?,
+                by: cells.text("by")?,
+                auth: cells.text("auth")?,
+                right: cells.get("correct")?,
+                because: cells.text("because")?,
+                at: cells.time("at_us")?,
+            })
+        };
+        match query {
+            OutcomeQuery::Run(run) => {
+                let params = named_params! { ":run": run.bytes() };
+                all(&self.take().0, ("outcome", sql::OUTCOMES_OF_RUN), params, read)
+            }
+            OutcomeQuery::Workflow { workflow, right, since, limit } => {
+                let params = named_params! {
+                    ":workflow": &**workflow,
+                    ":least": right.unwrap_or(false),
+                    ":most": right.unwrap_or(true),
+                    ":since": since.map(|run| run.bytes()),
+                    ":limit": rules::page(*limit) as i64,
+                };
+                all(&self.take().0, ("outcome", sql::OUTCOMES_OF_WORKFLOW), params, read)
+            }
+        }
     }
 
     pub fn journal(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {

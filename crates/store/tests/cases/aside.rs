@@ -10,6 +10,7 @@ use store::{
 
 use super::{
     governed::{out, work},
+    outcome,
     *,
 };
 
@@ -400,6 +401,7 @@ pub async fn what_a_run_held_is_erased_and_its_chain_still_verifies(bed: Bed) {
     let late =
         LateResult { run: pen.run, step: "a".into(), epoch: 1, attempt: 1, outcome: (*b"a secret").into(), at: at(6) };
     bed.store.salvage(late.clone()).await.unwrap();
+    bed.store.say_outcome(outcome::said(pen.run, "bob", false, 7)).await.unwrap();
     let before = bed.store.journal(pen.run, 0, 9).await.unwrap();
     let others = bed.store.journal(other.run, 0, 9).await.unwrap();
 
@@ -414,6 +416,9 @@ pub async fn what_a_run_held_is_erased_and_its_chain_still_verifies(bed: Bed) {
     let told = bed.store.inbox(pen.run, 0).await.unwrap();
     assert_eq!(told.iter().map(|told| (told.seq, told.body.len())).collect::<Vec<_>>(), [(1, 0)]);
     assert_eq!(bed.store.late_results(pen.run).await.unwrap()[0].outcome.len(), 0);
+    assert_eq!(bed.store.outcomes(store::OutcomeQuery::Run(pen.run)).await.unwrap(), []);
+    let said = bed.store.say_outcome(outcome::said(pen.run, "bob", true, 9)).await.unwrap();
+    assert_eq!(said, store::OutcomeSaid::Erased, "nothing more is kept of it");
     let approvals = bed.store.approvals(ApprovalQuery { id: Some("a1".into()), ..Default::default() }).await.unwrap();
     assert_eq!((approvals[0].card.clone(), approvals[0].votes.len()), (None, 1));
     let work = bed.store.work(WorkQuery { id: Some("w1".into()), ..Default::default() }).await.unwrap();

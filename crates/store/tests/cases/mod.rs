@@ -9,6 +9,7 @@ pub mod child;
 mod claim;
 pub mod event;
 pub mod governed;
+pub mod outcome;
 mod post;
 mod read;
 mod start;
@@ -107,6 +108,10 @@ cases! {
         the_earliest_due_time_is_known
         late_results_are_kept_once_and_told
         nothing_is_known_of_an_unknown_run;
+    outcome:
+        the_last_word_of_each_person_counts
+        outcomes_of_a_workflow_are_listed_newest_run_first
+        versions_are_counted_within_bounds;
     governed:
         changes_are_numbered_chained_and_compared
         what_was_judged_by_an_older_generation_is_refused

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use kernel::{ids::Digest, recovery::FailureKind};
 use store::{
     ApprovalQuery, ApprovalState, BudgetLine, Change, CounterQuery, Erased, Governed, Guard, OpenApproval, OutQuery,
-    OutState, Seal, Sealed, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery,
+    OutState, OutcomeQuery, OutcomeSaid, Seal, Sealed, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery,
 };
 
 use super::{Walk, both, told};
-use crate::cases::{Pen, approval, at, governed, run_id};
+use crate::cases::{Pen, approval, at, governed, outcome, run_id};
 
 impl Walk<'_> {
     /// A guard or two of governed actions, and what they are called.
@@ -238,6 +238,17 @@ impl Walk<'_> {
             _ => {
                 let run = run_id(1 + self.dice.roll(u64::from(self.runs) + 1) as u16);
                 let now = at(self.now);
+                // No dice: what follows stays as it was.
+                let said = outcome::said(run, ["bob", "cleo"][self.now as usize % 2], self.now % 3 > 0, self.now);
+                match both!(self, say_outcome(said)) {
+                    Ok(OutcomeSaid::Done) => self.did("outcome said"),
+                    Ok(OutcomeSaid::NotOver { .. }) => self.did("outcome too early"),
+                    Ok(OutcomeSaid::Erased) | Err(_) => {}
+                }
+                let right = [None, Some(true), Some(false)][self.now as usize % 3];
+                let since = (self.now % 4 == 0).then_some(run);
+                let query = OutcomeQuery::Workflow { workflow: "lead".into(), right, since, limit: 3 };
+                both!(self, outcomes(query)).unwrap();
                 match both!(self, erase(run, now)) {
                     Ok(Erased::Done) => self.did("erased"),
                     Ok(Erased::NotOver { .. }) => self.did("erased too early"),
@@ -318,6 +329,12 @@ impl Walk<'_> {
         for key in 0..6 {
             both!(self, answer(governed::kept(key, 1, (0, 0)).key)).unwrap();
         }
+        for number in 1..=self.runs {
+            let query = OutcomeQuery::Run(run_id(number));
+            both!(self, outcomes(query)).unwrap();
+        }
+        let workflow: Arc<str> = "lead".into();
+        both!(self, versions(workflow, Some(run_id(2)), Some(run_id(self.runs)))).unwrap();
         let log = both!(self, governance(0)).unwrap();
         assert_eq!(store::GovernanceEntry::verify(&log), Ok(()));
     }

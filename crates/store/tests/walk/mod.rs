@@ -14,7 +14,7 @@ use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery
 use crate::cases::{LEASE, Pen, aside::cooled, at, blob_step, governed::missed, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 73] = [
+pub const KINDS: [&str; 75] = [
     "started",
     "started owned",
     "start known",
@@ -69,6 +69,8 @@ pub const KINDS: [&str; 73] = [
     "asked again",
     "sealed",
     "sealed too late",
+    "outcome said",
+    "outcome too early",
     "erased",
     "erased too early",
     "suspended",

@@ -26,8 +26,8 @@ use serde_json::json;
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, KeptAnswer, LateResult, Message, NewRun, OpenActionRow,
-    OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
-    StoreError, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OutMessage, OutQuery, OutRow, RunOutcome, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
+    StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -195,6 +195,23 @@ impl Store for Tripping<dyn Store> {
 
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError> {
         self.inner.runs(query).await
+    }
+
+    async fn versions(
+        &self,
+        workflow: Arc<str>,
+        after: Option<RunId>,
+        upto: Option<RunId>,
+    ) -> Result<Vec<VersionRow>, StoreError> {
+        self.inner.versions(workflow, after, upto).await
+    }
+
+    async fn say_outcome(&self, outcome: RunOutcome) -> Result<OutcomeSaid, StoreError> {
+        self.inner.say_outcome(outcome).await
+    }
+
+    async fn outcomes(&self, query: OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError> {
+        self.inner.outcomes(query).await
     }
 
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError> {

@@ -20,11 +20,14 @@ use web::{Files, Served, Server, Sessions, Site};
 
 use super::{
     Scene, check,
+    copies::Copies,
     out::{BAD, FAINT, GOOD, STRONG, WAIT, count, paint},
     run::{self, Plan},
     session::{self, Data, Detach, Driver},
 };
 use crate::{
+    Surefoot,
+    case::Setting,
     error::CliError,
     exit::Exit,
     pages::{Beside, Place},
@@ -277,12 +280,21 @@ async fn begin(scene: &Scene, plan: &Plan, store: Arc<SqliteStore>) -> Result<(S
     let surefoot = run::build(scene, plan, store, None)?;
     surefoot.deploy().await?;
     let driver = Driver::begin(&surefoot);
+    let natives = (scene.application.with)(Surefoot::builder()).natives();
+    let setting = Setting::new(surefoot.sources().clone(), surefoot.project().clone(), natives);
+    let copies = Copies {
+        store: surefoot.runtime().store().clone(),
+        setting: setting.map(Arc::new),
+        folder: plan.folder.clone(),
+        anchors: session::anchors(scene, &plan.dir).path().to_owned(),
+    };
     let key = scene.application.key.clone();
     let served = Served {
         runtime: surefoot.runtime().clone(),
         project: surefoot.project().clone(),
         sources: surefoot.sources().clone(),
         start_key: Arc::new(move |workflow, input| key(workflow, input)),
+        copies: Some(Arc::new(copies)),
     };
     Ok((served, driver))
 }

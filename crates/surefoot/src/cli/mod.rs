@@ -8,6 +8,7 @@ mod cache;
 mod check;
 mod completions;
 mod context;
+mod copies;
 mod crash;
 mod db;
 mod dev;

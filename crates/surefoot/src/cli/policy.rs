@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use kernel::{
     complaint::{Complaint, Complaints},
     governance::policy::{
-        Decision, Folder as Set, Matched, NOT_ALLOWED, Policies, Request, Rule,
+        Decision, Explained, Folder as Set, Matched, NOT_ALLOWED, Policies, Rule,
         cases::{self, Coverage, Judged, Sample},
     },
     workflow::project::{Project, Sources},
@@ -134,11 +134,7 @@ impl Ls {
                 }
             }
         }
-        let allowed = |name: &str| {
-            let mut rules = policies.rules().iter().filter(|rule| rule.folder == Set::Allow);
-            rules.any(|rule| rule.actions().any(|action| **action == *name))
-        };
-        for name in policies.operations().filter(|name| !allowed(name)) {
+        for name in policies.never_allowed() {
             out.line(format!("{} {name}: no rule allows it", paint(WAIT, "denied")));
         }
         Ok(Exit::Ok)
@@ -266,24 +262,9 @@ impl Explain {
             return Err(refused(scene, what, complaints.into_sorted(), |_| Some(text.as_str().into())));
         };
         let request = sample.request();
-        let decision = policies.decide(&request);
-        let without: Vec<(&Matched, Decision)> =
-            decision.matched().iter().map(|rule| (rule, policies.decide_without(&rule.id, &request))).collect();
         let action = format!("{}.{}", request.tool, request.operation);
-        // Nothing allows it: for whom?
-        let whom = if policies.decide(&Request { on_behalf_of: None, ..request }).rule() == NOT_ALLOWED {
-            "Step"
-        } else {
-            "Person"
-        };
-        let could: Vec<&Rule> = match decision.rule() {
-            NOT_ALLOWED => policies
-                .rules()
-                .iter()
-                .filter(|rule| rule.folder == Set::Allow && rule.can_match(whom, &action))
-                .collect(),
-            _ => Vec::new(),
-        };
+        let Explained { decision, without, could, .. } = policies.explain(&request);
+        let without: Vec<(&Matched, Decision)> = decision.matched().iter().zip(without).collect();
         if scene.out.json {
             let without: Vec<Value> = without
                 .iter()

@@ -1,5 +1,6 @@
 pub(super) mod export;
 mod ls;
+mod outcome;
 mod post;
 mod show;
 mod watch;
@@ -42,6 +43,7 @@ enum Command {
     Pause(post::Pause),
     Resume(post::Resume),
     Cancel(post::Cancel),
+    Outcome(outcome::Outcome),
     Export(export::Export),
 }
 
@@ -57,6 +59,7 @@ impl Runs {
                 Command::Pause(command) => command.run(scene).await,
                 Command::Resume(command) => command.run(scene).await,
                 Command::Cancel(command) => command.run(scene).await,
+                Command::Outcome(command) => command.run(scene).await,
                 Command::Export(command) => command.run(scene).await,
             }
         })

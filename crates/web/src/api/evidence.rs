@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::Path, http::StatusCode};
+use axum::{Json, extract::Path, http::StatusCode, response::Response};
 use kernel::{
     evidence::{self, Audit},
     ids::Digest,
@@ -139,4 +139,73 @@ pub(super) async fn of(caller: Caller, Path(run): Path<String>) -> Result<Json<E
         claims: claims.collect(),
         head: head.hash.to_string(),
     }))
+}
+
+/// What was checked of a run, and whether it holds.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Verification {
+    /// All of it holds.
+    holds: bool,
+    /// What does not: one thing, the first that was found.
+    broken: Option<String>,
+    /// Null where it does not hold.
+    checked: Option<Checked>,
+}
+
+/// What was checked.
+#[derive(Serialize, ToSchema)]
+struct Checked {
+    /// Entries: each follows from the one before.
+    entries: u64,
+    /// Acts: each was allowed before it began, and no outcome came of nothing.
+    acts: u64,
+    /// Blobs: exactly those that entries name, each of its digest.
+    blobs: u64,
+    /// The hash of the last entry.
+    head: String,
+    /// Seals that hold it.
+    seals: u64,
+    /// Up to which entry.
+    sealed: u64,
+    /// How many of these seals the anchor file does not have; null: there is no anchor file.
+    unanchored: Option<u64>,
+    /// What the run held was erased: all was checked that needs no bodies.
+    erased: bool,
+}
+
+/// Checks a run: its chain, acts, blobs, seals and anchors
+#[utoipa::path(
+    get, path = "/runs/{run}/verification", operation_id = "verify_run", tag = "Evidence",
+    params(("run" = String, Path, description = "Its id")), responses((status = OK, body = Verification)),
+)]
+pub(super) async fn verification(caller: Caller, Path(run): Path<String>) -> Result<Json<Verification>, Problem> {
+    let run = run_id(&run)?;
+    let checked = match super::verified(&caller.app.site, run).await? {
+        Ok(verified) => verified,
+        Err(broken) => return Ok(Json(Verification { holds: false, broken: Some(broken), checked: None })),
+    };
+    let checked = Checked {
+        entries: checked.entries,
+        acts: checked.acts,
+        blobs: checked.blobs,
+        head: checked.head.hash.to_string(),
+        seals: checked.seals,
+        sealed: checked.sealed,
+        unanchored: checked.unanchored,
+        erased: checked.erased,
+    };
+    Ok(Json(Verification { holds: true, broken: None, checked: Some(checked) }))
+}
+
+/// A run as one file, for `surefoot evidence verify`
+///
+/// Lines of JSON. Note the head that `Surefoot-Head` tells: with it, verifying finds also a tail that was cut off. Personal data of the run are in it.
+#[utoipa::path(
+    get, path = "/runs/{run}/export", operation_id = "export_run", tag = "Evidence",
+    params(("run" = String, Path, description = "Its id")),
+    responses((status = OK, content_type = "application/x-ndjson", body = String)),
+)]
+pub(super) async fn export(caller: Caller, Path(run): Path<String>) -> Result<Response, Problem> {
+    let run = run_id(&run)?;
+    super::export_file(&caller.app.site, run).await
 }

@@ -142,6 +142,62 @@ pub(super) async fn raise(caller: Caller, Body(raise): Body<Raise>) -> Result<Js
     }))
 }
 
+/// A frozen scope that goes on.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unfreeze {
+    /// As the list of budgets names it.
+    scope: String,
+    /// What was found in the bills; recorded.
+    reason: String,
+    /// Whether the runs that were paused for lack of room there go on at once.
+    #[serde(default)]
+    resume: bool,
+    /// Which person of people.yaml has looked; a program must name one.
+    #[serde(rename = "as")]
+    by: Option<String>,
+}
+
+/// A scope that is frozen no more.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Unfrozen {
+    scope: String,
+    by: Arc<str>,
+    /// The number of the change.
+    change: u64,
+    /// Runs that were paused for lack of room there.
+    paused: Vec<String>,
+    /// Whether they go on.
+    resumed: bool,
+}
+
+/// Lets a frozen scope go on: a person has looked at its bills
+///
+/// A scope is frozen when a bill was above what had been set aside for it.
+#[utoipa::path(post, path = "/budgets/unfreeze", operation_id = "unfreeze_budget", tag = "Budgets", request_body = Unfreeze, responses((status = OK, body = Unfrozen)))]
+pub(super) async fn unfreeze(caller: Caller, Body(said): Body<Unfreeze>) -> Result<Json<Unfrozen>, Problem> {
+    let asker = caller.asker(said.by.as_deref())?;
+    let reason = said.reason.trim();
+    if reason.is_empty() {
+        return Err(Problem::malformed("`reason` says what was found, and says nothing"));
+    }
+    let runtime = caller.app.site.runtime();
+    let change = runtime.unfreeze(&said.scope, reason, &asker).await?;
+    let short = runtime.short_of(&said.scope).await?;
+    if said.resume {
+        for run in &short {
+            runtime.resume(*run, asker.by.clone()).await?;
+        }
+    }
+    Ok(Json(Unfrozen {
+        scope: said.scope,
+        by: asker.by,
+        change,
+        paused: short.iter().map(ToString::to_string).collect(),
+        resumed: said.resume,
+    }))
+}
+
 /// What is stopped.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Holds {

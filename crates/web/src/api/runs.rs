@@ -18,9 +18,9 @@ use kernel::{
     report::Report,
     values::Value,
 };
-use runtime::record::Record;
+use runtime::{outcome::Together, record::Record};
 use serde::{Deserialize, Serialize};
-use store::{RunQuery, RunRow, Status};
+use store::{OutcomeQuery, RunOutcome, RunQuery, RunRow, Status};
 use utoipa::ToSchema;
 
 use super::{Body, Caller, MOST, PAGE, idempotency_key, run_id, value};
@@ -96,9 +96,33 @@ pub(super) struct Whole {
     input: serde_json::Value,
     /// What came of it; null while there is none.
     result: serde_json::Value,
+    /// What people say came of it together: `right`, `wrong`, or `disputed`; null: nobody has said anything.
+    outcome: Option<&'static str>,
+    /// The last word of each person, by person.
+    outcomes: Vec<Came>,
     /// Done, doing, next, waiting for whom, what may be tried again and why.
     #[schema(value_type = Object)]
     report: Report,
+}
+
+/// What a person says came of a run.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunOutcome)]
+pub(super) struct Came {
+    by: Arc<str>,
+    /// `local`: chosen at this machine; `token`: named by a program.
+    auth: Arc<str>,
+    /// `right`: it did what it should have done, or `wrong`.
+    outcome: &'static str,
+    because: Arc<str>,
+    at: String,
+}
+
+impl Came {
+    fn of(one: RunOutcome) -> Came {
+        let outcome = if one.right { "right" } else { "wrong" };
+        Came { by: one.by, auth: one.auth, outcome, because: one.because, at: one.at.to_string() }
+    }
 }
 
 fn query(text: Option<String>) -> Result<RunQuery, Problem> {
@@ -209,11 +233,14 @@ pub(super) async fn one(caller: Caller, Path(run): Path<String>) -> Result<Json<
         Some(held) => runtime.held(run, held).await?,
         None => None,
     };
+    let outcomes = runtime.outcomes(OutcomeQuery::Run(run)).await?;
     let json = |value: Option<Value>| value.map_or(serde_json::Value::Null, |value| value.to_serde());
     Ok(Json(Whole {
         run: Run::of(&row),
         input: json(input),
         result: json(result),
+        outcome: Together::of(&outcomes).map(Together::as_str),
+        outcomes: outcomes.into_iter().map(Came::of).collect(),
         report: Report::of(&state, &entries, program.as_deref()),
     }))
 }
@@ -353,4 +380,105 @@ pub(super) async fn order(
         Word::Cancel => runtime.cancel(run, caller.name()).await?,
     };
     Ok(StatusCode::ACCEPTED)
+}
+
+/// What came of a run.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SayRunOutcome)]
+pub(super) struct SayOutcome {
+    outcome: RightOrWrong,
+    /// Why, in a few words; erased with the run.
+    because: String,
+    /// Which person of people.yaml says so; a program must name one.
+    #[serde(rename = "as")]
+    by: Option<String>,
+}
+
+#[derive(Deserialize, PartialEq, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum RightOrWrong {
+    /// It did what it should have done
+    Right,
+    /// It did not
+    Wrong,
+}
+
+/// Says whether a run that is over was right
+///
+/// It changes nothing of the run. The last word of each person counts.
+#[utoipa::path(
+    post, path = "/runs/{run}/outcome", operation_id = "say_run_outcome", tag = "Runs",
+    params(("run" = String, Path, description = "Its id")), request_body = SayOutcome,
+    responses((status = OK, body = Came, description = "It is durable, in the place of what this person said before")),
+)]
+pub(super) async fn say_outcome(
+    caller: Caller,
+    Path(run): Path<String>,
+    Body(said): Body<SayOutcome>,
+) -> Result<Json<Came>, Problem> {
+    let run = run_id(&run)?;
+    let asker = caller.asker(said.by.as_deref())?;
+    let right = said.outcome == RightOrWrong::Right;
+    let kept = caller.app.site.runtime().say_outcome(run, right, &said.because, &asker).await?;
+    Ok(Json(Came::of(kept)))
+}
+
+/// A case of a run that is over, as a file
+///
+/// For `surefoot test`: its input, what models and tools answered, what people said, and what came. It was played, and holds. Personal data of
+/// the run are in it.
+#[utoipa::path(
+    get, path = "/runs/{run}/case", operation_id = "get_run_case", tag = "Runs",
+    params(("run" = String, Path, description = "Its id")),
+    responses((status = OK, content_type = "application/yaml", body = String)),
+)]
+pub(super) async fn case(caller: Caller, Path(run): Path<String>) -> Result<Response, Problem> {
+    let run = run_id(&run)?;
+    let made = super::case_of(&caller.app.site, run).await?;
+    Ok(super::file(&format!("{run}.yaml"), "application/yaml", made.text))
+}
+
+/// A run that is to be erased.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Erasure {
+    /// The legal ground; recorded, and never erased.
+    reason: String,
+    /// Which person of people.yaml erases it; a program must name one.
+    #[serde(rename = "as")]
+    by: Option<String>,
+}
+
+/// A run that was erased.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunErased)]
+pub(super) struct Erased {
+    run: String,
+    by: Arc<str>,
+    /// The number of the change that says so.
+    change: u64,
+}
+
+/// Erases what a run held, for good
+///
+/// Bodies and salts of its journal, blobs, messages, cards, what people said came of it, its keys. Its chain still verifies, and says who erased it
+/// and why. A run that is not over is refused. Not reached is what was exported, sent or printed before.
+#[utoipa::path(
+    post, path = "/runs/{run}/erasure", operation_id = "erase_run", tag = "Runs",
+    params(("run" = String, Path, description = "Its id")), request_body = Erasure, responses((status = OK, body = Erased)),
+)]
+pub(super) async fn erase(
+    caller: Caller,
+    Path(run): Path<String>,
+    Body(said): Body<Erasure>,
+) -> Result<Json<Erased>, Problem> {
+    let run = run_id(&run)?;
+    let asker = caller.asker(said.by.as_deref())?;
+    let reason = said.reason.trim();
+    if reason.is_empty() {
+        return Err(Problem::malformed("`reason` says why it is erased, and says nothing"));
+    }
+    let change = caller.app.site.runtime().erase(run, reason, &asker).await?;
+    Ok(Json(Erased { run: run.to_string(), by: asker.by, change }))
 }

@@ -2,28 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::Json;
-use kernel::{
-    ids::StepPath,
-    journal::{Event, StepResult},
-    recovery::Failure,
-    step::Step,
-    values::Timestamp,
-    workflow::Program,
-};
+use axum::{Json, extract::Path};
+use kernel::workflow::Program;
 use serde::{Deserialize, Serialize};
-use store::{RunQuery, Status, Store};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Caller, Filter};
-use crate::problem::Problem;
-
-/// Runs that are looked at, unless `runs` says otherwise.
-const RUNS: u32 = 50;
-/// Runs that are looked at, at most.
-const MOST: u32 = 200;
-/// Entries read at a time.
-const PAGE: u32 = 1_000;
+use crate::{
+    lately::{self, MOST, OfStep, RUNS},
+    problem::Problem,
+    view::versions::{self, Compared},
+};
 
 /// The workflows that are served now.
 #[derive(Serialize, ToSchema)]
@@ -40,6 +29,14 @@ struct Workflow {
     version: String,
     /// The last runs that were looked at, of whatever version.
     runs: Counted,
+    /// What these runs were charged, in millionths of a US dollar.
+    charged_uusd: i64,
+    /// What of it was charged to runs that failed.
+    failed_uusd: i64,
+    /// What of it was charged to other runs that people say were wrong.
+    wrong_uusd: i64,
+    /// Answers of models that nobody said the price of.
+    unpriced: u64,
     /// In the order written.
     steps: Vec<StepStands>,
 }
@@ -54,6 +51,12 @@ struct Counted {
     cancelled: u32,
     /// Not over.
     open: u32,
+    /// People say that they did what they should have done.
+    right: u32,
+    /// People say that they did not.
+    wrong: u32,
+    /// People differ.
+    disputed: u32,
 }
 
 /// A step, and how it fared in these runs.
@@ -94,11 +97,13 @@ struct Latency {
 /// What calls cost.
 #[derive(Serialize, ToSchema)]
 struct Cost {
-    /// Millionths of a US dollar.
+    /// Millionths of a US dollar: what was charged where the journal says so, else what was taken of what had been set aside.
     money_uusd: i64,
     calls: i64,
     /// Within calls.
     time_us: i64,
+    /// Answers of models that nobody said the price of.
+    unpriced: u64,
 }
 
 /// How far back.
@@ -122,176 +127,220 @@ pub(super) async fn list(caller: Caller, Filter(which): Filter<Which>) -> Result
         return Err(Problem::malformed(format!("`runs={runs}`: a number from 0 to {MOST}")));
     }
     let site = &caller.app.site;
-    let (served, store) = (site.served(), site.store());
+    let served = site.served();
     let all = &served.project.workflows;
     if let Some(name) = which.workflow.as_deref().filter(|name| !all.contains_key(*name)) {
-        let problem = Problem::not_found(format!("there is no workflow `{name}`"));
-        let near = kernel::complaint::did_you_mean(name, all.keys().map(|name| &**name));
-        return Err(near.into_iter().fold(problem, Problem::hint));
+        return Err(versions::unknown(all, name));
     }
     let mut workflows = Vec::new();
     for (name, program) in all.iter().filter(|(name, _)| which.workflow.as_deref().is_none_or(|only| only == &***name))
     {
-        let (counted, mut fared) = fared(&*store, program, runs).await?;
-        let mut steps = Vec::new();
-        for stage in &program.stages {
-            add(&stage.steps, &stage.name, None, &mut fared, &mut steps);
-        }
+        let fared = lately::of_workflow(site, program, runs).await?;
+        let counted = fared.counted;
         workflows.push(Workflow {
             name: name.clone(),
             title: program.title.clone(),
             version: served.project.bundle.digest.to_string(),
-            runs: counted,
-            steps,
+            runs: Counted {
+                seen: counted.seen,
+                completed: counted.completed,
+                failed: counted.failed,
+                cancelled: counted.cancelled,
+                open: counted.open,
+                right: counted.right,
+                wrong: counted.wrong,
+                disputed: counted.disputed,
+            },
+            charged_uusd: fared.cost.money_uusd,
+            failed_uusd: fared.failed_uusd,
+            wrong_uusd: fared.wrong_uusd,
+            unpriced: fared.cost.unpriced,
+            steps: fared.steps.iter().map(StepStands::of).collect(),
         });
     }
     Ok(Json(Workflows { workflows }))
 }
 
-fn add(
-    steps: &[Step],
-    stage: &Arc<str>,
-    within: Option<&Arc<str>>,
-    fared: &mut BTreeMap<Arc<str>, Fared>,
-    out: &mut Vec<StepStands>,
-) {
-    for step in steps {
-        let fared_so = fared.remove(&step.name).unwrap_or_default();
-        out.push(fared_so.stands(step, stage, within));
-        for (_, steps) in step.bodies() {
-            add(steps, stage, Some(&step.name), fared, out);
-        }
-    }
-}
-
-/// How one step fared.
-#[derive(Default)]
-struct Fared {
-    skipped: u64,
-    failures: u64,
-    /// In microseconds, one for each time that it was done.
-    took: Vec<i64>,
-    cost: Option<Cost>,
-    tokens: u64,
-    kinds: BTreeMap<String, u64>,
-}
-
-impl Fared {
-    fn failed(&mut self, failure: &Failure) {
-        self.failures += 1;
-        *self.kinds.entry(failure.kind.as_str().to_owned()).or_default() += 1;
-    }
-
-    fn cost(&mut self, spent: Option<&kernel::governance::budget::Amounts>) {
-        let Some(spent) = spent else { return };
-        let sum = self.cost.get_or_insert(Cost { money_uusd: 0, calls: 0, time_us: 0 });
-        sum.money_uusd = sum.money_uusd.saturating_add(spent.money_uusd);
-        sum.calls = sum.calls.saturating_add(spent.calls);
-        sum.time_us = sum.time_us.saturating_add(spent.time_us);
-    }
-
-    fn stands(mut self, step: &Step, stage: &Arc<str>, within: Option<&Arc<str>>) -> StepStands {
-        self.took.sort_unstable();
-        let done = self.took.len() as u64;
-        let tried = done + self.failures;
-        let at = |share: usize| {
-            let place = (self.took.len().saturating_sub(1) * share).div_ceil(100);
-            self.took.get(place).map_or(0, |took| u64::try_from(took / 1_000).unwrap_or_default())
-        };
+impl StepStands {
+    fn of(one: &OfStep<'_>) -> StepStands {
+        let fared = &one.fared;
+        let cost = fared.cost;
+        let ms = |us: i64| u64::try_from(us / 1_000).unwrap_or_default();
         StepStands {
-            name: step.name.clone(),
-            stage: stage.clone(),
-            kind: step.kind(),
-            within: within.cloned(),
-            done,
-            skipped: self.skipped,
-            failures: self.failures,
-            success_rate: (tried > 0).then(|| done as f64 / tried as f64),
-            latency_ms: (done > 0).then(|| Latency { median: at(50), p95: at(95), most: at(100) }),
-            cost: self.cost,
-            tokens: self.tokens,
-            failure_kinds: self.kinds,
+            name: one.step.name.clone(),
+            stage: one.stage.clone(),
+            kind: one.step.kind(),
+            within: one.within.cloned(),
+            done: fared.done(),
+            skipped: fared.skipped,
+            failures: fared.failures,
+            success_rate: fared.success_rate(),
+            latency_ms: fared.latency().map(|took| Latency {
+                median: ms(took.median_us),
+                p95: ms(took.p95_us),
+                most: ms(took.most_us),
+            }),
+            cost: (cost.told + cost.unpriced > 0).then_some(Cost {
+                money_uusd: cost.money_uusd,
+                calls: cost.calls,
+                time_us: cost.time_us,
+                unpriced: cost.unpriced,
+            }),
+            tokens: fared.tokens,
+            failure_kinds: fared.kinds.iter().map(|(kind, many)| ((*kind).to_owned(), *many)).collect(),
         }
     }
 }
 
-/// Reads the journals of the last runs of a workflow.
-async fn fared(
-    store: &dyn Store,
-    program: &Program,
-    runs: u32,
-) -> Result<(Counted, BTreeMap<Arc<str>, Fared>), Problem> {
-    let (mut counted, mut all) = (Counted::default(), BTreeMap::new());
-    if runs == 0 {
-        return Ok((counted, all));
-    }
-    let query = RunQuery { workflow: Some(program.name.clone()), limit: runs, ..RunQuery::default() };
-    for row in store.runs(query).await? {
-        counted.seen += 1;
-        match row.status {
-            Status::Completed => counted.completed += 1,
-            Status::Failed => counted.failed += 1,
-            Status::Cancelled => counted.cancelled += 1,
-            _ => counted.open += 1,
-        }
-        let (mut after, mut began) = (0, BTreeMap::new());
-        loop {
-            let page = store.journal(row.run, after, PAGE).await?;
-            for entry in &page {
-                after = entry.seq;
-                // What was erased says nothing any more.
-                if let Ok(event) = entry.event() {
-                    look(&event, entry.at, program, &mut began, &mut all);
-                }
-            }
-            if page.len() < PAGE as usize {
-                break;
-            }
-        }
-    }
-    Ok((counted, all))
+/// The workflow of that name, as it is served now.
+fn served<'a>(all: &'a BTreeMap<Arc<str>, Arc<Program>>, name: &str) -> Result<&'a Arc<Program>, Problem> {
+    all.get(name).ok_or_else(|| versions::unknown(all, name))
 }
 
-fn look(
-    event: &Event,
-    at: Timestamp,
-    program: &Program,
-    began: &mut BTreeMap<StepPath, Timestamp>,
-    all: &mut BTreeMap<Arc<str>, Fared>,
-) {
-    let Some(path) = event.step() else { return };
-    // What happens in a turn of a model belongs to the step that has the turn.
-    let names: Vec<&str> = path.segments().map(|segment| segment.name).collect();
-    let Some(step) = names.iter().rev().find_map(|name| program.step(name)) else { return };
-    let own = path.name() == &*step.name;
-    let fared = all.entry(step.name.clone()).or_default();
-    if own {
-        began.entry(path.clone()).or_insert(at);
-    }
-    match event {
-        Event::ModelAnswered { result, usage, spent, .. } => {
-            fared.tokens += usage.input + usage.cache_read + usage.cache_write + usage.output + usage.reasoning;
-            fared.cost(spent.as_ref());
-            if let StepResult::Failed(failure) = result {
-                fared.failed(failure);
-            }
-        }
-        Event::ActionFinished { result, spent, .. } => {
-            fared.cost(spent.as_ref());
-            if let StepResult::Failed(failure) = result {
-                fared.failed(failure);
-            }
-        }
-        Event::StepFailed { failure, .. } => fared.failed(failure),
-        Event::StepSkipped { .. } if own => {
-            fared.skipped += 1;
-            began.remove(path);
-            return;
-        }
-        _ => {}
-    }
-    if own && event.completes().is_some() {
-        let since = began.remove(path).unwrap_or(at);
-        fared.took.push(at.micros().saturating_sub(since.micros()));
-    }
+/// Versions of a workflow.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Versions {
+    versions: Vec<Version>,
+}
+
+/// A version that runs of a workflow follow, or that is served now.
+#[derive(Serialize, ToSchema)]
+struct Version {
+    /// The bundle, by digest.
+    version: String,
+    /// New runs follow it.
+    current: bool,
+    /// How many runs follow it.
+    runs: u64,
+    /// When the first of them began; null: none did.
+    since: Option<String>,
+    /// When the last of them began.
+    last: Option<String>,
+}
+
+/// The versions that runs of a workflow follow, the latest first
+#[utoipa::path(
+    get, path = "/workflows/{workflow}/versions", operation_id = "list_versions", tag = "Workflows",
+    params(("workflow" = String, Path, description = "Its name")), responses((status = OK, body = Versions)),
+)]
+pub(super) async fn versions(caller: Caller, Path(name): Path<String>) -> Result<Json<Versions>, Problem> {
+    let site = &caller.app.site;
+    let now = site.served();
+    let program = served(&now.project.workflows, &name)?;
+    let all = versions::all(site, &program.name).await?;
+    let version = |one: &versions::Version| Version {
+        version: one.bundle.to_string(),
+        current: one.current,
+        runs: one.runs,
+        since: one.since.map(|at| at.to_string()),
+        last: one.last.map(|at| at.to_string()),
+    };
+    Ok(Json(Versions { versions: all.iter().map(version).collect() }))
+}
+
+/// Which two versions.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Between {
+    /// The version before, by its digest
+    from: String,
+    /// The one after; the one that is served now if absent
+    to: Option<String>,
+}
+
+/// What differs between two versions.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Changes {
+    files: Vec<FileChange>,
+    steps: Vec<StepChange>,
+    contracts: Vec<ContractChange>,
+}
+
+/// A file that differs.
+#[derive(Serialize, ToSchema)]
+struct FileChange {
+    file: Arc<str>,
+    /// `added`, `removed` or `changed`.
+    how: &'static str,
+    /// The lines that differ, with three around them; `+`, `-` or a space in front.
+    lines: Vec<String>,
+}
+
+/// A step of the workflow that differs.
+#[derive(Serialize, ToSchema)]
+struct StepChange {
+    step: Arc<str>,
+    file: Arc<str>,
+    line: u32,
+    how: &'static str,
+    /// What of it, in words.
+    what: Vec<String>,
+}
+
+/// A value whose type, options or presence is another one.
+#[derive(Serialize, ToSchema)]
+struct ContractChange {
+    /// Whose value: a step, or `input`.
+    of: Arc<str>,
+    path: String,
+    before: String,
+    after: String,
+    readers: Vec<Reader>,
+}
+
+/// Who reads it.
+#[derive(Serialize, ToSchema)]
+struct Reader {
+    /// Null: the workflow itself, as its result.
+    step: Option<Arc<str>>,
+    file: Arc<str>,
+    line: u32,
+}
+
+/// What differs between two versions of a workflow
+///
+/// A version holds workflows, prompts, schemas and tools: models, people and policies are not compared.
+#[utoipa::path(
+    get, path = "/workflows/{workflow}/changes", operation_id = "compare_versions", tag = "Workflows",
+    params(("workflow" = String, Path, description = "Its name"), Between), responses((status = OK, body = Changes)),
+)]
+pub(super) async fn changes(
+    caller: Caller,
+    Path(name): Path<String>,
+    Filter(between): Filter<Between>,
+) -> Result<Json<Changes>, Problem> {
+    let site = &caller.app.site;
+    let now = site.served();
+    let program = served(&now.project.workflows, &name)?;
+    let Compared { files, changes } =
+        versions::compare(site, &program.name, &between.from, between.to.as_deref()).await?;
+    let file = |one: versions::FileChange| FileChange {
+        file: one.file,
+        how: one.how.as_str(),
+        lines: one.lines.into_iter().map(|line| format!("{}{}", line.sign, line.text)).collect(),
+    };
+    let steps = changes.steps.into_iter().map(|one| StepChange {
+        step: one.step,
+        file: one.file,
+        line: one.line,
+        how: one.how.as_str(),
+        what: one.what,
+    });
+    let contracts = changes.contracts.into_iter().map(|one| ContractChange {
+        of: one.of,
+        path: one.path,
+        before: one.before,
+        after: one.after,
+        readers: one
+            .readers
+            .into_iter()
+            .map(|reader| Reader { step: reader.step, file: reader.file, line: reader.line })
+            .collect(),
+    });
+    Ok(Json(Changes {
+        files: files.into_iter().map(file).collect(),
+        steps: steps.collect(),
+        contracts: contracts.collect(),
+    }))
 }

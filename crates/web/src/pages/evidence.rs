@@ -1,20 +1,21 @@
 //! `GET /runs/{run}/evidence`: what can be proven about what the run did outside?
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use kernel::{
     evidence::{self, Audit},
     ids::{Digest, RunId},
     journal::{Entry, Head},
 };
 use runtime::record::Record;
+use serde::Deserialize;
 
 use super::{
-    Layout, Shown, Viewer,
+    Failed, Layout, Shown, Viewer,
     run::{claim_words, named},
     show,
 };
-use crate::view::words;
+use crate::{Verified, api, view::words};
 
 #[derive(Template)]
 #[template(path = "evidence.html")]
@@ -27,6 +28,10 @@ struct EvidencePage {
     erased: bool,
     /// What does not hold.
     broken: Option<String>,
+    /// What was checked besides, if somebody asked: whether it holds, and in words.
+    checked: Option<(bool, Vec<String>)>,
+    /// Files of runs are made here.
+    copies: bool,
     acts: Vec<Act>,
     handed: Vec<(String, String, String)>,
     claims: Vec<(&'static str, &'static str, String)>,
@@ -40,8 +45,22 @@ struct Act {
     lines: Vec<(String, String)>,
 }
 
-pub(super) async fn page(viewer: Viewer, Path(run): Path<String>) -> Shown {
+/// What is looked at.
+#[derive(Deserialize)]
+pub(super) struct Look {
+    /// Whether everything is checked as well.
+    verify: Option<String>,
+}
+
+pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Query<Look>) -> Shown {
     let run = named(&run)?;
+    let checked = match look.verify {
+        Some(_) => Some(match api::verified(&viewer.app.site, run).await? {
+            Ok(verified) => (true, in_words(&verified)),
+            Err(broken) => (false, vec![words::plain(&broken)]),
+        }),
+        None => None,
+    };
     let Record { entries, .. } = viewer.app.site.runtime().record(run).await?;
     let mut audit = Audit::new(run);
     let erased = entries.iter().any(|entry| entry.body.is_none());
@@ -69,6 +88,8 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>) -> Shown {
         layout: viewer.layout("Evidence", "What can be proven about what the run did outside?", "runs"),
         run: run.to_string(),
         head,
+        checked,
+        copies: viewer.app.site.served().copies.is_some(),
         erased,
         broken,
         acts: acts.collect(),
@@ -76,6 +97,38 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>) -> Shown {
         claims: ledger.claims.iter().map(claim_words).collect(),
     };
     show(&page)
+}
+
+/// What was checked, a sentence each.
+fn in_words(verified: &Verified) -> Vec<String> {
+    let count = |many: u64, one: &str, all: &str| format!("{many} {}", if many == 1 { one } else { all });
+    let mut said = vec![format!("{}: each follows from the one before", count(verified.entries, "entry", "entries"))];
+    if verified.erased {
+        said.push("what it held was erased, and the log of changes says by whom".to_owned());
+    } else {
+        let acts = count(verified.acts, "act", "acts");
+        said.push(format!("{acts}: each allowed before it began, and no outcome came of nothing"));
+        said.push(format!(
+            "{}: exactly those that entries name, each of its digest",
+            count(verified.blobs, "blob", "blobs")
+        ));
+    }
+    let seals = count(verified.seals, "seal", "seals");
+    said.push(match (verified.seals, verified.unanchored) {
+        (0, _) => "no seal yet: what was not sealed could have been made anew".to_owned(),
+        (_, None) => format!("{seals}, up to entry {}; there is no anchor file to compare them with", verified.sealed),
+        (_, Some(0)) => format!("{seals}, up to entry {}, all of them in the anchor file", verified.sealed),
+        (_, Some(out)) => {
+            format!("{seals}, up to entry {}; {out} of them are not in the anchor file", verified.sealed)
+        }
+    });
+    said
+}
+
+/// `GET /runs/{run}/export`: the run as one file.
+pub(super) async fn export(viewer: Viewer, Path(run): Path<String>) -> Shown {
+    let run = named(&run)?;
+    api::export_file(&viewer.app.site, run).await.map_err(Failed::from)
 }
 
 /// The head of a chain of which every entry holds and, as far as it was not erased, tells what can have happened.

@@ -1,5 +1,7 @@
 //! `GET /money`: what was spent, what may still be spent, and who raises it?
 
+use std::sync::Arc;
+
 use askama::Template;
 use kernel::{
     governance::budget::{Period, Unit},
@@ -9,8 +11,9 @@ use kernel::{
 use runtime::budget::Standing;
 use serde::Deserialize;
 
-use super::{Layout, Sent, Shown, Viewer, go, show};
+use super::{Failed, Layout, Sent, Shown, Viewer, go, show};
 use crate::{
+    lately::{self, MOST},
     problem::Problem,
     view::{bar::Bar, words},
 };
@@ -23,6 +26,23 @@ struct MoneyPage {
     /// Runs that were over and still had something set aside.
     alarms: Vec<String>,
     units: [&'static str; 4],
+    /// What the last runs of each workflow were charged.
+    spent: Vec<Spent>,
+    /// Runs of each that are looked at, at most.
+    most: u32,
+}
+
+/// What the last runs of a workflow were charged, and for what.
+struct Spent {
+    workflow: Arc<str>,
+    runs: u32,
+    charged: String,
+    each: String,
+    failed: String,
+    wrong: String,
+    unpriced: u64,
+    /// Of all, by what came of it.
+    bar: Bar,
 }
 
 /// A limit, and how it stands.
@@ -54,8 +74,46 @@ pub(super) async fn page(viewer: Viewer) -> Shown {
         lines: all.iter().filter(matters).map(line).collect(),
         alarms: alarms.collect(),
         units: Unit::ALL.map(Unit::word),
+        spent: spent(&viewer).await?,
+        most: MOST,
     };
     show(&page)
+}
+
+/// Workflows whose last runs were charged something, the dearest first.
+async fn spent(viewer: &Viewer) -> Result<Vec<Spent>, Failed> {
+    let site = &viewer.app.site;
+    let served = site.served();
+    let money = |amount: i64| Unit::Money.show(amount);
+    let mut all = Vec::new();
+    for (name, program) in &served.project.workflows {
+        let fared = lately::of_workflow(site, program, MOST).await?;
+        let (sum, runs) = (fared.cost.money_uusd, fared.counted.seen);
+        if sum == 0 && fared.cost.unpriced == 0 {
+            continue;
+        }
+        let share = |amount: i64| u64::try_from(amount).unwrap_or(0);
+        let good = sum - fared.wasted_uusd();
+        let shares = [
+            (share(good), "used", format!("otherwise: {}", money(good))),
+            (share(fared.wrong_uusd), "aside", format!("runs that were wrong: {}", money(fared.wrong_uusd))),
+            (share(fared.failed_uusd), "over", format!("runs that failed: {}", money(fared.failed_uusd))),
+        ];
+        let label = format!("{}, {} of it for runs that failed or were wrong", money(sum), money(fared.wasted_uusd()));
+        let spent = Spent {
+            workflow: name.clone(),
+            runs,
+            charged: money(sum),
+            each: money(sum / i64::from(runs.max(1))),
+            failed: money(fared.failed_uusd),
+            wrong: money(fared.wrong_uusd),
+            unpriced: fared.cost.unpriced,
+            bar: Bar::of(share(sum), shares, label),
+        };
+        all.push((sum, spent));
+    }
+    all.sort_by_key(|(sum, _)| std::cmp::Reverse(*sum));
+    Ok(all.into_iter().map(|(_, spent)| spent).collect())
 }
 
 fn line(one: &Standing) -> Line {
@@ -148,8 +206,8 @@ async fn resume(
     viewer: &Viewer,
     scope: &str,
     wanted: Option<&str>,
-    by: &std::sync::Arc<str>,
-) -> Result<(), super::Failed> {
+    by: &Arc<str>,
+) -> Result<(), Failed> {
     if wanted != Some("yes") {
         return Ok(());
     }

@@ -23,15 +23,17 @@ use kernel::{
 };
 use runtime::record::Record;
 use serde::Deserialize;
-use store::{RunRow, Status};
+use store::{OutcomeQuery, RunRow, Status};
 
-use super::{Failed, Layout, Sent, Shown, Viewer, effects, go, show, why};
+use super::{Failed, Layout, Sent, Shown, Viewer, effects, go, policies, show, why};
 use crate::{
+    lately::Cost,
     problem::Problem,
     view::{
         chapters::{Chapter, chapters},
         context::{self, Call},
         decision::Decision,
+        outcome::Said as Outcome,
         story::{self, Line},
         value::{self, Row},
         words::{self, Badge},
@@ -72,6 +74,12 @@ struct RunPage {
     entry: Option<Raw>,
     /// The moment that is looked at.
     moment: Moment,
+    /// What people say came of it.
+    outcomes: Vec<Outcome>,
+    /// Whether one can say what came of it now.
+    over: bool,
+    /// Cases can be made here.
+    cases: bool,
     live: bool,
     /// The last entry that is shown.
     head: u64,
@@ -112,6 +120,8 @@ struct Act {
     stands: String,
     class: &'static str,
     decision: Option<Decision>,
+    /// The entry in which it was judged: where the request may be tried with other values.
+    judged: Option<u64>,
     /// What the journal does not prove about it.
     doubts: Vec<String>,
 }
@@ -216,13 +226,14 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
         let at = if past { format!("at={at}&") } else { String::new() };
         viewer.path(format_args!("/runs/{run}?{at}entry={seq}#entry"))
     };
+    let outcomes = runtime.outcomes(OutcomeQuery::Run(run)).await?;
     let page = RunPage {
         layout: viewer.layout("Run", "What has it done, what does it do now, and what does it wait for?", "runs"),
         run: run.to_string(),
         called: words::plain(&words::called(row)),
         badge: if past { words::PAST } else { words::badge(row.status) },
         reason: if past { String::new() } else { words::plain(&words::reason(row)) },
-        facts: facts(row, &report, state, until, now),
+        facts: facts(row, &report, (state, Cost::all(entries)), until, now),
         buckets: context::buckets(&report.tally.usage),
         doing: doing.collect(),
         next: report.next.iter().map(|name| words::plain(name)).collect(),
@@ -243,7 +254,7 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
             })
             .collect(),
         values,
-        acts: acts(run, entries),
+        acts: acts(run, entries, viewer.app.site.served().project.policies.is_some()),
         claims: report.claims.iter().map(claim).collect(),
         short: state.paused_over.as_ref().filter(|_| !past).and_then(|(_, why)| short(run, why)),
         orders: if past { Vec::new() } else { orders(row.status) },
@@ -257,6 +268,9 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
             after: past.then(|| at + 1),
             when: words::span(state.at.micros() - report.started.unwrap_or(state.at).micros()),
         },
+        outcomes: outcomes.iter().map(|one| Outcome::of(one, now)).collect(),
+        over: row.status.is_final() && !past,
+        cases: viewer.app.site.served().copies.is_some(),
         live: !row.status.is_final() && !past,
         head: row.head.seq,
     };
@@ -274,7 +288,7 @@ fn short(run: RunId, why: &Failure) -> Option<Short> {
 const MOST: usize = 100;
 
 /// What the run did outside, or was not allowed to.
-fn acts(run: RunId, entries: &[Entry]) -> Vec<Act> {
+fn acts(run: RunId, entries: &[Entry], ruled: bool) -> Vec<Act> {
     let events: Vec<_> = entries.iter().filter_map(|entry| Some((entry, entry.event().ok()?))).collect();
     let ledger = Ledger::of(run, events.iter().map(|(entry, event)| (entry.seq, entry.at, event)));
     let act = |act: &kernel::evidence::Act| Act {
@@ -283,6 +297,9 @@ fn acts(run: RunId, entries: &[Entry]) -> Vec<Act> {
         stands: act.status.as_str().replace('_', " "),
         class: words::act(act.status),
         decision: act.verdict.as_ref().map(|verdict| Decision::of(verdict, Some(&act.grounds))),
+        judged: act.entries.iter().copied().filter(|_| ruled).find(|seq| {
+            events.iter().any(|(entry, event)| entry.seq == *seq && policies::judged(event).is_some())
+        }),
         doubts: kernel::evidence::uncertain(act),
     };
     ledger.acts.iter().map(act).collect()
@@ -301,7 +318,7 @@ fn claim(said: &Said) -> Claim {
 fn facts(
     row: &RunRow,
     report: &Report,
-    state: &RunState,
+    (state, cost): (&RunState, Cost),
     until: Timestamp,
     now: Timestamp,
 ) -> Vec<(&'static str, String)> {
@@ -318,11 +335,14 @@ fn facts(
         ("entries", tally.entries.to_string()),
         ("version", row.bundle.short()),
     ];
-    let (spent, aside) = (state.spent.settled.get(Unit::Money), state.spent.total().get(Unit::Money));
-    if aside > 0 {
-        let open =
-            if aside > spent { format!(", {} set aside", Unit::Money.show(aside - spent)) } else { String::new() };
-        facts.push(("cost", format!("{}{open}", Unit::Money.show(spent))));
+    let open = state.spent.total().get(Unit::Money) - state.spent.settled.get(Unit::Money);
+    if cost.money_uusd > 0 || open > 0 || cost.unpriced > 0 {
+        let open = if open > 0 { format!(", {} set aside", Unit::Money.show(open)) } else { String::new() };
+        let unpriced = match cost.unpriced {
+            0 => String::new(),
+            many => format!(", {many} without a price"),
+        };
+        facts.push(("charged", format!("{}{open}{unpriced}", Unit::Money.show(cost.money_uusd))));
     }
     if row.inbox_gen > row.inbox_read {
         facts.push(("unread messages", (row.inbox_gen - row.inbox_read).to_string()));
@@ -388,6 +408,37 @@ pub(super) async fn order(Path(run): Path<String>, sent: Sent<Order>) -> Shown {
         }
     };
     go(&viewer.path(format_args!("/runs/{run}")))
+}
+
+/// What came of a run.
+#[derive(Deserialize)]
+pub(super) struct Came {
+    outcome: String,
+    because: String,
+}
+
+/// `POST /runs/{run}/outcome`: a person says whether the run did what it should have done.
+pub(super) async fn say_outcome(Path(run): Path<String>, sent: Sent<Came>) -> Shown {
+    let Sent { viewer, form } = sent;
+    let run = named(&run)?;
+    let asker = viewer.asker()?;
+    let right = match &*form.outcome {
+        "right" => true,
+        "wrong" => false,
+        other => {
+            let what = format!("`{}` is neither right nor wrong", words::plain(other));
+            return Err(Problem::malformed(what).into());
+        }
+    };
+    viewer.app.site.runtime().say_outcome(run, right, &form.because, &asker).await?;
+    go(&viewer.path(format_args!("/runs/{run}#outcome")))
+}
+
+/// `GET /runs/{run}/case`: a case of the run, as a file.
+pub(super) async fn case(viewer: Viewer, Path(run): Path<String>) -> Shown {
+    let run = named(&run)?;
+    let made = crate::api::case_of(&viewer.app.site, run).await?;
+    Ok(crate::api::file(&format!("{run}.yaml"), "application/yaml", made.text))
 }
 
 /// What a page shows already.

@@ -1,10 +1,13 @@
 //! A site of a small project over the store in memory, asked as a browser and as a program ask it.
 
+mod copies;
 mod details;
 mod effects;
 mod events;
+mod outcome;
 mod own;
 mod people;
+mod policies;
 mod reference;
 mod rules;
 mod work;
@@ -116,7 +119,8 @@ async fn idle_bringing(files: &[(&str, &str)], gateway: Gateway, own: Option<Own
     let policies = project.policies.as_deref();
     runtime.enact(&project.file.name, policies, people, &asker).await.expect("memory takes it");
     runtime.limit(&project, &asker).await.expect("memory takes it");
-    let served = Served { runtime: runtime.clone(), project, sources, start_key: Arc::new(|_, _| None) };
+    let copies: Option<Arc<dyn crate::Copies>> = Some(Arc::new(copies::Fixed));
+    let served = Served { runtime: runtime.clone(), project, sources, start_key: Arc::new(|_, _| None), copies };
     let sessions = Sessions::new(Arc::new(TestRandom::default()), Some(TOKEN));
     let (close, closing) = watch::channel(false);
     let site = Site::new("", served);

@@ -96,6 +96,17 @@ impl Control {
         all.iter().map(|(says, _)| &**says)
     }
 
+    /// A value as it is written in it.
+    fn write(&self, value: &Value) -> String {
+        match (self, value) {
+            (Control::OneOf(all), _) => {
+                all.iter().find(|(_, one)| one == value).map(|(says, _)| says.clone()).unwrap_or_default()
+            }
+            (Control::Text, Value::Text(text)) => text.to_string(),
+            _ => value.to_json(),
+        }
+    }
+
     /// What a text means.
     fn read(&self, text: &str) -> Result<Value, String> {
         let shown = words::plain(text);
@@ -188,6 +199,15 @@ impl Form {
         let chosen = text(CHOICE);
         self.ready.iter_mut().for_each(|(says, is)| *is = *says == chosen);
         self.fields.iter_mut().for_each(|field| field.said = text(&field.name));
+        self
+    }
+
+    /// The same form with a value written in it, as far as its fields can hold it.
+    pub(crate) fn showing(mut self, value: &Value) -> Form {
+        for field in &mut self.fields {
+            let held = if self.whole { Some(value) } else { value.get(&field.key) };
+            field.said = held.map(|held| field.control.write(held)).unwrap_or_default();
+        }
         self
     }
 

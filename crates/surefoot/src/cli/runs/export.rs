@@ -1,5 +1,4 @@
 use std::{
-    collections::HashMap,
     fs::{self, File},
     io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
@@ -7,20 +6,15 @@ use std::{
 };
 
 use clap::Args;
-use kernel::{
-    ids::{Digest, RunId},
-    journal::{Entry, Event, Head, Held},
-    run::RunState,
-    values::Value,
-};
+use kernel::{ids::Digest, journal::Head};
 use serde_json::json;
 use store::Store as _;
 
 use super::OneRun;
 use crate::{
-    case::{self, Below, Real},
     cli::{
         Scene,
+        copies::Whole,
         out::{GOOD, WAIT, count, paint},
         session, test,
     },
@@ -48,27 +42,11 @@ impl Export {
     pub(in crate::cli) async fn run(self, scene: &Scene) -> Result<Exit, CliError> {
         let store = self.one.place.open()?;
         let run = session::find_run(&*store, &self.one.run).await?.run;
-        let entries = session::journal(&*store, run).await?;
-        let mut blobs: HashMap<Digest, Arc<[u8]>> = HashMap::new();
-        for digest in export::named(&entries) {
-            if let Some(bytes) = store.blob(run, digest).await? {
-                blobs.insert(digest, bytes);
-            }
-        }
+        let whole = Whole::of(&*store, run).await?;
         if let Some(path) = &self.case {
-            let mut below = Below::new();
-            for (run, entries) in session::family(&*store, run).await?.into_iter().skip(1) {
-                for digest in export::named(&entries) {
-                    if let Some(bytes) = store.blob(run, digest).await? {
-                        blobs.insert(digest, bytes);
-                    }
-                }
-                let events = entries.iter().map(|entry| Ok((entry.at, entry.event()?)));
-                let events: Result<Vec<_>, kernel::journal::Broken> = events.collect();
-                below.insert(run, events.map_err(|why| CliError::new(Exit::Unverified, format!("{run}: {why}")))?);
-            }
-            return self.record(scene, path, (run, &entries, &below), &blobs);
+            return self.record(scene, path, &whole.with_below(&*store).await?);
         }
+        let Whole { entries, blobs, .. } = whole;
         let seals = session::seals_of(&*store, run).await?;
         let log = store.governance(0).await?;
         let contents = Contents { run, entries: &entries, seals: &seals, erased: export::erasure(run, &log) };
@@ -104,36 +82,12 @@ impl Export {
     }
 
     /// Makes a case of the run, and plays it at once: a case that does not hold is not written.
-    fn record(
-        &self,
-        scene: &Scene,
-        path: &Path,
-        (run, entries, below): (RunId, &[Entry], &Below),
-        blobs: &HashMap<Digest, Arc<[u8]>>,
-    ) -> Result<Exit, CliError> {
-        let folder = self.one.place.folder();
+    fn record(&self, scene: &Scene, path: &Path, whole: &Whole) -> Result<Exit, CliError> {
+        let (run, folder) = (whole.run, self.one.place.folder());
         let setting = test::setting(scene, folder)?;
-        let events = entries.iter().map(Entry::event).collect::<Result<Vec<Event>, _>>();
-        let events = events.map_err(|why| CliError::new(Exit::Unverified, why.to_string()))?;
-        let mut state = RunState::new(run);
-        let folds = state.fold(entries);
-        folds.map_err(|why| CliError::new(Exit::Unverified, format!("the journal of {run} does not hold: {why}")))?;
-        let rests = match (&state.end, state.paused) {
-            (Some(_), _) => None,
-            (None, true) => Some("paused"),
-            (None, false) => Some("waiting"),
-        };
-        let value = |held: &Held| match held {
-            Held::Value(value) => Some(value.clone()),
-            Held::Blob(blob) => Value::from_json(blobs.get(&blob.digest)?).ok(),
-        };
-        let real = Real { run, entries, events: &events, below, value: &value, rests };
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().replace(['-', '_'], " ")).unwrap_or_default();
         let file: Arc<str> = path.display().to_string().into();
-        let made = case::record(&real, (&stem, &file), (&setting, folder)).map_err(|why| {
-            let error = CliError::new(Exit::Project, format!("no case can be made of {run}"));
-            why.into_iter().fold(error, CliError::hint)
-        })?;
+        let made = whole.record((&stem, &file), (&setting, folder))?;
         test::write(path, &made.text)?;
         if scene.out.json {
             scene.out.object(&json!({ "run": run, "case": file, "notes": made.notes }));

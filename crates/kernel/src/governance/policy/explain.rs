@@ -1,0 +1,44 @@
+//! What would become of one request, by which rule, and what would change it.
+
+use super::{Decision, Folder, NOT_ALLOWED, Policies, Request, Rule};
+use crate::ids::Digest;
+
+/// A request, judged, with what is near it.
+#[derive(Debug)]
+pub struct Explained<'p> {
+    /// What becomes of it.
+    pub decision: Decision,
+    /// What would become of it without each of the rules that matched, in their order.
+    pub without: Vec<Decision>,
+    /// The rules that could allow it, if nothing does.
+    pub could: Vec<&'p Rule>,
+    /// The rules that were asked.
+    pub policy: Digest,
+}
+
+impl Policies {
+    /// Judges a request, and says what would change the answer.
+    pub fn explain(&self, request: &Request<'_>) -> Explained<'_> {
+        let decision = self.decide(request);
+        let without = decision.matched().iter().map(|rule| self.decide_without(&rule.id, request)).collect();
+        let could = if decision.rule() == NOT_ALLOWED { self.could_allow(request) } else { Vec::new() };
+        Explained { decision, without, could, policy: self.digest() }
+    }
+
+    fn could_allow(&self, request: &Request<'_>) -> Vec<&Rule> {
+        let action = format!("{}.{}", request.tool, request.operation);
+        // Nothing allows it: for whom?
+        let for_step = self.decide(&Request { on_behalf_of: None, ..*request }).rule() == NOT_ALLOWED;
+        let whom = if for_step { "Step" } else { "Person" };
+        self.rules().iter().filter(|rule| rule.folder == Folder::Allow && rule.can_match(whom, &action)).collect()
+    }
+
+    /// The operations that no rule allows: whoever asks for one is denied.
+    pub fn never_allowed(&self) -> Vec<&str> {
+        let allowed = |name: &str| {
+            let mut rules = self.rules().iter().filter(|rule| rule.folder == Folder::Allow);
+            rules.any(|rule| rule.actions().any(|action| **action == *name))
+        };
+        self.operations().map(|name| &**name).filter(|name| !allowed(name)).collect()
+    }
+}

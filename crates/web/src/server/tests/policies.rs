@@ -1,0 +1,116 @@
+//! The rules: shown with how often they decided, and asked about one request.
+
+use gateway::tool::native::{Call, Native};
+use kernel::values::Value;
+
+use super::*;
+
+const BANK: [(&str, &str); 8] = [
+    ("surefoot.yaml", "project: shop\n"),
+    ("people.yaml", "groups: { chiefs: {} }\npeople:\n  cleo: { name: Cleo, groups: [ chiefs ] }\n"),
+    ("schemas/order.yaml", "type: object\nproperties: { id: { type: string } }\nrequired: [ id ]\nadditionalProperties: false\n"),
+    (
+        "schemas/payment.yaml",
+        "type: object\nproperties: { cents: { type: integer, minimum: 1 }, to: { type: string } }\nrequired: [ cents ]\nadditionalProperties: false\n",
+    ),
+    (
+        "tools/bank.yaml",
+        "tool: bank\nnative: true\noperations:\n  pay: { effect: idempotent, params: schemas/payment.yaml }\n  close: { effect: idempotent }\n",
+    ),
+    (
+        "workflows/pay.yaml",
+        "workflow: pay\ninput: schemas/order.yaml\nresult: { value: =input.id }\nstages:\n  - stage: all\n    steps:\n      \
+         - { step: paid, act: bank.pay, with: { cents: 700 } }\n",
+    ),
+    (
+        "policies/allow/pay.cedar",
+        "@id(\"pay.small\")\n@reason(\"small sums are paid\")\npermit (principal, action == Action::\"bank.pay\", resource)\nwhen { context.input.cents <= 1000 };\n",
+    ),
+    (
+        "policies/ask/pay.cedar",
+        "@id(\"pay.look\")\n@approve_by(\"chiefs\")\nforbid (principal, action == Action::\"bank.pay\", resource)\nwhen { context.input.cents > 800 };\n",
+    ),
+];
+
+#[tokio::test]
+async fn rules_say_how_often_they_decided() {
+    let tool = Native::new(|_: Call| async { Ok(Value::map([("ok", true.into())])) });
+    let scene = scene_with(&BANK, Gateway::new().with_tool("bank", tool)).await;
+    let cookie = scene.enter().await;
+    let page = scene.page(&cookie, "/policies").await;
+    for told in [
+        "pay.small",
+        "policies/allow/pay.cedar:1",
+        "small sums are paid",
+        "decided 0 times",
+        "No run was looked at yet",
+        "There is no rule in <code>policies/never/</code>",
+        "</span> bank.close",
+        "There is no case yet",
+    ] {
+        assert!(page.text.contains(told), "{told}: {}", page.text);
+    }
+    for number in 0..2 {
+        let run = scene.started("pay", &format!("P-{number}")).await;
+        scene.ended(&run).await;
+    }
+    let page = scene.page(&cookie, "/policies").await;
+    assert!(page.text.contains("decided 2 times") && page.text.contains("in the last 2 runs"), "{}", page.text);
+    let all = scene.api("GET", "/policies", &Json::Null).await.json();
+    let decided: Vec<_> = all["rules"].as_array().expect("a list").iter().map(|rule| (rule["id"].clone(), rule["decided"].clone())).collect();
+    assert_eq!(decided, [(json!("pay.small"), json!(2)), (json!("pay.look"), json!(0))]);
+    assert_eq!((&all["seen"], &all["never_allowed"]), (&json!(2), &json!(["bank.close"])));
+}
+
+#[tokio::test]
+async fn a_request_is_tried_and_does_nothing() {
+    let scene = idle(&BANK).await;
+    let cookie = scene.enter().await;
+    let choose = scene.page(&cookie, "/policies/try").await;
+    assert!(choose.text.contains("<option value=\"bank.pay\">") && !choose.text.contains("Judge it"), "{}", choose.text);
+    let page = scene.page(&cookie, "/policies/try?action=bank.pay").await;
+    assert_eq!(page.field("step"), "pay/paid", "the step that calls it is proposed");
+    let csrf = page.field("csrf");
+    let judge = async |more: &[(&str, &str)]| {
+        let own = [("csrf", csrf.as_str()), ("action", "bank.pay"), ("step", "pay/paid"), ("labels", "private")];
+        scene.form(&cookie, "/policies/try", &own.into_iter().chain(more.iter().copied()).collect::<Vec<_>>()).await
+    };
+    let small = judge(&[("answer.cents", "700"), ("answer.to", "<b>Ada</b>")]).await;
+    assert_eq!(small.status, StatusCode::OK);
+    for told in ["allow</span> by pay.small", "input.cents", "Without this rule: deny by not_allowed", "value=\"700\"", "&#60;b&#62;Ada"] {
+        assert!(small.text.contains(told), "{told}: {}", small.text);
+    }
+    let more = judge(&[("answer.cents", "900")]).await;
+    assert!(more.text.contains("ask</span> by pay.look") && more.text.contains("somebody of chiefs"), "{}", more.text);
+    let much = judge(&[("answer.cents", "2000")]).await;
+    assert!(much.text.contains("deny</span> by not_allowed") && much.text.contains("if one of these matched"), "{}", much.text);
+    for (wrong, why) in [(&[("answer.cents", "few")][..], "no whole number"), (&[("answer.cents", "0")], "does not fit"), (&[], "cents is missing")] {
+        let refused = judge(wrong).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{why}");
+        assert!(refused.text.contains(why), "{why}: {}", refused.text);
+    }
+    assert_eq!(scene.page(&cookie, "/policies/try?action=bank.rob").await.status, StatusCode::NOT_FOUND);
+    let unsigned = [("action", "bank.pay"), ("step", "pay/paid"), ("answer.cents", "700")];
+    assert_eq!(scene.form(&cookie, "/policies/try", &unsigned).await.status, StatusCode::FORBIDDEN);
+
+    let asked = json!({ "request": { "action": "bank.pay", "step": "pay/paid", "input": { "cents": 2000 } } });
+    let judged = scene.api("POST", "/policies/judgement", &asked).await.json();
+    assert_eq!((&judged["verdict"], &judged["could_allow"]), (&json!("deny"), &json!(["pay.small"])));
+    let wrong = scene.api("POST", "/policies/judgement", &json!({ "request": { "action": "bank.rob" } })).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", wrong.text);
+}
+
+#[tokio::test]
+async fn a_real_decision_is_tried_with_other_values() {
+    let tool = Native::new(|_: Call| async { Ok(Value::map([("ok", true.into())])) });
+    let scene = scene_with(&BANK, Gateway::new().with_tool("bank", tool)).await;
+    let cookie = scene.enter().await;
+    let run = scene.started("pay", "P-1").await;
+    scene.ended(&run).await;
+    let href = scene.page(&cookie, &format!("/runs/{run}")).await.link("/policies/try?run=").replace("&#38;", "&").replace("&amp;", "&");
+    let page = scene.page(&cookie, &href).await;
+    assert_eq!(page.field("step"), "pay/paid");
+    assert!(page.text.contains("value=\"700\"") && page.text.contains("As it was asked for"), "{}", page.text);
+    let first = format!("/policies/try?run={run}&entry=1");
+    assert_eq!(scene.page(&cookie, &first).await.status, StatusCode::NOT_FOUND, "the start was judged by nothing");
+}
