@@ -167,6 +167,8 @@ pub struct Served {
     pub base: String,
     /// What programs bring.
     pub token: String,
+    /// Its copy of the project.
+    pub folder: PathBuf,
     _process: Child,
     _data: tempfile::TempDir,
 }
@@ -215,7 +217,7 @@ impl Served {
         let base = link.split("/enter").next().unwrap_or_default().to_owned();
         let token = kept.join("api.token");
         let token = std::fs::read_to_string(token).map_err(start("the token of the API".to_owned()))?;
-        Ok(Served { link, base, token: token.trim().to_owned(), _process: process, _data: data })
+        Ok(Served { link, base, token: token.trim().to_owned(), folder: copy, _process: process, _data: data })
     }
 
     /// Gets of the API what a program sees that brings the token.

@@ -26,9 +26,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Trouble> {
         "# Screens\n\nEvery page, as `cargo run -p apparatus -- pictures` shows them with both demonstrations and a project with everything that can\nneed a person. Left on a desktop, then on a phone, then in the dark.\n",
     );
     for house in House::ALL {
-        let standing = open(house).await?;
+        let mut standing = open(house).await?;
         let browser = Browser::open(EYES[0]).await?;
-        browser.driver.goto(&standing.served.link).await?;
+        standing.enter(&browser).await?;
         write!(list, "\n## {}\n", house.name())?;
         for place in &standing.places {
             write!(list, "\n### {}\n\n", place.name)?;

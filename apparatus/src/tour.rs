@@ -7,10 +7,11 @@ use std::{
 };
 
 use serde_json::{Value as Json, json};
+use thirtyfour::{By, components::SelectElement};
 use tokio::net::TcpListener;
 
 use crate::{
-    browser::Served,
+    browser::{Browser, Served},
     smtp::{Faults, SmtpSink, Treatment},
     victim::Trouble,
 };
@@ -37,12 +38,53 @@ pub struct Place {
 
 /// A project that is served, and its places.
 pub struct Standing {
+    house: House,
     /// Ends with it.
     pub served: Served,
     /// In the order of a walk.
     pub places: Vec<Place>,
     _mails: Option<tempfile::TempDir>,
 }
+
+impl Standing {
+    /// Comes in with a browser, as somebody of the project, and does what only a browser can.
+    ///
+    /// # Errors
+    /// A page is not as it is looked for.
+    pub async fn enter(&mut self, browser: &Browser) -> Result<(), Trouble> {
+        let driver = &browser.driver;
+        let person = match self.house {
+            House::Desk => "sam",
+            House::Leads => "rosa",
+            House::Moments => "ines",
+        };
+        driver.goto(&self.served.link).await?;
+        SelectElement::new(&driver.find(By::Id("person")).await?).await?.select_by_value(person).await?;
+        driver.find(By::Css(format!("option[value={person}]:checked"))).await?;
+        match self.house {
+            House::Desk => {}
+            House::Leads => {
+                let file = self.served.folder.join("leads.csv");
+                fs::write(&file, LEADS)?;
+                driver.goto(format!("{}/app/imports", self.served.base)).await?;
+                driver.find(By::Id("file")).await?.send_keys(file.display().to_string()).await?;
+                driver.find(By::Css("main button.good")).await?.click().await?;
+                driver.find(By::Css("main table")).await?;
+                self.places.push(place("import", driver.current_url().await?.path()));
+            }
+            House::Moments => {
+                driver.goto(format!("{}/workflows/callback", self.served.base)).await?;
+                let link = driver.find(By::PartialLinkText("what changed")).await?.attr("href").await?;
+                self.places.push(place("changes", link.unwrap_or_default()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file with something of everything.
+const LEADS: &str =
+    "Company,Website,Email\nKonkurenta,konkurenta.test,\nNew Ones,new-ones.test,ann@new-ones.test\n,nameless.test,\n";
 
 impl House {
     /// All of them.
@@ -77,20 +119,20 @@ pub async fn open(house: House) -> Result<Standing, Trouble> {
             let app = here.join("../apps/support-desk");
             let served = Served::open(&folder.join("support-desk"), &app).await?;
             let places = desk(&served, &app).await?;
-            Ok(Standing { served, places, _mails: None })
+            Ok(Standing { house, served, places, _mails: None })
         }
         House::Leads => {
             let app = here.join("../apps/crm-leads");
             let served = Served::open(&folder.join("crm-leads"), &app).await?;
             let places = leads(&served, &app).await?;
-            Ok(Standing { served, places, _mails: None })
+            Ok(Standing { house, served, places, _mails: None })
         }
         House::Moments => {
             let project = here.join("projects/moments");
             let (environment, mails) = outside().await?;
             let served = Served::open_with(&folder.join("surefoot"), &project, &environment).await?;
             let places = moments(&served).await?;
-            Ok(Standing { served, places, _mails: Some(mails) })
+            Ok(Standing { house, served, places, _mails: Some(mails) })
         }
     }
 }
@@ -175,16 +217,31 @@ async fn desk(served: &Served, app: &Path) -> Result<Vec<Place>, Trouble> {
         place("workflows", "/workflows"),
         place("workflow", "/workflows/support-email"),
         place("policies", "/policies"),
+        place("try", "/policies/try"),
         place("failed", "/runs/run_of_nobody"),
         place("reference", "/api/v1/docs"),
     ])
 }
 
 async fn leads(served: &Served, app: &Path) -> Result<Vec<Place>, Trouble> {
-    for lead in ["konkurenta"] {
-        start(served, "enrich", &read(app.join(format!("seed/leads/{lead}.json")))?).await?;
+    let mut first = String::new();
+    for name in ["ambaum", "airbyte", "konkurenta"] {
+        let lead = read(app.join(format!("seed/leads/{name}.json")))?;
+        let run = start(served, "enrich", &lead).await?;
+        until(served, &format!("/runs/{run}"), |said| (text(said, "status") == "completed").then_some(())).await?;
+        first = text(&lead, "id");
     }
-    Ok(vec![place("leads", "/")])
+    Ok(vec![
+        place("attention", "/"),
+        place("leads", "/app/leads"),
+        place("lead", format!("/app/leads/{first}")),
+        place("source", "/app/sources/1"),
+        place("add", "/app/leads/new"),
+        place("review", "/app/review"),
+        place("imports", "/app/imports"),
+        place("news", "/app/news"),
+        place("workflow", "/workflows/enrich"),
+    ])
 }
 
 async fn moments(served: &Served) -> Result<Vec<Place>, Trouble> {
@@ -199,6 +256,17 @@ async fn moments(served: &Served) -> Result<Vec<Place>, Trouble> {
             json!({ "customer": customer, "payment": format!("P-{customer}"), "cents": cents, "to": "a@shop.example" });
         start(served, workflow, &input).await?;
     }
+    // Its next version, and a run of it.
+    let version = async || -> Result<String, Trouble> {
+        until(served, "/workflows?workflow=callback&runs=0", |said| Some(text(&said["workflows"][0], "version"))).await
+    };
+    let (before, file) = (version().await?, served.folder.join("workflows/callback.yaml"));
+    fs::write(&file, fs::read_to_string(&file)?.replace("timeout: 2d", "timeout: 1d"))?;
+    while version().await? == before {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    start(served, "callback", &json!({ "customer": "Hal", "payment": "P-Hal", "cents": 1, "to": "a@shop.example" }))
+        .await?;
     let work = until(served, "/work", |said| Some(text(said["work"].as_array()?.first()?, "id"))).await?;
     let short =
         until(served, "/runs?status=paused", |said| Some(text(said["runs"].as_array()?.first()?, "id"))).await?;

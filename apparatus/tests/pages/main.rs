@@ -1,5 +1,6 @@
 //! What people do on the pages of both applications, in a real Chromium. Without one, each test says that it was skipped.
 
+mod look;
 
 use std::{
     io::Write as _,
@@ -72,6 +73,13 @@ async fn a_refund_waits_is_approved_by_a_manager_and_finishes() {
     driver.goto(format!("{}/runs/{run}", served.base)).await.unwrap();
     driver.find(By::Css(".stands .badge.good")).await.unwrap();
     says(driver, "billing.refund").await;
+    // What it did is proven: the run that gave the money back did, for the one that was asked.
+    click(driver, By::PartialLinkText("billing")).await;
+    click(driver, By::LinkText("Evidence")).await;
+    says(driver, "billing.refund").await;
+    says(driver, "ines").await;
+    click(driver, By::LinkText("Check everything")).await;
+    driver.find(By::Css("#checked .badge.good")).await.unwrap();
     browser.close().await.unwrap();
 }
 
@@ -83,15 +91,13 @@ async fn a_lead_is_added_and_enriched_while_its_seller_works_on() {
     let served = Served::open(&program("crm-leads"), &app("crm-leads")).await.unwrap();
     // No page is read before the seller has typed something: whatever is quick, the edit comes during the run.
     let hold = json!({ "scope": "tool:web", "reason": "the seller types first", "as": "rosa" });
-    let held = post(&served, "/holds", &hold).await;
+    let held = served.post("/holds", &hold).await.unwrap();
     assert_eq!(held["scope"], "tool:web", "{held}");
 
     let browser = Browser::open(EYES[0]).await.unwrap();
     let driver = &browser.driver;
     driver.goto(&served.link).await.unwrap();
-    let choice = SelectElement::new(&driver.find(By::Id("person")).await.unwrap()).await.unwrap();
-    choice.select_by_value("rosa").await.unwrap();
-    driver.find(By::Css("option[value=rosa]:checked")).await.unwrap();
+    be(driver, "rosa").await;
     click(driver, By::LinkText("Add a lead")).await;
     driver.find(By::Id("name")).await.unwrap().send_keys("Konkurenta").await.unwrap();
     driver.find(By::Id("domain")).await.unwrap().send_keys("konkurenta.test").await.unwrap();
@@ -107,7 +113,7 @@ async fn a_lead_is_added_and_enriched_while_its_seller_works_on() {
 
     // Work goes on elsewhere; the bell tells, and nothing else does.
     driver.goto(format!("{}/runs", served.base)).await.unwrap();
-    post(&served, "/holds/release", &json!({ "scope": "tool:web", "as": "rosa" })).await;
+    served.post("/holds/release", &json!({ "scope": "tool:web", "as": "rosa" })).await.unwrap();
     driver.find(By::XPath("//a[@id='bell'][contains(., '1 new')]")).await.unwrap();
     assert!(driver.current_url().await.unwrap().path().ends_with("/runs"));
     click(driver, By::Id("bell")).await;
