@@ -13,6 +13,7 @@ mod check;
 mod dispatch;
 mod erase;
 mod events;
+mod find;
 mod govern;
 mod guards;
 mod open;
@@ -50,10 +51,11 @@ use self::{
     writer::{Job, Operation, Writer},
 };
 use crate::{
-    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, KeptAnswer, LateResult, Message, NewRun, OpenActionRow,
-    OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
-    StoreError, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    ActionQuery, Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow,
+    CounterQuery, DirtyHeads, Erased, FindQuery, Finding, Found, GovernanceEntry, Governed, KeptAnswer, LateResult,
+    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunCount, RunQuery,
+    RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried, Vote, Voted, Waiting, WorkClaimed, WorkQuery,
+    WorkRow,
     fault::{Mutants, Points},
 };
 
@@ -267,7 +269,19 @@ impl Store for SqliteStore {
     }
 
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError> {
-        self.read_long(move |readers| readers.runs(&query)).await
+        self.readers().runs(&query)
+    }
+
+    async fn find(&self, query: FindQuery) -> Result<Vec<Found>, StoreError> {
+        self.readers().find(&query)
+    }
+
+    async fn run_counts(&self) -> Result<Vec<RunCount>, StoreError> {
+        self.readers().run_counts()
+    }
+
+    async fn waiting(&self) -> Result<Waiting, StoreError> {
+        self.readers().waiting()
     }
 
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError> {
@@ -330,8 +344,8 @@ impl Store for SqliteStore {
         self.readers().budgets()
     }
 
-    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
-        self.readers().open_actions(unknown_only)
+    async fn open_actions(&self, query: ActionQuery) -> Result<Vec<OpenActionRow>, StoreError> {
+        self.readers().open_actions(&query)
     }
 
     async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {

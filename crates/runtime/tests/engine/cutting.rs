@@ -12,10 +12,11 @@ use kernel::{
     values::{Span, Timestamp},
 };
 use store::{
-    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, KeptAnswer, LateResult, Message, NewRun,
-    OpenActionRow, OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed,
-    Started, Store, StoreError, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    ActionQuery, Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow,
+    CounterQuery, DirtyHeads, Erased, FindQuery, Finding, Found, GovernanceEntry, Governed, Guard, KeptAnswer,
+    LateResult, Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, Posted, Published, Reservation, RunCount,
+    RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried, Vote, Voted, Waiting, WorkClaimed,
+    WorkQuery, WorkRow,
 };
 use tokio::sync::Notify;
 
@@ -211,6 +212,18 @@ impl Store for Cutting {
         self.inner.runs(query).await
     }
 
+    async fn find(&self, query: FindQuery) -> Result<Vec<Found>, StoreError> {
+        self.inner.find(query).await
+    }
+
+    async fn run_counts(&self) -> Result<Vec<RunCount>, StoreError> {
+        self.inner.run_counts().await
+    }
+
+    async fn waiting(&self) -> Result<Waiting, StoreError> {
+        self.inner.waiting().await
+    }
+
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError> {
         self.inner.put_bundle(digest, bytes, now).await
     }
@@ -289,9 +302,9 @@ impl Store for Cutting {
         self.inner.budgets().await
     }
 
-    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
+    async fn open_actions(&self, query: ActionQuery) -> Result<Vec<OpenActionRow>, StoreError> {
         self.gate().await;
-        self.inner.open_actions(unknown_only).await
+        self.inner.open_actions(query).await
     }
 
     async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {

@@ -6,6 +6,7 @@ mod events;
 mod people;
 mod reference;
 mod rules;
+mod runs;
 mod work;
 mod workflows;
 
