@@ -172,6 +172,7 @@ pub(super) async fn zombie(mutant: Option<&str>) -> Result<Option<String>, Troub
         progress: true,
         doing: None,
         inbox_read: None,
+        charged: Some(0),
         now,
     };
     match store.append(append).await? {

@@ -7,7 +7,8 @@ use kernel::{
     journal::{Entry, Event, Held},
 };
 use store::{
-    BudgetRow, Finding, Message, OpenActionRow, OutQuery, OutRow, RunQuery, RunRow, Store, StoreError,
+    ActionQuery, ActionState, BudgetRow, Finding, Message, OpenActionRow, OutQuery, OutRow, RunQuery, RunRow, Store,
+    StoreError,
     sqlite::{SqliteOptions, SqliteStore},
 };
 
@@ -103,7 +104,8 @@ impl Snapshot {
             };
             runs.push(RunSeen { row, entries, inbox, result });
         }
-        let open = store.open_actions(true).await?;
+        let unknown = ActionQuery { state: Some(ActionState::Unknown), limit: u32::MAX, ..ActionQuery::default() };
+        let open = store.open_actions(unknown).await?;
         let budgets = store.budgets().await?;
         let outbox = store.outbox(OutQuery { all_states: true, limit: u32::MAX, ..OutQuery::default() }).await?;
         Ok(Snapshot { runs, open, budgets, outbox, findings })

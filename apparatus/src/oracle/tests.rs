@@ -109,6 +109,7 @@ fn seen_in(epoch: u64, events: &[Event]) -> RunSeen {
         run: run(),
         tenant: "main".into(),
         parent: None,
+        cost: Some(0),
         workflow: "mixed".into(),
         bundle: Digest::ZERO,
         status: Status::Running,

@@ -534,8 +534,8 @@ fn digest(held: &Held) -> Digest {
     }
 }
 
-/// `external_id` or `id` of an answer, if it is a text or a whole number.
-fn external_id(output: &Held) -> Option<Arc<str>> {
+/// What an act is known by outside: `external_id` or `id` of its answer, if it is a text or a whole number.
+pub fn external_id(output: &Held) -> Option<Arc<str>> {
     let Held::Value(value) = output else { return None };
     ["external_id", "id"].into_iter().find_map(|key| match value.get(key)? {
         Value::Text(text) => Some(text.clone()),

@@ -54,12 +54,10 @@ impl Tally {
             | Event::ClaimVerified { .. } => self.steps += 1,
             Event::Decided { then, .. } if then.is_empty() => self.steps += 1,
             Event::ModelAsked { .. } => self.asked += 1,
-            Event::ModelAnswered { result, usage, charged, .. } => {
-                match charged {
-                    Some(charged) if charged.by != PriceFrom::Unknown || usage.tokens() == 0 => {
-                        self.charged_uusd = self.charged_uusd.saturating_add(charged.money_uusd);
-                    }
-                    _ => self.unpriced += 1,
+            Event::ModelAnswered { result, usage, .. } => {
+                match charged(event) {
+                    Some(uusd) => self.charged_uusd = self.charged_uusd.saturating_add(uusd),
+                    None => self.unpriced += 1,
                 }
                 self.usage.input += usage.input;
                 self.usage.cache_read += usage.cache_read;
@@ -75,6 +73,19 @@ impl Tally {
             }
             _ => {}
         }
+    }
+}
+
+/// What a model was charged with an event, in millionths of a dollar; `None`: it answered, and the journal does not say for how much.
+pub fn charged(event: &Event) -> Option<i64> {
+    match event {
+        Event::ModelAnswered { charged: Some(charged), usage, .. }
+            if charged.by != PriceFrom::Unknown || usage.tokens() == 0 =>
+        {
+            Some(charged.money_uusd)
+        }
+        Event::ModelAnswered { .. } => None,
+        _ => Some(0),
     }
 }
 

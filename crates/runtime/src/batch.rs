@@ -7,10 +7,11 @@ use kernel::{
     ids::{Digest, IdempotencyKey, RunId, StepPath, WorkerId},
     journal::{Blob, Entry, Event, ProbeResult},
     next::Record,
+    report,
     run::{Illegal, RunState, Sending},
     values::{Span, Timestamp},
 };
-use store::{Append, Expect, Guard, KeptAnswer, NewRun, OpenAction};
+use store::{AMOUNT_LIMIT, Append, Expect, Guard, KeptAnswer, NewRun, OpenAction};
 
 pub(crate) mod rules;
 
@@ -30,6 +31,8 @@ pub(crate) struct Batch {
     doing: Option<StepPath>,
     /// A step was completed.
     pub(crate) progress: bool,
+    /// What models were charged, in millionths of a dollar, and how many answers nobody knows the price of.
+    charged: (i64, u32),
     /// Whose run it is, and for how long events are kept.
     tenant: Arc<str>,
     events_kept: Span,
@@ -44,6 +47,7 @@ struct Mark {
     blobs: usize,
     guards: usize,
     progress: bool,
+    charged: (i64, u32),
 }
 
 /// What every append of one claim says alike.
@@ -77,6 +81,7 @@ impl Batch {
             blobs: self.blobs.len(),
             guards: self.guards.len(),
             progress: self.progress,
+            charged: self.charged,
         };
         rules::closings(state, &event, &mut self.guards);
         if rules::conditions(&event, at, &mut self.guards) {
@@ -86,9 +91,14 @@ impl Batch {
         rules::news(state, &event, (entry.seq, at), charter, &mut self.guards);
         rules::events(state, (&event, &blobs), at, (&self.tenant, self.events_kept), &mut self.guards);
         rules::keeps(state, &event, (entry.seq, at), &mut self.guards);
+        rules::keys(state, &event, &mut self.guards);
         action_guards(state, &event, at, &mut self.guards);
         if let Some(step) = event.step() {
             self.doing = Some(step.clone());
+        }
+        match report::charged(&event) {
+            Some(uusd) => self.charged.0 = self.charged.0.saturating_add(uusd),
+            None => self.charged.1 += 1,
         }
         let before = state.steps;
         state.apply(&entry, event)?;
@@ -152,7 +162,7 @@ impl Batch {
             self.entries.truncate(mark.entries);
             self.blobs.truncate(mark.blobs);
             self.guards.truncate(mark.guards);
-            self.progress = mark.progress;
+            (self.progress, self.charged) = (mark.progress, mark.charged);
             self.bytes = self.entries.iter().map(|entry| entry.body.as_ref().map_or(0, |body| body.len())).sum();
             self.bytes += self.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
         }
@@ -202,6 +212,7 @@ impl Batch {
             progress: self.progress,
             doing: self.doing.as_ref().map(|step| step.as_str().into()),
             inbox_read,
+            charged: Some(self.charged.0.clamp(0, AMOUNT_LIMIT)).filter(|_| self.charged.1 == 0),
             now,
         }
     }
@@ -212,6 +223,7 @@ impl Batch {
         self.blobs.clear();
         self.guards.clear();
         (self.bytes, self.doing, self.progress, self.conditional) = (0, None, false, None);
+        self.charged = (0, 0);
     }
 }
 

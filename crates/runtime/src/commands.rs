@@ -320,7 +320,7 @@ impl Runtime {
     }
 
     /// Publishes an event for all runs of a tenant (`main` if nobody says) and project that wait for it, now or later. With `id`, the same
-    /// event counts once, however often it is published.
+    /// event counts once, however often it is published. Runs that are told of it are found by `called`, or else by that.
     ///
     /// # Returns
     /// Whether it is new.
@@ -332,7 +332,7 @@ impl Runtime {
         (tenant, project): (Option<Arc<str>>, Arc<str>),
         topic: kernel::journal::Topic,
         data: Value,
-        id: Option<Arc<str>>,
+        (id, called): (Option<Arc<str>>, Option<Arc<str>>),
         sender: impl Into<Arc<str>>,
     ) -> Result<bool, RunError> {
         let inner = &self.inner;
@@ -340,6 +340,7 @@ impl Runtime {
         if body.len() > SIGNAL_BYTES {
             return Err(RunError::TooLarge { what: "the event", bytes: body.len(), most: SIGNAL_BYTES });
         }
+        let called = called.or_else(|| id.clone());
         let id = id.map_or_else(
             || format!("evt_{:032x}", u128::from_be_bytes(clock::bytes(&*inner.random))),
             // Names that people give are apart from those that runs give.
@@ -348,6 +349,7 @@ impl Runtime {
         let at = inner.clock.now();
         let event = store::Published {
             id: id.into(),
+            called,
             topic: store::Topic {
                 tenant: tenant.unwrap_or_else(|| inner.tenant.clone()),
                 project,

@@ -17,8 +17,8 @@ use kernel::{
     workflow::project::Project,
 };
 use store::{
-    ActionState, ApprovalQuery, ApprovalRow, ApprovalState, Erased, Governed, Message, OpenActionRow, Posted, Status,
-    Voted,
+    ActionQuery, ActionState, ApprovalQuery, ApprovalRow, ApprovalState, Erased, Governed, Message, OpenActionRow,
+    Posted, Status, Voted,
 };
 
 use crate::{RunError, Runtime, charter::NoCharter, engine};
@@ -292,8 +292,16 @@ impl Runtime {
     /// # Errors
     /// The store fails.
     pub async fn effects(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, RunError> {
-        let read = self.inner.store.open_actions(unknown_only).await;
-        read.map_err(|why| RunError::store("read the open actions", why))
+        let state = unknown_only.then_some(ActionState::Unknown);
+        self.open_actions(ActionQuery { state, limit: u32::MAX, ..ActionQuery::default() }).await
+    }
+
+    /// Actions whose outcome is not recorded, a page of them.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn open_actions(&self, query: ActionQuery) -> Result<Vec<OpenActionRow>, RunError> {
+        self.inner.store.open_actions(query).await.map_err(|why| RunError::store("read the open actions", why))
     }
 
     /// Says what became of an action whose outcome is unknown: of its sending `attempt`, or of the last one as it stands now. By the
@@ -309,9 +317,8 @@ impl Runtime {
         reason: &str,
         asker: &Asker,
     ) -> Result<Posted, RunError> {
-        let open = self.effects(false).await?;
-        let here: Vec<&OpenActionRow> = open.iter().filter(|row| row.run == run).collect();
-        let sent = match here.iter().find(|row| *row.action.step == *step.as_str()) {
+        let open = self.open_actions(ActionQuery { run: Some(run), limit: u32::MAX, ..ActionQuery::default() }).await?;
+        let sent = match open.iter().find(|row| *row.action.step == *step.as_str()) {
             Some(row) if attempt.is_some_and(|attempt| attempt != row.action.attempt) => {
                 let (action, sent) = (&row.action.action, row.action.attempt);
                 let said = attempt.unwrap_or_default();
@@ -327,7 +334,7 @@ impl Runtime {
                 return Err(RunError::NotTaken { why });
             }
             None => {
-                let others: Vec<&str> = here.iter().map(|row| &*row.action.step).collect();
+                let others: Vec<&str> = open.iter().map(|row| &*row.action.step).collect();
                 let others = if others.is_empty() {
                     "no action of it is open".to_owned()
                 } else {

@@ -36,6 +36,7 @@ pub mod govern;
 pub mod kept;
 mod late;
 mod models;
+pub mod orders;
 pub mod outbox;
 pub mod outcome;
 mod perform;

@@ -189,6 +189,7 @@ impl Pen {
             progress: true,
             doing: None,
             inbox_read: None,
+            charged: Some(0),
             now: now(),
         }
     }

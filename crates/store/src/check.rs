@@ -14,7 +14,7 @@ use kernel::{
     values::{Span, Timestamp},
 };
 
-use crate::{Cooldown, Finding, KeptAnswer, Message, OpenAction, RunRow, rules};
+use crate::{Cooldown, Finding, KeptAnswer, Message, OpenAction, RunCount, RunRow, rules};
 
 pub use governed::{Cooling, approval, budgets, governance, orphan, sealed, sealed_heads, seals};
 
@@ -47,6 +47,8 @@ pub struct RunCheck<'a> {
     cooled: Vec<Cooldown>,
     /// An entry was erased.
     gaps: bool,
+    /// Business keys that nothing finds it by, as far as is read.
+    unfound: BTreeSet<(Arc<str>, Arc<str>)>,
     findings: Vec<Finding>,
     more: usize,
 }
@@ -84,6 +86,11 @@ impl<'a> RunCheck<'a> {
             asked: BTreeMap::new(),
             cooled: Vec::new(),
             gaps: false,
+            unfound: row
+                .about
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), rules::key_text(value)?)))
+                .collect(),
             findings: Vec::new(),
             more: 0,
         };
@@ -243,6 +250,13 @@ impl<'a> RunCheck<'a> {
         }
     }
 
+    /// A business key that the run is found by.
+    pub fn found_by(&mut self, name: &Arc<str>, value: &Arc<str>) {
+        if !self.unfound.remove(&(name.clone(), value.clone())) {
+            self.find("key", format!("it is found by `{name}`, and its row does not say `{value}` of that"));
+        }
+    }
+
     /// The next message of the inbox.
     pub fn message(&mut self, message: &Message) {
         self.messages += 1;
@@ -296,12 +310,32 @@ impl<'a> RunCheck<'a> {
         if self.messages != row.inbox_gen {
             self.find("inbox", format!("the row counts {} messages, the inbox has {}", row.inbox_gen, self.messages));
         }
+        for (name, value) in std::mem::take(&mut self.unfound) {
+            self.find("key", format!("its row says `{value}` of `{name}`, and it is not found by that"));
+        }
         if self.more > 0 {
             let detail = format!("and {} more findings in this run", self.more);
             self.findings.push(Finding { rule: "chain", run: Some(row.run), detail });
         }
         self.findings
     }
+}
+
+/// Compares how many runs there are with what the counts say.
+pub fn counts(kept: &[RunCount], found: &[RunCount]) -> Vec<Finding> {
+    let mut both: BTreeMap<RunCount, (u64, u64)> = BTreeMap::new();
+    let what = |count: &RunCount| RunCount { runs: 0, ..count.clone() };
+    kept.iter().for_each(|count| both.entry(what(count)).or_default().0 += count.runs);
+    found.iter().for_each(|count| both.entry(what(count)).or_default().1 += count.runs);
+    let wrong = both.into_iter().filter(|(_, (kept, found))| kept != found);
+    wrong
+        .map(|(count, (kept, found))| {
+            let failure = count.failure.map(|failure| format!(" with {failure}")).unwrap_or_default();
+            let (workflow, status) = (count.workflow, count.status.as_str());
+            let detail = format!("{kept} runs of `{workflow}` are counted as {status}{failure}, there are {found}");
+            Finding { rule: "counts", run: None, detail }
+        })
+        .collect()
 }
 
 /// Blobs that an event names: `{digest, bytes}` anywhere but inside a user's own values.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kernel::{ids::RunId, values::Timestamp};
 
-use crate::Message;
+use crate::{KeyKind, Message, RunKey};
 
 /// At most so many kept events are told to a run that begins to wait: the others when it waits again.
 pub const TOLD_AT_ONCE: u32 = 20;
@@ -27,6 +27,8 @@ pub struct Topic {
 pub struct Published {
     /// Its id: a second one with the same id is no event.
     pub id: Arc<str>,
+    /// How its publisher calls it, where that is not its id: runs that are told of it are found by it.
+    pub called: Option<Arc<str>>,
     /// What it is known by.
     pub topic: Topic,
     /// Which run published it; `None`: a person.
@@ -42,6 +44,12 @@ pub struct Published {
 }
 
 impl Published {
+    /// What a run that was told of it is found by.
+    pub fn key(&self) -> RunKey {
+        let value = self.called.as_ref().unwrap_or(&self.id).clone();
+        RunKey { kind: KeyKind::Event, name: self.topic.name.clone(), value }
+    }
+
     /// What a run that waits for it finds in its inbox.
     pub fn message(&self) -> Message {
         Message {

@@ -13,6 +13,7 @@ mod budget;
 pub mod check;
 mod event;
 pub mod fault;
+mod find;
 mod governance;
 pub mod memory;
 mod message;
@@ -34,6 +35,7 @@ use kernel::{
 pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApproval, Vote, VoteRow, Voted};
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use event::{Published, TOLD_AT_ONCE, Topic};
+pub use find::{FindQuery, Found, KEY_CHARS, KeyKind, RunCount, RunKey, Waiting};
 pub use governance::{Change, GovernanceEntry, Governed};
 pub use message::{CONTROL_RESERVE, Message, Posted, UNREAD_LIMIT};
 pub use outcome::{OUTCOME_BYTES, OutcomeQuery, OutcomeSaid, RunOutcome, VersionRow};
@@ -201,7 +203,7 @@ pub struct NewRun {
     pub start_key: Option<Arc<str>>,
     /// SHA-256 over the input: what a second start with the same key must equal.
     pub input: Digest,
-    /// Business keys, for `runs ls`.
+    /// Business keys, for `runs ls`; the run is found by each, and by its start key.
     pub about: BTreeMap<Arc<str>, String>,
     /// The first entry, sealed in epoch 0 (or 1 when `owner` is set: the start is then the first claim as well).
     pub first: Entry,
@@ -362,6 +364,8 @@ pub enum Guard {
     /// An answer, or the result of a part, is kept for whoever has the same key; one under that key which counts longer stays. At most [`SWEPT_AT_ONCE`]
     /// answers that count no more at [`Append::now`] go before.
     KeepAnswer(Box<KeptAnswer>),
+    /// The run can be found by this from now on; what is known already, or is an empty text, changes nothing.
+    FoundBy(RunKey),
     /// A message is to leave.
     Outbox(OutMessage),
     /// Another run begins, whose parent this one is: queued, without an owner or a start key, known to nobody before.
@@ -483,6 +487,8 @@ pub struct Append {
     pub doing: Option<Arc<str>>,
     /// The last inbox message that the entries account for; `None` leaves it.
     pub inbox_read: Option<u64>,
+    /// What models were charged by the entries, in millionths of a dollar. `None`: nobody knows, and so the run's cost is not known either.
+    pub charged: Option<i64>,
     /// Now.
     pub now: Timestamp,
 }
@@ -550,6 +556,9 @@ pub struct RunRow {
     pub finished_at: Option<Timestamp>,
     /// The run that handed it its work.
     pub parent: Option<RunId>,
+    /// What models were charged for it, in millionths of a dollar; without runs that it handed work to. `None`: not known, because the
+    /// price of an answer is not, or because a version that did not keep it started the run.
+    pub cost: Option<i64>,
 }
 
 /// Which runs to list, newest first.
@@ -559,12 +568,38 @@ pub struct RunQuery {
     pub status: Vec<Status>,
     /// Only this workflow's.
     pub workflow: Option<Arc<str>>,
+    /// Only runs that failed so.
+    pub failure: Option<Arc<str>>,
     /// Only runs whose `about` holds this key with this value.
     pub about: Option<(Arc<str>, String)>,
     /// Only runs that this one handed their work.
     pub parent: Option<RunId>,
     /// Only runs before this one: the last of the page before.
     pub before: Option<RunId>,
+    /// At most so many; 0 means 50.
+    pub limit: u32,
+}
+
+impl RunQuery {
+    /// Whether a run is one of them, wherever the page begins.
+    pub fn wants(&self, row: &RunRow) -> bool {
+        (self.status.is_empty() || self.status.contains(&row.status))
+            && self.workflow.as_ref().is_none_or(|workflow| *workflow == row.workflow)
+            && (self.failure.is_none() || self.failure == row.failure)
+            && self.about.as_ref().is_none_or(|(key, value)| row.about.get(key) == Some(value))
+            && self.parent.is_none_or(|parent| row.parent == Some(parent))
+    }
+}
+
+/// Which open actions to list, by run and step.
+#[derive(Clone, Debug, Default)]
+pub struct ActionQuery {
+    /// Only this run's.
+    pub run: Option<RunId>,
+    /// Only those that stand so.
+    pub state: Option<ActionState>,
+    /// Only what comes after this step of this run: the last of the page before.
+    pub after: Option<(RunId, Arc<str>)>,
     /// At most so many; 0 means 50.
     pub limit: u32,
 }
@@ -614,7 +649,7 @@ pub enum Erased {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Which rule is broken: `chain`, `head`, `blob`, `open_action`, `inbox`, `never_lost`, `pages`, `governance`, `budget`,
-    /// `approval`, `orphan`, `seal`, `parent`.
+    /// `approval`, `orphan`, `seal`, `parent`, `answer`, `cooldown`, `counts`, `key`.
     pub rule: &'static str,
     /// The run it concerns, if one.
     pub run: Option<RunId>,
@@ -696,6 +731,17 @@ pub trait Store: Send + Sync + 'static {
     /// What people say came of runs.
     async fn outcomes(&self, query: OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError>;
 
+    /// Runs that a text finds, newest first: it is a key of theirs, in whatever case its ASCII letters are, or the beginning of one; or
+    /// their id (`run_…`), or its beginning. Of what fits in a run, the best is told: all of a text before its beginning.
+    async fn find(&self, query: FindQuery) -> Result<Vec<Found>, StoreError>;
+
+    /// How many runs there are, by workflow, status and failure, in that order. Read from rows that are kept up to date, so that asking
+    /// costs the same with any number of runs.
+    async fn run_counts(&self) -> Result<Vec<RunCount>, StoreError>;
+
+    /// How much waits for people and for answers, over all runs.
+    async fn waiting(&self) -> Result<Waiting, StoreError>;
+
     /// Keeps a bundle under its digest. Keeping it twice changes nothing.
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError>;
 
@@ -754,8 +800,8 @@ pub trait Store: Send + Sync + 'static {
     /// All sums, by scope, unit and period.
     async fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError>;
 
-    /// Open actions of all runs, or only those whose outcome is not known, by run and step.
-    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError>;
+    /// Open actions, by run and step.
+    async fn open_actions(&self, query: ActionQuery) -> Result<Vec<OpenActionRow>, StoreError>;
 
     /// Work for people, oldest first.
     async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError>;
@@ -838,7 +884,7 @@ pub trait Store: Send + Sync + 'static {
     async fn sweep(&self) -> Result<u64, StoreError>;
 
     /// Erases what a run held: bodies and salts of its journal, blobs, bodies of messages, late answers, cards, what people said
-    /// came of it, its business keys, its start key, its own key. Salted and keyed digests stay, so that its chain still verifies; those over a value alone go as well,
+    /// came of it, its business keys, its start key, what it is found by, its own key. Salted and keyed digests stay, so that its chain still verifies; those over a value alone go as well,
     /// because a short value is found by trying. What has not left yet never leaves. A crash before the return leaves either; the same call again is safe.
     async fn erase(&self, run: RunId, now: Timestamp) -> Result<Erased, StoreError>;
 

@@ -19,12 +19,14 @@ use kernel::{
 
 use self::governed::{Draft, Governed as State, Open};
 use crate::{
-    Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, Cooldown,
-    CounterNow, CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, KeptAnswer, LateResult,
-    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, OutcomeQuery, OutcomeSaid, Posted,
-    Published, Reservation, RunOutcome, RunQuery, RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status,
-    Store, StoreError, Taken, Tried, VersionRow, Vote, VoteRow, Voted, WorkClaimed, WorkQuery, WorkRow,
+    ActionQuery, ActionState, Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change,
+    Claimed, Cooldown, CounterNow, CounterQuery, DirtyHeads, Erased, FindQuery, Finding, Found, GovernanceEntry,
+    Governed, Guard, KeptAnswer, KeyKind, LateResult, Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow,
+    OutState, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunCount, RunKey, RunOutcome, RunQuery,
+    RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, VersionRow,
+    Vote, VoteRow, Voted, Waiting, WorkClaimed, WorkQuery, WorkRow,
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
+    rules::{self, LAST_STRIKE, Lease, QUARANTINE, Sought},
 };
 
 /// Keeps everything in memory, and nothing after a drop. For tests, and as the reference for the databases.
@@ -73,6 +75,8 @@ struct Kept {
     late: BTreeMap<(Arc<str>, u64, u32), LateResult>,
     /// By person.
     outcomes: BTreeMap<Arc<str>, RunOutcome>,
+    /// What it is found by: by the text in lower case, kind and name.
+    keys: BTreeMap<(String, KeyKind, Arc<str>), Arc<str>>,
 }
 
 impl MemoryStore {
@@ -109,6 +113,7 @@ impl Inner {
         {
             return Err(StoreError::Misuse { verb: "start", detail: format!("{owner} has no lease") });
         }
+        let keys = rules::keys_of(&new);
         let row = RunRow {
             run: new.run,
             tenant: new.tenant,
@@ -130,9 +135,10 @@ impl Inner {
             updated_at: new.now,
             finished_at: None,
             parent: new.parent,
+            cost: Some(0),
         };
         sound(&row)?;
-        let kept = Kept {
+        let mut kept = Kept {
             row,
             input: new.input,
             key: Some(new.key),
@@ -142,7 +148,9 @@ impl Inner {
             open: BTreeMap::new(),
             late: BTreeMap::new(),
             outcomes: BTreeMap::new(),
+            keys: BTreeMap::new(),
         };
+        keys.into_iter().for_each(|key| kept.found_by(key));
         self.runs.insert(new.run, kept);
         self.appends.push(new.run);
         if let Some(key) = key {
@@ -254,6 +262,23 @@ impl Kept {
         Ok(self.row.inbox_gen)
     }
 
+    /// From now on it is found by this.
+    fn found_by(&mut self, key: RunKey) {
+        if let Some(value) = rules::key_text(&key.value) {
+            self.keys.entry((value.to_ascii_lowercase(), key.kind, key.name)).or_insert(value);
+        }
+    }
+
+    /// How a text finds it, if it does.
+    fn fits(&self, sought: &Sought) -> Option<Found> {
+        let keys = self.keys.iter().filter_map(|((_, kind, name), value)| {
+            let whole = sought.fits(value)?;
+            Some((RunKey { kind: *kind, name: name.clone(), value: value.clone() }, whole))
+        });
+        let best = keys.chain(sought.fits_id(self.row.run)).min_by(|a, b| (!a.1, &a.0).cmp(&(!b.1, &b.0)));
+        best.map(|(by, whole)| Found { row: self.row.clone(), by, whole })
+    }
+
     fn knows(&self, message: &str) -> Option<u64> {
         self.inbox.iter().find(|known| *known.id == *message).map(|known| known.seq)
     }
@@ -356,6 +381,7 @@ impl Store for MemoryStore {
             rules::read_fits(append.run, read, current)?;
             row.inbox_read = row.inbox_read.max(read);
         }
+        row.cost = row.cost.zip(append.charged).map(|(cost, charged)| cost + charged);
         let mut draft =
             Draft { run: append.run, now: append.now, read: row.inbox_read, open: kept.open.clone(), governed };
         for (guard, applied) in append.guards.iter().enumerate() {
@@ -382,6 +408,11 @@ impl Store for MemoryStore {
         }
         kept.set(row)?;
         kept.open = draft.open;
+        for guard in &append.guards {
+            if let Guard::FoundBy(key) = guard {
+                kept.found_by(key.clone());
+            }
+        }
         let wrote = (!append.entries.is_empty()).then_some(append.run);
         kept.entries.extend(append.entries);
         for Blob { digest, bytes } in append.blobs {
@@ -450,15 +481,39 @@ impl Store for MemoryStore {
 
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError> {
         let inner = self.lock();
-        let wanted = |row: &&RunRow| {
-            (query.status.is_empty() || query.status.contains(&row.status))
-                && query.workflow.as_ref().is_none_or(|workflow| *workflow == row.workflow)
-                && query.about.as_ref().is_none_or(|(key, value)| row.about.get(key) == Some(value))
-                && query.parent.is_none_or(|parent| row.parent == Some(parent))
-                && query.before.is_none_or(|before| row.run < before)
-        };
-        let rows = inner.runs.values().rev().map(|kept| &kept.row);
-        Ok(rows.filter(wanted).take(rules::page(query.limit)).cloned().collect())
+        let earlier = |row: &&RunRow| query.before.is_none_or(|before| row.run < before);
+        let rows = inner.runs.values().rev().map(|kept| &kept.row).filter(earlier);
+        Ok(rows.filter(|row| query.wants(row)).take(rules::page(query.limit)).cloned().collect())
+    }
+
+    async fn find(&self, query: FindQuery) -> Result<Vec<Found>, StoreError> {
+        let Some(sought) = Sought::of(&query.text) else { return Ok(Vec::new()) };
+        let inner = self.lock();
+        let earlier = inner.runs.values().rev().filter(|kept| query.before.is_none_or(|before| kept.row.run < before));
+        let found = earlier.filter_map(|kept| kept.fits(&sought)).filter(|found| found.whole || !query.whole);
+        Ok(found.take(rules::page(query.limit)).collect())
+    }
+
+    async fn run_counts(&self) -> Result<Vec<RunCount>, StoreError> {
+        let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+        for Kept { row, .. } in self.lock().runs.values() {
+            *counts.entry((row.workflow.clone(), row.status, row.failure.clone())).or_default() += 1;
+        }
+        let count = |((workflow, status, failure), runs)| RunCount { workflow, status, failure, runs };
+        Ok(counts.into_iter().map(count).collect())
+    }
+
+    async fn waiting(&self) -> Result<Waiting, StoreError> {
+        let inner = self.lock();
+        let pending = inner.governed.approvals.values().filter(|row| row.state == ApprovalState::Pending);
+        let states = || inner.runs.values().flat_map(|kept| kept.open.values().map(|(_, state)| *state));
+        let in_state = |wanted| states().filter(|state| *state == wanted).count() as u64;
+        Ok(Waiting {
+            approvals: pending.count() as u64,
+            work: inner.governed.work.values().filter(|row| row.closed_at.is_none()).count() as u64,
+            open: in_state(ActionState::Open),
+            unknown: in_state(ActionState::Unknown),
+        })
     }
 
     async fn versions(
@@ -624,12 +679,17 @@ impl Store for MemoryStore {
         Ok(self.lock().governed.budgets.values().cloned().collect())
     }
 
-    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
+    async fn open_actions(&self, query: ActionQuery) -> Result<Vec<OpenActionRow>, StoreError> {
         let inner = self.lock();
         let all = inner.runs.iter().flat_map(|(run, kept)| {
             kept.open.values().map(|(action, state)| OpenActionRow { run: *run, action: action.clone(), state: *state })
         });
-        Ok(all.filter(|row| !unknown_only || row.state == crate::ActionState::Unknown).collect())
+        let wanted = |row: &OpenActionRow| {
+            query.run.is_none_or(|run| run == row.run)
+                && query.state.is_none_or(|state| state == row.state)
+                && query.after.as_ref().is_none_or(|(run, step)| (row.run, &row.action.step) > (*run, step))
+        };
+        Ok(all.filter(wanted).take(rules::page(query.limit)).collect())
     }
 
     async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {
@@ -822,6 +882,7 @@ impl Store for MemoryStore {
         }
         (kept.key, kept.input) = (None, Digest::ZERO);
         kept.row.about.clear();
+        kept.keys.clear();
         kept.entries.iter_mut().for_each(|entry| (entry.body, entry.salt) = (None, [0; 16]));
         kept.blobs.clear();
         kept.inbox.iter_mut().for_each(|message| message.body = [].into());

@@ -1,6 +1,6 @@
 //! Rules that every backend holds alike: what a call must look like, and what readers of a row may rely on.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use kernel::{
     ids::{Digest, RunId},
@@ -9,8 +9,8 @@ use kernel::{
 };
 
 use crate::{
-    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, OUTCOME_BYTES,
-    RunOutcome, RunRow, STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote, VoteRow,
+    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, KEY_CHARS, KeyKind, LateResult, Message,
+    NewRun, OUTCOME_BYTES, RunKey, RunOutcome, RunRow, STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote, VoteRow,
 };
 
 /// What a quarantined run waits for.
@@ -48,6 +48,10 @@ pub enum Lease<'a> {
 /// Entries follow what the caller knows, in its epoch; at most one guard gives the lease back, to a status that fits it.
 pub fn append_is_sound(append: &Append) -> Result<Lease<'_>, StoreError> {
     follows("append", append.run, append.expect.head, append.expect.epoch, &append.entries)?;
+    if let Some(charged) = append.charged.filter(|charged| !(0..=AMOUNT_LIMIT).contains(charged)) {
+        let detail = format!("run {}: models charged {charged}, not between 0 and {AMOUNT_LIMIT}", append.run);
+        return Err(misuse("append", detail));
+    }
     let mut lease = Lease::Kept;
     for guard in &append.guards {
         guard_is_sound(append.run, guard)?;
@@ -149,6 +153,9 @@ fn guard_is_sound(run: RunId, guard: &Guard) -> Result<(), StoreError> {
         }
         Guard::Settle { step, actual } => {
             actual.iter().try_for_each(|(unit, spent)| amount(&format!("what `{step}` cost in {unit}"), *spent))
+        }
+        Guard::FoundBy(key) if key.kind == KeyKind::Run => {
+            Err(misuse("append", format!("run {run} is found by its id without a row")))
         }
         _ => Ok(()),
     }
@@ -285,8 +292,64 @@ pub fn row_is_sound(row: &RunRow) -> Result<(), String> {
     Ok(())
 }
 
+/// What a new run is found by: its business keys and its start key.
+pub fn keys_of(new: &NewRun) -> Vec<RunKey> {
+    let about = new.about.iter().map(|(name, value)| (KeyKind::About, name.clone(), &**value));
+    let start = new.start_key.iter().map(|key| (KeyKind::Start, "".into(), &**key));
+    about.chain(start).filter_map(|(kind, name, value)| Some(RunKey { kind, name, value: key_text(value)? })).collect()
+}
+
+/// The text of a key as it is kept and looked for; `None`: there is nothing of it.
+pub fn key_text(text: &str) -> Option<Arc<str>> {
+    let end = text.char_indices().nth(KEY_CHARS).map_or(text.len(), |(end, _)| end);
+    Some(&text[..end]).filter(|text| !text.is_empty()).map(Into::into)
+}
+
+/// What a text is looked for as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// As a key, or its beginning.
+    pub text: Arc<str>,
+    /// As an id of a run, or its beginning: the first and the last that it can be.
+    pub ids: Option<(RunId, RunId)>,
+}
+
+/// Hexadecimal digits without `run_` before them from which on they may be the beginning of an id.
+const BARE_DIGITS: usize = 8;
+
+impl Sought {
+    /// `None`: there is nothing to look for.
+    pub fn of(text: &str) -> Option<Sought> {
+        let text = key_text(text.trim())?;
+        Some(Sought { ids: ids(&text), text })
+    }
+
+    /// Whether a key fits, and whether all of it was looked for.
+    pub fn fits(&self, value: &str) -> Option<bool> {
+        let begins = value.as_bytes().get(..self.text.len())?.eq_ignore_ascii_case(self.text.as_bytes());
+        begins.then_some(value.len() == self.text.len())
+    }
+
+    /// How the id of a run fits, if it does.
+    pub fn fits_id(&self, run: RunId) -> Option<(RunKey, bool)> {
+        let (first, last) = self.ids.filter(|(first, last)| (first..=last).contains(&&run))?;
+        Some((RunKey { kind: KeyKind::Run, name: "".into(), value: run.to_string().into() }, first == last))
+    }
+}
+
+fn ids(text: &str) -> Option<(RunId, RunId)> {
+    let text = text.to_ascii_lowercase();
+    let digits = match text.strip_prefix("run_") {
+        Some(digits) => digits,
+        None => Some(&*text).filter(|digits| digits.len() >= BARE_DIGITS)?,
+    };
+    let hex = (1..=32).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let filled = |fill: &str| format!("run_{digits}{}", fill.repeat(32 - digits.len())).parse().ok();
+    if hex { Some((filled("0")?, filled("f")?)) } else { None }
+}
+
 /// Texts as a JSON list.
-pub fn list(texts: &[std::sync::Arc<str>]) -> String {
+pub fn list(texts: &[Arc<str>]) -> String {
     serde_json::to_string(texts).expect("texts are JSON: held by their type")
 }
 

@@ -13,6 +13,7 @@ mod check;
 mod dispatch;
 mod erase;
 mod events;
+mod find;
 mod govern;
 mod guards;
 mod open;
@@ -50,11 +51,11 @@ use self::{
     writer::{Job, Operation, Writer},
 };
 use crate::{
-    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, KeptAnswer, LateResult, Message, NewRun, OpenActionRow,
-    OutMessage, OutQuery, OutRow, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunOutcome, RunQuery,
-    RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed, WorkQuery,
-    WorkRow,
+    ActionQuery, Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow,
+    CounterQuery, DirtyHeads, Erased, FindQuery, Finding, Found, GovernanceEntry, Governed, KeptAnswer, LateResult,
+    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutcomeQuery, OutcomeSaid, Posted, Published,
+    Reservation, RunCount, RunOutcome, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried,
+    VersionRow, Vote, Voted, Waiting, WorkClaimed, WorkQuery, WorkRow,
     fault::{Mutants, Points},
 };
 
@@ -268,7 +269,19 @@ impl Store for SqliteStore {
     }
 
     async fn runs(&self, query: RunQuery) -> Result<Vec<RunRow>, StoreError> {
-        self.read_long(move |readers| readers.runs(&query)).await
+        self.readers().runs(&query)
+    }
+
+    async fn find(&self, query: FindQuery) -> Result<Vec<Found>, StoreError> {
+        self.readers().find(&query)
+    }
+
+    async fn run_counts(&self) -> Result<Vec<RunCount>, StoreError> {
+        self.readers().run_counts()
+    }
+
+    async fn waiting(&self) -> Result<Waiting, StoreError> {
+        self.readers().waiting()
     }
 
     async fn versions(
@@ -348,8 +361,8 @@ impl Store for SqliteStore {
         self.readers().budgets()
     }
 
-    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
-        self.readers().open_actions(unknown_only)
+    async fn open_actions(&self, query: ActionQuery) -> Result<Vec<OpenActionRow>, StoreError> {
+        self.readers().open_actions(&query)
     }
 
     async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {

@@ -89,10 +89,39 @@ async fn a_data_directory_of_the_first_schema_is_read_on() {
     assert_eq!((journal.len(), erased), (31, vec![7]));
     assert!(matches!(journal[30].event().unwrap(), kernel::journal::Event::RunFinished { .. }));
     assert_eq!(store.journal(row.run, 10, 5).await.unwrap(), journal[10..15]);
+    let found = store.find(store::FindQuery { text: "mill lane".to_owned(), ..Default::default() }).await.unwrap();
+    assert_eq!(found.iter().map(|found| found.row.run).collect::<Vec<_>>(), [row.run], "its business keys find it");
+    assert_eq!(row.cost, None, "nobody has kept what it cost");
+    let counts = store.run_counts().await.unwrap();
+    assert_eq!(counts.iter().map(|count| (count.status, count.runs)).collect::<Vec<_>>(), [(row.status, 1)]);
     drop(store);
     let conn = rusqlite::Connection::open(keep.path().join("surefoot.db")).unwrap();
     let keys: i64 = conn.query_row("SELECT count(*) FROM run WHERE length(key) = 32", [], |row| row.get(0)).unwrap();
     assert_eq!(keys, 1, "each run has got a key");
+}
+
+#[tokio::test]
+async fn counts_and_keys_that_do_not_fit_the_runs_are_found() {
+    for (sql, rule, detail) in [
+        ("UPDATE run_count SET runs = 5", "counts", "5 runs of `lead` are counted as queued, there are 2"),
+        ("DELETE FROM run_count", "counts", "0 runs of `lead` are counted as queued, there are 2"),
+        ("DELETE FROM run_key WHERE value = '1'", "key", "its row says `1` of `number`, and it is not found by that"),
+        (
+            "UPDATE run_key SET value = 'x' WHERE value = '1'",
+            "key",
+            "it is found by `number`, and its row does not say `x` of that",
+        ),
+    ] {
+        let keep = tempfile::tempdir().unwrap();
+        let bed = Bed::over(Arc::new(open(keep.path()).unwrap()));
+        bed.queued(1, 1).await;
+        bed.queued(2, 1).await;
+        bed.sound().await;
+        drop(bed);
+        rusqlite::Connection::open(keep.path().join("surefoot.db")).unwrap().execute_batch(sql).unwrap();
+        let found = open(keep.path()).unwrap().check().await.unwrap();
+        assert!(found.iter().any(|found| found.rule == rule && found.detail == detail), "{sql}: {found:?}");
+    }
 }
 
 #[tokio::test]

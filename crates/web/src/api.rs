@@ -46,6 +46,8 @@ pub(crate) fn routes() -> Router<App> {
 fn described() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(runs::list, runs::start))
+        .routes(routes!(runs::counts))
+        .routes(routes!(runs::order_several))
         .routes(routes!(runs::one))
         .routes(routes!(runs::entries))
         .routes(routes!(runs::order))

@@ -12,6 +12,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
+use tokio::time::Instant;
+
 use crate::problem::Problem;
 
 /// Most bytes of a body, but for where a route says otherwise.
@@ -72,11 +74,15 @@ pub(crate) async fn guard(State(hosts): State<Hosts>, request: Request, next: Ne
     } else {
         None
     };
+    let begun = Instant::now();
     let mut response = match refused {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
     };
     let headers = response.headers_mut();
+    // How long it took here, in milliseconds: browsers show it, and `surefoot bench pages` counts it.
+    let took = format!("total;dur={:.3}", begun.elapsed().as_secs_f64() * 1_000.0);
+    headers.extend(HeaderValue::from_str(&took).ok().map(|took| (HeaderName::from_static("server-timing"), took)));
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }

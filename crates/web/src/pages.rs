@@ -9,6 +9,7 @@ mod money;
 mod policies;
 mod run;
 mod runs;
+mod search;
 mod shown;
 mod visit;
 mod why;
@@ -46,6 +47,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/acting", post(visit::acting))
         .route("/bell", get(own::bell))
         .route("/runs", get(runs::page))
+        .route("/runs/orders", post(runs::order))
+        .route("/search", get(search::page))
         .route("/runs/{run}", get(run::page))
         .route("/runs/{run}/live", get(run::live))
         .route("/runs/{run}/order", post(run::order))
@@ -110,6 +113,8 @@ pub(crate) struct Layout {
     pub(crate) person: Option<Arc<str>>,
     /// Errors of the files as they are now.
     pub(crate) errors: usize,
+    /// What was looked for.
+    pub(crate) sought: String,
     pub(crate) style: &'static str,
     pub(crate) script: &'static str,
 }
@@ -151,6 +156,7 @@ impl Viewer {
             people: people.map(|id| (id.clone(), self.session.person.as_ref() == Some(id))).collect(),
             person: self.session.person.clone(),
             errors,
+            sought: String::new(),
             style: &assets::NAMES.style,
             script: &assets::NAMES.script,
         }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use kernel::{
+    evidence::external_id,
     governance::{
+        Effect,
         budget::{Closing, Line, Unit},
         channel::{self, Teller},
         charter::{Charter, Grounds},
     },
     ids::{RunId, StepPath},
-    journal::{ApprovalEnd, Blob, Control, Event, StepResult, Topic, WorkEnd},
+    journal::{ApprovalEnd, Blob, Control, Event, ProbeResult, Resolution, StepResult, Topic, WorkEnd},
     next,
     recovery::{Failure, FailureKind, Phase, Response},
     routes,
@@ -17,7 +19,8 @@ use kernel::{
     values::{Span, Timestamp, Value},
 };
 use store::{
-    AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, KeptAnswer, Message, OpenApproval, OpenWork, Published,
+    AMOUNT_LIMIT, ApprovalState, BudgetLine, Counted, Guard, KeptAnswer, KeyKind, Message, OpenApproval, OpenWork,
+    Published, RunKey,
 };
 
 use crate::{govern::card_bytes, work::envelope_bytes};
@@ -233,6 +236,7 @@ pub(super) fn events(
             let body = Value::map([("key", Value::Text(topic.key.clone())), ("data", data)]);
             guards.push(Guard::Publish(Box::new(Published {
                 id: id.clone(),
+                called: None,
                 topic: known(topic),
                 run: Some(state.run),
                 sender: state.run.to_string().into(),
@@ -256,6 +260,24 @@ pub(super) fn keeps(state: &RunState, event: &Event, (seq, at): (u64, Timestamp)
             until: kept.until,
             value: kept.value.to_jcs().into(),
         }))
+    }));
+}
+
+/// What an act is known by outside finds its run from now on. `state` is as it was before the event.
+pub(super) fn keys(state: &RunState, event: &Event, guards: &mut Vec<Guard>) {
+    let (step, id) = match event {
+        Event::ActionFinished { step, result: StepResult::Done(output), .. }
+        | Event::LateAnswerReceived { step, result: StepResult::Done(output), .. }
+        | Event::ProbeFinished { step, result: ProbeResult::Found(output), .. } => (step, external_id(output)),
+        Event::EffectResolved { step, resolution: Resolution::Performed { output, external_id: said }, .. } => {
+            (step, said.clone().or_else(|| external_id(output)))
+        }
+        _ => return,
+    };
+    // What was only read was there before, and is nothing that this run did.
+    let acting = state.acting(step).filter(|acting| acting.proposal.effect != Effect::Read);
+    guards.extend(acting.zip(id).map(|(acting, value)| {
+        Guard::FoundBy(RunKey { kind: KeyKind::Outside, name: acting.proposal.tool.clone(), value })
     }));
 }
 

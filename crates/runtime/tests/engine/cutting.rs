@@ -12,11 +12,11 @@ use kernel::{
     values::{Span, Timestamp},
 };
 use store::{
-    Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
-    DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, KeptAnswer, LateResult, Message, NewRun,
-    OpenActionRow, OutMessage, OutQuery, OutRow, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunOutcome,
-    RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed,
-    WorkQuery, WorkRow,
+    ActionQuery, Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow,
+    CounterQuery, DirtyHeads, Erased, FindQuery, Finding, Found, GovernanceEntry, Governed, Guard, KeptAnswer,
+    LateResult, Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutcomeQuery, OutcomeSaid, Posted,
+    Published, Reservation, RunCount, RunOutcome, RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken,
+    Tried, VersionRow, Vote, Voted, Waiting, WorkClaimed, WorkQuery, WorkRow,
 };
 use tokio::sync::Notify;
 
@@ -232,6 +232,18 @@ impl Store for Cutting {
         self.inner.outcomes(query).await
     }
 
+    async fn find(&self, query: FindQuery) -> Result<Vec<Found>, StoreError> {
+        self.inner.find(query).await
+    }
+
+    async fn run_counts(&self) -> Result<Vec<RunCount>, StoreError> {
+        self.inner.run_counts().await
+    }
+
+    async fn waiting(&self) -> Result<Waiting, StoreError> {
+        self.inner.waiting().await
+    }
+
     async fn put_bundle(&self, digest: Digest, bytes: Arc<[u8]>, now: Timestamp) -> Result<(), StoreError> {
         self.inner.put_bundle(digest, bytes, now).await
     }
@@ -310,9 +322,9 @@ impl Store for Cutting {
         self.inner.budgets().await
     }
 
-    async fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
+    async fn open_actions(&self, query: ActionQuery) -> Result<Vec<OpenActionRow>, StoreError> {
         self.gate().await;
-        self.inner.open_actions(unknown_only).await
+        self.inner.open_actions(query).await
     }
 
     async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {

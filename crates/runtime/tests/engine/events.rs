@@ -109,7 +109,8 @@ async fn only_the_same_key_counts_and_time_or_a_signal_may_come_first() {
     let place: (Option<Arc<str>>, Arc<str>) = (None, "".into());
     for new in [true, false] {
         let data = Value::Int(1);
-        let told = life.runtime.publish(place.clone(), topic.clone(), data, Some("p1".into()), "ada").await.unwrap();
+        let told =
+            life.runtime.publish(place.clone(), topic.clone(), data, (Some("p1".into()), None), "ada").await.unwrap();
         assert_eq!(told, new);
     }
     world.settled(ids[0]).await;

@@ -1,5 +1,5 @@
--- Open actions of all runs; with :unknown_only, those whose outcome is not known.
+-- Open actions by run and step, after one of them, of runs up to one. No state means any.
 SELECT run, step, action, effect, key, attempt, since_us, state
   FROM open_action
- WHERE NOT :unknown_only OR state = 'unknown'
- ORDER BY run, step;
+ WHERE (run, step) > (:after_run, :after_step) AND run <= :last AND (:state IS NULL OR state = :state)
+ ORDER BY run, step LIMIT :limit;

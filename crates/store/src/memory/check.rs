@@ -4,7 +4,7 @@ use kernel::ids::RunId;
 
 use super::Inner;
 use crate::{
-    ApprovalState, Finding, SYSTEM,
+    ApprovalState, Finding, KeyKind, SYSTEM,
     check::{self, RunCheck},
 };
 
@@ -18,6 +18,8 @@ impl Inner {
             kept.inbox.iter().for_each(|message| check.message(message));
             kept.open.values().for_each(|(action, _)| check.open_action(action));
             check.cooled(&mut cooling);
+            let about = kept.keys.iter().filter(|((_, kind, _), _)| *kind == KeyKind::About);
+            about.for_each(|((_, _, name), value)| check.found_by(name, value));
             self.governed.answers.values().filter(|row| row.run == kept.row.run).for_each(|row| check.answer(row));
             findings.extend(check.finish());
         }

@@ -74,6 +74,8 @@ impl Inner {
             return Ok(());
         }
         let wake = kept.row.status != Status::Blocked;
-        kept.receive(crate::Message { at, ..message }, false, wake).map(drop)
+        kept.receive(crate::Message { at, ..message }, false, wake)?;
+        kept.found_by(event.key());
+        Ok(())
     }
 }

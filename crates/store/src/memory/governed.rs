@@ -202,6 +202,7 @@ impl Draft {
             }
             Guard::InboxIs(_)
             | Guard::GovernanceIs(_)
+            | Guard::FoundBy(_)
             | Guard::StartChild(_)
             | Guard::Publish(_)
             | Guard::Want { .. }

@@ -13,7 +13,7 @@ use super::{
     writer::{Db, Failure, Operation},
 };
 use crate::{
-    Append, Appended, Guard, NewRun, Started, Status, StoreError,
+    Append, Appended, Guard, NewRun, RunKey, Started, Status, StoreError,
     rules::{self, Lease},
 };
 
@@ -61,6 +61,7 @@ impl Operation for NewRun {
         )?;
         add_entries(db, self.run, 0, std::slice::from_ref(&self.first))?;
         add_blobs(db, self.run, &self.blobs)?;
+        rules::keys_of(self).iter().try_for_each(|key| found_by(db, self.run, key))?;
         if let Some(key) = &self.start_key {
             db.execute(
                 sql::ADD_START_KEY,
@@ -209,6 +210,7 @@ impl Append {
             self.now.micros(),
             self.doing.as_deref(),
             self.inbox_read.map(int),
+            self.charged,
             self.run.bytes(),
             int(standing.epoch),
             standing.owner,
@@ -307,6 +309,15 @@ fn add_entries(db: &mut Db<'_>, run: RunId, prev: i64, entries: &[Entry]) -> Res
         hot.add_mark.execute(params![run.bytes(), seq, no])?;
     }
     db.numbered(run, no);
+    Ok(())
+}
+
+/// From now on the run is found by this.
+pub(super) fn found_by(db: &Db<'_>, run: RunId, key: &RunKey) -> Result<(), Failure> {
+    let Some(value) = rules::key_text(&key.value) else { return Ok(()) };
+    let (kind, name) = (key.kind.as_str(), &*key.name);
+    let params = named_params! { ":value": &*value, ":run": run.bytes(), ":kind": kind, ":name": name };
+    db.execute(sql::ADD_RUN_KEY, params)?;
     Ok(())
 }
 

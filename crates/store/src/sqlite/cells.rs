@@ -46,7 +46,7 @@ impl<'r, 's> Cells<'r, 's> {
         self.row.get(column).map_err(|error| self.damaged(column, &error.to_string()))
     }
 
-    fn damaged(&self, column: &str, detail: &str) -> StoreError {
+    pub fn damaged(&self, column: &str, detail: &str) -> StoreError {
         // The first column of all our statements names the row.
         let row = match self.row.get_ref(0) {
             Ok(ValueRef::Blob(bytes)) => hex::encode(bytes),
@@ -97,10 +97,15 @@ impl<'r, 's> Cells<'r, 's> {
         Ok(self.get::<Option<i64>>(column)?.map(Timestamp::from_micros))
     }
 
+    /// How a run stands.
+    pub fn status(&self) -> Read<Status> {
+        let status = self.text("status")?;
+        Status::parse(&status).ok_or_else(|| self.damaged("status", &format!("`{status}` is none")))
+    }
+
     /// Reads a row of `run`.
     pub fn run_row(&self) -> Read<RunRow> {
-        let status = self.text("status")?;
-        let status = Status::parse(&status).ok_or_else(|| self.damaged("status", &format!("`{status}` is none")))?;
+        let status = self.status()?;
         let about: BTreeMap<Arc<str>, String> =
             serde_json::from_str(&self.text("about")?).map_err(|error| self.damaged("about", &error.to_string()))?;
         Ok(RunRow {
@@ -124,6 +129,7 @@ impl<'r, 's> Cells<'r, 's> {
             updated_at: self.time("updated_at_us")?,
             finished_at: self.maybe_time("finished_at_us")?,
             parent: self.get::<Option<[u8; 16]>>("parent")?.map(RunId::from_bytes),
+            cost: self.get("cost_uusd")?,
         })
     }
 

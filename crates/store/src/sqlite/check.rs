@@ -4,6 +4,7 @@ use kernel::ids::{Digest, RunId};
 use rusqlite::{Connection, named_params};
 
 use super::{
+    find,
     read::{all, approvals, budgets, each, failed, first, governance, inbox, journal, seals},
     sql,
 };
@@ -67,6 +68,8 @@ pub(super) fn check(conn: &Connection) -> Result<Vec<Finding>, StoreError> {
     }
     let cooldowns = all(&view, ("cooldown", sql::LIST_COOLDOWNS), [], |cells| cells.cooldown())?;
     findings.extend(cooling.compare(&cooldowns, &governance(&view, 0)?));
+    let (kept, found) = (find::counts(&view, sql::LIST_RUN_COUNTS)?, find::counts(&view, sql::COUNT_RUNS)?);
+    findings.extend(check::counts(&kept, &found));
     findings.extend(check_governed(&view)?);
     Ok(findings)
 }
@@ -122,6 +125,10 @@ fn check_run(conn: &Connection, run: RunId, cooling: &mut Cooling) -> Result<Vec
     inbox(conn, run, 0)?.iter().for_each(|message| check.message(message));
     let open = all(conn, ("open_action", sql::READ_OPEN_ACTIONS), by_run, |cells| cells.open_action())?;
     open.iter().for_each(|action| check.open_action(action));
+    each(conn, ("run_key", sql::KEYS_OF_RUN), by_run, |cells| {
+        check.found_by(&cells.text("name")?, &cells.text("value")?);
+        Ok(true)
+    })?;
     check.cooled(cooling);
     let kept = all(conn, ("answer", sql::ANSWERS_OF_RUN), by_run, |cells| cells.answer())?;
     kept.iter().for_each(|row| check.answer(row));

@@ -47,6 +47,7 @@ impl Operation for Erase {
             sql::ERASE_APPROVALS,
             sql::ERASE_VOTES,
             sql::ERASE_START_KEYS,
+            sql::ERASE_RUN_KEYS,
             sql::ERASE_WORK,
             sql::ERASE_OUTBOX,
             sql::ERASE_OUTCOMES,

@@ -4,6 +4,7 @@ use kernel::{ids::RunId, values::Timestamp};
 use rusqlite::named_params;
 
 use super::{
+    append::found_by,
     dispatch::{InboxState, find_message},
     sql,
     writer::{Db, Failure, Operation},
@@ -35,6 +36,7 @@ pub(super) fn apply(db: &Db<'_>, run: RunId, guard: &Guard) -> Result<bool, Fail
             let kept = db.all(sql::KEPT_EVENTS, params, |row| {
                 Ok(Published {
                     id: row.get::<_, String>("id")?.into(),
+                    called: row.get::<_, Option<String>>("called")?.map(Into::into),
                     topic: topic.clone(),
                     run: None,
                     sender: row.get::<_, String>("sender")?.into(),
@@ -44,7 +46,7 @@ pub(super) fn apply(db: &Db<'_>, run: RunId, guard: &Guard) -> Result<bool, Fail
                 })
             })?;
             for event in kept {
-                hear(db, run, &Message { at: *at, ..event.message() })?;
+                hear(db, run, &event, *at)?;
             }
         }
         Guard::Unwant { topic } => {
@@ -84,6 +86,7 @@ fn publish(db: &Db<'_>, event: &Published) -> Result<bool, Failure> {
         ":sender": &*event.sender,
         ":body": &*event.body,
         ":at_us": event.at.micros(),
+        ":called": event.called.as_deref(),
     };
     if db.execute(sql::ADD_EVENT, params)? == 0 {
         return Ok(false);
@@ -95,21 +98,22 @@ fn publish(db: &Db<'_>, event: &Published) -> Result<bool, Failure> {
         ":key": &*topic.key,
     };
     for run in db.all(sql::WANTING_RUNS, params, |row| row.get(0))? {
-        hear(db, RunId::from_bytes(run), &event.message())?;
+        hear(db, RunId::from_bytes(run), event, event.at)?;
     }
     Ok(true)
 }
 
 /// A run with a full inbox hears of it when it waits again.
-fn hear(db: &Db<'_>, run: RunId, message: &Message) -> Result<(), Failure> {
+fn hear(db: &Db<'_>, run: RunId, event: &Published, at: Timestamp) -> Result<(), Failure> {
+    let message = Message { at, ..event.message() };
     let Some(inbox) = InboxState::read(db, run)? else { return Ok(()) };
     let full = inbox.unread() >= UNREAD_LIMIT;
     if inbox.ended().is_some() || full || find_message(db, run, &message.id)?.is_some() {
         return Ok(());
     }
     let wake = inbox.status() != Some(Status::Blocked);
-    inbox.receive(db, run, message, (false, wake))?;
-    Ok(())
+    inbox.receive(db, run, &message, (false, wake))?;
+    found_by(db, run, &event.key())
 }
 
 impl Operation for Published {

@@ -6,6 +6,7 @@ use kernel::ids::RunId;
 use rusqlite::{named_params, params};
 
 use super::{
+    append::found_by,
     aside,
     cells::int,
     dispatch::{InboxState, find_message},
@@ -100,6 +101,7 @@ impl Append {
                 };
                 db.execute(sql::KEEP_ANSWER, params)?;
             }
+            Guard::FoundBy(key) => found_by(db, self.run, key)?,
             Guard::Outbox(message) => {
                 let changed = usize::from(aside::send(db, self.run, message)?);
                 self.fits("message", &message.id, changed, "is known already")?;

@@ -19,12 +19,14 @@ use rusqlite::{Connection, ErrorCode, Params, Row, named_params};
 use super::{
     append::MARK,
     cells::{Cells, int},
+    find::{self, LAST},
     sql,
 };
 use crate::{
-    ApprovalQuery, ApprovalRow, BudgetRow, Cooldown, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry,
-    KeptAnswer, LateResult, Message, OpenActionRow, OutQuery, OutRow, OutcomeQuery, Reservation, RunOutcome, RunQuery,
-    RunRow, SYSTEM, Seal, SealedHead, StoreError, VersionRow, WorkQuery, WorkRow, rules,
+    ActionQuery, ActionState, ApprovalQuery, ApprovalRow, BudgetRow, Cooldown, CounterNow, CounterQuery, DirtyHeads,
+    FindQuery, Finding, Found, GovernanceEntry, KeptAnswer, LateResult, Message, OpenActionRow, OutQuery, OutRow,
+    OutcomeQuery, Reservation, RunCount, RunOutcome, RunQuery, RunRow, SYSTEM, Seal, SealedHead, StoreError,
+    VersionRow, Waiting, WorkQuery, WorkRow, rules,
 };
 
 /// The reading connections of one store.
@@ -56,22 +58,7 @@ impl Readers {
     }
 
     pub fn runs(&self, query: &RunQuery) -> Result<Vec<RunRow>, StoreError> {
-        let status = (!query.status.is_empty()).then(|| {
-            let names: Vec<_> = query.status.iter().map(|status| status.as_str()).collect();
-            serde_json::to_string(&names).expect("texts are JSON")
-        });
-        let params = named_params! {
-            ":before": query.before.map(|run| run.bytes()),
-            ":status": status,
-            ":workflow": query.workflow.as_deref(),
-            ":key": query.about.as_ref().map(|(key, _)| &**key),
-            ":value": query.about.as_ref().map(|(_, value)| value),
-            ":parent": query.parent.map(|run| run.bytes()),
-            ":limit": rules::page(query.limit) as i64,
-        };
-        // One statement binds all of them, so the two differ in how they look for a workflow alone.
-        let statement = if query.workflow.is_some() { sql::LIST_RUNS_OF } else { sql::LIST_RUNS };
-        all(&self.take().0, ("run", statement), params, |cells| cells.run_row())
+        find::runs(&self.take().0, query)
     }
 
     pub fn versions(
@@ -122,6 +109,27 @@ impl Readers {
                 all(&self.take().0, ("outcome", sql::OUTCOMES_OF_WORKFLOW), params, read)
             }
         }
+    }
+
+    pub fn find(&self, query: &FindQuery) -> Result<Vec<Found>, StoreError> {
+        find::find(&self.take().0, query)
+    }
+
+    pub fn run_counts(&self) -> Result<Vec<RunCount>, StoreError> {
+        find::counts(&self.take().0, sql::LIST_RUN_COUNTS)
+    }
+
+    pub fn waiting(&self) -> Result<Waiting, StoreError> {
+        let found = first(&self.take().0, ("approval", sql::COUNT_WAITING), [], |cells| {
+            let unknown = cells.count("unknown")?;
+            Ok(Waiting {
+                approvals: cells.count("approvals")?,
+                work: cells.count("work")?,
+                open: cells.count("actions")?.saturating_sub(unknown),
+                unknown,
+            })
+        })?;
+        Ok(found.unwrap_or_default())
     }
 
     pub fn journal(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
@@ -199,21 +207,75 @@ impl Readers {
         all(&self.take().0, ("reservation", sql::ORPHANS), [], |cells| cells.reservation())
     }
 
-    pub fn open_actions(&self, unknown_only: bool) -> Result<Vec<OpenActionRow>, StoreError> {
-        let params = named_params! { ":unknown_only": unknown_only };
-        all(&self.take().0, ("open_action", sql::LIST_OPEN_ACTIONS), params, |cells| cells.open_action_row())
+    pub fn open_actions(&self, query: &ActionQuery) -> Result<Vec<OpenActionRow>, StoreError> {
+        let of = query.run.map(|run| run.bytes().to_vec());
+        let after = query.after.as_ref();
+        let (after, step) = after.map_or((Vec::new(), ""), |(run, step)| (run.bytes().to_vec(), &**step));
+        // All of a run stand after its id with no step.
+        let (after, step) = match &of {
+            Some(of) if after < *of => (of.clone(), ""),
+            _ => (after, step),
+        };
+        let last = of.unwrap_or_else(|| LAST.to_vec());
+        let limit = rules::page(query.limit) as i64;
+        let read = |cells: &Cells<'_, '_>| cells.open_action_row();
+        if query.state == Some(ActionState::Unknown) {
+            let params = named_params! { ":after_run": after, ":after_step": step, ":last": last, ":limit": limit };
+            return all(&self.take().0, ("open_action", sql::LIST_UNKNOWN_ACTIONS), params, read);
+        }
+        let params = named_params! {
+            ":after_run": after,
+            ":after_step": step,
+            ":last": last,
+            ":state": query.state.map(ActionState::as_str),
+            ":limit": limit,
+        };
+        all(&self.take().0, ("open_action", sql::LIST_OPEN_ACTIONS), params, read)
     }
 
     pub fn work(&self, query: &WorkQuery) -> Result<Vec<WorkRow>, StoreError> {
-        let params = named_params! {
-            ":id": query.id.as_deref(),
-            ":run": query.run.map(|run| run.bytes()),
-            ":queue": query.queue.as_deref(),
-            ":closed": query.all_states || query.id.is_some(),
-            ":after": query.after.as_deref(),
-            ":limit": rules::page(query.limit) as i64,
+        let conn = self.take();
+        let read = |cells: &Cells<'_, '_>| cells.work();
+        let after = query.after.as_deref().unwrap_or_default();
+        let Some(at) = place(&conn.0, ("work", sql::PLACE_OF_WORK), query.after.as_deref())? else {
+            return Ok(Vec::new());
         };
-        all(&self.take().0, ("work", sql::LIST_WORK), params, |cells| cells.work())
+        let limit = rules::page(query.limit) as i64;
+        if let Some(id) = &query.id {
+            let row = first(&conn.0, ("work", sql::READ_WORK), named_params! { ":id": &**id }, read)?;
+            let fits = |row: &WorkRow| {
+                query.run.is_none_or(|run| run == row.run)
+                    && query.queue.as_ref().is_none_or(|queue| *queue == row.queue)
+                    && (row.opened_at.micros(), &*row.id) > (at, after)
+            };
+            return Ok(row.filter(fits).into_iter().collect());
+        }
+        let queue = query.queue.as_deref();
+        match (query.run, query.all_states, queue) {
+            (Some(run), closed, queue) => {
+                let params = named_params! {
+                    ":run": run.bytes(),
+                    ":closed": closed,
+                    ":queue": queue,
+                    ":after_us": at,
+                    ":after": after,
+                    ":limit": limit,
+                };
+                all(&conn.0, ("work", sql::WORK_OF_RUN), params, read)
+            }
+            (None, true, queue) => {
+                let params = named_params! { ":after_us": at, ":after": after, ":queue": queue, ":limit": limit };
+                all(&conn.0, ("work", sql::LIST_WORK), params, read)
+            }
+            (None, false, Some(queue)) => {
+                let params = named_params! { ":queue": queue, ":after_us": at, ":after": after, ":limit": limit };
+                all(&conn.0, ("work", sql::OPEN_WORK_OF_QUEUE), params, read)
+            }
+            (None, false, None) => {
+                let params = named_params! { ":after_us": at, ":after": after, ":limit": limit };
+                all(&conn.0, ("work", sql::OPEN_WORK), params, read)
+            }
+        }
     }
 
     pub fn outbox(&self, query: &OutQuery) -> Result<Vec<OutRow>, StoreError> {
@@ -355,20 +417,52 @@ pub(super) fn budgets(conn: &Connection) -> Result<Vec<BudgetRow>, StoreError> {
 
 /// Approvals with their votes, at most `limit`; -1: all.
 pub(super) fn approvals(conn: &Connection, query: &ApprovalQuery, limit: i64) -> Result<Vec<ApprovalRow>, StoreError> {
-    let params = named_params! {
-        ":id": query.id.as_deref(),
-        ":run": query.run.map(|run| run.bytes()),
-        ":group": query.group.as_deref(),
-        ":closed": query.all_states || query.id.is_some(),
-        ":after": query.after.as_deref(),
-        ":limit": limit,
+    let after = query.after.as_deref().unwrap_or_default();
+    let Some(at) = place(conn, ("approval", sql::PLACE_OF_APPROVAL), query.after.as_deref())? else {
+        return Ok(Vec::new());
     };
-    let mut rows = all(conn, ("approval", sql::LIST_APPROVALS), params, |cells| cells.approval())?;
+    let read = |cells: &Cells<'_, '_>| cells.approval();
+    let group = query.group.as_deref();
+    let mut rows = match (&query.id, query.run, query.all_states) {
+        (Some(id), run, _) => {
+            let row = first(conn, ("approval", sql::READ_APPROVAL), named_params! { ":id": &**id }, read)?;
+            let fits = |row: &ApprovalRow| {
+                run.is_none_or(|run| run == row.run)
+                    && query.group.as_ref().is_none_or(|group| row.groups.contains(group))
+                    && (row.requested_at.micros(), &*row.id) > (at, after)
+            };
+            row.filter(fits).into_iter().collect()
+        }
+        (None, Some(run), closed) => {
+            let params = named_params! {
+                ":run": run.bytes(),
+                ":closed": closed,
+                ":after_us": at,
+                ":after": after,
+                ":group": group,
+                ":limit": limit,
+            };
+            all(conn, ("approval", sql::APPROVALS_OF_RUN), params, read)?
+        }
+        (None, None, closed) => {
+            let statement = if closed { sql::LIST_APPROVALS } else { sql::PENDING_APPROVALS };
+            let params = named_params! { ":after_us": at, ":after": after, ":group": group, ":limit": limit };
+            all(conn, ("approval", statement), params, read)?
+        }
+    };
     for row in &mut rows {
         let params = named_params! { ":approval": &*row.id };
         row.votes = all(conn, ("vote", sql::READ_VOTES), params, |cells| cells.vote())?;
     }
     Ok(rows)
+}
+
+/// The time at which a list goes on after what has this id: before all times if there is none, and `None` if it is not there.
+fn place(conn: &Connection, statement: (&'static str, &str), id: Option<&str>) -> Result<Option<i64>, StoreError> {
+    match id {
+        Some(id) => first(conn, statement, named_params! { ":id": id }, |cells| cells.get("at_us")),
+        None => Ok(Some(i64::MIN)),
+    }
 }
 
 /// Walks a run's chain back from the first mark at or after the last entry wanted, or from its head.

@@ -412,6 +412,13 @@ pub async fn what_a_run_held_is_erased_and_its_chain_still_verifies(bed: Bed) {
         assert_eq!(*after, erased);
     }
     assert_eq!(bed.store.blob(pen.run, blob.digest).await.unwrap(), None);
+    let found = async |text: &str| {
+        let query = store::FindQuery { text: text.to_owned(), ..Default::default() };
+        bed.store.find(query).await.unwrap().iter().map(|found| found.row.run).collect::<Vec<_>>()
+    };
+    assert_eq!(found("1").await, [], "its keys are gone");
+    assert_eq!(found("2").await, [other.run]);
+    assert_eq!(found(&pen.run.to_string()).await, [pen.run], "its id is no secret");
     let told = bed.store.inbox(pen.run, 0).await.unwrap();
     assert_eq!(told.iter().map(|told| (told.seq, told.body.len())).collect::<Vec<_>>(), [(1, 0)]);
     assert_eq!(bed.store.late_results(pen.run).await.unwrap()[0].outcome.len(), 0);

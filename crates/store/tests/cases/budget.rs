@@ -56,7 +56,7 @@ pub async fn the_last_unit_is_reserved_once(bed: Bed) {
     assert_eq!(sums(&bed).await, [sum("tenant:acme", "calls", (2, 0, 2, 0, false))]);
     let last = answers.iter().position(|answer| matches!(answer, Appended::Refused { .. })).expect("counted above");
     assert_eq!(bed.row(pens[last].run).await.head, pens[last].head, "the one that was refused has written nothing");
-    assert_eq!(bed.store.open_actions(false).await.unwrap().len(), 2);
+    assert_eq!(bed.store.open_actions(store::ActionQuery::default()).await.unwrap().len(), 2);
     bed.sound().await;
 }
 

@@ -9,6 +9,7 @@ pub fn topic(name: &str, key: &str) -> Topic {
 pub fn event(id: &str, topic: Topic, seconds: i64) -> Published {
     Published {
         id: id.into(),
+        called: None,
         topic,
         run: None,
         sender: "ada".into(),

@@ -138,8 +138,10 @@ pub async fn an_unknown_action_stays_until_its_outcome(bed: Bed) {
     bed.write(pens[1].start_action("mail"), &mut pens[1]).await;
     bed.write(pens[0].start_action("pay"), &mut pens[0]).await;
     let doubt = |pen: &Pen, step: &str| pen.append(&[], vec![Guard::ActionUnknown { step: step.into() }]);
-    let states = async |unknown_only| -> Vec<_> {
-        let rows = bed.store.open_actions(unknown_only).await.unwrap();
+    let states = async |unknown_only: bool| -> Vec<_> {
+        let state = unknown_only.then_some(ActionState::Unknown);
+        let query = store::ActionQuery { state, ..store::ActionQuery::default() };
+        let rows = bed.store.open_actions(query).await.unwrap();
         rows.into_iter().map(|row| (row.run, row.action.step.to_string(), row.action.attempt, row.state)).collect()
     };
     bed.write(doubt(&pens[0], "pay"), &mut pens[0]).await;

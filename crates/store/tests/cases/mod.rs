@@ -8,6 +8,7 @@ pub mod budget;
 pub mod child;
 mod claim;
 pub mod event;
+mod find;
 pub mod governed;
 pub mod outcome;
 mod post;
@@ -108,6 +109,14 @@ cases! {
         the_earliest_due_time_is_known
         late_results_are_kept_once_and_told
         nothing_is_known_of_an_unknown_run;
+    find:
+        a_run_is_found_by_its_keys_and_how_they_begin
+        who_was_told_of_an_event_is_found_by_it
+        runs_are_counted_as_they_stand
+        a_list_of_few_among_many_is_whole_and_in_order
+        what_models_charged_is_summed_until_it_is_not_known
+        open_actions_come_in_pages
+        what_waits_is_counted;
     outcome:
         the_last_word_of_each_person_counts
         outcomes_of_a_workflow_are_listed_newest_run_first
@@ -297,7 +306,10 @@ impl Bed {
         let journal = self.store.journal(run, 0, 1000).await.unwrap();
         let approvals =
             self.store.approvals(ApprovalQuery { all_states: true, ..ApprovalQuery::default() }).await.unwrap();
-        let (open, sums) = (self.store.open_actions(false).await.unwrap(), self.store.budgets().await.unwrap());
+        let (open, sums) = (
+            self.store.open_actions(store::ActionQuery::default()).await.unwrap(),
+            self.store.budgets().await.unwrap(),
+        );
         (self.store.run(run).await.unwrap(), journal, self.store.inbox(run, 0).await.unwrap(), approvals, open, sums)
     }
 
@@ -344,6 +356,7 @@ impl Pen {
             progress: false,
             doing: None,
             inbox_read: None,
+            charged: Some(0),
             now: self.now,
         }
     }

@@ -27,6 +27,7 @@ pub async fn a_start_writes_row_and_first_entry(bed: Bed) {
         updated_at: at(5),
         finished_at: None,
         parent: None,
+        cost: Some(0),
     };
     assert_eq!(row, wanted);
     assert_eq!(bed.store.journal(run, 0, 10).await.unwrap(), [new.first]);

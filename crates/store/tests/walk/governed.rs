@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::{ids::Digest, recovery::FailureKind};
 use store::{
-    ApprovalQuery, ApprovalState, BudgetLine, Change, CounterQuery, Erased, Governed, Guard, OpenApproval, OutQuery,
-    OutState, OutcomeQuery, OutcomeSaid, Seal, Sealed, Taken, Tried, Vote, Voted, WorkClaimed, WorkQuery,
+    ActionQuery, ActionState, ApprovalQuery, ApprovalState, BudgetLine, Change, CounterQuery, Erased, Governed, Guard,
+    OpenApproval, OutQuery, OutState, OutcomeQuery, OutcomeSaid, Seal, Sealed, Taken, Tried, Vote, Voted, WorkClaimed,
+    WorkQuery,
 };
 
 use super::{Walk, both, told};
@@ -305,7 +306,14 @@ impl Walk<'_> {
             }
         }
         let unknown_only = self.dice.chance(50);
-        if !both!(self, open_actions(unknown_only)).unwrap().is_empty() && unknown_only {
+        let state = unknown_only.then_some(ActionState::Unknown);
+        let of = self.dice.chance(30).then(|| run_id(1 + self.dice.roll(4) as u16));
+        let query = ActionQuery { run: of, state, after: None, limit: 3 };
+        let rows = both!(self, open_actions(query.clone())).unwrap();
+        let after = rows.last().map(|row| (row.run, row.action.step.clone()));
+        both!(self, open_actions(ActionQuery { after: after.clone(), ..query })).unwrap();
+        both!(self, waiting()).unwrap();
+        if !rows.is_empty() && unknown_only {
             self.did("listed in doubt");
         }
     }
@@ -321,7 +329,8 @@ impl Walk<'_> {
         both!(self, work(all)).unwrap();
         let all = OutQuery { all_states: true, limit: 10_000, ..OutQuery::default() };
         both!(self, outbox(all)).unwrap();
-        both!(self, open_actions(false)).unwrap();
+        let all = ActionQuery { limit: 10_000, ..ActionQuery::default() };
+        both!(self, open_actions(all)).unwrap();
         both!(self, cooldowns()).unwrap();
         both!(self, answers(None, 4)).unwrap();
         let after = Some(governed::kept(3, 1, (0, 0)).key);

@@ -9,12 +9,15 @@ use kernel::{
     ids::{Digest, RunId, WorkerId},
     journal::{Blob, Entry, Event, Head},
 };
-use store::{Append, Appended, Beat, Claimed, Guard, LateResult, Posted, RunQuery, Started, Status, Store, StoreError};
+use store::{
+    ActionQuery, Append, Appended, Beat, Claimed, FindQuery, Guard, KeyKind, LateResult, Posted, RunKey, RunQuery,
+    Started, Status, Store, StoreError,
+};
 
 use crate::cases::{LEASE, Pen, aside::cooled, at, blob_step, governed::missed, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 75] = [
+pub const KINDS: [&str; 76] = [
     "started",
     "started owned",
     "start known",
@@ -88,6 +91,7 @@ pub const KINDS: [&str; 75] = [
     "quarantined",
     "salvaged",
     "listed",
+    "found",
     "read a page",
     "next due",
 ];
@@ -294,7 +298,7 @@ impl Walk<'_> {
         let seen = if self.dice.chance(80) { inbox_gen } else { inbox_gen.saturating_sub(1) };
         let mut kind = "appended";
         // Mostly one that fits: most of the steps that are drawn have nothing open.
-        let open = self.reference.open_actions(false).await.unwrap();
+        let open = self.reference.open_actions(ActionQuery { limit: 1000, ..ActionQuery::default() }).await.unwrap();
         let open = open.iter().find(|row| row.run == pen.run && self.dice.chance(60));
         let opened = open.map_or(step.clone(), |row| row.action.step.to_string());
         let mut append = match self.dice.roll(24) {
@@ -394,6 +398,11 @@ impl Walk<'_> {
             let generation = self.reference.governance(0).await.unwrap().len() as u64;
             append.guards.push(Guard::GovernanceIs(generation.saturating_sub(u64::from(self.dice.chance(30)))));
         }
+        if self.dice.chance(10) {
+            let value = format!("{}-{}", ["Ref", "ref"][self.dice.roll(2) as usize], self.dice.roll(20)).into();
+            append.guards.push(Guard::FoundBy(RunKey { kind: KeyKind::Outside, name: "crm".into(), value }));
+        }
+        append.charged = self.dice.chance(95).then(|| self.dice.roll(3) as i64);
         append.progress = self.dice.chance(20);
         append.doing = self.dice.chance(50).then(|| step.as_str().into());
         append.inbox_read = self.dice.chance(30).then_some(seen);
@@ -519,9 +528,23 @@ impl Walk<'_> {
             before: self.dice.chance(30).then_some(run),
             limit: self.dice.roll(9) as u32,
             parent: self.dice.chance(20).then(|| run_id(1 + self.dice.roll(4) as u16)),
+            failure: self.dice.chance(20).then(|| "internal".into()),
         };
         if !both!(self, runs(query)).unwrap().is_empty() {
             self.did("listed");
+        }
+        both!(self, run_counts()).unwrap();
+        let text = match self.dice.roll(5) {
+            0 => format!("run_{:04x}", self.dice.roll(9)),
+            1 => run_id(1 + self.dice.roll(9) as u16).to_string(),
+            2 => ["E", "e1", "ref-", "K", ""][self.dice.roll(5) as usize].to_owned(),
+            _ => self.dice.roll(9).to_string(),
+        };
+        let before = self.dice.chance(30).then_some(run);
+        let whole = self.dice.chance(30);
+        let query = FindQuery { text, whole, before, limit: self.dice.roll(5) as u32 };
+        if !both!(self, find(query)).unwrap().is_empty() {
+            self.did("found");
         }
     }
 

@@ -6,15 +6,18 @@ use axum::{Json, extract::Path, http::StatusCode};
 use kernel::ids::StepPath;
 use runtime::govern::Outcome;
 use serde::{Deserialize, Serialize};
+use store::{ActionQuery, ActionState};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Body, Caller, Filter, run_id, value};
+use super::{Body, Caller, Filter, page_of, run_id, value};
 use crate::problem::Problem;
 
 /// Actions that were sent.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Effects {
     effects: Vec<Effect>,
+    /// Ask for it as `after`: the next page.
+    next: Option<String>,
 }
 
 /// An action that was sent and has no recorded outcome.
@@ -42,12 +45,36 @@ struct Effect {
 pub(super) struct Which {
     /// Only those of which nobody knows whether they were performed
     unknown: Option<bool>,
+    /// Only this run's
+    run: Option<String>,
+    /// The `next` of the page before
+    after: Option<String>,
+    /// Rows of a page, up to 500; 50 if absent
+    limit: Option<u32>,
 }
 
-/// Actions without a recorded outcome, oldest first
+/// Actions without a recorded outcome, those of the oldest run first
 #[utoipa::path(get, path = "/effects", operation_id = "list_effects", tag = "Effects", params(Which), responses((status = OK, body = Effects)))]
 pub(super) async fn list(caller: Caller, Filter(which): Filter<Which>) -> Result<Json<Effects>, Problem> {
-    let rows = caller.app.site.runtime().effects(which.unknown.unwrap_or_default()).await?;
+    let limit = page_of(which.limit)?;
+    let after = which.after.as_deref().map(|after| {
+        let (run, step) = after.split_once('/')?;
+        Some((run.parse().ok()?, step.into()))
+    });
+    let query = ActionQuery {
+        run: which.run.as_deref().map(run_id).transpose()?,
+        state: which.unknown.unwrap_or_default().then_some(ActionState::Unknown),
+        after: match after {
+            Some(None) => return Err(Problem::malformed("`after` is the `next` of the page before")),
+            after => after.flatten(),
+        },
+        // One more tells whether there is another page.
+        limit: limit + 1,
+    };
+    let mut rows = caller.app.site.runtime().open_actions(query).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| format!("{}/{}", row.run, row.action.step));
     let effects = rows.into_iter().map(|row| Effect {
         run: row.run.to_string(),
         step: row.action.step,
@@ -58,7 +85,7 @@ pub(super) async fn list(caller: Caller, Filter(which): Filter<Which>) -> Result
         since: row.action.since.to_string(),
         state: row.state.as_str(),
     });
-    Ok(Json(Effects { effects: effects.collect() }))
+    Ok(Json(Effects { effects: effects.collect(), next }))
 }
 
 /// What became of an action.

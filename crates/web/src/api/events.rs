@@ -130,7 +130,8 @@ pub(super) async fn publish(
     let site = &caller.app.site;
     let sender: Arc<str> = format!("{} ({source})", caller.name()).into();
     let place = (None, site.name());
-    let new = site.runtime().publish(place, topic, event.data, Some(once.to_string().into()), sender).await?;
+    let names = (Some(once.to_string().into()), Some(id.as_str().into()));
+    let new = site.runtime().publish(place, topic, event.data, names, sender).await?;
     Ok((StatusCode::ACCEPTED, Json(Published { id, source, new })))
 }
 

@@ -18,9 +18,14 @@ use kernel::{
     report::Report,
     values::Value,
 };
-use runtime::{outcome::Together, record::Record};
+use runtime::{
+    RunError,
+    orders::{ORDER_LIMIT, Order as Orders},
+    outcome::Together,
+    record::Record,
+};
 use serde::{Deserialize, Serialize};
-use store::{OutcomeQuery, RunOutcome, RunQuery, RunRow, Status};
+use store::{FindQuery, Found, OutcomeQuery, RunCount, RunOutcome, RunQuery, RunRow, Status};
 use utoipa::ToSchema;
 
 use super::{Body, Caller, MOST, PAGE, idempotency_key, run_id, value};
@@ -50,9 +55,33 @@ pub(super) struct Run {
     /// The run that handed it its work.
     #[schema(value_type = Option<String>)]
     parent: Option<RunId>,
+    /// What models were charged for it, in millionths of a dollar, without runs that it handed work to; null: not known.
+    cost_uusd: Option<i64>,
+    /// What found it, if it was searched for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found_by: Option<FoundBy>,
+}
+
+/// What a run was found by.
+#[derive(Serialize, ToSchema)]
+struct FoundBy {
+    /// `run`: its id; `about`: a business key; `start`: the key it was started with; `event`: the id of an event that it was told; `outside`:
+    /// what something that it did is known by there.
+    kind: &'static str,
+    /// Of the business key, the event or the tool.
+    name: Arc<str>,
+    value: Arc<str>,
+    /// False: it only begins with what was looked for.
+    whole: bool,
 }
 
 impl Run {
+    fn found(found: Found) -> Run {
+        let Found { row, by, whole } = found;
+        let found_by = FoundBy { kind: by.kind.as_str(), name: by.name, value: by.value, whole };
+        Run { found_by: Some(found_by), ..Run::of(&row) }
+    }
+
     fn of(row: &RunRow) -> Run {
         let reason = match row.status {
             Status::Waiting | Status::Paused | Status::Blocked => row.waits_for.clone(),
@@ -73,6 +102,8 @@ impl Run {
             wakes_at: row.wake_at.map(|at| at.to_string()),
             entries: row.head.seq,
             parent: row.parent,
+            cost_uusd: row.cost,
+            found_by: None,
         }
     }
 }
@@ -125,11 +156,20 @@ impl Came {
     }
 }
 
-fn query(text: Option<String>) -> Result<RunQuery, Problem> {
+/// What the query asks for, and the text that is looked for, if one is.
+fn query(text: Option<String>) -> Result<(RunQuery, Option<String>), Problem> {
     let text = text.unwrap_or_default();
     let pairs: Vec<(String, String)> =
         serde_urlencoded::from_str(&text).map_err(|_| Problem::malformed("the query cannot be read"))?;
     let mut query = RunQuery { limit: PAGE, ..RunQuery::default() };
+    let mut sought = None;
+    if let Some((other, _)) = pairs
+        .iter()
+        .find(|(key, _)| !matches!(&**key, "q" | "before" | "limit"))
+        .filter(|_| pairs.iter().any(|(key, _)| key == "q"))
+    {
+        return Err(Problem::malformed(format!("`q` looks among all runs: `{other}` does not go with it")));
+    }
     for (key, value) in pairs {
         let wrong = |wanted: &str| Problem::malformed(format!("`{key}={value}`: {wanted}"));
         match &*key {
@@ -138,6 +178,8 @@ fn query(text: Option<String>) -> Result<RunQuery, Problem> {
                 wrong(&format!("one of {}", all.join(", ")))
             })?),
             "workflow" => query.workflow = Some(value.into()),
+            "failure" => query.failure = Some(value.into()),
+            "q" => sought = Some(value),
             "about" => {
                 let (name, value) = value.split_once('=').ok_or_else(|| wrong("write it as `about=key=value`"))?;
                 query.about = Some((name.into(), value.to_owned()));
@@ -150,11 +192,11 @@ fn query(text: Option<String>) -> Result<RunQuery, Problem> {
             }
             _ => {
                 return Err(Problem::malformed(format!("there is no filter `{key}`"))
-                    .hint("status, workflow, about, parent, before, limit"));
+                    .hint("status, workflow, failure, about, parent, q, before, limit"));
             }
         }
     }
-    Ok(query)
+    Ok((query, sought))
 }
 
 /// Runs, newest first
@@ -163,6 +205,8 @@ fn query(text: Option<String>) -> Result<RunQuery, Problem> {
     params(
         ("status" = Option<Vec<String>>, Query, description = "Only runs that stand so; several times for several"),
         ("workflow" = Option<String>, Query, description = "Only runs of this workflow"),
+        ("failure" = Option<String>, Query, description = "Only runs that failed so: a failure kind"),
+        ("q" = Option<String>, Query, description = "Only runs that this finds: a business key, a start key, the id of an event, what something is known by outside, a run id, or how it begins. Goes with `before` and `limit` alone"),
         ("about" = Option<String>, Query, description = "Only runs with this business key: `about=order=A-17`"),
         ("parent" = Option<String>, Query, description = "Only runs that this one handed work to"),
         ("before" = Option<String>, Query, description = "The `next` of the page before"),
@@ -171,15 +215,168 @@ fn query(text: Option<String>) -> Result<RunQuery, Problem> {
     responses((status = OK, body = Runs)),
 )]
 pub(super) async fn list(caller: Caller, RawQuery(text): RawQuery) -> Result<Json<Runs>, Problem> {
-    let mut query = query(text)?;
+    let (mut query, sought) = query(text)?;
     let limit = query.limit;
     // One more tells whether there is another page.
     query.limit = limit + 1;
-    let mut rows = caller.app.site.store().runs(query).await?;
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| row.run);
-    Ok(Json(Runs { runs: rows.iter().map(Run::of).collect(), next }))
+    let store = caller.app.site.store();
+    let mut runs: Vec<Run> = match sought {
+        Some(text) => {
+            let query = FindQuery { text, whole: false, before: query.before, limit: query.limit };
+            store.find(query).await?.into_iter().map(Run::found).collect()
+        }
+        None => store.runs(query).await?.iter().map(Run::of).collect(),
+    };
+    let more = runs.len() > limit as usize;
+    runs.truncate(limit as usize);
+    let next = runs.last().filter(|_| more).map(|run| run.id);
+    Ok(Json(Runs { runs, next }))
+}
+
+/// How many runs there are, and how much waits.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunCounts)]
+pub(super) struct Counts {
+    counts: Vec<Count>,
+    waiting: Waiting,
+}
+
+/// How many runs of a workflow stand so.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunCount)]
+struct Count {
+    workflow: Arc<str>,
+    status: &'static str,
+    /// Which failure, if they failed.
+    failure: Option<Arc<str>>,
+    runs: u64,
+}
+
+/// How much waits for people and for answers.
+#[derive(Serialize, ToSchema)]
+struct Waiting {
+    /// Approvals that nobody has decided.
+    approvals: u64,
+    /// Work that nobody has done.
+    work: u64,
+    /// Actions that may still be answered.
+    effects_open: u64,
+    /// Actions of which nobody knows whether they happened.
+    effects_unknown: u64,
+}
+
+/// How many runs there are, by workflow, status and failure, and how much waits
+#[utoipa::path(get, path = "/runs/counts", operation_id = "count_runs", tag = "Runs", responses((status = OK, body = Counts)))]
+pub(super) async fn counts(caller: Caller) -> Result<Json<Counts>, Problem> {
+    let store = caller.app.site.store();
+    let count = |count: RunCount| Count {
+        workflow: count.workflow,
+        status: count.status.as_str(),
+        failure: count.failure,
+        runs: count.runs,
+    };
+    let counts = store.run_counts().await?.into_iter().map(count).collect();
+    let store::Waiting { approvals, work, open, unknown } = store.waiting().await?;
+    let waiting = Waiting { approvals, work, effects_open: open, effects_unknown: unknown };
+    Ok(Json(Counts { counts, waiting }))
+}
+
+/// What several runs are told: those that are named, or those that match.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OrderSeveral)]
+pub(super) struct Several {
+    order: Word,
+    /// Up to 1000 ids.
+    #[serde(default)]
+    runs: Vec<String>,
+    /// Instead of ids: all that match and that the order changes anything for, the newest 1000 at once.
+    matching: Option<Matching>,
+    /// Which person of people.yaml says so; a program must name one.
+    #[serde(rename = "as")]
+    by: Option<String>,
+}
+
+/// Which runs.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OrderMatching)]
+struct Matching {
+    /// How they stand; empty: however.
+    #[serde(default)]
+    status: Vec<String>,
+    workflow: Option<String>,
+    failure: Option<String>,
+    /// A business key, as `order=A-17`.
+    about: Option<String>,
+}
+
+/// What came of an order for several runs.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ordered {
+    /// Runs that are told; each does so as soon as what is open has answered.
+    told: u64,
+    /// Runs that were over already.
+    over: u64,
+    runs: Vec<OneOrdered>,
+    /// How many matched, told or not, if they were counted.
+    matched: Option<u64>,
+}
+
+/// What came of it for one run.
+#[derive(Serialize, ToSchema)]
+struct OneOrdered {
+    run: String,
+    /// `told`, `over` or `refused`.
+    outcome: &'static str,
+    /// Why not.
+    detail: Option<String>,
+}
+
+/// Pauses, resumes or cancels several runs
+///
+/// Each is told as it would be alone, and what came of it is said for each.
+#[utoipa::path(
+    post, path = "/runs/order", operation_id = "order_runs", tag = "Runs", request_body = Several,
+    responses((status = OK, body = Ordered, description = "Every run was told, or it is said why not")),
+)]
+pub(super) async fn order_several(caller: Caller, Body(said): Body<Several>) -> Result<Json<Ordered>, Problem> {
+    let asker = caller.asker(said.by.as_deref())?;
+    let (order, runtime) = (said.order.order(), caller.app.site.runtime());
+    let (runs, matched) = match said.matching {
+        Some(_) if !said.runs.is_empty() => {
+            return Err(Problem::malformed("either `runs` or `matching` says which"));
+        }
+        Some(matching) => {
+            let mut pairs: Vec<(&str, String)> = matching.status.into_iter().map(|status| ("status", status)).collect();
+            pairs.extend(matching.workflow.map(|name| ("workflow", name)));
+            pairs.extend(matching.failure.map(|kind| ("failure", kind)));
+            pairs.extend(matching.about.map(|pair| ("about", pair)));
+            let (query, _) = query(serde_urlencoded::to_string(&pairs).ok())?;
+            let (rows, matched) = runtime.orderable(query, order).await?;
+            (rows.into_iter().map(|row| row.run).collect(), matched)
+        }
+        None if (1..=ORDER_LIMIT as usize).contains(&said.runs.len()) => {
+            (said.runs.iter().map(|run| run_id(run)).collect::<Result<Vec<_>, _>>()?, None)
+        }
+        None => return Err(Problem::malformed(format!("`runs` names 1 to {ORDER_LIMIT} runs"))),
+    };
+    let mut ordered = Ordered { told: 0, over: 0, runs: Vec::new(), matched };
+    for (run, outcome) in runtime.order_all(runs, order, asker.by).await {
+        let (outcome, detail) = match outcome {
+            Ok(_) => {
+                ordered.told += 1;
+                ("told", None)
+            }
+            Err(why @ RunError::Over { .. }) => {
+                ordered.over += 1;
+                ("over", Some(why.to_string()))
+            }
+            Err(why) => ("refused", Some(why.to_string())),
+        };
+        ordered.runs.push(OneOrdered { run: run.to_string(), outcome, detail });
+    }
+    Ok(Json(ordered))
 }
 
 /// A run to be started.
@@ -359,6 +556,16 @@ enum Word {
     Cancel,
 }
 
+impl Word {
+    fn order(&self) -> Orders {
+        match self {
+            Word::Pause => Orders::Pause,
+            Word::Resume => Orders::Resume,
+            Word::Cancel => Orders::Cancel,
+        }
+    }
+}
+
 /// Pauses, resumes or cancels a run
 ///
 /// It does so as soon as what is open has answered.
@@ -373,12 +580,7 @@ pub(super) async fn order(
     Body(order): Body<Order>,
 ) -> Result<StatusCode, Problem> {
     let run = run_id(&run)?;
-    let runtime = caller.app.site.runtime();
-    match order.order {
-        Word::Pause => runtime.pause(run, caller.name()).await?,
-        Word::Resume => runtime.resume(run, caller.name()).await?,
-        Word::Cancel => runtime.cancel(run, caller.name()).await?,
-    };
+    caller.app.site.runtime().order(run, order.order.order(), caller.name()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -1,7 +1,9 @@
 //! `GET /approvals`: what is a person asked? And one card, with what follows on yes and on no.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use kernel::{
     governance::approval::Decision,
     ids::Digest,
@@ -25,6 +27,19 @@ use crate::{
 struct ApprovalsPage {
     layout: Layout,
     open: Vec<Line>,
+    /// How many there are.
+    many: String,
+    /// The next page.
+    more: Option<String>,
+}
+
+/// Rows of a page.
+const PAGE: u32 = 50;
+
+/// Where a page of a list begins.
+#[derive(Deserialize)]
+pub(super) struct After {
+    after: Option<String>,
 }
 
 /// An approval in a list.
@@ -75,11 +90,19 @@ struct Rule {
     values: String,
 }
 
-/// The list, oldest first.
-pub(super) async fn lines(viewer: &Viewer, limit: u32) -> Result<Vec<Line>, super::Failed> {
+/// The list, oldest first, after one of them; and after which the next page begins, if there is one.
+pub(super) async fn lines(
+    viewer: &Viewer,
+    after: Option<Arc<str>>,
+    limit: u32,
+) -> Result<(Vec<Line>, Option<Arc<str>>), super::Failed> {
     let (runtime, now) = (viewer.app.site.runtime(), viewer.app.site.now());
-    let rows = runtime.approvals(ApprovalQuery { limit, ..ApprovalQuery::default() }).await?;
-    Ok(rows.iter().map(|row| line(row, viewer, now)).collect())
+    // One more tells whether there is another page.
+    let mut rows = runtime.approvals(ApprovalQuery { after, limit: limit + 1, ..ApprovalQuery::default() }).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.id.clone());
+    Ok((rows.iter().map(|row| line(row, viewer, now)).collect(), next))
 }
 
 fn line(row: &ApprovalRow, viewer: &Viewer, now: Timestamp) -> Line {
@@ -102,10 +125,12 @@ fn says(row: &ApprovalRow) -> String {
     says.filter(|says| !says.is_empty()).unwrap_or_else(|| format!("step {} asks", row.step))
 }
 
-pub(super) async fn list(viewer: Viewer) -> Shown {
-    let open = lines(&viewer, 200).await?;
+pub(super) async fn list(viewer: Viewer, Query(after): Query<After>) -> Shown {
+    let (open, next) = lines(&viewer, after.after.map(Into::into), PAGE).await?;
+    let many = words::grouped(viewer.app.site.store().waiting().await?.approvals);
+    let more = next.map(|id| viewer.path(format_args!("/approvals?after={id}")));
     let layout = viewer.layout("Approvals", "What is a person asked, and until when?", "approvals");
-    show(&ApprovalsPage { layout, open })
+    show(&ApprovalsPage { layout, open, many, more })
 }
 
 async fn find(viewer: &Viewer, id: &str) -> Result<ApprovalRow, super::Failed> {

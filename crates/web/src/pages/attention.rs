@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use runtime::budget::Standing;
-use store::{RunQuery, Status};
+use store::{ActionQuery, ActionState, RunCount, RunQuery, Status};
 
 use super::{Layout, Shown, Viewer, approvals, effects, runs, show, work};
 use crate::view::words;
@@ -21,18 +21,33 @@ struct AttentionPage {
     unknown: Vec<effects::Line>,
     stuck: Vec<runs::Line>,
     failed: Vec<Cause>,
+    /// How many there are of each, where not all stand here.
+    many: Many,
+    /// Where all that do not go on by themselves are listed.
+    stuck_href: String,
     money: Vec<Sum>,
     complaints: Vec<String>,
     quiet: bool,
     runs_href: String,
+    choose: bool,
+}
+
+/// How many there are; nothing where all of them are shown.
+struct Many {
+    approvals: String,
+    work: String,
+    unknown: String,
+    stuck: String,
+    failed: String,
 }
 
 /// Runs that failed of one cause.
 struct Cause {
     cause: String,
     workflow: Arc<str>,
-    count: usize,
-    last: runs::Line,
+    count: String,
+    href: String,
+    last: Option<runs::Line>,
 }
 
 /// A limit that is near or reached.
@@ -45,25 +60,53 @@ struct Sum {
 pub(super) async fn page(viewer: Viewer) -> Shown {
     let site = &viewer.app.site;
     let (runtime, store, now) = (site.runtime(), site.store(), site.now());
-    let approvals = approvals::lines(&viewer, MOST).await?;
-    let work = work::lines(&viewer, None, MOST).await?;
-    let (unknown, _) = effects::lines(&viewer, MOST as usize).await?;
-    let status = vec![Status::Paused, Status::Blocked, Status::Quarantined];
-    let stuck = store.runs(RunQuery { status, limit: MOST, ..RunQuery::default() }).await?;
-    let failed = store.runs(RunQuery { status: vec![Status::Failed], limit: 200, ..RunQuery::default() }).await?;
-    let mut causes: Vec<Cause> = Vec::new();
-    for row in &failed {
-        let cause = row.failure.as_deref().unwrap_or("unknown");
-        match causes.iter_mut().find(|known| known.cause == cause && known.workflow == row.workflow) {
-            Some(known) => known.count += 1,
-            None => causes.push(Cause {
-                cause: cause.to_owned(),
-                workflow: row.workflow.clone(),
-                count: 1,
-                last: runs::Line::of(row, &viewer, now),
-            }),
-        }
+    let (approvals, _) = approvals::lines(&viewer, None, MOST).await?;
+    let (work, _) = work::lines(&viewer, (None, None), MOST).await?;
+    let (unknown, _) = effects::lines(
+        &viewer,
+        ActionQuery { state: Some(ActionState::Unknown), limit: MOST, ..ActionQuery::default() },
+    )
+    .await?;
+    let parked =
+        runs::Asked { status: vec![Status::Paused, Status::Blocked, Status::Quarantined], ..Default::default() };
+    let stuck = store.runs(RunQuery { status: parked.status.clone(), limit: MOST, ..RunQuery::default() }).await?;
+    let (counts, waiting) = (store.run_counts().await?, store.waiting().await?);
+    let mut causes: Vec<&RunCount> = counts.iter().filter(|count| count.status == Status::Failed).collect();
+    causes.sort_by_key(|count| std::cmp::Reverse(count.runs));
+    let rest = causes.len().saturating_sub(MOST as usize) as u64;
+    let mut failed = Vec::new();
+    for count in causes.into_iter().take(MOST as usize) {
+        let last = RunQuery {
+            status: vec![Status::Failed],
+            workflow: Some(count.workflow.clone()),
+            failure: count.failure.clone(),
+            limit: 1,
+            ..RunQuery::default()
+        };
+        let last = store.runs(last).await?;
+        let asked = runs::Asked {
+            status: vec![Status::Failed],
+            workflow: Some(count.workflow.to_string()),
+            failure: count.failure.as_deref().map(str::to_owned),
+            ..Default::default()
+        };
+        failed.push(Cause {
+            cause: words::plain(count.failure.as_deref().unwrap_or("unknown")),
+            workflow: count.workflow.clone(),
+            count: words::grouped(count.runs),
+            href: asked.href(&viewer),
+            last: last.first().map(|row| runs::Line::of(row, &viewer, now)),
+        });
     }
+    let parked_runs = counts.iter().filter(|count| parked.status.contains(&count.status)).map(|count| count.runs).sum();
+    let more = |many: u64, shown: usize| if many > shown as u64 { words::grouped(many) } else { String::new() };
+    let many = Many {
+        approvals: more(waiting.approvals, approvals.len()),
+        work: more(waiting.work, work.len()),
+        unknown: more(waiting.unknown, unknown.len()),
+        stuck: more(parked_runs, stuck.len()),
+        failed: if rest > 0 { words::grouped(rest) } else { String::new() },
+    };
     let money = runtime.budgets().await?;
     let money = money.iter().filter(|sum| sum.frozen || sum.is_near()).map(sum);
     let complaints =
@@ -74,11 +117,14 @@ pub(super) async fn page(viewer: Viewer) -> Shown {
         work,
         unknown,
         stuck: stuck.iter().map(|row| runs::Line::of(row, &viewer, now)).collect(),
-        failed: causes,
+        failed,
+        many,
+        stuck_href: parked.href(&viewer),
         money: money.collect(),
         complaints,
         quiet: false,
         runs_href: viewer.path("/runs"),
+        choose: false,
     };
     page.quiet = page.approvals.is_empty()
         && page.work.is_empty()

@@ -15,7 +15,7 @@ use kernel::{
 };
 use runtime::{RunError, govern::Outcome};
 use serde::Deserialize;
-use store::{ActionState, OpenActionRow};
+use store::{ActionQuery, ActionState, OpenActionRow};
 
 use super::{Failed, Layout, Sent, Shown, Viewer, go, run::named, show};
 use crate::{
@@ -32,8 +32,28 @@ use crate::{
 #[template(path = "effects.html")]
 struct EffectsPage {
     layout: Layout,
-    unknown: Vec<Line>,
-    open: Vec<Line>,
+    parts: Vec<Part>,
+}
+
+/// Actions that stand alike.
+struct Part {
+    title: &'static str,
+    /// How many there are.
+    many: String,
+    effects: Vec<Line>,
+    /// The next page.
+    more: Option<String>,
+}
+
+/// Rows of a page.
+const PAGE: u32 = 50;
+
+/// What the address asks for: those that stand so, after a step of a run.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    state: Option<String>,
+    run: Option<String>,
+    step: Option<String>,
 }
 
 /// An action in a list.
@@ -83,13 +103,19 @@ pub(super) fn href(viewer: &Viewer, run: RunId, step: &str) -> String {
     viewer.path(format_args!("/effects/{run}?{query}"))
 }
 
-/// Those of which nobody knows whether they were performed, oldest first; then those that may still answer.
-pub(super) async fn lines(viewer: &Viewer, most: usize) -> Result<(Vec<Line>, Vec<Line>), Failed> {
-    let now = viewer.app.site.now();
-    let rows = viewer.app.site.runtime().effects(false).await?;
-    let (unknown, open): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.state == ActionState::Unknown);
-    let told = |rows: Vec<&OpenActionRow>| rows.into_iter().take(most).map(|row| line(row, viewer, now)).collect();
-    Ok((told(unknown), told(open)))
+/// Actions without a recorded outcome, those of the oldest run first; and after which the next page begins, if there is one.
+pub(super) async fn lines(
+    viewer: &Viewer,
+    query: ActionQuery,
+) -> Result<(Vec<Line>, Option<(RunId, Arc<str>)>), Failed> {
+    let (now, limit) = (viewer.app.site.now(), query.limit);
+    // One more tells whether there is another page.
+    let query = ActionQuery { limit: limit + 1, ..query };
+    let mut rows = viewer.app.site.runtime().open_actions(query).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| (row.run, row.action.step.clone()));
+    Ok((rows.iter().map(|row| line(row, viewer, now)).collect(), next))
 }
 
 fn line(row: &OpenActionRow, viewer: &Viewer, now: Timestamp) -> Line {
@@ -101,10 +127,32 @@ fn line(row: &OpenActionRow, viewer: &Viewer, now: Timestamp) -> Line {
     }
 }
 
-pub(super) async fn list(viewer: Viewer) -> Shown {
-    let (unknown, open) = lines(&viewer, 200).await?;
+pub(super) async fn list(viewer: Viewer, Query(asked): Query<Asked>) -> Shown {
+    let waiting = viewer.app.site.store().waiting().await?;
+    let only = asked.state.as_deref().and_then(ActionState::parse);
+    let run = asked.run.as_deref().and_then(|run| run.parse().ok());
+    let after = run.map(|run| (run, asked.step.as_deref().unwrap_or_default().into()));
+    let mut parts = Vec::new();
+    for (state, title, many) in [
+        (ActionState::Unknown, "Nobody knows whether it happened", waiting.unknown),
+        (ActionState::Open, "Sent, and may still answer", waiting.open),
+    ] {
+        if only.is_some_and(|only| only != state) {
+            continue;
+        }
+        // Where one goes on is a place in one of the two.
+        let after = after.clone().filter(|_| only.is_some());
+        let query = ActionQuery { state: Some(state), after, limit: PAGE, ..ActionQuery::default() };
+        let (effects, next) = lines(&viewer, query).await?;
+        let more = next.map(|(run, step)| {
+            let pairs = [("state", state.as_str()), ("run", &run.to_string()), ("step", &step)];
+            viewer.path(format_args!("/effects?{}", serde_urlencoded::to_string(pairs).unwrap_or_default()))
+        });
+        parts.push(Part { title, many: words::grouped(many), effects, more });
+    }
+    parts.retain(|part| !part.effects.is_empty());
     let layout = viewer.layout("Effects", "What was sent outside and has no recorded outcome?", "effects");
-    show(&EffectsPage { layout, unknown, open })
+    show(&EffectsPage { layout, parts })
 }
 
 pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(which): Query<Which>) -> Shown {
@@ -120,8 +168,9 @@ struct Begun {
 async fn one(viewer: &Viewer, run: RunId, step: Option<String>) -> Result<EffectPage, Failed> {
     let site = &viewer.app.site;
     let (runtime, now) = (site.runtime(), site.now());
-    let open = runtime.effects(false).await?;
-    let here = |row: &&OpenActionRow| row.run == run && step.as_deref().is_none_or(|step| *row.action.step == *step);
+    let query = ActionQuery { run: Some(run), limit: u32::MAX, ..ActionQuery::default() };
+    let open = runtime.open_actions(query).await?;
+    let here = |row: &&OpenActionRow| step.as_deref().is_none_or(|step| *row.action.step == *step);
     let row = open.iter().filter(here).min_by_key(|row| row.state != ActionState::Unknown);
     let step = row.map(|row| row.action.step.to_string()).or(step);
     let step = StepPath::new(step.ok_or_else(|| Problem::not_found(format!("run {run} waits for no outcome")))?);

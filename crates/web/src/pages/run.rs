@@ -400,16 +400,10 @@ pub(super) async fn order(Path(run): Path<String>, sent: Sent<Order>) -> Shown {
     let run = named(&run)?;
     let runtime = viewer.app.site.runtime();
     let by = viewer.session.person.clone().unwrap_or_else(|| "local".into());
-    match &*form.order {
-        "pause" => runtime.pause(run, by).await?,
-        "resume" => runtime.resume(run, by).await?,
-        "cancel" => runtime.cancel(run, by).await?,
-        other => {
-            return Err(
-                Problem::malformed(format!("`{}` is no order: pause, resume or cancel", words::plain(other))).into()
-            );
-        }
-    };
+    let order = runtime::orders::Order::parse(&form.order).ok_or_else(|| {
+        Problem::malformed(format!("`{}` is no order: pause, resume or cancel", words::plain(&form.order)))
+    })?;
+    runtime.order(run, order, by).await?;
     go(&viewer.path(format_args!("/runs/{run}")))
 }
 

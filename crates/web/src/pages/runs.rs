@@ -1,43 +1,77 @@
-//! `GET /runs`: which runs are there, and how do they stand?
+//! `GET /runs`: which runs are there, and how do they stand? And orders for several of them.
+
+use std::collections::BTreeSet;
 
 use askama::Template;
 use axum::extract::RawQuery;
 use kernel::{ids::RunId, values::Timestamp};
-use store::{RunQuery, RunRow, Status};
+use runtime::{
+    RunError,
+    orders::{ORDER_LIMIT, Order},
+};
+use store::{RunCount, RunQuery, RunRow, Status};
 
-use super::{Layout, Shown, Viewer, show};
-use crate::view::words::{self, Badge};
+use super::{Failed, Layout, Sent, Shown, Viewer, show};
+use crate::{
+    problem::Problem,
+    view::{
+        form,
+        words::{self, Badge},
+    },
+};
 
 /// Rows of a page.
 const PAGE: u32 = 50;
+
+/// Runs that a question about several of them names.
+const NAMED: usize = 20;
 
 #[derive(Template)]
 #[template(path = "runs.html")]
 struct RunsPage {
     layout: Layout,
-    filters: Vec<Choice>,
-    workflows: Vec<Choice>,
+    /// How runs stand, of which workflow, and with which failure: each with how many there are.
+    facets: Vec<Facet>,
+    /// What a form of filters carries besides.
+    filters: Vec<(&'static str, String)>,
+    about: String,
+    /// The filters, as a query: an order for all that match says so.
+    query: String,
+    /// Runs that match; `None`: they were not counted.
+    many: Option<String>,
     rows: Vec<Line>,
+    /// What the runs can be told.
+    orders: Vec<(&'static str, &'static str)>,
     /// The next page.
     more: Option<String>,
     /// Whether something is left out.
     filtered: bool,
+    choose: bool,
+}
+
+/// Filters of one sort.
+struct Facet {
+    label: &'static str,
+    choices: Vec<Choice>,
 }
 
 /// Something to choose, as a link.
 struct Choice {
     word: String,
     href: String,
+    count: String,
     chosen: bool,
 }
 
 /// A run in a list.
 pub(super) struct Line {
+    pub(super) run: RunId,
     pub(super) href: String,
     pub(super) called: String,
     pub(super) workflow: String,
     pub(super) badge: Badge,
     pub(super) reason: String,
+    pub(super) cost: String,
     pub(super) age: String,
     pub(super) at: String,
     pub(super) took: String,
@@ -47,11 +81,13 @@ impl Line {
     pub(super) fn of(row: &RunRow, viewer: &Viewer, now: Timestamp) -> Line {
         let until = row.finished_at.unwrap_or(now);
         Line {
+            run: row.run,
             href: viewer.path(format_args!("/runs/{}", row.run)),
             called: words::plain(&words::called(row)),
             workflow: row.workflow.to_string(),
             badge: words::badge(row.status),
             reason: words::plain(&words::reason(row)),
+            cost: words::cost(row.cost),
             age: words::ago(row.created_at, now),
             at: row.created_at.to_string(),
             took: words::span(until.micros() - row.created_at.micros()),
@@ -61,21 +97,26 @@ impl Line {
 
 /// What the address asks for. Unknown keys and values are left out: an old link still shows something.
 #[derive(Clone, Debug, Default)]
-struct Asked {
-    status: Vec<Status>,
-    workflow: Option<String>,
-    about: Option<(String, String)>,
-    before: Option<RunId>,
+pub(super) struct Asked {
+    pub(super) status: Vec<Status>,
+    pub(super) workflow: Option<String>,
+    pub(super) failure: Option<String>,
+    pub(super) about: Option<(String, String)>,
+    pub(super) before: Option<RunId>,
 }
 
 impl Asked {
     fn read(query: &str) -> Asked {
         let mut asked = Asked::default();
-        for (key, value) in form_urlencoded(query) {
+        for (key, value) in serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default() {
             match &*key {
                 "status" => asked.status.extend(Status::parse(&value)),
                 "workflow" if !value.is_empty() => asked.workflow = Some(value),
-                "about" => asked.about = value.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())),
+                "failure" if !value.is_empty() => asked.failure = Some(value),
+                "about" => {
+                    let pair = value.split_once('=');
+                    asked.about = pair.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
+                }
                 "before" => asked.before = value.parse().ok(),
                 _ => {}
             }
@@ -83,66 +124,241 @@ impl Asked {
         asked
     }
 
-    fn href(&self, viewer: &Viewer) -> String {
-        let mut pairs: Vec<(&str, String)> = Vec::new();
+    fn filters(&self) -> Vec<(&'static str, String)> {
+        let mut pairs: Vec<(&'static str, String)> = Vec::new();
         pairs.extend(self.status.iter().map(|status| ("status", status.as_str().to_owned())));
         pairs.extend(self.workflow.iter().map(|name| ("workflow", name.clone())));
+        pairs.extend(self.failure.iter().map(|kind| ("failure", kind.clone())));
+        pairs
+    }
+
+    fn written(&self) -> String {
+        let mut pairs = self.filters();
         pairs.extend(self.about.iter().map(|(key, value)| ("about", format!("{key}={value}"))));
         pairs.extend(self.before.iter().map(|run| ("before", run.to_string())));
-        let query = serde_urlencoded::to_string(&pairs).unwrap_or_default();
+        serde_urlencoded::to_string(&pairs).unwrap_or_default()
+    }
+
+    pub(super) fn href(&self, viewer: &Viewer) -> String {
+        let query = self.written();
         viewer.path(if query.is_empty() { "/runs".to_owned() } else { format!("/runs?{query}") })
     }
-}
 
-fn form_urlencoded(query: &str) -> Vec<(String, String)> {
-    serde_urlencoded::from_str(query).unwrap_or_default()
+    fn query(&self, limit: u32) -> RunQuery {
+        RunQuery {
+            status: self.status.clone(),
+            workflow: self.workflow.as_deref().map(Into::into),
+            failure: self.failure.as_deref().map(Into::into),
+            about: self.about.clone().map(|(key, value)| (key.into(), value)),
+            parent: None,
+            before: self.before,
+            limit,
+        }
+    }
+
+    /// Whether runs that are counted together are asked for.
+    fn wants(&self, count: &RunCount) -> bool {
+        (self.status.is_empty() || self.status.contains(&count.status))
+            && self.workflow.as_deref().is_none_or(|workflow| *workflow == *count.workflow)
+            && self.failure.as_deref().is_none_or(|failure| count.failure.as_deref() == Some(failure))
+    }
 }
 
 pub(super) async fn page(viewer: Viewer, RawQuery(query): RawQuery) -> Shown {
     let asked = Asked::read(query.as_deref().unwrap_or_default());
     let site = &viewer.app.site;
     let (store, now) = (site.store(), site.now());
-    let query = RunQuery {
-        status: asked.status.clone(),
-        workflow: asked.workflow.as_deref().map(Into::into),
-        about: asked.about.clone().map(|(key, value)| (key.into(), value)),
-        parent: None,
-        before: asked.before,
-        // One more tells whether there is another page.
-        limit: PAGE + 1,
-    };
-    let mut rows = store.runs(query).await?;
+    // One more tells whether there is another page.
+    let mut rows = store.runs(asked.query(PAGE + 1)).await?;
     let more = rows.len() > PAGE as usize;
     rows.truncate(PAGE as usize);
+    let counts = store.run_counts().await?;
     let first = Asked { before: None, ..asked.clone() };
-    let mut filters = vec![Choice {
-        word: "all".to_owned(),
-        href: Asked { status: Vec::new(), ..first.clone() }.href(&viewer),
-        chosen: asked.status.is_empty(),
-    }];
-    filters.extend(Status::ALL.into_iter().map(|status| Choice {
-        word: status.as_str().to_owned(),
-        href: Asked { status: vec![status], ..first.clone() }.href(&viewer),
-        chosen: asked.status == [status],
-    }));
-    let served = site.served();
-    let mut workflows = vec![Choice {
-        word: "every workflow".to_owned(),
-        href: Asked { workflow: None, ..first.clone() }.href(&viewer),
-        chosen: asked.workflow.is_none(),
-    }];
-    workflows.extend(served.project.workflows.keys().map(|name| Choice {
-        word: name.to_string(),
-        href: Asked { workflow: Some(name.to_string()), ..first.clone() }.href(&viewer),
-        chosen: asked.workflow.as_deref() == Some(&**name),
-    }));
+    let many: u64 = counts.iter().filter(|count| first.wants(count)).map(|count| count.runs).sum();
+    let orders = Order::ALL.into_iter().filter(|order| rows.iter().any(|row| order.is_for(row.status)));
     let page = RunsPage {
         layout: viewer.layout("Runs", "Which runs are there, and how do they stand?", "runs"),
-        filters,
-        workflows,
+        facets: facets(&viewer, &first, &counts),
+        filters: first.filters(),
+        about: asked.about.as_ref().map(|(key, value)| format!("{key}={value}")).unwrap_or_default(),
+        query: first.written(),
+        many: asked.about.is_none().then(|| words::runs(many)),
         more: rows.last().filter(|_| more).map(|last| Asked { before: Some(last.run), ..asked.clone() }.href(&viewer)),
-        filtered: !asked.status.is_empty() || asked.workflow.is_some() || asked.about.is_some(),
+        filtered: !first.filters().is_empty() || asked.about.is_some(),
+        orders: orders.map(|order| (order.as_str(), word(order))).collect(),
         rows: rows.iter().map(|row| Line::of(row, &viewer, now)).collect(),
+        choose: true,
     };
     show(&page)
+}
+
+/// What can be chosen, each with how many runs the list would have.
+fn facets(viewer: &Viewer, asked: &Asked, counts: &[RunCount]) -> Vec<Facet> {
+    let choice = |word: &str, asked: Asked, chosen: bool| {
+        let many: u64 = counts.iter().filter(|count| asked.wants(count)).map(|count| count.runs).sum();
+        Choice { word: words::plain(word), href: asked.href(viewer), count: words::grouped(many), chosen }
+    };
+    let mut stands =
+        vec![choice("all", Asked { status: Vec::new(), failure: None, ..asked.clone() }, asked.status.is_empty())];
+    stands.extend(Status::ALL.into_iter().map(|status| {
+        let failure = asked.failure.clone().filter(|_| status == Status::Failed);
+        choice(status.as_str(), Asked { status: vec![status], failure, ..asked.clone() }, asked.status == [status])
+    }));
+    let mut facets = vec![Facet { label: "How runs stand", choices: stands }];
+    let served = viewer.app.site.served();
+    let mut names: BTreeSet<&str> = served.project.workflows.keys().map(|name| &**name).collect();
+    names.extend(counts.iter().map(|count| &*count.workflow));
+    if names.len() > 1 {
+        let mut workflows =
+            vec![choice("every workflow", Asked { workflow: None, ..asked.clone() }, asked.workflow.is_none())];
+        workflows.extend(names.into_iter().map(|name| {
+            let chosen = asked.workflow.as_deref() == Some(name);
+            choice(name, Asked { workflow: Some(name.to_owned()), ..asked.clone() }, chosen)
+        }));
+        facets.push(Facet { label: "Workflows", choices: workflows });
+    }
+    let kinds: BTreeSet<&str> = counts.iter().filter_map(|count| count.failure.as_deref()).collect();
+    if (asked.failure.is_some() || asked.status.contains(&Status::Failed)) && !kinds.is_empty() {
+        let mut failures =
+            vec![choice("every cause", Asked { failure: None, ..asked.clone() }, asked.failure.is_none())];
+        failures.extend(kinds.into_iter().map(|kind| {
+            let chosen = asked.failure.as_deref() == Some(kind);
+            let failed = Asked { failure: Some(kind.to_owned()), status: vec![Status::Failed], ..asked.clone() };
+            choice(kind, failed, chosen)
+        }));
+        facets.push(Facet { label: "Causes of failure", choices: failures });
+    }
+    facets
+}
+
+fn word(order: Order) -> &'static str {
+    match order {
+        Order::Pause => "Pause",
+        Order::Resume => "Resume",
+        Order::Cancel => "Cancel",
+    }
+}
+
+/// Asks once more before several runs are told anything, and says what came of it.
+#[derive(Template)]
+#[template(path = "orders.html")]
+struct OrdersPage {
+    layout: Layout,
+    /// `Pause 12 runs?`, or what was done.
+    says: String,
+    /// What else there is to know.
+    note: String,
+    /// What the question is about; nothing once it was done.
+    ask: Option<Ask>,
+    /// Runs that could not be told, with the reason.
+    refused: Vec<(Line, String)>,
+    back: String,
+}
+
+struct Ask {
+    order: &'static str,
+    word: &'static str,
+    runs: Vec<RunId>,
+    rows: Vec<Line>,
+    /// Runs that are not named one by one.
+    others: usize,
+    query: String,
+}
+
+/// The names of check boxes begin so; a run's id follows.
+const CHOSEN: &str = "run.";
+
+/// `POST /runs/orders`: pause, resume or cancel several. Without `sure`, it asks; with it, the runs that were named are told.
+pub(super) async fn order(sent: Sent<form::Sent>) -> Shown {
+    let Sent { viewer, form } = sent;
+    let by = viewer.asker()?.by;
+    let said = form.get("order").map(String::as_str).unwrap_or_default();
+    let order = Order::parse(said)
+        .ok_or_else(|| Problem::malformed(format!("`{}` is no order: pause, resume or cancel", words::plain(said))))?;
+    let asked = Asked::read(form.get("query").map(String::as_str).unwrap_or_default());
+    let chosen = form.keys().filter_map(|name| name.strip_prefix(CHOSEN)?.parse::<RunId>().ok());
+    let mut chosen: Vec<RunId> = chosen.take(ORDER_LIMIT as usize).collect();
+    chosen.sort_unstable_by(|a, b| b.cmp(a));
+    if form.contains_key("sure") {
+        return show(&done(&viewer, order, chosen, by, &asked).await?);
+    }
+    let site = &viewer.app.site;
+    let (rows, many) = if form.contains_key("all") {
+        site.runtime().orderable(asked.query(ORDER_LIMIT), order).await?
+    } else {
+        let mut rows = Vec::new();
+        for run in chosen {
+            rows.extend(site.store().run(run).await?);
+        }
+        (rows, None)
+    };
+    let count = rows.len() as u64;
+    let note = match many {
+        Some(many) if many > count => {
+            format!("{} match. At once, at most {} are told: the newest.", words::runs(many), words::grouped(count))
+        }
+        None if count == u64::from(ORDER_LIMIT) => {
+            format!("There may be more that match. At once, at most {} are told: the newest.", words::grouped(count))
+        }
+        _ => String::new(),
+    };
+    let now = site.now();
+    let ask = Ask {
+        order: order.as_str(),
+        word: word(order),
+        runs: rows.iter().map(|row| row.run).collect(),
+        rows: rows.iter().take(NAMED).map(|row| Line::of(row, &viewer, now)).collect(),
+        others: rows.len().saturating_sub(NAMED),
+        query: asked.written(),
+    };
+    let says = match count {
+        0 => format!("There is no run to {}", order.as_str()),
+        count => format!("{} {}?", word(order), words::runs(count)),
+    };
+    show(&OrdersPage {
+        layout: viewer.layout("Several runs", "Is it these that are to be told?", "runs"),
+        says,
+        note,
+        ask: Some(ask).filter(|ask| !ask.runs.is_empty()),
+        refused: Vec::new(),
+        back: asked.href(&viewer),
+    })
+}
+
+async fn done(
+    viewer: &Viewer,
+    order: Order,
+    runs: Vec<RunId>,
+    by: std::sync::Arc<str>,
+    asked: &Asked,
+) -> Result<OrdersPage, Failed> {
+    let site = &viewer.app.site;
+    let now = site.now();
+    let (mut told, mut over) = (0, 0);
+    let mut refused = Vec::new();
+    for (run, outcome) in site.runtime().order_all(runs, order, by).await {
+        match outcome {
+            Ok(_) => told += 1,
+            Err(RunError::Over { .. }) => over += 1,
+            Err(why) => {
+                if let Some(row) = site.store().run(run).await? {
+                    refused.push((Line::of(&row, viewer, now), words::plain(&why.to_string())));
+                }
+            }
+        }
+    }
+    let mut lines = vec![format!("{} told to {}", words::runs(told), order.as_str())];
+    lines.extend(
+        (over > 0)
+            .then(|| format!("{} over already", if over == 1 { "1 was".to_owned() } else { format!("{over} were") })),
+    );
+    lines.extend((!refused.is_empty()).then(|| format!("{} could not be told", words::runs(refused.len() as u64))));
+    Ok(OrdersPage {
+        layout: viewer.layout("Several runs", "What came of it?", "runs"),
+        says: lines.join(", "),
+        note: "Each does so as soon as what is open has answered.".to_owned(),
+        ask: None,
+        refused,
+        back: asked.href(viewer),
+    })
 }

@@ -29,7 +29,14 @@ struct WorkPage {
     groups: Vec<(Arc<str>, bool)>,
     all: bool,
     lines: Vec<Line>,
+    /// How many there are, of all groups.
+    many: String,
+    /// The next page.
+    more: Option<String>,
 }
+
+/// Rows of a page.
+const PAGE: u32 = 50;
 
 /// Work in a list.
 pub(super) struct Line {
@@ -88,13 +95,23 @@ struct Standing {
 #[derive(Deserialize)]
 pub(super) struct Look {
     group: Option<String>,
+    after: Option<String>,
 }
 
-/// The list, oldest first.
-pub(super) async fn lines(viewer: &Viewer, queue: Option<Arc<str>>, limit: u32) -> Result<Vec<Line>, Failed> {
+/// The list of a queue, or of all, oldest first, after one of them; and after which the next page begins, if there is one.
+pub(super) async fn lines(
+    viewer: &Viewer,
+    (queue, after): (Option<Arc<str>>, Option<Arc<str>>),
+    limit: u32,
+) -> Result<(Vec<Line>, Option<Arc<str>>), Failed> {
     let now = viewer.app.site.now();
-    let rows = viewer.app.site.runtime().work(WorkQuery { queue, limit, ..WorkQuery::default() }).await?;
-    Ok(rows.iter().map(|row| line(row, viewer, now)).collect())
+    // One more tells whether there is another page.
+    let query = WorkQuery { queue, after, limit: limit + 1, ..WorkQuery::default() };
+    let mut rows = viewer.app.site.runtime().work(query).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.id.clone());
+    Ok((rows.iter().map(|row| line(row, viewer, now)).collect(), next))
 }
 
 fn line(row: &WorkRow, viewer: &Viewer, now: Timestamp) -> Line {
@@ -117,7 +134,12 @@ fn task(row: &WorkRow) -> String {
 
 pub(super) async fn list(viewer: Viewer, Query(look): Query<Look>) -> Shown {
     let group = look.group.filter(|group| !group.is_empty());
-    let lines = lines(&viewer, group.as_deref().map(Into::into), 200).await?;
+    let (lines, next) = lines(&viewer, (group.as_deref().map(Into::into), look.after.map(Into::into)), PAGE).await?;
+    let many = words::grouped(viewer.app.site.store().waiting().await?.work);
+    let more = next.map(|id| {
+        let pairs = [("group", group.as_deref().unwrap_or_default()), ("after", &id)];
+        viewer.path(format_args!("/work?{}", serde_urlencoded::to_string(pairs).unwrap_or_default()))
+    });
     let served = viewer.app.site.served();
     let groups = served.project.people.group_names();
     let page = WorkPage {
@@ -125,6 +147,8 @@ pub(super) async fn list(viewer: Viewer, Query(look): Query<Look>) -> Shown {
         groups: groups.map(|name| (name.clone(), group.as_deref() == Some(&**name))).collect(),
         all: group.is_none(),
         lines,
+        many,
+        more,
     };
     show(&page)
 }

@@ -10,6 +10,7 @@ mod people;
 mod policies;
 mod reference;
 mod rules;
+mod runs;
 mod work;
 mod workflows;
 

@@ -1,7 +1,10 @@
 //! Times, statuses and values, as people say them.
 
-use kernel::{evidence::Status as ActStatus, values::Timestamp};
-use store::{RunRow, Status};
+use kernel::{
+    evidence::Status as ActStatus,
+    values::{Money, Timestamp},
+};
+use store::{KeyKind, RunKey, RunRow, Status};
 
 /// How something stands: a word, and a colour by meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +77,41 @@ pub(crate) fn span(micros: i64) -> String {
     }
 }
 
+/// What models were charged: `$0.0123`, or nothing that is known.
+pub(crate) fn cost(uusd: Option<i64>) -> String {
+    uusd.map_or_else(|| "not known".to_owned(), |uusd| Money::from_micros(uusd).to_string())
+}
+
+/// What a run was found by: `order A-17`, `start key mail-9`.
+pub(crate) fn found_by(by: &RunKey) -> String {
+    let value = plain(&by.value);
+    match by.kind {
+        KeyKind::Run => "its id".to_owned(),
+        KeyKind::About => format!("{} {value}", plain(&by.name)),
+        KeyKind::Start => format!("start key {value}"),
+        KeyKind::Event => format!("event {} {value}", plain(&by.name)),
+        KeyKind::Outside => format!("{value} in {}", plain(&by.name)),
+    }
+}
+
+/// `1 run`, `12 runs`, `12,345 runs`.
+pub(crate) fn runs(count: u64) -> String {
+    if count == 1 { "1 run".to_owned() } else { format!("{} runs", grouped(count)) }
+}
+
+/// `12,345`.
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// `once`, `3 times`.
 pub(crate) fn times(count: u32) -> String {
     match count {
@@ -127,6 +165,12 @@ mod tests {
         assert_eq!(ago(at(10), at(70)), "60 s ago");
         assert_eq!(left(at(10), at(10)), "its time is over");
         assert_eq!(left(at(3_610), at(10)), "60 min left");
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        assert_eq!([0, 7, 999, 1_000, 1_234_567].map(grouped), ["0", "7", "999", "1,000", "1,234,567"]);
+        assert_eq!((runs(1), runs(2_000)), ("1 run".to_owned(), "2,000 runs".to_owned()));
     }
 
     #[test]

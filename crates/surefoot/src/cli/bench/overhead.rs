@@ -471,6 +471,7 @@ async fn copy(
             progress: false,
             doing: None,
             inbox_read: None,
+            charged: Some(0),
             now,
         };
         let begun = Instant::now();

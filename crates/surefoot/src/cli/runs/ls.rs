@@ -1,8 +1,8 @@
 use clap::Args;
 use comfy_table::{Table, presets};
-use kernel::ids::RunId;
+use kernel::{ids::RunId, values::Money};
 use serde_json::json;
-use store::{RunQuery, RunRow, Status, Store as _};
+use store::{FindQuery, RunQuery, RunRow, Status, Store as _};
 
 use super::Place;
 use crate::{
@@ -22,6 +22,12 @@ pub(super) struct Ls {
     /// Only runs of this workflow
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
+    /// Only runs that failed so, as in `tool_timeout`
+    #[arg(long, value_name = "KIND")]
+    failure: Option<String>,
+    /// Only runs that this finds: a business key, a start key, the id of an event, what something is known by outside, a run id; or how it begins
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["status", "workflow", "failure", "about", "parent"])]
+    search: Option<String>,
     /// Only runs whose `about` holds this, as in `district=Old Harbour`
     #[arg(long, value_name = "KEY=VALUE")]
     about: Option<String>,
@@ -59,13 +65,20 @@ impl Ls {
         let query = RunQuery {
             status: self.status,
             workflow: self.workflow.map(Into::into),
+            failure: self.failure.map(Into::into),
             about,
             parent: self.parent,
             before: self.before,
             // One more tells whether there is another page.
             limit: self.limit + 1,
         };
-        let mut rows = store.runs(query).await?;
+        let mut rows = match self.search {
+            None => store.runs(query).await?,
+            Some(text) => {
+                let found = FindQuery { text, whole: false, before: query.before, limit: query.limit };
+                store.find(found).await?.into_iter().map(|found| found.row).collect()
+            }
+        };
         let more = rows.len() > self.limit as usize;
         rows.truncate(self.limit as usize);
         let out = &scene.out;
@@ -78,13 +91,14 @@ impl Ls {
             return Ok(Exit::Ok);
         }
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(["RUN", "WORKFLOW", "STATUS", "STARTED", "ABOUT"]);
+        table.load_style(presets::NOTHING).set_header(["RUN", "WORKFLOW", "STATUS", "STARTED", "COST", "ABOUT"]);
         for row in &rows {
             table.add_row([
                 row.run.to_string(),
                 row.workflow.to_string(),
                 standing(row),
                 row.created_at.to_string(),
+                row.cost.map_or_else(|| "not known".to_owned(), |uusd| Money::from_micros(uusd).to_string()),
                 about_line(row),
             ]);
         }
@@ -126,6 +140,6 @@ pub(super) fn as_json(row: &RunRow) -> serde_json::Value {
         "waits_for": row.waits_for, "wake_at": row.wake_at.map(|at| at.to_string()), "doing": row.doing, "about": row.about,
         "failure": row.failure, "epoch": row.epoch, "head": row.head, "unread": row.inbox_gen - row.inbox_read.min(row.inbox_gen),
         "strikes": row.strikes, "created_at": row.created_at.to_string(), "updated_at": row.updated_at.to_string(),
-        "finished_at": row.finished_at.map(|at| at.to_string()), "parent": row.parent,
+        "finished_at": row.finished_at.map(|at| at.to_string()), "parent": row.parent, "cost_uusd": row.cost,
     })
 }

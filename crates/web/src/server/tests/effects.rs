@@ -83,6 +83,7 @@ impl Scene {
             progress: false,
             doing: None,
             inbox_read: None,
+            charged: Some(0),
             now,
         };
         let appended = store.append(append).await.expect("memory takes it");

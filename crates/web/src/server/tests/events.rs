@@ -107,6 +107,8 @@ async fn an_event_wakes_who_waits_for_its_subject_and_counts_once() {
         (StatusCode::ACCEPTED, json!({ "id": "e-1", "source": "/shop", "new": true }))
     );
     assert_eq!(scene.ended(&waits).await, json!({ "cents": 5 }));
+    let found = scene.api("GET", "/runs?q=E-1", &Json::Null).await.json();
+    assert_eq!((&found["runs"][0]["id"], &found["runs"][0]["found_by"]["kind"]), (&json!(waits), &json!("event")));
     // The same id of the same source is the same event, whatever else it says; of another source it is another.
     let again = scene.publish(&STRUCTURED, structured(|event| event["subject"] = json!("A-2"))).await;
     assert_eq!(again.json()["new"], false);

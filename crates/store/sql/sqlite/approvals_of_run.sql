@@ -1,0 +1,6 @@
+-- Approvals of a run, oldest first. No group means all; :closed, those that are decided as well.
+SELECT id, run, step, hash, shown, groups, quorum, requested_by, requested_at_us, expires_at_us, state, closed_at_us, card
+  FROM approval
+ WHERE run = :run AND (:closed OR state = 'pending') AND (requested_at_us, id) > (:after_us, :after)
+   AND (:group IS NULL OR EXISTS (SELECT 1 FROM json_each(approval.groups) AS item WHERE item.value = :group))
+ ORDER BY requested_at_us, id LIMIT :limit;

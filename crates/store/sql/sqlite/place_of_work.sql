@@ -1,0 +1,2 @@
+-- Where a piece of work stands in a list.
+SELECT opened_at_us AS at_us FROM work WHERE id = :id;

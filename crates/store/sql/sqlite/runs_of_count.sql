@@ -1,0 +1,3 @@
+-- The runs behind one count, newest first; '' is no failure.
+SELECT id FROM run
+ WHERE workflow = :workflow AND status = :status AND failure IS nullif(:failure, '') AND id < :before ORDER BY id DESC LIMIT :limit;
