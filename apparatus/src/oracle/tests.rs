@@ -38,6 +38,7 @@ fn started() -> Event {
         by: None,
         acts_for: None,
         parent: None,
+        fork: None,
     }
 }
 
@@ -109,6 +110,7 @@ fn seen_in(epoch: u64, events: &[Event]) -> RunSeen {
         run: run(),
         tenant: "main".into(),
         parent: None,
+        fork: None,
         workflow: "mixed".into(),
         bundle: Digest::ZERO,
         status: Status::Running,

@@ -67,6 +67,7 @@ impl Readers {
             ":key": query.about.as_ref().map(|(key, _)| &**key),
             ":value": query.about.as_ref().map(|(_, value)| value),
             ":parent": query.parent.map(|run| run.bytes()),
+            ":fork_of": query.fork_of.map(|run| run.bytes()),
             ":limit": rules::page(query.limit) as i64,
         };
         all(&self.take().0, ("run", sql::LIST_RUNS), params, |cells| cells.run_row())

@@ -239,8 +239,9 @@ async fn fared(
             let page = store.journal(row.run, after, PAGE).await?;
             for entry in &page {
                 after = entry.seq;
-                // What was erased says nothing any more.
-                if let Ok(event) = entry.event() {
+                // What was erased says nothing any more, and what was inherited is counted in the run that did it.
+                let inherited = row.fork.is_some_and(|fork| entry.seq <= fork.entry);
+                if !inherited && let Ok(event) = entry.event() {
                     look(&event, entry.at, program, &mut began, &mut all);
                 }
             }

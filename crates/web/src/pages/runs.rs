@@ -107,6 +107,7 @@ pub(super) async fn page(viewer: Viewer, RawQuery(query): RawQuery) -> Shown {
         workflow: asked.workflow.as_deref().map(Into::into),
         about: asked.about.clone().map(|(key, value)| (key.into(), value)),
         parent: None,
+        fork_of: None,
         before: asked.before,
         // One more tells whether there is another page.
         limit: PAGE + 1,
