@@ -38,6 +38,7 @@ fn started() -> Event {
         by: None,
         acts_for: None,
         parent: None,
+        fork: None,
     }
 }
 
@@ -110,6 +111,7 @@ fn seen_in(epoch: u64, events: &[Event]) -> RunSeen {
         tenant: "main".into(),
         parent: None,
         cost: Some(0),
+        fork: None,
         workflow: "mixed".into(),
         bundle: Digest::ZERO,
         status: Status::Running,

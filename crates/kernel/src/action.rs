@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     governance::{
-        self, Proposal, Ruling, Verdict,
+        self, Effect, Proposal, Ruling, Verdict,
         approval::{Action, Card, OnExpiry, Terms, Why, action_hash},
         charter::{Counting, Grounds, Hold, Resource, Statutes},
         labels::{ActLabels, Now, PRIVATE, UNTRUSTED},
@@ -17,6 +17,7 @@ use crate::{
         policy::{self, Decision, Matched, Policies, Request, RunFacts},
     },
     ids::{Digest, StepPath},
+    journal::Effects,
     next::{CounterQuery, Frame, Query, Stop, Walk},
     recovery::{Failure, FailureKind},
     step::act::Act,
@@ -74,6 +75,8 @@ pub(crate) enum Judged {
     Deny(Verdict, Grounds),
     /// Nothing of this scope begins now.
     Held(Arc<str>, Hold),
+    /// The run was forked to have no effects.
+    Blocked,
 }
 
 impl Asking<'_> {
@@ -88,8 +91,22 @@ impl Asking<'_> {
         format!("{}.{}", self.proposal.tool, self.proposal.operation)
     }
 
-    /// Judges the proposal by what stands in the charter now.
+    /// Judges the proposal by what stands in the charter now, and by what becomes of the effects of a run that was forked: never more
+    /// than the charter allows.
     pub fn judge(&self, walk: &Walk<'_>) -> Result<Judged, Stop> {
+        let judged = self.by_charter(walk)?;
+        // Who approved an act approved how it is taken back; and nothing is taken back that was inherited.
+        if self.proposal.effect == Effect::Read || self.path.undoes().is_some() {
+            return Ok(judged);
+        }
+        Ok(match (walk.state.effects(), judged) {
+            (Some(Effects::Block), Judged::Start(..) | Judged::Ask(..)) => Judged::Blocked,
+            (Some(Effects::Ask), Judged::Start(verdict, grounds)) => second(walk, &verdict, grounds),
+            (_, judged) => judged,
+        })
+    }
+
+    fn by_charter(&self, walk: &Walk<'_>) -> Result<Judged, Stop> {
         if let Some((scope, hold)) = walk.held(self.proposal) {
             return Ok(Judged::Held(scope, hold));
         }
@@ -358,6 +375,43 @@ impl Asking<'_> {
     }
 }
 
+/// Rule of every project: the effects of a fork are put before people.
+const SECOND: &str = "forked";
+
+/// Puts before people what a forked run would be allowed to do.
+fn second(walk: &Walk<'_>, allowed: &Verdict, grounds: Grounds) -> Judged {
+    let (rule, policy) = (Arc::from(SECOND), policy_of(allowed));
+    let of = walk.state.fork().and_then(|fork| fork.of());
+    let at = of.map_or_else(|| "the run it works for".to_owned(), |of| format!("{}/{}", of.run, of.entry));
+    let groups = walk.statutes().asked_of_forks();
+    if groups.is_empty() {
+        let by = Vec::new();
+        return Judged::Deny(Verdict::Deny { rule, policy, reason: NOBODY.to_owned(), by }, grounds);
+    }
+    let reason = Some("It goes on from another run, so this may be done a second time".into());
+    let by = vec![Ruling { id: rule.clone(), at: at.into(), reason, values: Value::Null }];
+    let terms = policy::Terms {
+        groups: vec![groups],
+        quorum: 1,
+        expires: None,
+        on_expiry: policy::OnExpiry::Deny,
+        editable: BTreeSet::new(),
+        no_self: false,
+        severity: policy::Severity::Medium,
+    };
+    Judged::Ask(Verdict::Ask { rule, policy, by }, grounds, terms)
+}
+
+/// Why the effects of a fork cannot be asked about.
+pub const NOBODY: &str =
+    "the effects of a fork are put before people, and the project has no group of them: name one in people.yaml";
+
+fn policy_of(verdict: &Verdict) -> Digest {
+    match verdict {
+        Verdict::Allow { policy, .. } | Verdict::Ask { policy, .. } | Verdict::Deny { policy, .. } => *policy,
+    }
+}
+
 /// What a rule asks for, from now on.
 pub(crate) fn terms(
     asked: &policy::Terms,
@@ -430,6 +484,12 @@ impl Walk<'_> {
         let start = self.state.start.as_ref();
         let mut all: Vec<Arc<str>> = Vec::new();
         for one in start.into_iter().flat_map(|start| [&start.by, &start.acts_for]).flatten() {
+            if !all.contains(one) {
+                all.push(one.clone());
+            }
+        }
+        // A fork asks for nothing that those before it had not asked for.
+        for one in start.and_then(|start| start.fork.as_ref()).iter().flat_map(|fork| &fork.starters) {
             if !all.contains(one) {
                 all.push(one.clone());
             }

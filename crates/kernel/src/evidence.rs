@@ -21,7 +21,7 @@ use crate::{
         charter::{Grounds, Resource},
     },
     ids::{Digest, IdempotencyKey, RunId, StepPath},
-    journal::{ApprovalEnd, Claimed, Event, Held, ProbeResult, Proof, Resolution, StepResult},
+    journal::{ApprovalEnd, Claimed, Event, Fork, Held, ProbeResult, Proof, Resolution, StepResult},
     recovery::Failure,
     run::in_doubt,
     values::{Timestamp, Value},
@@ -32,6 +32,9 @@ use crate::{
 pub struct Act {
     /// Its evidence id: the run and the act's first entry, `run_…/17`.
     pub id: String,
+    /// It is the act of the run that this one goes on from, and was not done again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
     /// The step that acted.
     pub step: StepPath,
     /// What was to be done; `None`: people were asked, and nothing else.
@@ -224,6 +227,8 @@ pub struct Ledger {
     pub run: RunId,
     /// Who acts.
     pub actor: Actor,
+    /// The run that it goes on from: acts that it inherited are acts of that one.
+    pub fork: Option<Box<Fork>>,
     /// In the order in which they began.
     pub acts: Vec<Act>,
     /// What was handed to other workflows.
@@ -244,6 +249,7 @@ impl Ledger {
         Ledger {
             run,
             actor: Actor::default(),
+            fork: None,
             acts: Vec::new(),
             handed: Vec::new(),
             claims: Vec::new(),
@@ -260,6 +266,11 @@ impl Ledger {
         ledger
     }
 
+    /// The run whose entry this was first.
+    pub fn owner(&self, entry: u64) -> RunId {
+        self.fork.as_ref().and_then(|fork| fork.owner(entry)).unwrap_or(self.run)
+    }
+
     /// The act that an entry belongs to.
     pub fn act_of(&self, entry: u64) -> Option<&Act> {
         self.acts.iter().find(|act| act.entries.contains(&entry))
@@ -268,7 +279,8 @@ impl Ledger {
     /// Reads the next entry.
     pub fn add(&mut self, seq: u64, at: Timestamp, event: &Event) {
         match event {
-            Event::RunStarted { workflow, bundle, project, by, acts_for, .. } => {
+            Event::RunStarted { workflow, bundle, project, by, acts_for, fork, .. } => {
+                self.fork.clone_from(fork);
                 self.actor = Actor {
                     workflow: workflow.clone(),
                     bundle: Some(*bundle),
@@ -433,7 +445,8 @@ impl Ledger {
         });
         self.latest.insert(step.clone(), self.acts.len());
         self.acts.push(Act {
-            id: format!("{}/{seq}", self.run),
+            id: format!("{}/{seq}", self.owner(seq)),
+            inherited: self.owner(seq) != self.run,
             step: step.clone(),
             called,
             status,

@@ -8,6 +8,7 @@ mod child;
 mod claim;
 mod decided;
 mod entry;
+mod fork;
 mod held;
 mod undo;
 mod usage;
@@ -21,6 +22,7 @@ pub use self::{
     claim::{Claimed, Standing},
     decided::{TableRow, Topic},
     entry::{Broken, Entry, Head, verify},
+    fork::{Effects, Fork, Origin},
     held::{Blob, BlobRef, Held},
     undo::Undo,
     usage::Usage,
@@ -77,6 +79,9 @@ pub enum Event {
         /// The run that handed it its work.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Box<Parent>>,
+        /// The run that it goes on from: the entries that follow, up to the one named there, are inherited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fork: Option<Box<Fork>>,
     },
     /// A step that touches nothing outside is done: `set`, `native`, a finished block.
     StepDone {
@@ -717,9 +722,9 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// What the step gives: `{ verified, evidence }`, with the ids of the acts.
-    pub fn value(&self, run: RunId) -> Value {
-        let evidence = self.evidence.iter().map(|entry| Value::from(format!("{run}/{entry}")));
+    /// What the step gives: `{ verified, evidence }`, with the ids of the acts, as `id` makes them of their first entries.
+    pub fn value(&self, id: impl Fn(u64) -> String) -> Value {
+        let evidence = self.evidence.iter().map(|entry| Value::from(id(*entry)));
         Value::map([("verified", self.verified.into()), ("evidence", Value::list(evidence))])
     }
 }

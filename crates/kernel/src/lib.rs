@@ -31,6 +31,7 @@ pub mod evidence;
 pub mod expr;
 pub mod fmt;
 pub mod foresee;
+pub mod fork;
 pub mod governance;
 mod help;
 pub mod ids;

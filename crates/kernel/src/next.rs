@@ -264,6 +264,7 @@ fn begin(
         by: starter.by.clone(),
         acts_for,
         parent,
+        fork: None,
     };
     let first = Entry::seal(run, Head::START, epoch, now, salt, &event);
     let mut state = RunState::new(run);
@@ -353,6 +354,8 @@ pub(crate) struct Walk<'a> {
     waits: Vec<String>,
     pub(crate) doubt: Option<Suspend>,
     taken: BTreeSet<u64>,
+    /// Something that nothing but a person lets go on.
+    blocked: bool,
     /// What the run has spent and set aside, with what this pass sets aside.
     pub spent: Cow<'a, Spent>,
 }
@@ -393,6 +396,7 @@ impl<'a> Walk<'a> {
             waits: Vec::new(),
             doubt: None,
             taken: BTreeSet::new(),
+            blocked: false,
             spent: Cow::Borrowed(&state.spent),
         }
     }
@@ -575,7 +579,7 @@ impl<'a> Walk<'a> {
         if more > 0 {
             let _ = write!(waits_for, " and {more} more");
         }
-        Some(Suspend { until: self.until, waits_for: waits_for.into(), paused: false })
+        Some(Suspend { until: self.until, waits_for: waits_for.into(), paused: self.blocked })
     }
 
     /// A step can do nothing until `until`, or until something comes from outside.
@@ -585,6 +589,12 @@ impl<'a> Walk<'a> {
             (one, other) => one.or(other),
         };
         self.waits.push(what());
+    }
+
+    /// A step has an effect, and the run was forked to have none.
+    pub(crate) fn block(&mut self, path: &StepPath, what: &str) {
+        self.blocked = true;
+        self.wait(None, || format!("nothing: it was forked without effects, and `{path}` would {what}"));
     }
 
     /// Like [`Walk::wait`], for an action whose outcome is not known: no pause and no cancel goes before it.

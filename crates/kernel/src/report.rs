@@ -10,7 +10,7 @@ use crate::{
     evidence::{Ledger, Said},
     governance::{Effect, budget::PriceFrom},
     ids::{RunId, StepPath},
-    journal::{ChildEnd, Entry, Event, Report as Reported, StepResult, Usage},
+    journal::{ChildEnd, Entry, Event, Fork, Report as Reported, StepResult, Usage},
     recovery::Failure,
     run::{Acting, Doing, Open, RunState, Sending, Sequence},
     story,
@@ -111,6 +111,9 @@ pub struct Report {
     /// What models said they did, and how that stands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<Said>,
+    /// What it goes on from, if it is a fork: entries up to that one were inherited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
     /// Why it failed.
     pub failed: Option<Failure>,
     /// What was counted.
@@ -204,20 +207,24 @@ impl Report {
             paused: state.paused,
             cancelling: state.cancelling,
             failed: state.end.as_ref().and_then(|end| end.failure.clone()).or_else(|| state.failed.clone()),
+            fork: state.fork().cloned(),
             started: entries.first().map(|entry| entry.at),
-            last: entries.last().map(|entry| entry.at),
+            last: entries.iter().map(|entry| entry.at).max(),
             ..Report::default()
         };
         let mut ledger = Ledger::new(state.run);
         for entry in entries {
             let Ok(event) = entry.event() else { continue };
             ledger.add(entry.seq, entry.at, &event);
-            report.tally.add(&event);
+            // What was inherited was done, and paid, by another run.
+            if ledger.owner(entry.seq) == state.run {
+                report.tally.add(&event);
+            }
             report.entry(entry.seq, &event);
         }
         report.claims = ledger.claims;
         if let (Some(first), Some(last)) = (report.started, report.last) {
-            report.tally.took_us = last.micros() - first.micros();
+            report.tally.took_us = (last.micros() - first.micros()).max(0);
         }
         if state.end.is_none() {
             for frame in &state.stages {

@@ -7,6 +7,7 @@ mod acting;
 mod answering;
 mod approving;
 mod bodies;
+mod forking;
 mod handing;
 mod open;
 mod place;
@@ -41,7 +42,7 @@ use crate::{
     cache::Seeking,
     governance::budget::{Misfit, Spent},
     ids::{Digest, FrameKey, RunId, Segment, StepPath},
-    journal::{Broken, Control, End, Entry, Event, Head, Held, Parent, StepResult, TableRow, Usage},
+    journal::{Broken, Control, End, Entry, Event, Fork, Head, Held, Parent, StepResult, TableRow, Usage},
     recovery::Failure,
     values::{Timestamp, Value},
 };
@@ -150,6 +151,8 @@ pub struct Start {
     pub acts_for: Option<Arc<str>>,
     /// The run that handed it its work.
     pub parent: Option<Box<Parent>>,
+    /// The run that it goes on from.
+    pub fork: Option<Box<Fork>>,
 }
 
 /// What the last entry said.
@@ -288,6 +291,7 @@ impl RunState {
         }
         self.book(books)?;
         self.head = entry.head();
+        self.inherited();
         Ok(())
     }
 
@@ -298,8 +302,11 @@ impl RunState {
         }
         let (at, epoch) = (self.at, self.epoch);
         match event {
-            Event::RunStarted { bundle, workflow, stages, input, about, project, by, acts_for, parent } => {
-                self.start = Some(Start { bundle, workflow, input, about, at, project, by, acts_for, parent });
+            Event::RunStarted { ref fork, ref parent, .. } if !fork.as_ref().is_none_or(|one| one.is_sound(parent)) => {
+                Err(self.illegal(&event))
+            }
+            Event::RunStarted { bundle, workflow, stages, input, about, project, by, acts_for, parent, fork } => {
+                self.start = Some(Start { bundle, workflow, input, about, at, project, by, acts_for, parent, fork });
                 self.enter(stages);
                 Ok(())
             }
@@ -499,12 +506,12 @@ impl RunState {
             | Event::LateAnswerReceived { .. }
             | Event::EffectResolved { .. } => self.acted(event),
             Event::ClaimVerified { ref step, ref proof } => {
-                let (proof, run) = (proof.clone(), self.run);
+                let (proof, value) = (proof.clone(), proof.value(|entry| self.evidence_id(entry)));
                 let mut place = self.locate(step, &event)?;
                 if !proof.verified || !place.idle() {
                     return Err(place.illegal(&event));
                 }
-                place.close(Slot::Gave(Held::Value(proof.value(run))), &event)?;
+                place.close(Slot::Gave(Held::Value(value)), &event)?;
                 self.proven(step);
                 self.steps += 1;
                 Ok(())

@@ -5,8 +5,8 @@ use crate::{
     governance::{Verdict, approval::Terms},
     ids::StepPath,
     journal::{
-        ApprovalEnd, BodyResult, ChildEnd, Claimed, Control, End, Event, Held, ProbeResult, Proof, Report, Resolution,
-        Standing, StepResult, Topic, WorkEnd,
+        ApprovalEnd, BodyResult, ChildEnd, Claimed, Control, End, Event, Fork, Held, ProbeResult, Proof, Report,
+        Resolution, Standing, StepResult, Topic, WorkEnd,
     },
     recovery::{Failure, Response},
     run::ASK,
@@ -45,10 +45,20 @@ fn about(topic: &Topic) -> String {
     if topic.key.is_empty() { topic.event.to_string() } else { format!("{} {}", topic.event, topic.key) }
 }
 
+/// What a fork goes on from: "going on from run_1 after entry 7, effects ask".
+pub fn forked(fork: &Fork) -> String {
+    let of = fork.of().map(|of| format!("from {} after entry {}", of.run, of.entry)).unwrap_or_default();
+    let word = if fork.retry { "tries again" } else { "goes on" };
+    format!("{word} {of}, effects {}", fork.effects.as_str())
+}
+
 /// The event in one line, beginning with its step if it has one.
 pub fn line(event: &Event) -> String {
     match event {
-        Event::RunStarted { workflow, bundle, .. } => format!("run started: {workflow} of bundle {}", bundle.short()),
+        Event::RunStarted { workflow, bundle, fork, .. } => {
+            let from = fork.as_ref().map(|fork| format!(", {}", forked(fork))).unwrap_or_default();
+            format!("run started: {workflow} of bundle {}{from}", bundle.short())
+        }
         Event::StepDone { step, output } => format!("{step}: done {}", held(output)),
         Event::StepSkipped { step } => format!("{step}: skipped"),
         Event::Decided { step, rule, then, by, .. } => {

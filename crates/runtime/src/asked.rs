@@ -110,6 +110,7 @@ async fn some(
 ) -> Result<Vec<Asked>, StoreError> {
     let mut past = Past::new(store, run);
     let mut asked: Vec<Asked> = Vec::new();
+    let mut before = inherited(store, entries, program, only).await?;
     for entry in entries {
         let Ok(event) = entry.event() else { break };
         if let Event::ModelAnswered { step, attempt, usage, .. } = &event {
@@ -125,8 +126,29 @@ async fn some(
         if only.is_some_and(|only| only != entry.seq) {
             continue;
         }
-        let request = past.make(|state, blobs| rebuild(program, state, &step, &manifest, blobs)).await?;
+        let request = match before.remove(&entry.seq) {
+            Some(request) => request,
+            None => past.make(|state, blobs| rebuild(program, state, &step, &manifest, blobs)).await?,
+        };
         asked.push(Asked { seq: entry.seq, step, attempt, model, manifest, usage: None, request });
     }
     Ok(asked)
+}
+
+/// What was asked in entries that a fork inherited: its source asked it, under its own name and at its own time.
+async fn inherited(
+    store: &dyn Store,
+    entries: &[Entry],
+    program: &Program,
+    only: Option<u64>,
+) -> Result<BTreeMap<u64, Result<ModelRequest, NotRebuilt>>, StoreError> {
+    let Some(Ok(Event::RunStarted { fork: Some(fork), .. })) = entries.first().map(Entry::event) else {
+        return Ok(BTreeMap::new());
+    };
+    let Some(of) = fork.of().filter(|of| only.is_none_or(|only| only <= of.entry)) else { return Ok(BTreeMap::new()) };
+    let limit = u32::try_from(of.entry).unwrap_or(u32::MAX);
+    // Of one that was erased nothing is left; what was inherited is then made again as far as it can be.
+    let source = store.journal(of.run, 0, limit).await?;
+    let asked = Box::pin(some(store, of.run, &source, program, only)).await?;
+    Ok(asked.into_iter().map(|one| (one.seq, one.request)).collect())
 }

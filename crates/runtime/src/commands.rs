@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use kernel::{
+    fork::NotForked,
     ids::{Digest, RunId},
     next::{self, Starter, Starting},
     values::{Timestamp, Value},
@@ -155,6 +156,9 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// A run is not forked, or not tried again.
+    #[error(transparent)]
+    NotForked(#[from] kernel::fork::NotForked),
     /// What a person asked for is not done, for one reason.
     #[error("{why}")]
     NotTaken {
@@ -210,9 +214,23 @@ impl RunError {
             }
             RunError::NoWork { .. } => "list what waits with `surefoot work ls`".to_owned(),
             RunError::NoApproval { .. } => "list what waits with `surefoot approvals ls`".to_owned(),
+            RunError::NotForked(why) => return not_forked(why),
             RunError::Store { .. } | RunError::NotTaken { .. } => return None,
         })
     }
+}
+
+fn not_forked(why: &NotForked) -> Option<String> {
+    Some(match why {
+        NotForked::Child { parent, .. } => format!("fork run {parent}, or try that one again"),
+        NotForked::NotFailed { .. } => "a run that is paused goes on with `surefoot runs resume`".to_owned(),
+        NotForked::NoStep { run } => format!("go on from an earlier entry with `surefoot runs fork {run} --at ENTRY`"),
+        NotForked::Happened { run, entry, .. } => {
+            format!("`surefoot runs fork {run} --at {entry}` goes on from there and asks people before each effect")
+        }
+        NotForked::Broken { .. } => "find out what is damaged with `surefoot db check`".to_owned(),
+        NotForked::Erased { .. } | NotForked::NoEntry { .. } => return None,
+    })
 }
 
 impl Runtime {

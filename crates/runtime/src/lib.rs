@@ -32,6 +32,7 @@ mod clock;
 mod commands;
 mod engine;
 mod fault;
+pub mod fork;
 pub mod govern;
 pub mod kept;
 mod late;

@@ -476,6 +476,7 @@ pub(crate) fn new_run(
         blobs: starting.blobs,
         owner,
         parent: None,
+        inherited: None,
         key,
         now,
     };

@@ -271,6 +271,7 @@ async fn start(store: &SqliteStore, number: u64, owner: WorkerId, bundle: Digest
         by: None,
         acts_for: None,
         parent: None,
+        fork: None,
     };
     let first = Entry::seal(run(number), Head::START, 1, now(), [5; 16], &event);
     let head = first.head();
@@ -286,6 +287,7 @@ async fn start(store: &SqliteStore, number: u64, owner: WorkerId, bundle: Digest
         blobs: Vec::new(),
         owner: Some(owner),
         parent: None,
+        inherited: None,
         key: [5; 32],
         now: now(),
     };

@@ -81,7 +81,7 @@ impl<'a> RunCheck<'a> {
             failed: BTreeMap::new(),
             named: BTreeSet::new(),
             kept: BTreeMap::new(),
-            messages: 0,
+            messages: row.fork.map_or(0, |fork| fork.inbox),
             project: "".into(),
             asked: BTreeMap::new(),
             cooled: Vec::new(),
@@ -140,7 +140,7 @@ impl<'a> RunCheck<'a> {
         match entry.event() {
             Ok(event) => {
                 self.keeps(entry.seq, &event);
-                self.event(event, entry.at);
+                self.event(event, entry.seq, entry.at);
             }
             Err(broken) => self.find("chain", broken.to_string()),
         }
@@ -179,12 +179,16 @@ impl<'a> RunCheck<'a> {
         }
     }
 
-    fn event(&mut self, event: Event, at: Timestamp) {
+    fn event(&mut self, event: Event, seq: u64, at: Timestamp) {
         match event {
             Event::ModelAsked { step, model, .. } => {
                 self.asked.insert(step.as_str().into(), model);
             }
             Event::ModelAnswered { step, cools: Some(until), result: StepResult::Failed(why), .. } => {
+                // What was inherited stands in the journal of the run that wrote it, which its row names.
+                if self.row.fork.is_some_and(|fork| seq <= fork.entry) {
+                    return;
+                }
                 let Some(model) = self.asked.get(step.as_str()) else { return };
                 let (scope, why) = (routes::scope(&self.project, model), why.kind.as_str().into());
                 self.cooled.push(Cooldown { scope, until, why, run: self.row.run, since: at });
@@ -217,8 +221,17 @@ impl<'a> RunCheck<'a> {
                     self.failed.insert(step, sent);
                 }
             }
-            Event::RunStarted { parent, project, .. } => {
+            Event::RunStarted { parent, project, fork, .. } => {
                 self.project = project;
+                let of = fork.as_deref().and_then(|fork| Some((fork.of()?.run, fork.entry(), fork.inbox)));
+                if of != self.row.fork.map(|fork| (fork.run, fork.entry, fork.inbox)) {
+                    let name = |of: Option<(RunId, u64, u64)>| match of {
+                        Some((run, entry, inbox)) => format!("goes on from {run}, entry {entry}, message {inbox}"),
+                        None => "goes on from no other".to_owned(),
+                    };
+                    let row = self.row.fork.map(|fork| (fork.run, fork.entry, fork.inbox));
+                    self.find("fork", format!("by its row it {}, by its journal it {}", name(row), name(of)));
+                }
                 let parent = parent.map(|parent| parent.run);
                 if parent != self.row.parent {
                     let name = |run: Option<RunId>| run.map_or_else(|| "nobody".to_owned(), |run| run.to_string());

@@ -213,10 +213,34 @@ pub struct NewRun {
     pub owner: Option<WorkerId>,
     /// The run that hands it its work.
     pub parent: Option<RunId>,
+    /// What it takes over of another run; only one that nobody owns yet and nobody handed its work does.
+    pub inherited: Option<Box<Inherited>>,
     /// 32 random bytes, the run's own key for hashes over what erasure must make unguessable.
     pub key: [u8; 32],
     /// Now.
     pub now: Timestamp,
+}
+
+/// What a forked run takes over of its source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inherited {
+    /// The source.
+    pub of: RunId,
+    /// Entries after the first, in order, sealed in the chain of the new run and in epochs of the source. The run begins in the last.
+    pub entries: Vec<Entry>,
+    /// Its inbox is counted on from this number.
+    pub inbox: u64,
+}
+
+/// Where a run was forked from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForkOf {
+    /// The source.
+    pub run: RunId,
+    /// The last entry that it inherited.
+    pub entry: u64,
+    /// The number after which its inbox begins.
+    pub inbox: u64,
 }
 
 /// What a start came to.
@@ -559,6 +583,8 @@ pub struct RunRow {
     /// What models were charged for it, in millionths of a dollar; without runs that it handed work to. `None`: not known, because the
     /// price of an answer is not, or because a version that did not keep it started the run.
     pub cost: Option<i64>,
+    /// The run that it goes on from.
+    pub fork: Option<ForkOf>,
 }
 
 /// Which runs to list, newest first.
@@ -574,6 +600,8 @@ pub struct RunQuery {
     pub about: Option<(Arc<str>, String)>,
     /// Only runs that this one handed their work.
     pub parent: Option<RunId>,
+    /// Only runs that were forked from this one.
+    pub fork_of: Option<RunId>,
     /// Only runs before this one: the last of the page before.
     pub before: Option<RunId>,
     /// At most so many; 0 means 50.
@@ -588,6 +616,7 @@ impl RunQuery {
             && (self.failure.is_none() || self.failure == row.failure)
             && self.about.as_ref().is_none_or(|(key, value)| row.about.get(key) == Some(value))
             && self.parent.is_none_or(|parent| row.parent == Some(parent))
+            && self.fork_of.is_none_or(|of| row.fork.is_some_and(|fork| fork.run == of))
     }
 }
 
@@ -649,7 +678,7 @@ pub enum Erased {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Which rule is broken: `chain`, `head`, `blob`, `open_action`, `inbox`, `never_lost`, `pages`, `governance`, `budget`,
-    /// `approval`, `orphan`, `seal`, `parent`, `answer`, `cooldown`, `counts`, `key`.
+    /// `approval`, `orphan`, `seal`, `parent`, `answer`, `cooldown`, `counts`, `key`, `fork`.
     pub rule: &'static str,
     /// The run it concerns, if one.
     pub run: Option<RunId>,
@@ -660,7 +689,7 @@ pub struct Finding {
 /// About fifty verbs; each is needed by `runtime` today. Replies come after COMMIT.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Starts a run: its row, its first entry and its start key, all of it or nothing.
+    /// Starts a run: its row, its first entry, what it inherits and its start key, all of it or nothing.
     ///
     /// A crash before the return leaves either; the same call again with the same start key (or the same run id and input)
     /// then says which.

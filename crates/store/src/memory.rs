@@ -114,6 +114,10 @@ impl Inner {
             return Err(StoreError::Misuse { verb: "start", detail: format!("{owner} has no lease") });
         }
         let keys = rules::keys_of(&new);
+        let (head, epoch, fork) = {
+            let last = rules::last_of(&new);
+            (last.head(), last.epoch, rules::fork_of(&new))
+        };
         let row = RunRow {
             run: new.run,
             tenant: new.tenant,
@@ -125,24 +129,27 @@ impl Inner {
             doing: None,
             about: new.about,
             failure: None,
-            epoch: u64::from(new.owner.is_some()),
+            epoch,
             owner: new.owner,
-            head: new.first.head(),
-            inbox_gen: 0,
-            inbox_read: 0,
+            head,
+            inbox_gen: fork.map_or(0, |fork| fork.inbox),
+            inbox_read: fork.map_or(0, |fork| fork.inbox),
             strikes: 0,
             created_at: new.now,
             updated_at: new.now,
             finished_at: None,
             parent: new.parent,
             cost: Some(0),
+            fork,
         };
         sound(&row)?;
         let mut kept = Kept {
             row,
             input: new.input,
             key: Some(new.key),
-            entries: vec![new.first],
+            entries: std::iter::once(new.first)
+                .chain(new.inherited.into_iter().flat_map(|inherited| inherited.entries))
+                .collect(),
             blobs: new.blobs.into_iter().map(|blob| (blob.digest, Some(blob.bytes))).collect(),
             inbox: Vec::new(),
             open: BTreeMap::new(),

@@ -9,8 +9,9 @@ use kernel::{
 };
 
 use crate::{
-    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, KEY_CHARS, KeyKind, LateResult, Message,
-    NewRun, OUTCOME_BYTES, RunKey, RunOutcome, RunRow, STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote, VoteRow,
+    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, ForkOf, Guard, KEY_CHARS, KeyKind, LateResult,
+    Message, NewRun, OUTCOME_BYTES, RunKey, RunOutcome, RunRow, STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote,
+    VoteRow,
 };
 
 /// What a quarantined run waits for.
@@ -28,10 +29,33 @@ pub fn unread_limit(message: &Message) -> u64 {
     if &*message.kind == "signal" { UNREAD_LIMIT } else { UNREAD_LIMIT + CONTROL_RESERVE }
 }
 
-/// A start has one first entry, in epoch 0 or, with an owner, in epoch 1.
+/// A start has one first entry, in epoch 0 or, with an owner, in epoch 1. What is inherited follows it, in epochs that do not go back.
 pub fn start_is_sound(new: &NewRun) -> Result<(), StoreError> {
     let epoch = u64::from(new.owner.is_some());
-    follows("start", new.run, 0, epoch, std::slice::from_ref(&new.first))
+    follows("start", new.run, 0, epoch, std::slice::from_ref(&new.first))?;
+    let Some(inherited) = &new.inherited else { return Ok(()) };
+    if new.owner.is_some() || new.parent.is_some() || inherited.of == new.run {
+        let detail =
+            format!("run {} inherits of {} and has an owner, a parent or itself for its source", new.run, inherited.of);
+        return Err(misuse("start", detail));
+    }
+    let mut epoch = 0;
+    for (wanted, entry) in (2..).zip(&inherited.entries) {
+        epoch = entry.epoch.max(epoch);
+        follows("start", new.run, wanted - 1, epoch, std::slice::from_ref(entry))?;
+    }
+    Ok(())
+}
+
+/// The last entry that a run starts with.
+pub fn last_of(new: &NewRun) -> &Entry {
+    new.inherited.as_ref().and_then(|inherited| inherited.entries.last()).unwrap_or(&new.first)
+}
+
+/// What the row of a new run says of its source.
+pub fn fork_of(new: &NewRun) -> Option<ForkOf> {
+    let inherited = new.inherited.as_ref()?;
+    Some(ForkOf { run: inherited.of, entry: last_of(new).seq, inbox: inherited.inbox })
 }
 
 /// How an append leaves the lease.

@@ -61,8 +61,11 @@ impl<'a> Story<'a> {
     /// Takes an entry into account without telling it.
     pub fn know(&mut self, entry: &Entry, event: &Event) {
         let started = *self.started.get_or_insert(entry.at);
-        self.tally.add(event);
-        self.tally.took_us = entry.at.micros() - started.micros();
+        // What a fork inherited was done, and paid, by another run, and earlier.
+        if self.state.owner(entry.seq) == self.run {
+            self.tally.add(event);
+        }
+        self.tally.took_us = (entry.at.micros() - started.micros()).max(0);
         self.under_way(event);
         // An entry that does not fit was never appended by an engine; telling goes on, verifying is `evidence`'s work.
         if self.state.head.seq + 1 == entry.seq {
@@ -78,7 +81,11 @@ impl<'a> Story<'a> {
     /// Tells one durable entry.
     pub fn tell(&mut self, entry: &Entry, event: &Event) {
         self.know(entry, event);
-        let elapsed_us = entry.at.micros() - self.started.unwrap_or(entry.at).micros();
+        let elapsed_us = (entry.at.micros() - self.started.unwrap_or(entry.at).micros()).max(0);
+        // The first line says what was inherited.
+        if !self.out.json && self.state.owner(entry.seq) != self.run {
+            return;
+        }
         let object = self.out.json.then(|| as_json(self.run, entry, event, elapsed_us));
         self.line(elapsed_us, event, object.as_ref());
     }

@@ -295,6 +295,7 @@ impl<'a> Trial<'a> {
             by: starter.by.clone(),
             acts_for: None,
             parent: None,
+            fork: None,
         };
         self.record(Record { event: first, blobs });
         let ahead: Vec<&Arc<str>> = match step {

@@ -376,8 +376,9 @@ impl Lately {
             let page = store.journal(row.run, after, PAGE).await?;
             for entry in &page {
                 after = entry.seq;
-                // What was erased says nothing any more.
-                if let Ok(event) = entry.event() {
+                // What was erased says nothing any more, and what was inherited is counted in the run that did it.
+                let inherited = row.fork.is_some_and(|fork| entry.seq <= fork.entry);
+                if !inherited && let Ok(event) = entry.event() {
                     one.look(&event, entry.at, program, &mut began);
                 }
             }

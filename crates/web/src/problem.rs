@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use kernel::fork::NotForked;
 use runtime::RunError;
 use serde::Serialize;
 use store::StoreError;
@@ -99,7 +100,9 @@ impl From<RunError> for Problem {
             | RunError::BundleMissing { .. }
             | RunError::NoApproval { .. }
             | RunError::NoWork { .. } => (StatusCode::NOT_FOUND, "not_found"),
-            RunError::NotTaken { .. } => (StatusCode::CONFLICT, "refused"),
+            RunError::NotForked(NotForked::NoEntry { .. }) => (StatusCode::NOT_FOUND, "not_found"),
+            RunError::NotForked(NotForked::Broken { .. }) => (StatusCode::INTERNAL_SERVER_ERROR, "unreadable"),
+            RunError::NotTaken { .. } | RunError::NotForked(_) => (StatusCode::CONFLICT, "refused"),
             RunError::Over { .. } | RunError::KeyTaken { .. } => (StatusCode::CONFLICT, "conflict"),
             RunError::InputInvalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             RunError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),

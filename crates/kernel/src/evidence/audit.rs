@@ -66,7 +66,7 @@ impl Audit {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn add(&mut self, seq: u64, at: Timestamp, event: &Event) -> Result<(), Finding> {
-        let judged = self.judge(at, event);
+        let judged = self.judge(seq, at, event);
         let strays = self.ledger.stray.len();
         self.ledger.add(seq, at, event);
         judged.map_err(|what| Finding { entry: seq, what })?;
@@ -83,7 +83,7 @@ impl Audit {
         event.step().and_then(|step| self.ledger.latest.get(step)).map(|place| &self.ledger.acts[*place])
     }
 
-    fn judge(&self, at: Timestamp, event: &Event) -> Result<(), String> {
+    fn judge(&self, seq: u64, at: Timestamp, event: &Event) -> Result<(), String> {
         match event {
             Event::ActionJudged { verdict, .. } if !matches!(verdict, Verdict::Deny { .. }) => {
                 Err("an action was judged and not denied, and did not start".to_owned())
@@ -92,7 +92,7 @@ impl Audit {
                 if !matches!(verdict, Verdict::Allow { .. }) {
                     return Err("an action started without a verdict that allows it".to_owned());
                 }
-                if *key != IdempotencyKey::derive(self.ledger.run, step, 0) {
+                if *key != IdempotencyKey::derive(self.ledger.owner(seq), step, 0) {
                     return Err(format!("the key {key} is not that of `{step}` in this run"));
                 }
                 match grounds.as_deref().and_then(|grounds| grounds.approval.as_ref()) {

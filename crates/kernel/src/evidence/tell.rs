@@ -8,6 +8,9 @@ pub fn lines(act: &Act, actor: &Actor, hash: &dyn Fn(u64) -> Option<Digest>) -> 
     let mut out = vec![format!("{} {}", act.status.as_str(), act.name())];
     let mut say = |word: &str, what: String| out.push(format!("    {word:<10} {what}"));
     say("id", act.id.clone());
+    if act.inherited {
+        say("inherited", "it is the act of the run that this one goes on from, and was not done again".to_owned());
+    }
     let people = [("started by", &actor.started_by), ("acts for", &actor.acts_for)];
     let people = people.iter().filter_map(|(word, who)| who.as_ref().map(|who| format!(", {word} {who}")));
     say("who", format!("step {} of {}{}", act.step, actor.workflow, people.collect::<String>()));

@@ -1,7 +1,10 @@
 //! The charter: what all runs are judged by today. Policies, people and holds change while runs go on; each change is an entry of a
 //! log, and their number is the *generation* that a decision was made in.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -164,6 +167,20 @@ pub struct Statutes {
     pub channels: Channels,
     /// What it has accepted of servers, by `tool.operation`.
     pub pins: BTreeMap<Arc<str>, Digest>,
+}
+
+impl Statutes {
+    /// Who is asked about the effects of a fork: somebody of the groups that rules ask, or of any group if no rule names one.
+    pub fn asked_of_forks(&self) -> Vec<Arc<str>> {
+        let rules = self.policies.iter().flat_map(|policies| policies.rules());
+        let named = rules.filter_map(|rule| rule.terms.as_ref()).flat_map(|terms| terms.groups.iter().flatten());
+        let mut groups: BTreeSet<Arc<str>> =
+            named.filter(|group| self.people.group(group).is_some()).cloned().collect();
+        if groups.is_empty() {
+            groups = self.people.group_names().cloned().collect();
+        }
+        groups.into_iter().collect()
+    }
 }
 
 /// What all runs are judged by today.

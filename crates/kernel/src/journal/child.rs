@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::Held;
+use super::{Effects, Held};
 use crate::{
     governance::budget::Limit,
     ids::{RunId, StepPath},
@@ -27,6 +27,9 @@ pub struct Parent {
     pub scope: Scope,
     /// What was handed over, with how far each part may be relied on.
     pub envelope: Held,
+    /// It was forked, or works for one that was: what becomes of its effects becomes of those below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effects: Option<Effects>,
 }
 
 /// What a run that was handed its work may do and spend. It is never more than the run above it may.

@@ -82,7 +82,8 @@ pub fn hand(handing: Handing, state: &RunState, program: &Program, now: Timestam
     let envelope = Held::hold(envelope, &mut blobs);
     let mut above = start.parent.as_ref().map(|parent| parent.above.clone()).unwrap_or_default();
     above.push(start.workflow.clone());
-    let parent = Parent { run: state.run, step: step.clone(), above, scope, envelope: envelope.clone() };
+    let (run, effects) = (state.run, state.effects());
+    let parent = Parent { run, step: step.clone(), above, scope, envelope: envelope.clone(), effects };
     let starter = Starter { project: start.project.clone(), by: start.by.clone() };
     let handed = (parent, start.acts_for.clone());
     match begin(program, child, 0, (&input, &starter, Some(handed)), now, salt) {
@@ -150,7 +151,7 @@ fn facts(state: &RunState) -> Value {
             ("step", Value::from(one.step.as_str())),
             ("performed", Value::from(format!("{}.{}", one.tool, one.operation))),
             ("resource", resource),
-            ("evidence", Value::from(format!("{}/{}", state.run, one.entry))),
+            ("evidence", Value::from(state.evidence_id(one.entry))),
         ])
     });
     let verified = state.verified.iter().map(|step| Value::map([("verified", Value::Text(step.clone()))]));

@@ -109,7 +109,7 @@ impl Acting {
 impl RunState {
     #[expect(clippy::too_many_lines, reason = "one arm an event, in the order of the journal's file")]
     pub(super) fn acted(&mut self, event: Event) -> Result<(), Illegal> {
-        let (at, epoch, entry, run) = (self.at, self.epoch, self.head.seq + 1, self.run);
+        let (at, epoch, entry) = (self.at, self.epoch, self.head.seq + 1);
         let reviewed = self.reviewed;
         match event {
             Event::ActionJudged { ref step, ref verdict, .. } => {
@@ -268,6 +268,7 @@ impl RunState {
             }
             Event::ActionFinished { ref step, attempt, ref result, ref proof, ref undo, .. } => {
                 let (result, proof, undo) = (result.clone(), proof.clone(), undo.clone());
+                let proven = proof.as_ref().map(|proof| proof.value(|entry| self.evidence_id(entry)));
                 let mut place = self.locate(step, &event)?;
                 let performed = match place.steps.open.as_deref_mut() {
                     Some(Open { doing: Doing::Acting(acting), attempt: sent, failure, .. })
@@ -297,10 +298,10 @@ impl RunState {
                     _ => return Err(place.illegal(&event)),
                 };
                 let StepResult::Done(output) = result else { return Err(place.illegal(&event)) };
-                let output = match &proof {
-                    None => output,
-                    Some(proof) if proof.verified => Held::Value(proof.value(run)),
-                    Some(_) => return Err(place.illegal(&event)),
+                let output = match (&proof, proven) {
+                    (Some(proof), Some(value)) if proof.verified => Held::Value(value),
+                    (None, None) => output,
+                    _ => return Err(place.illegal(&event)),
                 };
                 place.close(Slot::Gave(output), &event)?;
                 self.performed(performed);

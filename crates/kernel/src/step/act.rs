@@ -90,6 +90,10 @@ impl Act {
                 walk.wait_for_release(&scope, &hold);
                 return Ok(());
             }
+            Judged::Blocked => {
+                walk.block(path, &format!("do `{}`", self.called()));
+                return Ok(());
+            }
             Judged::Deny(verdict, grounds) => {
                 Event::ActionJudged { step, proposal, verdict, grounds: Some(Box::new(grounds)) }
             }
@@ -319,7 +323,7 @@ impl Act {
         Ok(match asking.judge(walk)? {
             Judged::Start(verdict, grounds) => Leave::Start(verdict, Box::new(grounds)),
             Judged::Held(scope, hold) => Leave::Wait(scope, hold),
-            Judged::Deny(..) => Leave::Anew,
+            Judged::Deny(..) | Judged::Blocked => Leave::Anew,
             Judged::Ask(verdict, grounds, asked) => {
                 let now = &approving.terms;
                 let today = Terms {

@@ -7,7 +7,7 @@ use super::wait;
 use crate::{
     expr::Template,
     ids::{Digest, StepPath},
-    journal::{Event, Held},
+    journal::{Effects, Event, Held},
     next::{Frame, Record, Stop, Walk},
     recovery::{Failure, FailureKind},
     types::Type,
@@ -30,6 +30,10 @@ const MOST: usize = 256 * 1024;
 
 impl Emit {
     pub(crate) fn begin(&self, walk: &mut Walk<'_>, path: &StepPath, frame: &Frame<'_>) -> Result<(), Stop> {
+        if walk.state.effects() == Some(Effects::Block) {
+            walk.block(path, "publish an event");
+            return Ok(());
+        }
         let topic = self.event.topic(walk, frame)?;
         let data = match &self.data {
             Some(data) => walk.evaluate(data, frame)?,

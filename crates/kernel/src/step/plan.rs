@@ -200,6 +200,7 @@ impl Plan {
                 Judged::Start(verdict, _) => ("allow", verdict.rule().to_string(), Vec::new()),
                 Judged::Ask(verdict, _, terms) => ("ask", verdict.rule().to_string(), terms.groups),
                 Judged::Held(scope, _) => ("held", scope.to_string(), Vec::new()),
+                Judged::Blocked => ("held", "forked".to_owned(), Vec::new()),
                 Judged::Deny(verdict, _) => {
                     denied.push((one.id.clone(), verdict));
                     continue;

@@ -200,7 +200,7 @@ pub(crate) fn called(one: &Performed) -> String {
 
 /// The evidence id of an act.
 pub(crate) fn evidence(walk: &Walk<'_>, one: &Performed) -> String {
-    format!("{}/{}", walk.state.run, one.entry)
+    walk.state.evidence_id(one.entry)
 }
 
 impl Walk<'_> {

@@ -10,6 +10,7 @@ use kernel::{
     cache::KeptAnswer,
     context::{ModelRequest, Proposed, Said, Turn},
     evidence::{Audit, Ledger},
+    fork::{self, Forker},
     governance::{
         Effect,
         approval::{By, Decision, Vote, admit},
@@ -17,7 +18,7 @@ use kernel::{
         charter::{Change, Charter},
     },
     ids::{Digest, RunId, StepPath},
-    journal::{Blob, Entry, Event, Head, StepResult, Usage},
+    journal::{Blob, Effects, Entry, Event, Head, StepResult, Usage},
     next::{self, Counted, Facts, Next, Query, Record, Starter},
     pace::Place,
     recovery::{Failure, FailureKind, Phase},
@@ -238,7 +239,22 @@ impl Drive {
 
     /// Goes on in a new epoch with nothing but the journal.
     pub fn resumed(&self, entries: &[Entry]) -> Drive {
-        let mut state = RunState::new(self.state.run);
+        self.onward(self.state.run, entries)
+    }
+
+    /// A run that goes on from entry `at` of this one, as `zoe` asked for it.
+    pub fn forked(&self, at: u64, effects: Effects) -> Drive {
+        let run = RunId::new(self.now, [8; 10]);
+        let forker = Forker { run, effects, retry: false, by: Some("zoe".into()) };
+        let made = fork::fork(self.state.run, &self.entries, at, forker, self.now, || [3; 16]).expect("it can be read");
+        let entries: Vec<Entry> = std::iter::once(made.first).chain(made.inherited).collect();
+        let drive = self.onward(run, &entries);
+        assert_eq!(drive.state, made.state, "folding what is stored gives the state that was made");
+        drive
+    }
+
+    fn onward(&self, run: RunId, entries: &[Entry]) -> Drive {
+        let mut state = RunState::new(run);
         state.fold(entries).expect("a journal folds");
         Drive {
             program: self.program.clone(),

@@ -18,6 +18,7 @@ mod deadlines;
 mod doubts;
 mod events;
 mod evidence;
+mod forks;
 mod handoffs;
 mod helps;
 mod paces;

@@ -30,6 +30,7 @@ impl Engine {
                     blobs: starting.blobs,
                     owner: None,
                     parent: Some(self.writer.run),
+                    inherited: None,
                     key: clock::bytes(&*self.inner.random),
                     now,
                 };

@@ -7,6 +7,7 @@ mod crash;
 mod cutting;
 mod embedded;
 mod events;
+mod forks;
 mod handoffs;
 #[cfg(feature = "faults")]
 mod mutants;

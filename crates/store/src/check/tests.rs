@@ -42,6 +42,7 @@ fn row(entries: &[Entry]) -> RunRow {
         created_at: Timestamp::from_micros(1),
         updated_at: Timestamp::from_micros(1),
         parent: None,
+        fork: None,
         finished_at: None,
         cost: None,
     }
@@ -130,4 +131,40 @@ fn a_missing_blob_is_found_and_a_users_own_map_is_not_taken_for_one() {
     let own = Value::map([("digest", digest), ("bytes", Value::Int(3))]);
     let entries = sealed(&[Event::StepDone { step: StepPath::new("a"), output: Held::Value(own) }]);
     assert_eq!(found(&row(&entries), &entries), [""; 0]);
+}
+
+#[test]
+fn a_fork_whose_row_and_journal_name_other_sources_is_found() {
+    let of = RunId::from_bytes([8; 16]);
+    let from = vec![journal::Origin { run: of, entry: 2, hash: Digest::ZERO }];
+    let effects = journal::Effects::Ask;
+    let started = Event::RunStarted {
+        bundle: Digest::ZERO,
+        workflow: "w".into(),
+        stages: Vec::new(),
+        input: Held::Value(Value::Null),
+        about: Value::Null,
+        project: "".into(),
+        by: None,
+        acts_for: None,
+        parent: None,
+        fork: Some(Box::new(journal::Fork { from, effects, retry: false, inbox: 3, starters: Vec::new() })),
+    };
+    let entries = sealed(&[started, done("a"), done("b")]);
+    let fork = crate::ForkOf { run: of, entry: 2, inbox: 3 };
+    let sound = RunRow { fork: Some(fork), inbox_gen: 3, inbox_read: 3, ..row(&entries) };
+    assert_eq!(found(&sound, &entries), [""; 0]);
+    let earlier = RunRow { fork: Some(crate::ForkOf { entry: 1, ..fork }), ..sound.clone() };
+    assert_eq!(
+        found(&earlier, &entries),
+        [format!(
+            "fork: by its row it goes on from {of}, entry 1, message 3, by its journal it goes on from {of}, entry 2, message 3"
+        )]
+    );
+    let none = RunRow { fork: None, ..sound };
+    let wanted =
+        format!("fork: by its row it goes on from no other, by its journal it goes on from {of}, entry 2, message 3");
+    let said = found(&none, &entries);
+    assert_eq!(said[0], wanted);
+    assert!(said[1].starts_with("inbox: the row counts 3 messages"), "{said:?}");
 }

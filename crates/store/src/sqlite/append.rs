@@ -39,15 +39,17 @@ impl Operation for NewRun {
         }
         let status = if self.owner.is_some() { Status::Running } else { Status::Queued };
         let about = serde_json::to_string(&self.about).expect("texts by text are JSON: held by the type");
+        let (last, fork) = (rules::last_of(self), rules::fork_of(self));
         db.execute(
             sql::ADD_RUN,
             named_params! {
                 ":run": self.run.bytes(),
-                ":epoch": int(u64::from(self.owner.is_some())),
+                ":epoch": int(last.epoch),
                 ":owner": self.owner.map(|owner| owner.bytes()),
+                ":head": int(last.seq),
                 ":head_no": db.number(self.run),
                 ":now_us": self.now.micros(),
-                ":head_hash": self.first.hash.bytes(),
+                ":head_hash": last.hash.bytes(),
                 ":status": status.as_str(),
                 ":wake_at_us": self.owner.is_none().then_some(self.now.micros()),
                 ":bundle": self.bundle.bytes(),
@@ -57,9 +59,19 @@ impl Operation for NewRun {
                 ":about": about,
                 ":key": self.key,
                 ":parent": self.parent.map(|parent| parent.bytes()),
+                ":fork_of": fork.map(|fork| fork.run.bytes()),
+                ":fork_entry": fork.map(|fork| int(fork.entry)),
+                ":fork_inbox": fork.map(|fork| int(fork.inbox)),
+                ":inbox": int(fork.map_or(0, |fork| fork.inbox)),
             },
         )?;
-        add_entries(db, self.run, 0, std::slice::from_ref(&self.first))?;
+        match &self.inherited {
+            None => add_entries(db, self.run, 0, std::slice::from_ref(&self.first))?,
+            Some(inherited) => {
+                let all: Vec<Entry> = std::iter::once(&self.first).chain(&inherited.entries).cloned().collect();
+                add_entries(db, self.run, 0, &all)?;
+            }
+        }
         add_blobs(db, self.run, &self.blobs)?;
         rules::keys_of(self).iter().try_for_each(|key| found_by(db, self.run, key))?;
         if let Some(key) = &self.start_key {

@@ -14,8 +14,8 @@ use rusqlite::{
 
 use super::packed;
 use crate::{
-    ActionState, ApprovalRow, ApprovalState, BudgetRow, Cooldown, GovernanceEntry, KeptAnswer, Message, OpenAction,
-    OpenActionRow, OutRow, OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
+    ActionState, ApprovalRow, ApprovalState, BudgetRow, Cooldown, ForkOf, GovernanceEntry, KeptAnswer, Message,
+    OpenAction, OpenActionRow, OutRow, OutState, Reservation, RunRow, Seal, Status, StoreError, VoteRow, WorkRow,
 };
 
 /// As SQLite keeps a count. None of ours comes near the end of its range.
@@ -130,6 +130,10 @@ impl<'r, 's> Cells<'r, 's> {
             finished_at: self.maybe_time("finished_at_us")?,
             parent: self.get::<Option<[u8; 16]>>("parent")?.map(RunId::from_bytes),
             cost: self.get("cost_uusd")?,
+            fork: match self.get::<Option<[u8; 16]>>("fork_of")?.map(RunId::from_bytes) {
+                Some(run) => Some(ForkOf { run, entry: self.count("fork_entry")?, inbox: self.count("fork_inbox")? }),
+                None => None,
+            },
         })
     }
 

@@ -33,13 +33,19 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Result<Vec<RunRow>, S
     // The counts and the rows are of one moment.
     let view = conn.unchecked_transaction().map_err(|error| failed("run", &error))?;
     let (before, limit) = (before(query.before), rules::page(query.limit));
+    let mut rows = Vec::new();
+    let mut visit = |cells: &Cells<'_, '_>| {
+        rows.extend(Some(cells.run_row()?).filter(|row| query.wants(row)));
+        Ok(rows.len() < limit)
+    };
     if let Some(parent) = query.parent {
-        let mut rows = Vec::new();
         let params = named_params! { ":parent": parent.bytes(), ":before": before };
-        each(&view, ("run", sql::LIST_CHILDREN), params, |cells| {
-            rows.extend(Some(cells.run_row()?).filter(|row| query.wants(row)));
-            Ok(rows.len() < limit)
-        })?;
+        each(&view, ("run", sql::LIST_CHILDREN), params, &mut visit)?;
+        return Ok(rows);
+    }
+    if let Some(of) = query.fork_of {
+        let params = named_params! { ":fork_of": of.bytes(), ":before": before };
+        each(&view, ("run", sql::LIST_FORKS), params, &mut visit)?;
         return Ok(rows);
     }
     let nothing = query.about.as_ref().is_some_and(|(_, value)| value.is_empty());

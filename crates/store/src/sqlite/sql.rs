@@ -96,6 +96,7 @@ pub const LIST_ANSWERS: &str = include_str!("../../sql/sqlite/list_answers.sql")
 pub const LIST_APPROVALS: &str = include_str!("../../sql/sqlite/list_approvals.sql");
 pub const LIST_BUDGETS: &str = include_str!("../../sql/sqlite/list_budgets.sql");
 pub const LIST_CHILDREN: &str = include_str!("../../sql/sqlite/list_children.sql");
+pub const LIST_FORKS: &str = include_str!("../../sql/sqlite/list_forks.sql");
 pub const LIST_COOLDOWNS: &str = include_str!("../../sql/sqlite/list_cooldowns.sql");
 pub const LIST_OPEN_ACTIONS: &str = include_str!("../../sql/sqlite/list_open_actions.sql");
 pub const LIST_OUTBOX: &str = include_str!("../../sql/sqlite/list_outbox.sql");

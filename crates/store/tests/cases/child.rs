@@ -15,9 +15,11 @@ pub async fn child(bed: &Bed, number: u16, parent: RunId, seconds: i64) -> NewRu
         above: vec!["lead".into()],
         scope: Scope::default(),
         envelope: Held::Value(Value::Null),
+        effects: None,
     };
-    let parent_of = Some(Box::new(of));
-    let event = Event::RunStarted { bundle, workflow, stages, input, about, project, by, acts_for, parent: parent_of };
+    let (parent_of, fork) = (Some(Box::new(of)), None);
+    let event =
+        Event::RunStarted { bundle, workflow, stages, input, about, project, by, acts_for, parent: parent_of, fork };
     new.first = Entry::seal(new.run, Head::START, 0, at(seconds), [9; 16], &event);
     new.parent = Some(parent);
     new

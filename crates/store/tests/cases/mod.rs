@@ -13,7 +13,7 @@ pub mod governed;
 pub mod outcome;
 mod post;
 mod read;
-mod start;
+pub mod start;
 mod worker;
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
@@ -62,7 +62,9 @@ cases! {
         a_start_writes_row_and_first_entry
         a_start_with_an_owner_is_its_first_claim
         the_same_start_is_known_and_another_input_is_a_conflict
-        a_start_that_cannot_be_is_refused_whole;
+        a_start_that_cannot_be_is_refused_whole
+        a_fork_starts_with_all_that_it_inherits
+        a_fork_that_cannot_be_is_refused_whole;
     claim:
         the_longest_due_come_first_each_in_a_new_epoch
         what_is_not_due_or_owned_is_not_given
@@ -252,6 +254,7 @@ impl Bed {
             by: None,
             acts_for: None,
             parent: None,
+            fork: None,
         };
         NewRun {
             run,
@@ -265,6 +268,7 @@ impl Bed {
             blobs: Vec::new(),
             owner,
             parent: None,
+            inherited: None,
             key: key(number),
             now: at(seconds),
         }

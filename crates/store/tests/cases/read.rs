@@ -38,6 +38,7 @@ pub async fn rows_are_listed_newest_first_and_filtered(bed: Bed) {
         before: Some(run_id(8)),
         parent: None,
         failure: None,
+        fork_of: None,
         limit: 5,
     };
     assert_eq!(list(both).await, numbers(vec![7]));

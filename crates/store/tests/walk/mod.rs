@@ -17,8 +17,9 @@ use store::{
 use crate::cases::{LEASE, Pen, aside::cooled, at, blob_step, governed::missed, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 76] = [
+pub const KINDS: [&str; 77] = [
     "started",
+    "forked",
     "started owned",
     "start known",
     "start conflict",
@@ -215,10 +216,17 @@ impl Walk<'_> {
         }
         let blob = Blob::new(vec![number as u8; 20]);
         new.blobs.push(blob);
+        if self.dice.chance(20) {
+            let of = run_id(1 + self.dice.roll(4) as u16);
+            new = crate::cases::start::forked(new, of, 1 + self.dice.roll(80), self.dice.roll(5));
+        }
         match both!(self, start(new)) {
             Ok(Started::Created) => {
                 self.runs = self.runs.max(number);
                 self.did("started");
+                if new.inherited.is_some() {
+                    self.did("forked");
+                }
                 if let Some(owner) = owner {
                     self.did("started owned");
                     let pen = Pen { run: new.run, epoch: 1, owner, head: new.first.head(), now: at(self.now) };
@@ -527,6 +535,7 @@ impl Walk<'_> {
             about: self.dice.chance(30).then(|| ("number".into(), self.dice.roll(9).to_string())),
             before: self.dice.chance(30).then_some(run),
             limit: self.dice.roll(9) as u32,
+            fork_of: self.dice.chance(20).then(|| run_id(1 + self.dice.roll(4) as u16)),
             parent: self.dice.chance(20).then(|| run_id(1 + self.dice.roll(4) as u16)),
             failure: self.dice.chance(20).then(|| "internal".into()),
         };

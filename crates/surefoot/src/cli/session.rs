@@ -8,6 +8,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use kernel::{
+    fork::NotForked,
     ids::RunId,
     journal::{Entry, Event},
     report::{self, Call},
@@ -422,7 +423,9 @@ impl From<RunError> for CliError {
             | RunError::BundleMissing { .. }
             | RunError::NoApproval { .. }
             | RunError::NoWork { .. } => Exit::NotFound,
-            RunError::NotTaken { .. } | RunError::Over { .. } => Exit::Refused,
+            RunError::NotForked(NotForked::NoEntry { .. }) => Exit::NotFound,
+            RunError::NotForked(NotForked::Broken { .. }) => Exit::Unverified,
+            RunError::NotTaken { .. } | RunError::NotForked(_) | RunError::Over { .. } => Exit::Refused,
             RunError::InputInvalid { .. } | RunError::TooLarge { .. } | RunError::KeyTaken { .. } => Exit::Usage,
             RunError::Crowded { .. } => Exit::Unfinished,
             RunError::BundleUnreadable { .. } => Exit::Project,

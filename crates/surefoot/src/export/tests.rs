@@ -29,6 +29,7 @@ fn journal() -> (Vec<Entry>, Vec<Blob>) {
         by: None,
         acts_for: None,
         parent: None,
+        fork: None,
     }];
     for step in 0..12 {
         events.push(Event::StepDone {
@@ -276,6 +277,7 @@ fn an_event_that_cannot_follow_is_found_though_the_chain_holds() {
             by: None,
             acts_for: None,
             parent: None,
+            fork: None,
         },
         _ => unreachable!("a journal begins with its start"),
     };
@@ -304,6 +306,7 @@ fn read_under(keyed: &str) -> String {
         by: None,
         acts_for: None,
         parent: None,
+        fork: None,
     };
     let proposal =
         Proposal { tool: "box".into(), operation: "find".into(), effect: Effect::Read, with: Held::Value(Value::Null) };

@@ -54,9 +54,7 @@ fn one(walk: &Walk<'_>, claim: &Value, acts: &[&Performed], failed: &[Arc<str>],
     let text = |key: &str| claim.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(Arc::<str>::from);
     let (action, resource, cited) = (text("action").unwrap_or_default(), text("resource"), text("evidence"));
     let status = text("status").unwrap_or_default();
-    let prefix = format!("{}/", walk.state.run);
-    let entry = cited.as_deref().and_then(|cited| cited.strip_prefix(&prefix)).and_then(|entry| entry.parse().ok());
-    let act = entry.and_then(|entry: u64| acts.iter().find(|act| act.entry == entry));
+    let act = cited.as_deref().and_then(|cited| acts.iter().find(|act| *walk.state.evidence_id(act.entry) == *cited));
     let (standing, why) = match (&*status, &cited, act) {
         (SUCCEEDED, None, _) if acts.iter().any(|act| act.is(&action, None)) => {
             (Standing::Unsupported, Some("it cites no evidence".to_owned()))

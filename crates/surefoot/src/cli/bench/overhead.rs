@@ -443,6 +443,7 @@ async fn copy(
             blobs: Vec::new(),
             owner: Some(owner),
             parent: None,
+            inherited: None,
             key: [7; 32],
             now,
         })

@@ -34,6 +34,9 @@ pub(super) struct Ls {
     /// Only runs that this one handed their work
     #[arg(long, value_name = "RUN")]
     parent: Option<RunId>,
+    /// Only runs that go on from where this one was
+    #[arg(long, value_name = "RUN")]
+    fork_of: Option<RunId>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -68,6 +71,7 @@ impl Ls {
             failure: self.failure.map(Into::into),
             about,
             parent: self.parent,
+            fork_of: self.fork_of,
             before: self.before,
             // One more tells whether there is another page.
             limit: self.limit + 1,
@@ -141,5 +145,6 @@ pub(super) fn as_json(row: &RunRow) -> serde_json::Value {
         "failure": row.failure, "epoch": row.epoch, "head": row.head, "unread": row.inbox_gen - row.inbox_read.min(row.inbox_gen),
         "strikes": row.strikes, "created_at": row.created_at.to_string(), "updated_at": row.updated_at.to_string(),
         "finished_at": row.finished_at.map(|at| at.to_string()), "parent": row.parent, "cost_uusd": row.cost,
+        "fork_of": row.fork.map(|fork| fork.run), "fork_entry": row.fork.map(|fork| fork.entry),
     })
 }
