@@ -25,7 +25,6 @@ use crate::{
     OutState, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunCount, RunKey, RunOutcome, RunQuery,
     RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, VersionRow,
     Vote, VoteRow, Voted, Waiting, WorkClaimed, WorkQuery, WorkRow,
-    rules::{self, LAST_STRIKE, Lease, QUARANTINE},
     rules::{self, LAST_STRIKE, Lease, QUARANTINE, Sought},
 };
 

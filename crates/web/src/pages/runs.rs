@@ -151,6 +151,7 @@ impl Asked {
             failure: self.failure.as_deref().map(Into::into),
             about: self.about.clone().map(|(key, value)| (key.into(), value)),
             parent: None,
+            fork_of: None,
             before: self.before,
             limit,
         }
