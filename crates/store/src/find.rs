@@ -1,10 +1,56 @@
-//! Words of what finds runs: keys, counts, and how much waits.
+//! Words of what lists and finds runs: filters, keys, counts, and how much waits.
 
 use std::sync::Arc;
 
 use kernel::ids::RunId;
 
-use crate::{RunRow, Status};
+use crate::{ActionState, RunRow, Status};
+
+/// Which runs to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct RunQuery {
+    /// Only these; empty: all.
+    pub status: Vec<Status>,
+    /// Only this workflow's.
+    pub workflow: Option<Arc<str>>,
+    /// Only runs that failed so.
+    pub failure: Option<Arc<str>>,
+    /// Only runs whose `about` holds this key with this value.
+    pub about: Option<(Arc<str>, String)>,
+    /// Only runs that this one handed their work.
+    pub parent: Option<RunId>,
+    /// Only runs that were forked from this one.
+    pub fork_of: Option<RunId>,
+    /// Only runs before this one: the last of the page before.
+    pub before: Option<RunId>,
+    /// At most so many; 0 means 50.
+    pub limit: u32,
+}
+
+impl RunQuery {
+    /// Whether a run is one of them, wherever the page begins.
+    pub fn wants(&self, row: &RunRow) -> bool {
+        (self.status.is_empty() || self.status.contains(&row.status))
+            && self.workflow.as_ref().is_none_or(|workflow| *workflow == row.workflow)
+            && (self.failure.is_none() || self.failure == row.failure)
+            && self.about.as_ref().is_none_or(|(key, value)| row.about.get(key) == Some(value))
+            && self.parent.is_none_or(|parent| row.parent == Some(parent))
+            && self.fork_of.is_none_or(|of| row.fork.is_some_and(|fork| fork.run == of))
+    }
+}
+
+/// Which open actions to list, by run and step.
+#[derive(Clone, Debug, Default)]
+pub struct ActionQuery {
+    /// Only this run's.
+    pub run: Option<RunId>,
+    /// Only those that stand so.
+    pub state: Option<ActionState>,
+    /// Only what comes after this step of this run: the last of the page before.
+    pub after: Option<(RunId, Arc<str>)>,
+    /// At most so many; 0 means 50.
+    pub limit: u32,
+}
 
 /// Longer keys are kept, and looked for, by their first so many characters.
 pub const KEY_CHARS: usize = 200;

@@ -35,7 +35,7 @@ use kernel::{
 pub use approval::{ApprovalQuery, ApprovalRow, ApprovalState, DECISIONS, OpenApproval, Vote, VoteRow, Voted};
 pub use budget::{AMOUNT_LIMIT, BudgetLine, BudgetRow, Counted, CounterNow, CounterQuery, Reservation};
 pub use event::{Published, TOLD_AT_ONCE, Topic};
-pub use find::{FindQuery, Found, KEY_CHARS, KeyKind, RunCount, RunKey, Waiting};
+pub use find::{ActionQuery, FindQuery, Found, KEY_CHARS, KeyKind, RunCount, RunKey, RunQuery, Waiting};
 pub use governance::{Change, GovernanceEntry, Governed};
 pub use message::{CONTROL_RESERVE, Message, Posted, UNREAD_LIMIT};
 pub use outcome::{OUTCOME_BYTES, OutcomeQuery, OutcomeSaid, RunOutcome, VersionRow};
@@ -511,7 +511,7 @@ pub struct Append {
     pub doing: Option<Arc<str>>,
     /// The last inbox message that the entries account for; `None` leaves it.
     pub inbox_read: Option<u64>,
-    /// What models were charged by the entries, in millionths of a dollar. `None`: nobody knows, and so the run's cost is not known either.
+    /// What models were charged, in millionths of a dollar. `None`: nobody knows, and so the run's cost is not known either.
     pub charged: Option<i64>,
     /// Now.
     pub now: Timestamp,
@@ -580,57 +580,10 @@ pub struct RunRow {
     pub finished_at: Option<Timestamp>,
     /// The run that handed it its work.
     pub parent: Option<RunId>,
-    /// What models were charged for it, in millionths of a dollar; without runs that it handed work to. `None`: not known, because the
-    /// price of an answer is not, or because a version that did not keep it started the run.
+    /// What models were charged for it, in millionths of a dollar; without runs that it handed work to. `None`: not known.
     pub cost: Option<i64>,
     /// The run that it goes on from.
     pub fork: Option<ForkOf>,
-}
-
-/// Which runs to list, newest first.
-#[derive(Clone, Debug, Default)]
-pub struct RunQuery {
-    /// Only these; empty: all.
-    pub status: Vec<Status>,
-    /// Only this workflow's.
-    pub workflow: Option<Arc<str>>,
-    /// Only runs that failed so.
-    pub failure: Option<Arc<str>>,
-    /// Only runs whose `about` holds this key with this value.
-    pub about: Option<(Arc<str>, String)>,
-    /// Only runs that this one handed their work.
-    pub parent: Option<RunId>,
-    /// Only runs that were forked from this one.
-    pub fork_of: Option<RunId>,
-    /// Only runs before this one: the last of the page before.
-    pub before: Option<RunId>,
-    /// At most so many; 0 means 50.
-    pub limit: u32,
-}
-
-impl RunQuery {
-    /// Whether a run is one of them, wherever the page begins.
-    pub fn wants(&self, row: &RunRow) -> bool {
-        (self.status.is_empty() || self.status.contains(&row.status))
-            && self.workflow.as_ref().is_none_or(|workflow| *workflow == row.workflow)
-            && (self.failure.is_none() || self.failure == row.failure)
-            && self.about.as_ref().is_none_or(|(key, value)| row.about.get(key) == Some(value))
-            && self.parent.is_none_or(|parent| row.parent == Some(parent))
-            && self.fork_of.is_none_or(|of| row.fork.is_some_and(|fork| fork.run == of))
-    }
-}
-
-/// Which open actions to list, by run and step.
-#[derive(Clone, Debug, Default)]
-pub struct ActionQuery {
-    /// Only this run's.
-    pub run: Option<RunId>,
-    /// Only those that stand so.
-    pub state: Option<ActionState>,
-    /// Only what comes after this step of this run: the last of the page before.
-    pub after: Option<(RunId, Arc<str>)>,
-    /// At most so many; 0 means 50.
-    pub limit: u32,
 }
 
 /// What a heartbeat came to.
@@ -760,14 +713,12 @@ pub trait Store: Send + Sync + 'static {
     /// What people say came of runs.
     async fn outcomes(&self, query: OutcomeQuery) -> Result<Vec<RunOutcome>, StoreError>;
 
-    /// Runs that a text finds, newest first: it is a key of theirs, in whatever case its ASCII letters are, or the beginning of one; or
-    /// their id (`run_…`), or its beginning. Of what fits in a run, the best is told: all of a text before its beginning.
+    /// Runs that a text finds, newest first: it is a key of theirs, whatever the case of its ASCII letters, or their id (`run_…`), or the
+    /// beginning of one. Of what fits in a run, the best is told: all of a text before its beginning.
     async fn find(&self, query: FindQuery) -> Result<Vec<Found>, StoreError>;
 
-    /// How many runs there are, by workflow, status and failure, in that order. Read from rows that are kept up to date, so that asking
-    /// costs the same with any number of runs.
+    /// How many runs there are, by workflow, status and failure, in that order. It costs the same with any number of runs.
     async fn run_counts(&self) -> Result<Vec<RunCount>, StoreError>;
-
     /// How much waits for people and for answers, over all runs.
     async fn waiting(&self) -> Result<Waiting, StoreError>;
 

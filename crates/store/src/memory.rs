@@ -2,6 +2,7 @@
 
 mod check;
 mod events;
+mod find;
 mod governed;
 mod outcome;
 
@@ -19,13 +20,13 @@ use kernel::{
 
 use self::governed::{Draft, Governed as State, Open};
 use crate::{
-    ActionQuery, ActionState, Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change,
-    Claimed, Cooldown, CounterNow, CounterQuery, DirtyHeads, Erased, FindQuery, Finding, Found, GovernanceEntry,
-    Governed, Guard, KeptAnswer, KeyKind, LateResult, Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow,
-    OutState, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunCount, RunKey, RunOutcome, RunQuery,
-    RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, VersionRow,
-    Vote, VoteRow, Voted, Waiting, WorkClaimed, WorkQuery, WorkRow,
-    rules::{self, LAST_STRIKE, Lease, QUARANTINE, Sought},
+    ActionQuery, Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed,
+    Cooldown, CounterNow, CounterQuery, DirtyHeads, Erased, FindQuery, Finding, Found, GovernanceEntry, Governed,
+    Guard, KeptAnswer, KeyKind, LateResult, Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState,
+    OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunCount, RunOutcome, RunQuery, RunRow, STRIKES, SYSTEM,
+    Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, VersionRow, Vote, VoteRow, Voted,
+    Waiting, WorkClaimed, WorkQuery, WorkRow,
+    rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
 
 /// Keeps everything in memory, and nothing after a drop. For tests, and as the reference for the databases.
@@ -268,23 +269,6 @@ impl Kept {
         Ok(self.row.inbox_gen)
     }
 
-    /// From now on it is found by this.
-    fn found_by(&mut self, key: RunKey) {
-        if let Some(value) = rules::key_text(&key.value) {
-            self.keys.entry((value.to_ascii_lowercase(), key.kind, key.name)).or_insert(value);
-        }
-    }
-
-    /// How a text finds it, if it does.
-    fn fits(&self, sought: &Sought) -> Option<Found> {
-        let keys = self.keys.iter().filter_map(|((_, kind, name), value)| {
-            let whole = sought.fits(value)?;
-            Some((RunKey { kind: *kind, name: name.clone(), value: value.clone() }, whole))
-        });
-        let best = keys.chain(sought.fits_id(self.row.run)).min_by(|a, b| (!a.1, &a.0).cmp(&(!b.1, &b.0)));
-        best.map(|(by, whole)| Found { row: self.row.clone(), by, whole })
-    }
-
     fn knows(&self, message: &str) -> Option<u64> {
         self.inbox.iter().find(|known| *known.id == *message).map(|known| known.seq)
     }
@@ -493,33 +477,15 @@ impl Store for MemoryStore {
     }
 
     async fn find(&self, query: FindQuery) -> Result<Vec<Found>, StoreError> {
-        let Some(sought) = Sought::of(&query.text) else { return Ok(Vec::new()) };
-        let inner = self.lock();
-        let earlier = inner.runs.values().rev().filter(|kept| query.before.is_none_or(|before| kept.row.run < before));
-        let found = earlier.filter_map(|kept| kept.fits(&sought)).filter(|found| found.whole || !query.whole);
-        Ok(found.take(rules::page(query.limit)).collect())
+        Ok(self.lock().find(&query))
     }
 
     async fn run_counts(&self) -> Result<Vec<RunCount>, StoreError> {
-        let mut counts: BTreeMap<_, u64> = BTreeMap::new();
-        for Kept { row, .. } in self.lock().runs.values() {
-            *counts.entry((row.workflow.clone(), row.status, row.failure.clone())).or_default() += 1;
-        }
-        let count = |((workflow, status, failure), runs)| RunCount { workflow, status, failure, runs };
-        Ok(counts.into_iter().map(count).collect())
+        Ok(self.lock().counts())
     }
 
     async fn waiting(&self) -> Result<Waiting, StoreError> {
-        let inner = self.lock();
-        let pending = inner.governed.approvals.values().filter(|row| row.state == ApprovalState::Pending);
-        let states = || inner.runs.values().flat_map(|kept| kept.open.values().map(|(_, state)| *state));
-        let in_state = |wanted| states().filter(|state| *state == wanted).count() as u64;
-        Ok(Waiting {
-            approvals: pending.count() as u64,
-            work: inner.governed.work.values().filter(|row| row.closed_at.is_none()).count() as u64,
-            open: in_state(ActionState::Open),
-            unknown: in_state(ActionState::Unknown),
-        })
+        Ok(self.lock().waiting())
     }
 
     async fn versions(
@@ -686,16 +652,7 @@ impl Store for MemoryStore {
     }
 
     async fn open_actions(&self, query: ActionQuery) -> Result<Vec<OpenActionRow>, StoreError> {
-        let inner = self.lock();
-        let all = inner.runs.iter().flat_map(|(run, kept)| {
-            kept.open.values().map(|(action, state)| OpenActionRow { run: *run, action: action.clone(), state: *state })
-        });
-        let wanted = |row: &OpenActionRow| {
-            query.run.is_none_or(|run| run == row.run)
-                && query.state.is_none_or(|state| state == row.state)
-                && query.after.as_ref().is_none_or(|(run, step)| (row.run, &row.action.step) > (*run, step))
-        };
-        Ok(all.filter(wanted).take(rules::page(query.limit)).collect())
+        Ok(self.lock().open_actions(&query))
     }
 
     async fn work(&self, query: WorkQuery) -> Result<Vec<WorkRow>, StoreError> {

@@ -1,4 +1,4 @@
-//! Lists of runs, and what finds one among many: each by the index that leads to few rows.
+//! Lists of runs, and what finds one among many: each by the index of few rows.
 //!
 //! Which runs stand so is known from the counts: for each of them an index has its runs in order, and a list is put together from those. So
 //! three paused runs among a million completed ones are three rows, and a filter costs as much as it finds.
@@ -50,7 +50,7 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Result<Vec<RunRow>, S
     }
     let nothing = query.about.as_ref().is_some_and(|(_, value)| value.is_empty());
     if nothing {
-        // An empty text finds nothing, and so no index leads to it.
+        // An empty text finds nothing, and so no index has it.
         let mut rows = Vec::new();
         let params = named_params! { ":before": before, ":limit": -1 };
         each(&view, ("run", sql::LIST_RUNS), params, |cells| {

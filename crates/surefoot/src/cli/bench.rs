@@ -4,6 +4,7 @@ mod context;
 mod fanout;
 mod long;
 mod overhead;
+mod pages;
 mod parked;
 mod probe;
 mod recover;
@@ -83,6 +84,10 @@ enum What {
     /// Plays the cases of a project, or without one a project of its own, on one thread and in memory. One measured call is: its context and the
     /// bytes of its request, the judgement of its reply from the bytes on, the decision about one act of those that follow, and the entries of both.
     Overhead(overhead::Overhead),
+    /// Lists, searches and runs over two hundred thousand runs, as pages and as API: the server's time for each, and its memory
+    ///
+    /// The runs are made with the public verbs and driven by a worker, which takes a while; `--keep` leaves them for `--filled`.
+    Pages(pages::Pages),
     #[command(hide = true)]
     RecoverChild,
 }
@@ -124,6 +129,7 @@ impl Bench {
                 What::RecoverChild => recover::child(&ground).await,
                 // It measures nothing of this machine, and went its own way above.
                 What::Context(_) => Ok(()),
+                What::Pages(pages) => pages::run(scene, &ground, pages).await,
                 What::Overhead(overhead) => overhead::run(scene, &ground, overhead).await,
             }
         });
