@@ -21,9 +21,9 @@ use self::governed::{Draft, Governed as State, Open};
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, ApprovalState, Beat, BudgetRow, Change, Claimed, Cooldown,
     CounterNow, CounterQuery, DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, KeptAnswer, LateResult,
-    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, RunOutcome, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunQuery,
-    RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status, Store, StoreError, Taken, Tried, Vote, VoteRow,
-    VersionRow, Voted, WorkClaimed, WorkQuery, WorkRow,
+    Message, NewRun, OpenActionRow, OutMessage, OutQuery, OutRow, OutState, OutcomeQuery, OutcomeSaid, Posted,
+    Published, Reservation, RunOutcome, RunQuery, RunRow, STRIKES, SYSTEM, Seal, Sealed, SealedHead, Started, Status,
+    Store, StoreError, Taken, Tried, VersionRow, Vote, VoteRow, Voted, WorkClaimed, WorkQuery, WorkRow,
     rules::{self, LAST_STRIKE, Lease, QUARANTINE},
 };
 

@@ -9,8 +9,8 @@ use kernel::{
 };
 
 use crate::{
-    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, OUTCOME_BYTES, RunOutcome, RunRow,
-    STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote, VoteRow,
+    AMOUNT_LIMIT, Append, ApprovalState, CONTROL_RESERVE, DECISIONS, Guard, LateResult, Message, NewRun, OUTCOME_BYTES,
+    RunOutcome, RunRow, STRIKES, Seal, Status, StoreError, UNREAD_LIMIT, Vote, VoteRow,
 };
 
 /// What a quarantined run waits for.

@@ -52,8 +52,9 @@ use self::{
 use crate::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, KeptAnswer, LateResult, Message, NewRun, OpenActionRow,
-    OutMessage, OutQuery, OutRow, RunOutcome, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
-    StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OutMessage, OutQuery, OutRow, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunOutcome, RunQuery,
+    RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed, WorkQuery,
+    WorkRow,
     fault::{Mutants, Points},
 };
 

@@ -236,8 +236,7 @@ async fn runs(site: &Site, workflow: &Arc<str>, limit: u32) -> Result<Vec<Seen>,
     let query = RunQuery { workflow: Some(workflow.clone()), limit, ..RunQuery::default() };
     let rows = store.runs(query).await?;
     let Some(oldest) = rows.last().map(|row| row.run) else { return Ok(Vec::new()) };
-    let query =
-        OutcomeQuery::Workflow { workflow: workflow.clone(), right: None, since: Some(oldest), limit: SAID };
+    let query = OutcomeQuery::Workflow { workflow: workflow.clone(), right: None, since: Some(oldest), limit: SAID };
     let mut said: BTreeMap<RunId, Vec<RunOutcome>> = BTreeMap::new();
     for one in store.outcomes(query).await? {
         said.entry(one.run).or_default().push(one);
@@ -255,11 +254,7 @@ async fn runs(site: &Site, workflow: &Arc<str>, limit: u32) -> Result<Vec<Seen>,
 }
 
 /// How the last runs of a workflow of the project that is served fared.
-pub(crate) async fn of_workflow<'p>(
-    site: &Site,
-    program: &'p Program,
-    limit: u32,
-) -> Result<OfWorkflow<'p>, Problem> {
+pub(crate) async fn of_workflow<'p>(site: &Site, program: &'p Program, limit: u32) -> Result<OfWorkflow<'p>, Problem> {
     let seen = runs(site, &program.name, limit).await?;
     Ok(sum(program, &seen))
 }

@@ -14,8 +14,9 @@ use kernel::{
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, Guard, KeptAnswer, LateResult, Message, NewRun,
-    OpenActionRow, OutMessage, OutQuery, OutRow, RunOutcome, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed,
-    Started, Store, StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OpenActionRow, OutMessage, OutQuery, OutRow, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunOutcome,
+    RunQuery, RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed,
+    WorkQuery, WorkRow,
 };
 use tokio::sync::Notify;
 

@@ -14,7 +14,10 @@ use super::{
     guards, sql,
     writer::{Db, Failure, Operation},
 };
-use crate::{Change, OutMessage, OutRow, OutState, RunOutcome, OutcomeSaid, SWEPT_AT_ONCE, Seal, Sealed, Taken, Tried, WorkClaimed, rules};
+use crate::{
+    Change, OutMessage, OutRow, OutState, OutcomeSaid, RunOutcome, SWEPT_AT_ONCE, Seal, Sealed, Taken, Tried,
+    WorkClaimed, rules,
+};
 
 pub(super) struct ClaimWork {
     pub work: Arc<str>,

@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     ApprovalQuery, ApprovalRow, BudgetRow, Cooldown, CounterNow, CounterQuery, DirtyHeads, Finding, GovernanceEntry,
-    KeptAnswer, LateResult, Message, OpenActionRow, OutQuery, OutRow, RunOutcome, OutcomeQuery, Reservation, RunQuery, RunRow, SYSTEM, Seal,
-    SealedHead, StoreError, VersionRow, WorkQuery, WorkRow, rules,
+    KeptAnswer, LateResult, Message, OpenActionRow, OutQuery, OutRow, OutcomeQuery, Reservation, RunOutcome, RunQuery,
+    RunRow, SYSTEM, Seal, SealedHead, StoreError, VersionRow, WorkQuery, WorkRow, rules,
 };
 
 /// The reading connections of one store.

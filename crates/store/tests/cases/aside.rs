@@ -10,8 +10,7 @@ use store::{
 
 use super::{
     governed::{out, work},
-    outcome,
-    *,
+    outcome, *,
 };
 
 pub async fn work_is_listed_claimed_and_released(bed: Bed) {

@@ -249,5 +249,4 @@ mod tests {
         let refused = copies.case(run).await.expect_err("no case is played");
         assert_eq!(refused.why, ["a model's answers cannot be read"]);
     }
-
 }

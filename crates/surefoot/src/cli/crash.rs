@@ -26,8 +26,9 @@ use serde_json::json;
 use store::{
     Append, Appended, ApprovalQuery, ApprovalRow, Beat, BudgetRow, Change, Claimed, Cooldown, CounterNow, CounterQuery,
     DirtyHeads, Erased, Finding, GovernanceEntry, Governed, KeptAnswer, LateResult, Message, NewRun, OpenActionRow,
-    OutMessage, OutQuery, OutRow, RunOutcome, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunQuery, RunRow, Seal, Sealed, Started, Store,
-    StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed, WorkQuery, WorkRow,
+    OutMessage, OutQuery, OutRow, OutcomeQuery, OutcomeSaid, Posted, Published, Reservation, RunOutcome, RunQuery,
+    RunRow, Seal, Sealed, Started, Store, StoreError, Taken, Tried, VersionRow, Vote, Voted, WorkClaimed, WorkQuery,
+    WorkRow,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},

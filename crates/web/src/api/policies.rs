@@ -85,7 +85,12 @@ pub(super) async fn list(caller: Caller, Filter(which): Filter<Which>) -> Result
     Ok(Json(Policies {
         version: known.map(|known| known.digest().to_string()),
         rules,
-        never_allowed: known.map(|known| known.never_allowed()).unwrap_or_default().into_iter().map(str::to_owned).collect(),
+        never_allowed: known
+            .map(|known| known.never_allowed())
+            .unwrap_or_default()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         seen,
         others: decided.into_iter().map(|(rule, many)| (rule.to_string(), many)).collect(),
     }))

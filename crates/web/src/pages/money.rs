@@ -202,12 +202,7 @@ pub(super) async fn unfreeze(sent: Sent<Unfreeze>) -> Shown {
 }
 
 /// The runs that were paused for lack of room there go on, if that was asked for.
-async fn resume(
-    viewer: &Viewer,
-    scope: &str,
-    wanted: Option<&str>,
-    by: &Arc<str>,
-) -> Result<(), Failed> {
+async fn resume(viewer: &Viewer, scope: &str, wanted: Option<&str>, by: &Arc<str>) -> Result<(), Failed> {
     if wanted != Some("yes") {
         return Ok(());
     }

@@ -81,7 +81,10 @@ pub(super) async fn list(viewer: Viewer) -> Shown {
                 reason: rule.reason.as_deref().map(words::plain).unwrap_or_default(),
                 operations: rule.actions().cloned().collect(),
                 decided: decided.remove(&rule.id).unwrap_or_default(),
-                missing: shown.as_ref().and_then(|shown| shown.missing.get(place)).map_or_else(String::new, |missing| missing.join(", ")),
+                missing: shown
+                    .as_ref()
+                    .and_then(|shown| shown.missing.get(place))
+                    .map_or_else(String::new, |missing| missing.join(", ")),
                 text: words::plain(&rule.text),
             });
             let means = match folder {
@@ -217,7 +220,8 @@ async fn recorded(viewer: &Viewer, run: RunId, seq: u64) -> Result<(Facts, Optio
         from: Some(viewer.path(format_args!("/runs/{run}?entry={seq}#entry"))),
         ..Facts::default()
     };
-    facts.person = record.state.start.as_ref().and_then(|start| start.acts_for.as_deref()).unwrap_or_default().to_owned();
+    facts.person =
+        record.state.start.as_ref().and_then(|start| start.acts_for.as_deref()).unwrap_or_default().to_owned();
     if let Some(grounds) = grounds {
         facts.labels = grounds.labels.join(", ");
         if let Value::Map(counters) = &grounds.history {
@@ -271,7 +275,11 @@ fn page(viewer: &Viewer, known: &Policies, request: Option<Request>) -> TryPage 
     let chosen = request.as_ref().map(|request| request.action.clone());
     let operations = known.operations().map(|name| (name.to_string(), chosen.as_deref() == Some(&**name)));
     TryPage {
-        layout: viewer.layout("Try a request", "What would become of it, by which rule, and what would change that?", "policies"),
+        layout: viewer.layout(
+            "Try a request",
+            "What would become of it, by which rule, and what would change that?",
+            "policies",
+        ),
         operations: operations.collect(),
         request,
         verdict: None,

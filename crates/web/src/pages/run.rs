@@ -288,9 +288,12 @@ fn acts(run: RunId, entries: &[Entry], ruled: bool) -> Vec<Act> {
         stands: act.status.as_str().replace('_', " "),
         class: words::act(act.status),
         decision: act.verdict.as_ref().map(|verdict| Decision::of(verdict, Some(&act.grounds))),
-        judged: act.entries.iter().copied().filter(|_| ruled).find(|seq| {
-            events.iter().any(|(entry, event)| entry.seq == *seq && policies::judged(event).is_some())
-        }),
+        judged: act
+            .entries
+            .iter()
+            .copied()
+            .filter(|_| ruled)
+            .find(|seq| events.iter().any(|(entry, event)| entry.seq == *seq && policies::judged(event).is_some())),
         doubts: kernel::evidence::uncertain(act),
     };
     ledger.acts.iter().map(act).collect()

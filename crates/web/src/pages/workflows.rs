@@ -42,11 +42,7 @@ pub(super) async fn list(viewer: Viewer) -> Shown {
     let mut workflows = Vec::new();
     for (name, program) in &served.project.workflows {
         let fared = lately::of_workflow(site, program, MOST).await?;
-        workflows.push(Workflow {
-            name: name.clone(),
-            title: words::plain(&program.title),
-            facts: facts(&fared),
-        });
+        workflows.push(Workflow { name: name.clone(), title: words::plain(&program.title), facts: facts(&fared) });
     }
     let layout = viewer.layout("Workflows", "What do the workflows do, and how did they fare lately?", "workflows");
     show(&WorkflowsPage { layout, workflows, most: MOST })
@@ -190,7 +186,9 @@ fn step(one: &OfStep<'_>) -> Step {
     };
     let kinds = fared.kinds.iter().map(|(kind, many)| format!("{kind} {many}")).collect::<Vec<_>>();
     let success = match fared.success_rate() {
-        None if fared.skipped > 0 => format!("skipped {}", words::times(u32::try_from(fared.skipped).unwrap_or(u32::MAX))),
+        None if fared.skipped > 0 => {
+            format!("skipped {}", words::times(u32::try_from(fared.skipped).unwrap_or(u32::MAX)))
+        }
         None => none(),
         Some(rate) => {
             let tried = fared.done() + fared.failures;

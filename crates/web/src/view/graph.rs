@@ -62,11 +62,7 @@ struct Part {
 }
 
 impl Part {
-    fn new(
-        class: &'static str,
-        lines: Vec<(&'static str, String)>,
-            rows: Vec<Vec<Part>>,
-    ) -> Part {
+    fn new(class: &'static str, lines: Vec<(&'static str, String)>, rows: Vec<Vec<Part>>) -> Part {
         // Of a letter, as wide as a common one is: names are larger, and bold.
         let letter = |class: &str| if class == "name" { 8 } else { 7 };
         let text = lines.iter().map(|(class, line)| cut(line).chars().count() * letter(class)).max();

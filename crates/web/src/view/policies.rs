@@ -96,7 +96,9 @@ pub(crate) fn judge(project: &Project, policies: &Policies, request: &Value) -> 
     };
     let (class, said, of) = match decision {
         Decision::Allow { .. } => ("good", "", String::new()),
-        Decision::Ask { terms, .. } => ("wait", "", terms.groups.iter().map(|one| one.join(" or ")).collect::<Vec<_>>().join(", and ")),
+        Decision::Ask { terms, .. } => {
+            ("wait", "", terms.groups.iter().map(|one| one.join(" or ")).collect::<Vec<_>>().join(", and "))
+        }
         Decision::Deny { why, .. } => ("bad", why.as_str(), String::new()),
     };
     let could = explained.could.iter().map(|rule| (rule.id.to_string(), rule.at.to_string(), words::plain(&rule.text)));

@@ -69,12 +69,7 @@ pub(crate) async fn all(site: &Site, workflow: &Arc<str>) -> Result<Vec<Version>
 }
 
 /// What differs between two versions of a workflow; without `to`, the one that is served now.
-pub(crate) async fn compare(
-    site: &Site,
-    workflow: &str,
-    from: &str,
-    to: Option<&str>,
-) -> Result<Compared, Problem> {
+pub(crate) async fn compare(site: &Site, workflow: &str, from: &str, to: Option<&str>) -> Result<Compared, Problem> {
     let now = site.served().project.bundle.digest.to_string();
     let (a, b) = (read(site, workflow, from).await?, read(site, workflow, to.unwrap_or(&now)).await?);
     let files = changes::files(&a.0, &b.0).into_iter().map(|(file, how)| {

@@ -40,7 +40,10 @@ async fn nothing_is_said_of_a_run_that_is_not_over_or_by_nobody() {
     let path = format!("/runs/{run}/outcome");
     let body = json!({ "outcome": "right", "because": "seen", "as": "cleo" });
     let early = said(&scene.api("POST", &path, &body).await);
-    assert!(early.0 == 409 && early.1.contains("is waiting: whether it was right is known once it is over"), "{early:?}");
+    assert!(
+        early.0 == 409 && early.1.contains("is waiting: whether it was right is known once it is over"),
+        "{early:?}"
+    );
     let nobody = scene.api("POST", &path, &json!({ "outcome": "right", "because": "seen" })).await;
     assert_eq!(nobody.status, StatusCode::CONFLICT);
     let unknown = path.replace('0', "1");

@@ -8,7 +8,10 @@ use super::*;
 const BANK: [(&str, &str); 8] = [
     ("surefoot.yaml", "project: shop\n"),
     ("people.yaml", "groups: { chiefs: {} }\npeople:\n  cleo: { name: Cleo, groups: [ chiefs ] }\n"),
-    ("schemas/order.yaml", "type: object\nproperties: { id: { type: string } }\nrequired: [ id ]\nadditionalProperties: false\n"),
+    (
+        "schemas/order.yaml",
+        "type: object\nproperties: { id: { type: string } }\nrequired: [ id ]\nadditionalProperties: false\n",
+    ),
     (
         "schemas/payment.yaml",
         "type: object\nproperties: { cents: { type: integer, minimum: 1 }, to: { type: string } }\nrequired: [ cents ]\nadditionalProperties: false\n",
@@ -57,7 +60,12 @@ async fn rules_say_how_often_they_decided() {
     let page = scene.page(&cookie, "/policies").await;
     assert!(page.text.contains("decided 2 times") && page.text.contains("in the last 2 runs"), "{}", page.text);
     let all = scene.api("GET", "/policies", &Json::Null).await.json();
-    let decided: Vec<_> = all["rules"].as_array().expect("a list").iter().map(|rule| (rule["id"].clone(), rule["decided"].clone())).collect();
+    let decided: Vec<_> = all["rules"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|rule| (rule["id"].clone(), rule["decided"].clone()))
+        .collect();
     assert_eq!(decided, [(json!("pay.small"), json!(2)), (json!("pay.look"), json!(0))]);
     assert_eq!((&all["seen"], &all["never_allowed"]), (&json!(2), &json!(["bank.close"])));
 }
@@ -67,7 +75,11 @@ async fn a_request_is_tried_and_does_nothing() {
     let scene = idle(&BANK).await;
     let cookie = scene.enter().await;
     let choose = scene.page(&cookie, "/policies/try").await;
-    assert!(choose.text.contains("<option value=\"bank.pay\">") && !choose.text.contains("Judge it"), "{}", choose.text);
+    assert!(
+        choose.text.contains("<option value=\"bank.pay\">") && !choose.text.contains("Judge it"),
+        "{}",
+        choose.text
+    );
     let page = scene.page(&cookie, "/policies/try?action=bank.pay").await;
     assert_eq!(page.field("step"), "pay/paid", "the step that calls it is proposed");
     let csrf = page.field("csrf");
@@ -77,14 +89,28 @@ async fn a_request_is_tried_and_does_nothing() {
     };
     let small = judge(&[("answer.cents", "700"), ("answer.to", "<b>Ada</b>")]).await;
     assert_eq!(small.status, StatusCode::OK);
-    for told in ["allow</span> by pay.small", "input.cents", "Without this rule: deny by not_allowed", "value=\"700\"", "&#60;b&#62;Ada"] {
+    for told in [
+        "allow</span> by pay.small",
+        "input.cents",
+        "Without this rule: deny by not_allowed",
+        "value=\"700\"",
+        "&#60;b&#62;Ada",
+    ] {
         assert!(small.text.contains(told), "{told}: {}", small.text);
     }
     let more = judge(&[("answer.cents", "900")]).await;
     assert!(more.text.contains("ask</span> by pay.look") && more.text.contains("somebody of chiefs"), "{}", more.text);
     let much = judge(&[("answer.cents", "2000")]).await;
-    assert!(much.text.contains("deny</span> by not_allowed") && much.text.contains("if one of these matched"), "{}", much.text);
-    for (wrong, why) in [(&[("answer.cents", "few")][..], "no whole number"), (&[("answer.cents", "0")], "does not fit"), (&[], "cents is missing")] {
+    assert!(
+        much.text.contains("deny</span> by not_allowed") && much.text.contains("if one of these matched"),
+        "{}",
+        much.text
+    );
+    for (wrong, why) in [
+        (&[("answer.cents", "few")][..], "no whole number"),
+        (&[("answer.cents", "0")], "does not fit"),
+        (&[], "cents is missing"),
+    ] {
         let refused = judge(wrong).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{why}");
         assert!(refused.text.contains(why), "{why}: {}", refused.text);
@@ -107,7 +133,12 @@ async fn a_real_decision_is_tried_with_other_values() {
     let cookie = scene.enter().await;
     let run = scene.started("pay", "P-1").await;
     scene.ended(&run).await;
-    let href = scene.page(&cookie, &format!("/runs/{run}")).await.link("/policies/try?run=").replace("&#38;", "&").replace("&amp;", "&");
+    let href = scene
+        .page(&cookie, &format!("/runs/{run}"))
+        .await
+        .link("/policies/try?run=")
+        .replace("&#38;", "&")
+        .replace("&amp;", "&");
     let page = scene.page(&cookie, &href).await;
     assert_eq!(page.field("step"), "pay/paid");
     assert!(page.text.contains("value=\"700\"") && page.text.contains("As it was asked for"), "{}", page.text);

@@ -144,10 +144,14 @@ async fn two_versions_are_compared_with_those_who_read_what_changed() {
     assert_eq!(changes["files"][0]["file"], "workflows/put.yaml");
     let lines = changes["files"][0]["lines"].to_string();
     assert!(lines.contains("['a', 'c']") && lines.contains("['a', 'b', 'c']"), "{lines}");
-    let steps: Vec<&str> = changes["steps"].as_array().expect("a list").iter().filter_map(|one| one["step"].as_str()).collect();
+    let steps: Vec<&str> =
+        changes["steps"].as_array().expect("a list").iter().filter_map(|one| one["step"].as_str()).collect();
     assert_eq!(steps, ["noted", "all"]);
     let contract = &changes["contracts"][0];
-    assert_eq!((&contract["of"], &contract["path"], &contract["after"]), (&json!("noted"), &json!("id"), &json!("a whole number")));
+    assert_eq!(
+        (&contract["of"], &contract["path"], &contract["after"]),
+        (&json!("noted"), &json!("id"), &json!("a whole number"))
+    );
     assert_eq!(contract["readers"][0]["step"], Json::Null, "the result reads it: {contract}");
 
     let cookie = scene.enter().await;
