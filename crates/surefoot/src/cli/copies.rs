@@ -127,13 +127,13 @@ impl web::Copies for Copies {
         let file: Arc<str> = format!("cases/{run}.yaml").into();
         // A case is played whole: pages go on being answered meanwhile.
         let played = tokio::task::spawn_blocking(move || {
-            let stem = format!("what came of {run}");
+            let stem = "what came of a run";
             // What is wrong with a case stands in the hints; whoever asked knows of which run.
             let said = |error: CliError| match error.hints.is_empty() {
                 true => why(error),
                 false => NotCopied { why: error.hints },
             };
-            whole.record((&stem, &file), (&setting, &folder)).map_err(said)
+            whole.record((stem, &file), (&setting, &folder)).map_err(said)
         });
         let made = played.await.map_err(|_| NotCopied::new("playing it panicked".to_owned()))??;
         Ok(CaseCopy { text: made.text, notes: made.notes })
