@@ -38,8 +38,7 @@ struct Row {
     class: &'static str,
     stands: &'static str,
     open: u64,
-    fit: String,
-    intent: String,
+    scores: String,
     owner: String,
     age: String,
 }
@@ -83,7 +82,8 @@ pub(super) async fn page(viewer: Viewer, Extension(crm): Extension<Crm>, Query(a
     filters.extend(some.map(|state| filter(state, standing(state).1, of(state))));
     let rows = rows.into_iter().map(|line| {
         let (class, stands) = standing(&line.enrichment);
-        let score = |score: Option<i64>| score.map_or("–".to_owned(), |score| score.to_string());
+        let scores = [("fit", line.fit), ("intent", line.intent)].into_iter();
+        let scores = scores.filter_map(|(name, score)| Some(format!("{name} {}", score?))).collect::<Vec<_>>();
         Row {
             href: viewer.own(format_args!("/leads/{}", line.id)),
             company: plain(&line.company),
@@ -91,8 +91,7 @@ pub(super) async fn page(viewer: Viewer, Extension(crm): Extension<Crm>, Query(a
             class,
             stands,
             open: line.open,
-            fit: score(line.fit),
-            intent: score(line.intent),
+            scores: scores.join(" · "),
             owner: plain(&line.owner),
             age: if line.created_at_us > 0 { ago(line.created_at_us, &viewer) } else { String::new() },
         }
