@@ -104,6 +104,8 @@ pub(super) async fn run(scene: &Scene, ground: &Ground, pages: &Pages) -> Result
         project: surefoot.project().clone(),
         sources: surefoot.sources().clone(),
         start_key: Arc::new(|_, _| None),
+        // Nothing is downloaded.
+        copies: None,
     };
     let io = |error| CliError::io("loopback cannot be used", error);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io)?;
