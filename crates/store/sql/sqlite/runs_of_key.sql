@@ -1,2 +1,8 @@
--- Runs that are found by a business key of this name, newest first; case is not compared here.
-SELECT run FROM run_key WHERE value = :value AND run < :before AND kind = 'about' AND name = :name ORDER BY run DESC;
+-- Runs that are found by a business key of this name, newest first; case is not compared here. NULL in a filter means all; :status is a JSON
+-- list.
+SELECT run_key.run AS run FROM run_key CROSS JOIN run ON run.id = run_key.run
+ WHERE run_key.value = :value AND run_key.run < :before AND run_key.kind = 'about' AND run_key.name = :name
+   AND (:status IS NULL OR run.status IN (SELECT value FROM json_each(:status)))
+   AND (:workflow IS NULL OR run.workflow = :workflow)
+   AND (:failure IS NULL OR run.failure = :failure)
+ ORDER BY run_key.run DESC;

@@ -14,7 +14,7 @@ use super::{
     sql,
 };
 use crate::{
-    FindQuery, Found, KeyKind, RunCount, RunKey, RunQuery, RunRow, StoreError,
+    FindQuery, Found, KEY_CHARS, KeyKind, RunCount, RunKey, RunQuery, RunRow, StoreError,
     rules::{self, Sought},
 };
 
@@ -22,7 +22,10 @@ use crate::{
 pub(super) const LAST: [u8; 17] = [0xff; 17];
 
 /// So many rows are read and sorted at once; beyond that, one after the other until there are enough.
-const FEW: u64 = 2_000;
+const FEW: u64 = 5_000;
+
+/// Runs behind counts that are looked at one by one for a business key; beyond that, those of the key are.
+const SOME: u64 = 20_000;
 
 fn before(run: Option<RunId>) -> Vec<u8> {
     run.map_or_else(|| LAST.to_vec(), |run| run.bytes().to_vec())
@@ -68,10 +71,19 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Result<Vec<RunRow>, S
     let wanted = if by_count { wanted(&view, query)? } else { Vec::new() };
     let behind: u64 = wanted.iter().map(|count| count.runs).sum();
     match &query.about {
-        Some((name, value)) if !by_count || behind > FEW => {
+        // Nothing of a key is kept beyond its first characters: where there is more, each row says whether it fits.
+        Some((name, value)) if !by_count || behind > SOME || value.chars().count() > KEY_CHARS => {
             let mut rows = Vec::new();
             let value = rules::key_text(value).unwrap_or_default();
-            let params = named_params! { ":value": &*value, ":before": before, ":name": &**name };
+            let names: Vec<_> = query.status.iter().map(|status| status.as_str().into()).collect();
+            let params = named_params! {
+                ":value": &*value,
+                ":before": before,
+                ":name": &**name,
+                ":status": (!names.is_empty()).then(|| rules::list(&names)),
+                ":workflow": query.workflow.as_deref(),
+                ":failure": query.failure.as_deref(),
+            };
             each(&view, ("run_key", sql::RUNS_OF_KEY), params, |cells| {
                 rows.extend(row(&view, cells.run("run")?)?.filter(|row| query.wants(row)));
                 Ok(rows.len() < limit)
@@ -79,17 +91,35 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Result<Vec<RunRow>, S
             return Ok(rows);
         }
         about => {
-            // Of each as many as the page has; where business keys are compared as well, all of the few.
-            let most = if about.is_some() { behind as i64 } else { limit as i64 };
+            // Of each as many as the page has.
             for count in wanted {
-                let params = named_params! {
-                    ":workflow": &*count.workflow,
-                    ":status": count.status.as_str(),
-                    ":failure": count.failure.as_deref().unwrap_or_default(),
-                    ":before": before,
-                    ":limit": most,
+                let failure = count.failure.as_deref().unwrap_or_default();
+                let (workflow, status) = (&*count.workflow, count.status.as_str());
+                let found = match about {
+                    Some((name, value)) => {
+                        let params = named_params! {
+                            ":workflow": workflow,
+                            ":status": status,
+                            ":failure": failure,
+                            ":before": before,
+                            ":value": value,
+                            ":name": &**name,
+                            ":limit": limit as i64,
+                        };
+                        all(&view, ("run", sql::RUNS_OF_COUNT_AND_KEY), params, |cells| cells.run("id"))?
+                    }
+                    None => {
+                        let params = named_params! {
+                            ":workflow": workflow,
+                            ":status": status,
+                            ":failure": failure,
+                            ":before": before,
+                            ":limit": limit as i64,
+                        };
+                        all(&view, ("run", sql::RUNS_OF_COUNT), params, |cells| cells.run("id"))?
+                    }
                 };
-                candidates.extend(all(&view, ("run", sql::RUNS_OF_COUNT), params, |cells| cells.run("id"))?);
+                candidates.extend(found);
             }
         }
     }

@@ -160,6 +160,7 @@ pub const RESERVE_BUDGET: &str = include_str!("../../sql/sqlite/reserve_budget.s
 pub const REVIVE_OUT_MESSAGE: &str = include_str!("../../sql/sqlite/revive_out_message.sql");
 pub const REVIVE_RUNS: &str = include_str!("../../sql/sqlite/revive_runs.sql");
 pub const RUNS_OF_COUNT: &str = include_str!("../../sql/sqlite/runs_of_count.sql");
+pub const RUNS_OF_COUNT_AND_KEY: &str = include_str!("../../sql/sqlite/runs_of_count_and_key.sql");
 pub const RUNS_OF_KEY: &str = include_str!("../../sql/sqlite/runs_of_key.sql");
 #[cfg(feature = "faults")]
 pub const RUNS_OF_WORKER: &str = include_str!("../../sql/sqlite/runs_of_worker.sql");

@@ -1,7 +1,7 @@
 //! Pages and lists over many runs: how long the server takes for each, and whether its memory stays as it is.
 //!
-//! The runs are real: started and driven by a worker of this process, with approvals, work, signals that are waited for, failures and
-//! actions of which nobody knows. The time is what the server says in `Server-Timing`; requests come over loopback.
+//! The runs are real: started and driven by a worker of this process, with approvals, work, signals that are waited for, and failures. The
+//! time is what the server says in `Server-Timing`; requests come over loopback.
 
 use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -297,7 +297,7 @@ async fn paths(store: &SqliteStore) -> Result<Vec<(&'static str, String)>, CliEr
         ("runs", "/runs?about=region%3Dnorth&status=waiting".to_owned()),
         ("search", "/search?q=A-".to_owned()),
         ("search", "/search?q=a-12".to_owned()),
-        ("search", "/search?q=c-4999".to_owned()),
+        ("search", "/search?q=c-4017".to_owned()),
         ("search", "/search?q=run_0".to_owned()),
         ("search", "/search?q=nothing+is+called+so".to_owned()),
         ("approvals", "/approvals".to_owned()),
@@ -307,7 +307,6 @@ async fn paths(store: &SqliteStore) -> Result<Vec<(&'static str, String)>, CliEr
         ("work", format!("/work?group=desk&after={item}")),
         ("work item", format!("/work/{item}")),
         ("effects", "/effects".to_owned()),
-        ("effect", format!("/effects/{unknown}?step=done")),
         ("money", "/money".to_owned()),
         ("holds", "/holds".to_owned()),
         ("run", format!("/runs/{shipped}")),
