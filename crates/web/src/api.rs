@@ -46,6 +46,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(runs::one))
         .routes(routes!(runs::entries))
         .routes(routes!(runs::order))
+        .routes(routes!(runs::fork))
+        .routes(routes!(runs::retry))
         .routes(routes!(evidence::of))
         .routes(routes!(events::signal))
         .routes(routes!(events::publish))

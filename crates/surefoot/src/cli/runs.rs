@@ -1,4 +1,5 @@
 pub(super) mod export;
+mod fork;
 mod ls;
 mod post;
 mod show;
@@ -42,6 +43,8 @@ enum Command {
     Pause(post::Pause),
     Resume(post::Resume),
     Cancel(post::Cancel),
+    Fork(fork::Fork),
+    Retry(fork::Retry),
     Export(export::Export),
 }
 
@@ -57,6 +60,8 @@ impl Runs {
                 Command::Pause(command) => command.run(scene).await,
                 Command::Resume(command) => command.run(scene).await,
                 Command::Cancel(command) => command.run(scene).await,
+                Command::Fork(command) => command.run(scene).await,
+                Command::Retry(command) => command.run(scene).await,
                 Command::Export(command) => command.run(scene).await,
             }
         })

@@ -3,6 +3,7 @@
 mod details;
 mod effects;
 mod events;
+mod forks;
 mod people;
 mod reference;
 mod rules;
