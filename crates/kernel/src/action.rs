@@ -468,6 +468,12 @@ impl Walk<'_> {
         Some((scope.clone(), hold.clone()))
     }
 
+    /// A step has an effect, and the run was forked to have none.
+    pub(crate) fn block(&mut self, path: &StepPath, what: &str) {
+        self.blocked = true;
+        self.wait(None, || format!("nothing: it was forked without effects, and `{path}` would {what}"));
+    }
+
     /// Waits until a hold is lifted.
     pub(crate) fn wait_for_release(&mut self, scope: &str, hold: &Hold) {
         self.wait(None, || format!("{RELEASE}{scope}, held by {}: {}", hold.by, hold.reason));

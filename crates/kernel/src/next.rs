@@ -355,7 +355,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) doubt: Option<Suspend>,
     taken: BTreeSet<u64>,
     /// Something that nothing but a person lets go on.
-    blocked: bool,
+    pub(crate) blocked: bool,
     /// What the run has spent and set aside, with what this pass sets aside.
     pub spent: Cow<'a, Spent>,
 }
@@ -589,12 +589,6 @@ impl<'a> Walk<'a> {
             (one, other) => one.or(other),
         };
         self.waits.push(what());
-    }
-
-    /// A step has an effect, and the run was forked to have none.
-    pub(crate) fn block(&mut self, path: &StepPath, what: &str) {
-        self.blocked = true;
-        self.wait(None, || format!("nothing: it was forked without effects, and `{path}` would {what}"));
     }
 
     /// Like [`Walk::wait`], for an action whose outcome is not known: no pause and no cancel goes before it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 use kernel::ids::RunId;
-use store::{Posted, RunQuery, RunRow, Status};
+use store::{RunQuery, RunRow, Status};
 
 use crate::{RunError, Runtime};
 
@@ -23,11 +23,13 @@ pub enum Order {
     Resume,
     /// [`Runtime::cancel`].
     Cancel,
+    /// [`Runtime::retry`].
+    Retry,
 }
 
 impl Order {
     /// Every order.
-    pub const ALL: [Order; 3] = [Order::Pause, Order::Resume, Order::Cancel];
+    pub const ALL: [Order; 4] = [Order::Pause, Order::Resume, Order::Cancel, Order::Retry];
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Order {
             Order::Pause => "pause",
             Order::Resume => "resume",
             Order::Cancel => "cancel",
+            Order::Retry => "retry",
         }
     }
 
@@ -49,6 +52,7 @@ impl Order {
             Order::Pause => matches!(status, Status::Queued | Status::Running | Status::Waiting | Status::Blocked),
             Order::Resume => matches!(status, Status::Paused | Status::Quarantined),
             Order::Cancel => !status.is_final(),
+            Order::Retry => status == Status::Failed,
         }
     }
 }
@@ -57,12 +61,13 @@ impl Runtime {
     /// Tells a run one thing.
     ///
     /// # Errors
-    /// As [`Runtime::signal`].
-    pub async fn order(&self, run: RunId, order: Order, sender: Arc<str>) -> Result<Posted, RunError> {
+    /// As [`Runtime::signal`]; a retry as [`Runtime::retry`].
+    pub async fn order(&self, run: RunId, order: Order, sender: Arc<str>) -> Result<(), RunError> {
         match order {
-            Order::Pause => self.pause(run, sender).await,
-            Order::Resume => self.resume(run, sender).await,
-            Order::Cancel => self.cancel(run, sender).await,
+            Order::Pause => self.pause(run, sender).await.map(drop),
+            Order::Resume => self.resume(run, sender).await.map(drop),
+            Order::Cancel => self.cancel(run, sender).await.map(drop),
+            Order::Retry => self.retry(run, Some(sender)).await.map(drop),
         }
     }
 
@@ -99,7 +104,7 @@ impl Runtime {
         runs: Vec<RunId>,
         order: Order,
         sender: Arc<str>,
-    ) -> Vec<(RunId, Result<Posted, RunError>)> {
+    ) -> Vec<(RunId, Result<(), RunError>)> {
         let told = runs.into_iter().map(|run| {
             let sender = sender.clone();
             async move { (run, self.order(run, order, sender).await) }

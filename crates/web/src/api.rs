@@ -54,6 +54,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(runs::say_outcome))
         .routes(routes!(runs::case))
         .routes(routes!(runs::erase))
+        .routes(routes!(runs::fork))
+        .routes(routes!(runs::retry))
         .routes(routes!(evidence::of))
         .routes(routes!(evidence::verification))
         .routes(routes!(evidence::export))

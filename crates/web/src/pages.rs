@@ -53,6 +53,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/runs/{run}/live", get(run::live))
         .route("/runs/{run}/order", post(run::order))
         .route("/runs/{run}/outcome", post(run::say_outcome))
+        .route("/runs/{run}/fork", post(run::fork))
+        .route("/runs/{run}/retry", post(run::retry))
         .route("/runs/{run}/shown/{entry}", get(shown::page))
         .route("/runs/{run}/why", get(why::page))
         .route("/runs/{run}/evidence", get(evidence::page))

@@ -1,4 +1,5 @@
 pub(super) mod export;
+mod fork;
 mod ls;
 mod outcome;
 mod post;
@@ -43,6 +44,8 @@ enum Command {
     Pause(post::Pause),
     Resume(post::Resume),
     Cancel(post::Cancel),
+    Fork(fork::Fork),
+    Retry(fork::Retry),
     Outcome(outcome::Outcome),
     Export(export::Export),
 }
@@ -59,6 +62,8 @@ impl Runs {
                 Command::Pause(command) => command.run(scene).await,
                 Command::Resume(command) => command.run(scene).await,
                 Command::Cancel(command) => command.run(scene).await,
+                Command::Fork(command) => command.run(scene).await,
+                Command::Retry(command) => command.run(scene).await,
                 Command::Outcome(command) => command.run(scene).await,
                 Command::Export(command) => command.run(scene).await,
             }

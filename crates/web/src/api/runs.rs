@@ -14,12 +14,13 @@ use axum::{
 use futures_util::stream;
 use kernel::{
     ids::RunId,
-    journal::{Entry, Event},
+    journal::{Effects, Entry, Event},
     report::Report,
     values::Value,
 };
 use runtime::{
     RunError,
+    fork::{Forked, Seen},
     orders::{ORDER_LIMIT, Order as Orders},
     outcome::Together,
     record::Record,
@@ -55,11 +56,36 @@ pub(super) struct Run {
     /// The run that handed it its work.
     #[schema(value_type = Option<String>)]
     parent: Option<RunId>,
+    /// The run that it goes on from.
+    fork: Option<Source>,
     /// What models were charged for it, in millionths of a dollar, without runs that it handed work to; null: not known.
     cost_uusd: Option<i64>,
     /// What found it, if it was searched for.
     #[serde(skip_serializing_if = "Option::is_none")]
     found_by: Option<FoundBy>,
+}
+
+/// Where a run was forked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ForkedFrom)]
+struct Source {
+    #[schema(value_type = String)]
+    run: RunId,
+    /// The last entry that was inherited.
+    entry: u64,
+}
+
+/// A run that goes on from where another was.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ForkSeen)]
+struct Onward {
+    #[schema(value_type = String)]
+    run: RunId,
+    /// The last entry that it inherited.
+    entry: u64,
+    status: &'static str,
+    /// It tries again what failed.
+    retry: bool,
 }
 
 /// What a run was found by.
@@ -102,6 +128,7 @@ impl Run {
             wakes_at: row.wake_at.map(|at| at.to_string()),
             entries: row.head.seq,
             parent: row.parent,
+            fork: row.fork.map(|fork| Source { run: fork.run, entry: fork.entry }),
             cost_uusd: row.cost,
             found_by: None,
         }
@@ -134,6 +161,13 @@ pub(super) struct Whole {
     /// Done, doing, next, waiting for whom, what may be tried again and why.
     #[schema(value_type = Object)]
     report: Report,
+    /// Runs that go on from where this one was, newest first.
+    forks: Vec<Onward>,
+}
+
+fn onward(seen: &Seen) -> Onward {
+    let entry = seen.row.fork.map_or(0, |fork| fork.entry);
+    Onward { run: seen.row.run, entry, status: seen.row.status.as_str(), retry: seen.is_retry() }
 }
 
 /// What a person says came of a run.
@@ -185,6 +219,7 @@ fn query(text: Option<String>) -> Result<(RunQuery, Option<String>), Problem> {
                 query.about = Some((name.into(), value.to_owned()));
             }
             "parent" => query.parent = Some(value.parse().map_err(|_| wrong("an id of a run"))?),
+            "fork_of" => query.fork_of = Some(value.parse().map_err(|_| wrong("an id of a run"))?),
             "before" => query.before = Some(value.parse().map_err(|_| wrong("an id of a run"))?),
             "limit" => {
                 let limit = value.parse::<u32>().ok().filter(|limit| (1..=MOST).contains(limit));
@@ -192,7 +227,7 @@ fn query(text: Option<String>) -> Result<(RunQuery, Option<String>), Problem> {
             }
             _ => {
                 return Err(Problem::malformed(format!("there is no filter `{key}`"))
-                    .hint("status, workflow, failure, about, parent, q, before, limit"));
+                    .hint("status, workflow, failure, about, parent, fork_of, q, before, limit"));
             }
         }
     }
@@ -209,6 +244,7 @@ fn query(text: Option<String>) -> Result<(RunQuery, Option<String>), Problem> {
         ("q" = Option<String>, Query, description = "Only runs that this finds: a business key, a start key, the id of an event, what something is known by outside, a run id, or how it begins. Goes with `before` and `limit` alone"),
         ("about" = Option<String>, Query, description = "Only runs with this business key: `about=order=A-17`"),
         ("parent" = Option<String>, Query, description = "Only runs that this one handed work to"),
+        ("fork_of" = Option<String>, Query, description = "Only runs that go on from where this one was"),
         ("before" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<u32>, Query, description = "Rows of a page, up to 500; 50 if absent"),
     ),
@@ -438,6 +474,7 @@ pub(super) async fn one(caller: Caller, Path(run): Path<String>) -> Result<Json<
         result: json(result),
         outcome: Together::of(&outcomes).map(Together::as_str),
         outcomes: outcomes.into_iter().map(Came::of).collect(),
+        forks: runtime.forks(run).await?.iter().map(onward).collect(),
         report: Report::of(&state, &entries, program.as_deref()),
     }))
 }
@@ -554,6 +591,8 @@ enum Word {
     Pause,
     Resume,
     Cancel,
+    /// A new run tries a failed one again
+    Retry,
 }
 
 impl Word {
@@ -562,13 +601,14 @@ impl Word {
             Word::Pause => Orders::Pause,
             Word::Resume => Orders::Resume,
             Word::Cancel => Orders::Cancel,
+            Word::Retry => Orders::Retry,
         }
     }
 }
 
-/// Pauses, resumes or cancels a run
+/// Pauses, resumes, cancels or retries a run
 ///
-/// It does so as soon as what is open has answered.
+/// It does so as soon as what is open has answered; a failed one is tried again by a run of its own.
 #[utoipa::path(
     post, path = "/runs/{run}/order", operation_id = "order_run", tag = "Runs",
     params(("run" = String, Path, description = "Its id")), request_body = Order,
@@ -683,4 +723,97 @@ pub(super) async fn erase(
     }
     let change = caller.app.site.runtime().erase(run, reason, &asker).await?;
     Ok(Json(Erased { run: run.to_string(), by: asker.by, change }))
+}
+
+/// Where a run is forked, and how.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fork {
+    /// The last entry that is inherited; the last one that can be, if absent.
+    at: Option<u64>,
+    /// `ask` if absent.
+    #[serde(default)]
+    effects: Mode,
+    /// A person of `people.yaml`, if a program asks.
+    #[serde(rename = "as")]
+    by: Option<String>,
+}
+
+/// `ask`: people are asked before each effect; `block`: the run pauses before the first; `live`: they are judged as in any run.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ForkEffects)]
+enum Mode {
+    #[default]
+    Ask,
+    Block,
+    Live,
+}
+
+/// A run that goes on from where another was.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ForkStarted)]
+pub(super) struct Started {
+    #[serde(flatten)]
+    run: Run,
+    /// Why it inherits fewer entries than were asked for; null: it does not.
+    moved: Option<String>,
+}
+
+async fn started(caller: &Caller, forked: Forked) -> Result<Response, Problem> {
+    let site = &caller.app.site;
+    let row = site.store().run(forked.run).await?.ok_or_else(|| Problem::not_found("the run was erased meanwhile"))?;
+    let status = if forked.created { StatusCode::CREATED } else { StatusCode::OK };
+    let location = format!("{}/api/v1/runs/{}", site.base(), forked.run);
+    let body = Started { run: Run::of(&row), moved: forked.point.moved };
+    Ok((status, [(header::LOCATION, location)], Json(body)).into_response())
+}
+
+/// Starts a run that goes on from where this one was
+///
+/// It inherits the entries up to `at`, or up to the nearest one before it at which nothing is in progress; `moved` says why. What comes
+/// after them it does itself, a second time: so people are asked before each effect, unless `effects` says otherwise.
+#[utoipa::path(
+    post, path = "/runs/{run}/fork", operation_id = "fork_run", tag = "Runs",
+    params(("run" = String, Path, description = "Its id")), request_body = Fork,
+    responses((status = CREATED, body = Started, description = "It is durable; `Location` says where")),
+)]
+pub(super) async fn fork(caller: Caller, Path(run): Path<String>, Body(fork): Body<Fork>) -> Result<Response, Problem> {
+    let (run, asker) = (run_id(&run)?, caller.asker(fork.by.as_deref())?);
+    let effects = match fork.effects {
+        Mode::Ask => Effects::Ask,
+        Mode::Block => Effects::Block,
+        Mode::Live => Effects::Live,
+    };
+    let forked = caller.app.site.runtime().fork(run, fork.at, effects, Some(asker.by)).await?;
+    started(&caller, forked).await
+}
+
+/// Who asks that a run be tried again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RetryAsked)]
+pub(super) struct Retry {
+    /// A person of `people.yaml`, if a program asks.
+    #[serde(rename = "as")]
+    by: Option<String>,
+}
+
+/// Tries a failed run again, from before the step that failed
+///
+/// A run of its own does it, and one only: 201 the first time, then 200. It is refused where something was done outside after that
+/// point, or may have been; a fork goes on from there and asks before each effect.
+#[utoipa::path(
+    post, path = "/runs/{run}/retry", operation_id = "retry_run", tag = "Runs",
+    params(("run" = String, Path, description = "Its id")), request_body = Retry,
+    responses((status = CREATED, body = Started, description = "It is durable; `Location` says where"), (status = OK, body = Started, description = "It was tried again before")),
+)]
+pub(super) async fn retry(
+    caller: Caller,
+    Path(run): Path<String>,
+    Body(retry): Body<Retry>,
+) -> Result<Response, Problem> {
+    let (run, asker) = (run_id(&run)?, caller.asker(retry.by.as_deref())?);
+    let forked = caller.app.site.runtime().retry(run, Some(asker.by)).await?;
+    started(&caller, forked).await
 }

@@ -47,6 +47,8 @@ struct Cause {
     workflow: Arc<str>,
     count: String,
     href: String,
+    /// What finds them among runs.
+    query: String,
     last: Option<runs::Line>,
 }
 
@@ -95,6 +97,7 @@ pub(super) async fn page(viewer: Viewer) -> Shown {
             workflow: count.workflow.clone(),
             count: words::grouped(count.runs),
             href: asked.href(&viewer),
+            query: asked.written(),
             last: last.first().map(|row| runs::Line::of(row, &viewer, now)),
         });
     }

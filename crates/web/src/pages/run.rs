@@ -13,15 +13,16 @@ use axum::{
 use futures_util::stream;
 use kernel::{
     evidence::{Ledger, Said},
+    fork::{self, NotForked, Point},
     governance::budget::{self, Unit},
     ids::RunId,
-    journal::{Entry, Event},
+    journal::{Effects, Entry, Event},
     recovery::Failure,
     report::{Call as Todo, Report, calls},
     run::RunState,
     values::{Timestamp, Value},
 };
-use runtime::record::Record;
+use runtime::{fork::Seen, record::Record};
 use serde::Deserialize;
 use store::{OutcomeQuery, RunRow, Status};
 
@@ -34,7 +35,7 @@ use crate::{
         context::{self, Call},
         decision::Decision,
         outcome::Said as Outcome,
-        story::{self, Line},
+        story::{self, Line, Lines},
         value::{self, Row},
         words::{self, Badge},
     },
@@ -54,8 +55,17 @@ struct RunPage {
     next: Vec<String>,
     /// A line a step.
     chapters: Vec<Chapter>,
-    /// A line an entry.
+    /// What it inherited, and a line an entry of its own.
+    inherited: Vec<Line>,
     lines: Vec<Line>,
+    /// The run that it goes on from, and how.
+    source: Option<Link>,
+    /// Runs that go on from it.
+    forks: Vec<Link>,
+    /// Where a new run would go on from here; why it cannot.
+    fork: Option<Result<Point, String>>,
+    /// Where a new run would try it again; why it cannot.
+    retry: Option<Result<u64, String>>,
     input: Vec<Row>,
     result: Vec<Row>,
     failed: Option<String>,
@@ -98,6 +108,13 @@ struct Doing {
     again: String,
     /// Where to do something about it.
     href: Option<(String, &'static str)>,
+}
+
+/// Another run, and what it is to this one.
+struct Link {
+    href: String,
+    run: String,
+    what: String,
 }
 
 struct Handed {
@@ -227,6 +244,28 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
         viewer.path(format_args!("/runs/{run}?{at}entry={seq}#entry"))
     };
     let outcomes = runtime.outcomes(OutcomeQuery::Run(run)).await?;
+    let link =
+        |run: RunId, what: String| Link { href: viewer.path(format_args!("/runs/{run}")), run: run.to_string(), what };
+    let source = state.fork().and_then(|fork| {
+        let (of, word) = (fork.of()?, if fork.retry { "tries again" } else { "goes on from" });
+        let effects = format!("{word} it, after its entry {}; effects {}", of.entry, fork.effects.as_str());
+        Some(link(of.run, effects))
+    });
+    let seen = if past { Vec::new() } else { runtime.forks(run).await? };
+    let forks = seen.iter().map(|seen| {
+        let word = if seen.is_retry() { "tries it again" } else { "goes on from it" };
+        let entry = seen.row.fork.map_or(0, |fork| fork.entry);
+        link(seen.row.run, format!("{word} after entry {entry}: {}", seen.row.status.as_str()))
+    });
+    let fork = match fork::point(run, entries, at) {
+        Err(NotForked::Erased { .. } | NotForked::NoEntry { .. }) => None,
+        point => Some(point.map_err(|why| words::plain(&why.to_string()))),
+    };
+    let retry = (row.status == Status::Failed && !past && !seen.iter().any(Seen::is_retry)).then(|| {
+        fork::retry_point(run, entries).map(|point| point.entry).map_err(|why| words::plain(&why.to_string()))
+    });
+    let Lines { inherited, own } = story::lines(entries);
+    let told = chapters(entries, state.fork(), (program.as_deref(), until), &href);
     let page = RunPage {
         layout: viewer.layout("Run", "What has it done, what does it do now, and what does it wait for?", "runs"),
         run: run.to_string(),
@@ -237,8 +276,13 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
         buckets: context::buckets(&report.tally.usage),
         doing: doing.collect(),
         next: report.next.iter().map(|name| words::plain(name)).collect(),
-        chapters: chapters(entries, program.as_deref(), until, &href),
-        lines: story::lines(entries),
+        chapters: told,
+        inherited,
+        lines: own,
+        source,
+        forks: forks.collect(),
+        fork,
+        retry,
         input,
         result,
         failed: report.failed.as_ref().map(|failure| words::plain(&kernel::story::failure(failure))),
@@ -266,7 +310,8 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
             last,
             before: (at > 1).then(|| at - 1),
             after: past.then(|| at + 1),
-            when: words::span(state.at.micros() - report.started.unwrap_or(state.at).micros()),
+            // What was inherited happened before the run began.
+            when: words::span((state.at.micros() - report.started.unwrap_or(state.at).micros()).max(0)),
         },
         outcomes: outcomes.iter().map(|one| Outcome::of(one, now)).collect(),
         over: row.status.is_final() && !past,
@@ -303,9 +348,13 @@ fn acts(run: RunId, entries: &[Entry], ruled: bool) -> Vec<Act> {
             .copied()
             .filter(|_| ruled)
             .find(|seq| events.iter().any(|(entry, event)| entry.seq == *seq && policies::judged(event).is_some())),
-        doubts: kernel::evidence::uncertain(act),
+        doubts: inherited(act).into_iter().chain(kernel::evidence::uncertain(act)).collect(),
     };
     ledger.acts.iter().map(act).collect()
+}
+
+fn inherited(act: &kernel::evidence::Act) -> Option<String> {
+    act.inherited.then(|| "inherited: the run that this one goes on from did it".to_owned())
 }
 
 pub(super) fn claim_words(said: &Said) -> (&'static str, &'static str, String) {
@@ -436,6 +485,40 @@ pub(super) async fn case(viewer: Viewer, Path(run): Path<String>) -> Shown {
     let run = named(&run)?;
     let made = crate::api::case_of(&viewer.app.site, run).await?;
     Ok(crate::api::file(&format!("{run}.yaml"), "application/yaml", made.text))
+}
+
+/// Where a run is forked, and how.
+#[derive(Deserialize)]
+pub(super) struct Fork {
+    at: String,
+    effects: String,
+}
+
+/// `POST /runs/{run}/fork`: a new run goes on from here.
+pub(super) async fn fork(Path(run): Path<String>, sent: Sent<Fork>) -> Shown {
+    let Sent { viewer, form } = sent;
+    let (run, asker) = (named(&run)?, viewer.asker()?);
+    let effects = Effects::parse(&form.effects).ok_or_else(|| {
+        Problem::malformed(format!("`{}` is none of ask, block and live", words::plain(&form.effects)))
+    })?;
+    let at = form
+        .at
+        .parse()
+        .map_err(|_| Problem::malformed(format!("`{}` is no number of an entry", words::plain(&form.at))))?;
+    let forked = viewer.app.site.runtime().fork(run, Some(at), effects, Some(asker.by)).await?;
+    go(&viewer.path(format_args!("/runs/{}", forked.run)))
+}
+
+/// Nothing but who asks.
+#[derive(Deserialize)]
+pub(super) struct Again {}
+
+/// `POST /runs/{run}/retry`: a new run tries a failed one again.
+pub(super) async fn retry(Path(run): Path<String>, sent: Sent<Again>) -> Shown {
+    let Sent { viewer, .. } = sent;
+    let (run, asker) = (named(&run)?, viewer.asker()?);
+    let forked = viewer.app.site.runtime().retry(run, Some(asker.by)).await?;
+    go(&viewer.path(format_args!("/runs/{}", forked.run)))
 }
 
 /// What a page shows already.

@@ -132,7 +132,7 @@ impl Asked {
         pairs
     }
 
-    fn written(&self) -> String {
+    pub(super) fn written(&self) -> String {
         let mut pairs = self.filters();
         pairs.extend(self.about.iter().map(|(key, value)| ("about", format!("{key}={value}"))));
         pairs.extend(self.before.iter().map(|run| ("before", run.to_string())));
@@ -237,6 +237,7 @@ fn word(order: Order) -> &'static str {
         Order::Pause => "Pause",
         Order::Resume => "Resume",
         Order::Cancel => "Cancel",
+        Order::Retry => "Retry",
     }
 }
 
@@ -274,8 +275,9 @@ pub(super) async fn order(sent: Sent<form::Sent>) -> Shown {
     let Sent { viewer, form } = sent;
     let by = viewer.asker()?.by;
     let said = form.get("order").map(String::as_str).unwrap_or_default();
-    let order = Order::parse(said)
-        .ok_or_else(|| Problem::malformed(format!("`{}` is no order: pause, resume or cancel", words::plain(said))))?;
+    let order = Order::parse(said).ok_or_else(|| {
+        Problem::malformed(format!("`{}` is no order: pause, resume, cancel or retry", words::plain(said)))
+    })?;
     let asked = Asked::read(form.get("query").map(String::as_str).unwrap_or_default());
     let chosen = form.keys().filter_map(|name| name.strip_prefix(CHOSEN)?.parse::<RunId>().ok());
     let mut chosen: Vec<RunId> = chosen.take(ORDER_LIMIT as usize).collect();
@@ -357,7 +359,10 @@ async fn done(
     Ok(OrdersPage {
         layout: viewer.layout("Several runs", "What came of it?", "runs"),
         says: lines.join(", "),
-        note: "Each does so as soon as what is open has answered.".to_owned(),
+        note: match order {
+            Order::Retry => "A run of its own tries each again, from before the step that failed.".to_owned(),
+            _ => "Each does so as soon as what is open has answered.".to_owned(),
+        },
         ask: None,
         refused,
         back: asked.href(viewer),

@@ -4,6 +4,7 @@ mod copies;
 mod details;
 mod effects;
 mod events;
+mod forks;
 mod outcome;
 mod own;
 mod people;

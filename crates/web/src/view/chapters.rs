@@ -6,7 +6,7 @@ use askama::Template;
 use kernel::{
     governance::{Proposal, Verdict},
     ids::StepPath,
-    journal::{Control, End, Entry, Event, Held, StepResult},
+    journal::{Control, End, Entry, Event, Fork, Held, StepResult},
     story,
     values::{Timestamp, Value},
     workflow::Program,
@@ -61,15 +61,16 @@ struct Teller<'t> {
     href: &'t dyn Fn(u64) -> String,
 }
 
-/// Tells the entries of a run up to `now`; `href` leads to what one of them holds.
+/// Tells the entries of a run up to `now`, but for those that it inherited; `href` leads to what one of them holds.
 pub(crate) fn chapters(
     entries: &[Entry],
-    program: Option<&Program>,
-    now: Timestamp,
+    fork: Option<&Fork>,
+    (program, now): (Option<&Program>, Timestamp),
     href: &dyn Fn(u64) -> String,
 ) -> Vec<Chapter> {
+    let own = |entry: &&Entry| fork.is_none_or(|fork| fork.owner(entry.seq).is_none());
     let read = |entry: &Entry| Some(Told { seq: entry.seq, at: entry.at, event: entry.event().ok()? });
-    let told: Vec<Told> = entries.iter().filter_map(read).collect();
+    let told: Vec<Told> = entries.iter().filter(own).filter_map(read).collect();
     let teller = Teller { program, began: entries.first().map_or(now, |entry| entry.at), now, href };
     let mut nodes: Vec<Node<'_>> = Vec::new();
     let mut places: BTreeMap<StepPath, usize> = BTreeMap::new();

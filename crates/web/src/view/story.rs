@@ -26,10 +26,26 @@ pub(crate) struct Line {
     pub(crate) class: &'static str,
 }
 
-/// The lines of a journal, in order. An entry that cannot be read is a line that says so.
-pub(crate) fn lines(entries: &[Entry]) -> Vec<Line> {
-    let began = entries.first().map_or(Timestamp::default(), |entry| entry.at);
-    entries.iter().map(|entry| line(entry, began)).collect()
+/// The lines of a journal, in order; those that a fork inherited apart. An entry that cannot be read is a line that says so.
+pub(crate) fn lines(entries: &[Entry]) -> Lines {
+    let fork = match entries.first().map(Entry::event) {
+        Some(Ok(Event::RunStarted { fork, .. })) => fork,
+        _ => None,
+    };
+    let is_inherited = |entry: &&Entry| fork.as_ref().is_some_and(|fork| fork.owner(entry.seq).is_some());
+    let (inherited, own): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(is_inherited);
+    let lines = |all: Vec<&Entry>| {
+        let began = all.first().map_or(Timestamp::default(), |entry| entry.at);
+        all.into_iter().map(|entry| line(entry, began)).collect()
+    };
+    Lines { inherited: lines(inherited), own: lines(own) }
+}
+
+/// A story: what the run did itself, and what the run did before it that it goes on from.
+pub(crate) struct Lines {
+    /// Between its first entry and the next one.
+    pub(crate) inherited: Vec<Line>,
+    pub(crate) own: Vec<Line>,
 }
 
 fn line(entry: &Entry, began: Timestamp) -> Line {

@@ -71,6 +71,16 @@ impl Show {
         if let Some(parent) = found.state.parent() {
             field("parent", format!("{}, step {}", parent.run, parent.step));
         }
+        if let Some(fork) = found.state.fork() {
+            field("fork", kernel::story::forked(fork));
+        }
+        let forks = runtime::Runtime::builder(found.store.clone()).build().forks(row.run).await?;
+        let forked = |seen: &runtime::fork::Seen| {
+            let (run, status) = (seen.row.run, seen.row.status.as_str());
+            let what = if seen.is_retry() { "tries it again" } else { "goes on from it" };
+            format!("{run} {what} after entry {}: {status}", seen.row.fork.map_or(0, |fork| fork.entry))
+        };
+        list("forks", forks.iter().map(forked).collect());
         list(
             "handed",
             report
