@@ -204,7 +204,7 @@ async fn desk(served: &Served, app: &Path) -> Result<Vec<Place>, Trouble> {
     Ok(vec![
         place("attention", "/"),
         place("runs", "/runs"),
-        place("search", "/runs?q=C-1001"),
+        place("search", "/search?q=C-1001"),
         place("run", format!("/runs/{billing}")),
         place("decision", format!("/runs/{billing}?entry={judged}#entry")),
         place("shown", format!("/runs/{large}/shown/{shown}")),
@@ -251,6 +251,7 @@ async fn moments(served: &Served) -> Result<Vec<Place>, Trouble> {
         ("callback", "Dee", 1),
         ("twice", "Eli", 100),
         ("reply", "Fay", 1),
+        ("letter", "Gus", 1),
     ] {
         let input =
             json!({ "customer": customer, "payment": format!("P-{customer}"), "cents": cents, "to": "a@shop.example" });
@@ -268,6 +269,11 @@ async fn moments(served: &Served) -> Result<Vec<Place>, Trouble> {
     start(served, "callback", &json!({ "customer": "Hal", "payment": "P-Hal", "cents": 1, "to": "a@shop.example" }))
         .await?;
     let work = until(served, "/work", |said| Some(text(said["work"].as_array()?.first()?, "id"))).await?;
+    let unknown = until(served, "/effects?unknown=true", |said| {
+        let one = said["effects"].as_array()?.first()?;
+        Some(format!("/effects/{}?step={}", one["run"].as_str()?, one["step"].as_str()?))
+    });
+    let unknown = unknown.await?;
     let short =
         until(served, "/runs?status=paused", |said| Some(text(said["runs"].as_array()?.first()?, "id"))).await?;
     Ok(vec![
@@ -275,6 +281,7 @@ async fn moments(served: &Served) -> Result<Vec<Place>, Trouble> {
         place("work", "/work"),
         place("work_item", format!("/work/{work}")),
         place("effects", "/effects"),
+        place("effect", unknown),
         place("paused", format!("/runs/{short}")),
     ])
 }

@@ -37,7 +37,7 @@ async fn no_request_is_answered_with_an_error_of_the_server() {
         // What fits its schema may still be refused: a workflow has a schema of its own for its input.
         .args(["--exclude-checks", "positive_data_acceptance"])
         // The server lets fifty through in a second; what is let off says nothing.
-        .args(["--max-examples", "80", "--rate-limit", "45/s", "--no-color", "--seed", "1"])
+        .args(["--max-examples", "60", "--rate-limit", "45/s", "--no-color", "--seed", "1"])
         .output()
         .await
         .unwrap();

@@ -1,6 +1,7 @@
 //! What people do on the pages of both applications, in a real Chromium. Without one, each test says that it was skipped.
 
 mod look;
+mod moments;
 
 use std::{
     io::Write as _,

@@ -71,7 +71,7 @@ fn data_of_a_newer_version_are_left_alone() {
 fn flipped_bytes_are_found_and_never_a_panic() {
     let place = Place::with_demo();
     // So many that most of the file is journals and values.
-    for _ in 0..6 {
+    for _ in 0..24 {
         place.ok(&["run", "demo"]);
     }
     let file = place.path().join("demo/.surefoot/surefoot.db");

@@ -673,7 +673,7 @@ pub(super) async fn say_outcome(
 #[utoipa::path(
     get, path = "/runs/{run}/case", operation_id = "get_run_case", tag = "Runs",
     params(("run" = String, Path, description = "Its id")),
-    responses((status = OK, content_type = "application/yaml", body = String)),
+    responses((status = OK, content_type = "application/yaml", body = serde_json::Value)),
 )]
 pub(super) async fn case(caller: Caller, Path(run): Path<String>) -> Result<Response, Problem> {
     let run = run_id(&run)?;

@@ -61,7 +61,7 @@ struct Teller<'t> {
     href: &'t dyn Fn(u64) -> String,
 }
 
-/// Tells the entries of a run up to `now`, but for those that it inherited; `href` leads to what one of them holds.
+/// Tells the entries of a run up to `now`, but for those that it inherited; `href` says where one of them is shown.
 pub(crate) fn chapters(
     entries: &[Entry],
     fork: Option<&Fork>,
@@ -286,7 +286,7 @@ const PARTS: usize = 4;
 /// Characters of one of them.
 const LONG: usize = 60;
 
-/// A value in words: `wants refund: yes · amounts: 2`.
+/// A value in words: `found yes · amounts 2 things`.
 fn words_of(value: &Value) -> String {
     match value {
         Value::Map(map) => {
