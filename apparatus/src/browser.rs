@@ -128,13 +128,12 @@ impl Browser {
     /// # Errors
     /// It does not do it.
     pub async fn look_with(&self, eyes: Eyes) -> Result<(), BrowserError> {
-        let tools = self.driver.cdp();
         let light = if eyes.dark { "dark" } else { "light" };
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": light }] });
-        tools.send_raw("Emulation.setEmulatedMedia", features).await?;
+        self.tell("Emulation.setEmulatedMedia", &features).await?;
         let Eyes { width, height, .. } = eyes;
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        tools.send_raw("Emulation.setDeviceMetricsOverride", size).await?;
+        self.tell("Emulation.setDeviceMetricsOverride", &size).await?;
         Ok(())
     }
 
@@ -143,11 +142,21 @@ impl Browser {
     /// # Errors
     /// It does not do it.
     pub async fn picture(&self) -> Result<Vec<u8>, BrowserError> {
-        let wanted = json!({ "format": "webp", "quality": 70 });
-        let taken = self.driver.cdp().send_raw("Page.captureScreenshot", wanted).await?;
+        let taken = self.tell("Page.captureScreenshot", &json!({ "format": "webp", "quality": 70 })).await?;
         let text = taken["data"].as_str().unwrap_or_default();
         let failed = |what: String| BrowserError::Start { what, source: None };
         BASE64.decode(text).map_err(|why| failed(format!("a picture cannot be read: {why}")))
+    }
+
+    /// Tells the browser something. A page that was just left may still be in the way: then once more.
+    async fn tell(&self, method: &str, with: &serde_json::Value) -> Result<serde_json::Value, WebDriverError> {
+        let mut tries = 0;
+        loop {
+            match self.driver.cdp().send_raw(method, with).await {
+                Err(why) if tries < 20 && why.to_string().contains("aborted by navigation") => tries += 1,
+                told => return told,
+            }
+        }
     }
 
     /// Ends it in good order.

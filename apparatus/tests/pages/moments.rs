@@ -172,4 +172,5 @@ async fn ten_moments_are_two_clicks_away() {
 async fn retry_all(mut way: Way<'_>) {
     way.on("Retry 2").await;
     way.on("Retry").await;
+    way.says("2 runs told to retry").await;
 }
