@@ -22,7 +22,11 @@ pub struct House {
 
 /// Texts by path. Paths are relative to the workspace, with `/`.
 #[derive(Default)]
-pub struct Tree(BTreeMap<String, String>);
+pub struct Tree {
+    texts: BTreeMap<String, String>,
+    /// Paths of what is no text, such as pictures.
+    others: BTreeSet<String>,
+}
 
 /// One crate, as cargo sees it.
 #[derive(Clone, Default)]
@@ -54,7 +58,8 @@ impl House {
 
     /// A house of these texts only.
     pub fn of(texts: &[(&str, &str)]) -> House {
-        let tree = Tree(texts.iter().map(|(path, text)| (path.to_string(), text.to_string())).collect());
+        let texts = texts.iter().map(|(path, text)| (path.to_string(), text.to_string())).collect();
+        let tree = Tree { texts, others: BTreeSet::new() };
         House { tree, ..House::default() }
     }
 
@@ -72,12 +77,12 @@ impl House {
 }
 
 impl Tree {
-    /// Every UTF-8 text under `root`, but for `target`, hidden folders other than `.ci` and `.github`, and scratch files.
+    /// Every UTF-8 text under `root`, and where other files stand, but for `target`, hidden folders other than `.ci` and `.github`, and scratch files.
     ///
     /// # Errors
     /// A folder that cannot be read.
     pub fn read(root: &Path) -> io::Result<Tree> {
-        let mut texts = BTreeMap::new();
+        let (mut texts, mut others) = (BTreeMap::new(), BTreeSet::new());
         let mut folders = vec![root.to_path_buf()];
         while let Some(folder) = folders.pop() {
             for found in fs::read_dir(&folder)? {
@@ -92,24 +97,27 @@ impl Tree {
                         folders.push(path);
                     }
                 } else if !name.ends_with(".snap.new")
-                    && let Ok(text) = String::from_utf8(fs::read(&path)?)
                     && let Ok(relative) = path.strip_prefix(root)
                 {
-                    texts.insert(relative.to_string_lossy().replace('\\', "/"), text);
+                    let relative = relative.to_string_lossy().replace('\\', "/");
+                    match String::from_utf8(fs::read(&path)?) {
+                        Ok(text) => drop(texts.insert(relative, text)),
+                        Err(_) => drop(others.insert(relative)),
+                    }
                 }
             }
         }
-        Ok(Tree(texts))
+        Ok(Tree { texts, others })
     }
 
     /// One text.
     pub fn text(&self, path: &str) -> Option<&str> {
-        self.0.get(path).map(String::as_str)
+        self.texts.get(path).map(String::as_str)
     }
 
     /// All texts, by path.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(path, text)| (path.as_str(), text.as_str()))
+        self.texts.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// The texts under a folder, written with its last `/`, whose names end so.
@@ -125,8 +133,9 @@ impl Tree {
     /// Whether a file or a folder of this path exists.
     pub fn has(&self, path: &str) -> bool {
         let path = path.trim_end_matches('/');
-        self.0.contains_key(path)
-            || self.0.range(format!("{path}/")..).next().is_some_and(|(at, _)| at.starts_with(&format!("{path}/")))
+        self.texts.contains_key(path)
+            || self.others.contains(path)
+            || self.texts.range(format!("{path}/")..).next().is_some_and(|(at, _)| at.starts_with(&format!("{path}/")))
     }
 }
 
