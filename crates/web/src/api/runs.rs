@@ -537,12 +537,14 @@ pub(super) async fn entries(
 ) -> Result<Response, Problem> {
     let run = run_id(&run)?;
     let sent = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&text.unwrap_or_default()).unwrap_or_default();
-    let after = pairs.iter().find(|(key, _)| key == "after").map(|(_, value)| &**value);
-    let after = match sent("last-event-id").or(after) {
-        None => 0,
-        Some(text) => text.parse().map_err(|_| Problem::malformed(format!("`{text}` is no number of an entry")))?,
-    };
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&text.unwrap_or_default())
+        .map_err(|_| Problem::malformed("the query cannot be read"))?;
+    let number =
+        |text: &str| text.parse::<u64>().map_err(|_| Problem::malformed(format!("`{text}` is no number of an entry")));
+    let after = pairs.iter().find(|(key, _)| key == "after").map(|(_, value)| number(value)).transpose()?;
+    // Where a reader left counts before where it began.
+    let last = sent("last-event-id").map(number).transpose()?;
+    let after = last.or(after).unwrap_or(0);
     let site = &caller.app.site;
     if sent("accept").is_none_or(|accept| !accept.contains("text/event-stream")) {
         let page = site.store().journal(run, after, MOST).await?;

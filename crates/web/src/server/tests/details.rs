@@ -137,3 +137,37 @@ async fn a_value_is_followed_back_to_the_input() {
     let wrong = scene.page(&cookie, &format!("/runs/{run}/why?step=piad")).await;
     assert!(wrong.status == StatusCode::NOT_FOUND && wrong.text.contains("did you mean `paid`?"), "{}", wrong.text);
 }
+
+#[tokio::test]
+async fn a_run_is_told_step_by_step_with_what_is_small_folded_and_waits_as_waits() {
+    let mut files = FILES.to_vec();
+    files.push((
+        "workflows/tell.yaml",
+        "workflow: tell\ninput: schemas/order.yaml\nresult: { value: =input.id }\nstages:\n  - stage: all\n    steps:\n      \
+         - { step: first, set: { id: =input.id } }\n      - { step: pair, set: \"=[first.id, first.id]\" }\n      - step: copies\n        \
+         each: pair\n        as: one\n        steps:\n          - { step: copy, set: =one }\n        gives: =copy\n      - step: release\n        \
+         approve: { ask: \"Ship {{ input.id }}?\", of: chiefs }\n",
+    ));
+    let scene = scene_of(&files).await;
+    let cookie = scene.enter().await;
+    let run = scene.started("tell", "T-1").await;
+    scene.entry(&run, |event| matches!(event, kernel::journal::Event::ApprovalRequested { .. })).await;
+    let page = scene.page(&cookie, &format!("/runs/{run}")).await;
+    let told = |page: &Heard, words: &str| assert!(page.text.contains(words), "{words}: {}", page.text);
+    told(&page, "tell begins");
+    told(&page, "2 small steps: first, pair");
+    told(&page, "<summary>2 parts</summary>");
+    told(&page, "chiefs decide");
+    told(&page, "waits for chiefs since");
+    let (_, rest) = page.text.split_once("href=\"/approvals/").expect("it leads to the card");
+    let path = format!("/approvals/{}", rest.split('"').next().unwrap_or_default());
+    let card = scene.page(&cookie, &path).await;
+    let (csrf, shown) = (card.field("csrf"), card.field("shown"));
+    scene.form(&cookie, "/acting", &[("csrf", csrf.as_str()), ("person", "cleo")]).await;
+    let approve = [("csrf", csrf.as_str()), ("shown", shown.as_str()), ("decision", "approve")];
+    assert_eq!(scene.form(&cookie, &format!("{path}/decision"), &approve).await.status, StatusCode::SEE_OTHER);
+    scene.runtime.finished(run.parse().expect("it is an id")).await.expect("it ends");
+    let page = scene.page(&cookie, &format!("/runs/{run}")).await;
+    told(&page, "for chiefs</p>");
+    told(&page, "It is done");
+}
