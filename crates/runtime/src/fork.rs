@@ -38,9 +38,9 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether it tries again what failed.
+    /// Whether it tries again what failed. One that was erased does not say so any more: it is taken for one, so that nothing is done twice.
     pub fn is_retry(&self) -> bool {
-        self.fork.as_ref().is_some_and(|fork| fork.retry)
+        self.fork.as_ref().is_none_or(|fork| fork.retry)
     }
 }
 
@@ -77,6 +77,11 @@ impl Runtime {
     pub async fn retry(&self, run: RunId, by: Option<Arc<str>>) -> Result<Forked, RunError> {
         if let Some(known) = self.retried(run).await? {
             return Ok(known);
+        }
+        let goes_on = |seen: &&Seen| !seen.is_retry() && !matches!(seen.row.status, Status::Failed | Status::Cancelled);
+        if let Some(seen) = self.forks(run).await?.iter().find(goes_on) {
+            let why = format!("run {} goes on from it already, and may have done what it did not", seen.row.run);
+            return Err(RunError::NotTaken { why });
         }
         let record = self.record(run).await?;
         if record.row.status != Status::Failed {

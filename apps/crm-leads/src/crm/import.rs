@@ -114,6 +114,8 @@ pub fn read(bytes: &[u8]) -> Result<Sheet, Refused> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Refused::NoCsv("its letters are not UTF-8: save it as “CSV UTF-8”".to_owned()))?;
+    // However its lines end: they are counted by their line feeds.
+    let text = &*text.replace("\r\n", "\n").replace('\r', "\n");
     let first = text.lines().next().unwrap_or_default();
     let often = |separator: char| first.matches(separator).count();
     let separator =
@@ -399,6 +401,15 @@ mod tests {
         let batch = batch(db, id).expect("it is read").expect("it is kept");
         let told = |row: Row| format!("{} {} {}: {}", row.line, row.outcome.as_str(), row.company, row.says);
         preview(db, &batch, &[]).expect("it is looked at").into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn lines_may_end_in_any_way_and_are_counted_alike() {
+        for end in ["\n", "\r\n", "\r"] {
+            let sheet = read(FILE.replace('\n', end).as_bytes()).expect("it is CSV");
+            let lines: Vec<u64> = sheet.rows.iter().map(|(line, _)| *line).collect();
+            assert_eq!(lines[..2], [2, 3], "{end:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use axum::Extension;
 use serde::Deserialize;
 use surefoot::pages::{Sent, Shown, Viewer, go, plain};
 
-use super::ago;
+use super::{acting, ago};
 use crate::crm::{self, Crm};
 
 #[derive(Template)]
@@ -50,7 +50,8 @@ pub(super) async fn page(viewer: Viewer, Extension(crm): Extension<Crm>) -> Show
         leads: viewer.own("/leads"),
         whose: viewer.person().map(plain).unwrap_or_default(),
         lines: lines.collect(),
-        unread: newest.filter(|_| unread),
+        // Whose they are that are read has to be known.
+        unread: newest.filter(|_| unread && viewer.person().is_some()),
     };
     viewer.page("News", "What did runs bring?", "/news", &body)
 }
@@ -63,8 +64,8 @@ pub(super) struct Read {
 
 pub(super) async fn read(Extension(crm): Extension<Crm>, sent: Sent<Read>) -> Shown {
     let Sent { viewer, form } = sent;
-    let person = viewer.person().map(str::to_owned);
-    crm.with(move |db| crm::read_news(db, person.as_deref(), form.upto)).await?;
+    let person = acting(&viewer)?;
+    crm.with(move |db| crm::read_news(db, Some(&person), form.upto)).await?;
     crm.count_unread().await?;
     go(&viewer.own("/news"))
 }

@@ -72,8 +72,10 @@ pub(super) struct Asked {
 }
 
 pub(super) async fn page(viewer: Viewer, Extension(crm): Extension<Crm>, Query(asked): Query<Asked>) -> Shown {
-    let mut all = crm.with(|db| crm::proposals(db, "", MOST * 4)).await?;
     let mine = asked.whose == "mine" && viewer.person().is_some();
+    // Those of one person are found among those of all.
+    let most = if mine { MOST * 200 } else { MOST * 4 };
+    let mut all = crm.with(move |db| crm::proposals(db, "", most)).await?;
     if mine {
         all.retain(|one| Some(&*one.owner) == viewer.person());
     }

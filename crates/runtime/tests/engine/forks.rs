@@ -6,7 +6,7 @@ use expect_test::expect;
 use kernel::{
     governance::approval::Decision,
     ids::RunId,
-    journal::{Effects, Event},
+    journal::{Effects, Event, Topic},
     next::Starter,
     recovery::{FailureKind, Phase},
 };
@@ -241,6 +241,10 @@ async fn a_failed_run_is_tried_again_by_one_run() {
     let forks = life.runtime.forks(source).await.unwrap();
     assert!(forks.len() == 1 && forks[0].is_retry(), "{forks:?}");
     assert_eq!(world.journal(source).await, before);
+    // What a retry has done is done, also once it is erased.
+    life.runtime.erase(one.run, "asked for", &asker("ann")).await.unwrap();
+    let erased = life.runtime.retry(source, None).await.unwrap();
+    assert_eq!((erased.run, erased.created), (one.run, false));
     // A program that starts it again under its own key is told of the run that failed.
     let starter = Starter { project: "test".into(), by: Some("tom".into()) };
     let known = life.start(Start { starter, ..world.start(r#"{"order": "A-1"}"#) }).await;
@@ -276,5 +280,37 @@ async fn a_retry_that_would_act_twice_is_refused_and_a_taken_key_is_told() {
     assert!(matches!(refused, RunError::KeyTaken { run, .. } if run == taken.run), "{refused}");
     let query = RunQuery { fork_of: Some(forked.run), ..RunQuery::default() };
     assert_eq!(world.store.runs(query).await.unwrap(), []);
+    world.check_store().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_heard_an_event_or_goes_on_elsewhere_is_not_tried_again() {
+    let down = || {
+        Outside::new(|asked, _, _| match &*asked.what {
+            "rate" => Err(failure(FailureKind::ProviderAuth, Phase::Answered)),
+            _ => Ok(crate::world::json(r#"{"shipped": true}"#)),
+        })
+    };
+    let wait = "wait: { any: [ { signal: paid }, { event: order.paid, key: =input.order } ] }";
+    let world = World::new(&SELL.replace("wait: { signal: paid }", wait), down());
+    let (life, heard) = begun(&world).await;
+    let topic = Topic { event: "order.paid".into(), key: "A-1".into() };
+    let data = kernel::values::Value::Null;
+    life.runtime.publish((None, "test".into()), topic, data, (Some("p1".into()), None), "ann").await.unwrap();
+    world.settled(heard).await;
+    assert_eq!(world.row(heard).await.status, Status::Failed);
+    let why = life.runtime.retry(heard, None).await.unwrap_err().to_string();
+    assert!(why.contains("the event `order.paid`, which it heard in entry 3"), "{why}");
+    // Another run goes on from it: as long as it may do what this one did not, nobody else does.
+    let world = World::new(SELL, down());
+    let (life, source) = begun(&world).await;
+    signal(&world, &life.runtime, source, "paid").await;
+    let other = life.runtime.fork(source, Some(1), Effects::Live, None).await.unwrap().run;
+    world.settled(other).await;
+    let why = life.runtime.retry(source, None).await.unwrap_err().to_string();
+    assert!(why.contains("goes on from it already"), "{why}");
+    life.runtime.cancel(other, "ann").await.unwrap();
+    world.settled(other).await;
+    assert!(life.runtime.retry(source, None).await.unwrap().created);
     world.check_store().await.unwrap();
 }

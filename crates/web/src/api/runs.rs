@@ -608,9 +608,9 @@ impl Word {
     }
 }
 
-/// Pauses, resumes, cancels or retries a run
+/// Pauses, resumes or cancels a run
 ///
-/// It does so as soon as what is open has answered; a failed one is tried again by a run of its own.
+/// It does so as soon as what is open has answered. `retry` is refused here: it has a path of its own.
 #[utoipa::path(
     post, path = "/runs/{run}/order", operation_id = "order_run", tag = "Runs",
     params(("run" = String, Path, description = "Its id")), request_body = Order,
@@ -622,7 +622,12 @@ pub(super) async fn order(
     Body(order): Body<Order>,
 ) -> Result<StatusCode, Problem> {
     let run = run_id(&run)?;
-    caller.app.site.runtime().order(run, order.order.order(), caller.name()).await?;
+    let order = order.order.order();
+    if order == Orders::Retry {
+        let problem = Problem::malformed("who has a run tried again is written down, and an order names nobody");
+        return Err(problem.hint("POST to `/runs/{run}/retry`, with `as`"));
+    }
+    caller.app.site.runtime().order(run, order, caller.name()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -448,10 +448,14 @@ pub(super) async fn order(Path(run): Path<String>, sent: Sent<Order>) -> Shown {
     let Sent { viewer, form } = sent;
     let run = named(&run)?;
     let runtime = viewer.app.site.runtime();
-    let by = viewer.session.person.clone().unwrap_or_else(|| "local".into());
     let order = runtime::orders::Order::parse(&form.order).ok_or_else(|| {
-        Problem::malformed(format!("`{}` is no order: pause, resume or cancel", words::plain(&form.order)))
+        Problem::malformed(format!("`{}` is no order: pause, resume, cancel or retry", words::plain(&form.order)))
     })?;
+    let by = match order {
+        // It starts a run, and who starts one is written down.
+        runtime::orders::Order::Retry => viewer.asker()?.by,
+        _ => viewer.session.person.clone().unwrap_or_else(|| "local".into()),
+    };
     runtime.order(run, order, by).await?;
     go(&viewer.path(format_args!("/runs/{run}")))
 }
