@@ -78,14 +78,14 @@ impl Runtime {
         if let Some(known) = self.retried(run).await? {
             return Ok(known);
         }
+        let record = self.record(run).await?;
+        if record.row.status != Status::Failed {
+            return Err(NotForked::NotFailed { run }.into());
+        }
         let goes_on = |seen: &&Seen| !seen.is_retry() && !matches!(seen.row.status, Status::Failed | Status::Cancelled);
         if let Some(seen) = self.forks(run).await?.iter().find(goes_on) {
             let why = format!("run {} goes on from it already, and may have done what it did not", seen.row.run);
             return Err(RunError::NotTaken { why });
-        }
-        let record = self.record(run).await?;
-        if record.row.status != Status::Failed {
-            return Err(NotForked::NotFailed { run }.into());
         }
         let point = fork::retry_point(run, &record.entries)?;
         // What was forked to ask before its effects asks before them again.

@@ -1,8 +1,7 @@
 -- What a file knows of a lead that the CRM does not: what is there stays. A contact is one person: it is filled only if there is none yet, or
 -- if it is the same one. No row: nothing was new.
 WITH now AS (
-    SELECT id, given_name = '' AND family_name = '' AND title = '' AND phone = '' AND email IS NULL
-               OR coalesce(key_email = :key_email, 0) AS same
+    SELECT id, given_name = '' AND family_name = '' AND email IS NULL OR coalesce(key_email = :key_email, 0) AS same
       FROM lead WHERE id = :lead
 )
 UPDATE lead
