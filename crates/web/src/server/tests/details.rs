@@ -159,7 +159,7 @@ async fn a_run_is_told_step_by_step_with_what_is_small_folded_and_waits_as_waits
     told(&page, "<summary>2 parts</summary>");
     told(&page, "chiefs decide");
     told(&page, "waits for chiefs since");
-    let (_, rest) = page.text.split_once("href=\"/approvals/").expect("it leads to the card");
+    let (_, rest) = page.text.split_once("href=\"/approvals/").expect("it names the card");
     let path = format!("/approvals/{}", rest.split('"').next().unwrap_or_default());
     let card = scene.page(&cookie, &path).await;
     let (csrf, shown) = (card.field("csrf"), card.field("shown"));
