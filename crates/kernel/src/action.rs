@@ -469,9 +469,8 @@ impl Walk<'_> {
     }
 
     /// A step has an effect, and the run was forked to have none.
-    pub(crate) fn block(&mut self, path: &StepPath, what: &str) {
-        self.blocked = true;
-        self.wait(None, || format!("nothing: it was forked without effects, and `{path}` would {what}"));
+    pub(crate) fn without_effects(&mut self, path: &StepPath, what: &str) {
+        self.block(format!("nothing: it was forked without effects, and `{path}` would {what}"));
     }
 
     /// Waits until a hold is lifted.
@@ -495,7 +494,7 @@ impl Walk<'_> {
             }
         }
         // A fork asks for nothing that those before it had not asked for.
-        for one in start.and_then(|start| start.fork.as_ref()).iter().flat_map(|fork| &fork.starters) {
+        for one in self.state.starters() {
             if !all.contains(one) {
                 all.push(one.clone());
             }

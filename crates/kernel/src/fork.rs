@@ -101,8 +101,7 @@ pub fn point(run: RunId, entries: &[Entry], asked: u64) -> Result<Point, NotFork
     Road::of(run, entries)?.point(asked)
 }
 
-/// Where a failed run is tried again: before the step that failed. Only if nothing that came after it was done outside, or may have been, and
-/// nothing that came before it would be told to the new run once more.
+/// Where a failed run is tried again: before the step that failed. Only if nothing that came after it was done outside, or may have been.
 ///
 /// # Errors
 /// As [`point`]; or it did not fail, no step of it did, or something happened.
@@ -118,7 +117,7 @@ pub fn retry_point(run: RunId, entries: &[Entry]) -> Result<Point, NotForked> {
         None => road.events.len() as u64,
     };
     let point = road.point(begins.saturating_sub(1).max(1))?;
-    match road.happened_after(point.entry).or_else(|| road.heard_before(point.entry)) {
+    match road.happened_after(point.entry) {
         Some(why) => Err(NotForked::Happened { run, entry: point.entry, why }),
         None => Ok(Point { moved: None, asked: point.entry, ..point }),
     }
@@ -227,17 +226,6 @@ impl Road {
             (step, last) = (of(&seq).cloned(), seq);
         }
         first
-    }
-
-    /// An event that the run heard up to this entry: it is told to each run once, and the new run is another one.
-    fn heard_before(&self, entry: u64) -> Option<String> {
-        self.events.iter().zip(1..=entry).find_map(|(event, seq)| match event {
-            Event::EventReceived { topic, .. } => Some(format!(
-                "the event `{}`, which it heard in entry {seq}, would be told to the new run again",
-                topic.event
-            )),
-            _ => None,
-        })
     }
 
     /// What was done outside after this entry, or may have been, and was not taken back.

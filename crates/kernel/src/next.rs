@@ -6,6 +6,7 @@
 mod answering;
 mod handing;
 mod inbox;
+mod waiting;
 
 use std::{
     borrow::Cow,
@@ -354,8 +355,8 @@ pub(crate) struct Walk<'a> {
     waits: Vec<String>,
     pub(crate) doubt: Option<Suspend>,
     taken: BTreeSet<u64>,
-    /// Something that nothing but a person lets go on.
-    pub(crate) blocked: bool,
+    /// What nothing lets go on: the run was forked without effects.
+    blocked: Vec<String>,
     /// What the run has spent and set aside, with what this pass sets aside.
     pub spent: Cow<'a, Spent>,
 }
@@ -396,7 +397,7 @@ impl<'a> Walk<'a> {
             waits: Vec::new(),
             doubt: None,
             taken: BTreeSet::new(),
-            blocked: false,
+            blocked: Vec::new(),
             spent: Cow::Borrowed(&state.spent),
         }
     }
@@ -568,37 +569,6 @@ impl<'a> Walk<'a> {
         let mut blobs = Vec::new();
         let result = result.map(|value| Held::hold(value, &mut blobs));
         self.out.push(Next::Finish(Record { event: Event::RunFinished { end, result, failure }, blobs }));
-    }
-
-    pub(crate) fn waiting(&mut self) -> Option<Suspend> {
-        if self.waits.is_empty() {
-            return None;
-        }
-        let more = self.waits.len() - 1;
-        let mut waits_for = self.waits.swap_remove(0);
-        if more > 0 {
-            let _ = write!(waits_for, " and {more} more");
-        }
-        Some(Suspend { until: self.until, waits_for: waits_for.into(), paused: self.blocked })
-    }
-
-    /// A step can do nothing until `until`, or until something comes from outside.
-    pub(crate) fn wait(&mut self, until: Option<Timestamp>, what: impl FnOnce() -> String) {
-        self.until = match (self.until, until) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        self.waits.push(what());
-    }
-
-    /// Like [`Walk::wait`], for an action whose outcome is not known: no pause and no cancel goes before it.
-    pub(crate) fn doubt(&mut self, until: Option<Timestamp>, what: String) {
-        let until = match (self.doubt.as_ref().and_then(|doubt| doubt.until), until) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        self.doubt = Some(Suspend { until, waits_for: what.as_str().into(), paused: false });
-        self.wait(until, || what);
     }
 
     pub(crate) fn record(&mut self, event: Event) {

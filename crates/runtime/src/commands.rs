@@ -314,6 +314,7 @@ impl Runtime {
                 let key = start.key.clone().unwrap_or_else(|| run.to_string().into());
                 Err(RunError::KeyTaken { key, run })
             }
+            Started::Erased { run } => Err(NotForked::Erased { run }.into()),
         }
     }
 

@@ -190,6 +190,7 @@ impl Runtime {
                 }
                 Ok(Forked { run, of: row.run, point, created: true })
             }
+            Started::Erased { run } => Err(NotForked::Erased { run }.into()),
             // Somebody else asked for the same meanwhile; a run that took the key for itself is none of ours.
             Started::Known { run: known } | Started::Conflict { run: known } => {
                 let taken = RunError::KeyTaken { key: key.unwrap_or_default(), run: known };

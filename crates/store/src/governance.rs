@@ -17,7 +17,7 @@ pub struct Change {
     pub body: Arc<[u8]>,
     /// Only if this is still the generation; `None`: whatever it is.
     pub expect: Option<u64>,
-    /// Waiting runs whose `waits_for` begins so become due. Paused ones stay paused.
+    /// Waiting runs whose `waits_for` has these words become due. Paused ones stay paused.
     pub wake: Option<Arc<str>>,
 }
 

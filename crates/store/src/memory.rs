@@ -106,6 +106,11 @@ impl Inner {
                 _ => Started::Conflict { run: earlier },
             });
         }
+        if let Some(inherited) = &new.inherited
+            && self.kept(inherited.of)?.key.is_none()
+        {
+            return Ok(Started::Erased { run: inherited.of });
+        }
         if !self.bundles.contains_key(&new.bundle) {
             return Err(StoreError::NoBundle { bundle: new.bundle });
         }
@@ -198,7 +203,7 @@ impl Inner {
         let before = self.governed.log.last().map_or(Digest::ZERO, |last| last.hash);
         self.governed.log.push(GovernanceEntry::seal(current, before, change));
         for kept in self.runs.values_mut().filter(|kept| kept.row.status == Status::Waiting) {
-            let wakes = |wake: &Arc<str>| kept.row.waits_for.as_ref().is_some_and(|name| name.starts_with(&**wake));
+            let wakes = |wake: &Arc<str>| kept.row.waits_for.as_ref().is_some_and(|name| name.contains(&**wake));
             if change.wake.as_ref().is_some_and(wakes) {
                 let mut row = kept.row.clone();
                 row.wake_at = Some(row.wake_at.map_or(change.at, |at| at.min(change.at)));

@@ -78,4 +78,9 @@ pub enum Started {
         /// The run that has the key.
         run: RunId,
     },
+    /// The run that it would go on from was erased meanwhile: nothing was written.
+    Erased {
+        /// The source.
+        run: RunId,
+    },
 }

@@ -30,6 +30,9 @@ pub struct Parent {
     /// It was forked, or works for one that was: what becomes of its effects becomes of those below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effects: Option<Effects>,
+    /// Who started the runs that one above it was forked from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starters: Vec<Arc<str>>,
 }
 
 /// What a run that was handed its work may do and spend. It is never more than the run above it may.

@@ -90,8 +90,17 @@ impl Fork {
     /// Whose entry this was first; `None`: it is the run's own.
     pub fn owner(&self, entry: u64) -> Option<RunId> {
         // The first entry of a fork is its own, for it says that it is one.
-        let inherited = entry > 1 && entry <= self.entry();
-        self.from.iter().find(|origin| inherited && entry <= origin.entry).map(|origin| origin.run)
+        if entry <= 1 {
+            return None;
+        }
+        // What a later one of them went back behind is not of this one any more.
+        let kept = |at: usize| self.from[at..].iter().all(|origin| entry <= origin.entry);
+        (0..self.from.len()).find(|at| kept(*at)).map(|at| self.from[at].run)
+    }
+
+    /// Whether another run wrote on after this entry: each time, the one that did begins as a fork does.
+    pub fn is_seam(&self, entry: u64) -> bool {
+        entry == self.entry() || (entry > 1 && self.owner(entry) != self.owner(entry + 1))
     }
 }
 
@@ -116,5 +125,13 @@ mod tests {
         let earlier = fork(vec![origin(1, 5), origin(2, 3)]);
         assert_eq!([3, 4].map(|entry| earlier.owner(entry)), [Some(run(1)), None]);
         assert_eq!((earlier.entry(), earlier.of().map(|origin| origin.run)), (3, Some(run(2))));
+        let and_late = fork(vec![origin(1, 8), origin(2, 3), origin(3, 9)]);
+        assert_eq!(
+            [3, 4, 8, 9, 10].map(|entry| and_late.owner(entry)),
+            [Some(run(1)), Some(run(3)), Some(run(3)), Some(run(3)), None]
+        );
+        let seams = |fork: &Fork| (1..=10).filter(|entry| fork.is_seam(*entry)).collect::<Vec<_>>();
+        assert_eq!([&once, &twice, &earlier, &and_late].map(seams), [vec![5], vec![5, 8], vec![3], vec![3, 9]]);
+        assert_eq!(seams(&fork(vec![origin(1, 1), origin(2, 4)])), [4], "nothing but a start was inherited first");
     }
 }

@@ -82,8 +82,8 @@ pub fn hand(handing: Handing, state: &RunState, program: &Program, now: Timestam
     let envelope = Held::hold(envelope, &mut blobs);
     let mut above = start.parent.as_ref().map(|parent| parent.above.clone()).unwrap_or_default();
     above.push(start.workflow.clone());
-    let (run, effects) = (state.run, state.effects());
-    let parent = Parent { run, step: step.clone(), above, scope, envelope: envelope.clone(), effects };
+    let (run, effects, starters) = (state.run, state.effects(), state.starters().to_vec());
+    let parent = Parent { run, step: step.clone(), above, scope, envelope: envelope.clone(), effects, starters };
     let starter = Starter { project: start.project.clone(), by: start.by.clone() };
     let handed = (parent, start.acts_for.clone());
     match begin(program, child, 0, (&input, &starter, Some(handed)), now, salt) {

@@ -1,5 +1,7 @@
 //! The fold of a forked run: what its inherited entries leave to it, and where a run can be forked.
 
+use std::sync::Arc;
+
 use super::{Body, Doing, Open, RunState, Sequence, Unlimited};
 use crate::{
     governance::budget::Spent,
@@ -19,6 +21,12 @@ impl RunState {
         effects.filter(|effects| *effects != Effects::Live)
     }
 
+    /// Who started the runs that it, or one above it, was forked from.
+    pub fn starters(&self) -> &[Arc<str>] {
+        let of_parent = || self.parent().map(|parent| &*parent.starters);
+        self.fork().map(|fork| &*fork.starters).or_else(of_parent).unwrap_or_default()
+    }
+
     /// The run whose entry this was first.
     pub fn owner(&self, entry: u64) -> RunId {
         self.fork().and_then(|fork| fork.owner(entry)).unwrap_or(self.run)
@@ -29,9 +37,9 @@ impl RunState {
         format!("{}/{entry}", self.owner(entry))
     }
 
-    /// After the last entry that was inherited: what stands in it was paid by another run, which alone takes back what it did.
+    /// After the last entry that one run left to another: what stands in it was paid by that run, which alone takes back what it did.
     pub(super) fn inherited(&mut self) {
-        if self.fork().is_none_or(|fork| fork.entry() != self.head.seq) {
+        if self.fork().is_none_or(|fork| !fork.is_seam(self.head.seq)) {
             return;
         }
         (self.spent, self.unlimited, self.usage) = (Spent::default(), Unlimited::default(), Usage::default());
@@ -63,7 +71,10 @@ impl RunState {
 
 fn unsettled(steps: &Sequence) -> Option<String> {
     let open = steps.open.as_deref()?;
-    let Open { name, .. } = open;
+    let Open { name, deadline, .. } = open;
+    if deadline.is_some() {
+        return Some(format!("the time of `{name}` is running"));
+    }
     let mut bodies: Box<dyn Iterator<Item = &Body>> = match &open.doing {
         Doing::Idle if open.help.is_none() => return None,
         Doing::Spent | Doing::Deciding { .. } | Doing::Asked => return None,

@@ -91,7 +91,7 @@ impl Act {
                 return Ok(());
             }
             Judged::Blocked => {
-                walk.block(path, &format!("do `{}`", self.called()));
+                walk.without_effects(path, &format!("do `{}`", self.called()));
                 return Ok(());
             }
             Judged::Deny(verdict, grounds) => {

@@ -31,7 +31,7 @@ const MOST: usize = 256 * 1024;
 impl Emit {
     pub(crate) fn begin(&self, walk: &mut Walk<'_>, path: &StepPath, frame: &Frame<'_>) -> Result<(), Stop> {
         if walk.state.effects() == Some(Effects::Block) {
-            walk.block(path, "publish an event");
+            walk.without_effects(path, "publish an event");
             return Ok(());
         }
         let topic = self.event.topic(walk, frame)?;

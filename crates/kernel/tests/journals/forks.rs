@@ -286,9 +286,85 @@ fn a_fork_of_nothing_and_a_fork_that_works_for_another_run_are_refused() {
             scope: kernel::journal::Scope::default(),
             envelope: kernel::journal::Held::Value(kernel::values::Value::Null),
             effects: None,
+            starters: Vec::new(),
         }));
     }));
     assert_eq!(said.effects, Effects::Ask);
+}
+
+#[test]
+fn a_fork_without_effects_goes_on_with_what_has_none() {
+    use kernel::governance::charter::Change;
+
+    let text = r#"
+        --- workflows/both.yaml
+        workflow: both
+        stages:
+          - stage: only
+            steps:
+              - step: all
+                parallel:
+                  branches:
+                    write: { steps: [ { step: put, act: box.put } ] }
+                    read: { steps: [ { step: get, act: box.get } ] }
+        --- tools/box.yaml
+        tool: box
+        native: true
+        operations: { put: { effect: idempotent }, get: { effect: read } }
+"#;
+    let mut source = Drive::new(program(text), "null", Outside::new(""));
+    source.run();
+    let mut fork = source.forked(1, Effects::Block);
+    let hold = Change::Hold { scope: "tool:box.get".into(), reason: "it is slow".into() };
+    fork.charter.apply(fork.charter.generation + 1, &hold, (&"ann".into(), fork.now), None).unwrap();
+    fork.run();
+    // Whoever lifts the hold finds it by these words.
+    expect!["the release of tool:box.get, held by ann: it is slow and 1 more"].assert_eq(&fork.slept.join("\n"));
+    assert!(fork.calls.is_empty());
+    let release = Change::Release { scope: "tool:box.get".into(), reason: "".into() };
+    fork.charter.apply(fork.charter.generation + 1, &release, (&"ann".into(), fork.now), None).unwrap();
+    fork.run();
+    expect!["nothing: it was forked without effects, and `all.write/put` would do `box.put`"]
+        .assert_eq(fork.slept.last().unwrap());
+    assert_eq!(fork.calls.len(), 1, "{:?}", fork.calls);
+}
+
+#[test]
+fn a_fork_looks_for_what_is_kept_itself_and_is_forked_like_any_run() {
+    let text = r#"
+        --- workflows/kept.yaml
+        workflow: kept
+        stages:
+          - stage: only
+            steps:
+              - { step: look, act: box.get, cache: { key: input.id, ttl: 1h } }
+              - { step: after, act: box.get }
+        --- tools/box.yaml
+        tool: box
+        native: true
+        operations: { get: { effect: read } }
+"#;
+    let mut source = Drive::new(program(text), r#"{"id": "a"}"#, Outside::new(""));
+    source.run();
+    assert!(matches!(source.events[1], Event::CacheMissed { .. }), "{}", source.outline());
+    let mut fork = source.forked(2, Effects::Ask);
+    fork.run();
+    assert!(matches!(fork.events[2], Event::CacheMissed { .. }), "{}", fork.outline());
+    let last = fork.entries.len() as u64;
+    for at in 1..=last {
+        let at = point(fork.state.run, &fork.entries, at).unwrap().entry;
+        let mut again = fork.forked(at, Effects::Ask);
+        again.run();
+        assert_eq!(again.state.end, fork.state.end, "forked at {at}\n{}", again.outline());
+        // And one of the first at an early entry, of which another is forked late.
+        let mut early = fork.forked(2, Effects::Ask);
+        early.run();
+        let late = early.forked(at, Effects::Ask);
+        let whose = |entry| if entry <= 2 { source.state.run } else { early.state.run };
+        for entry in 2..=at {
+            assert_eq!(late.state.owner(entry), whose(entry), "entry {entry} of {at}");
+        }
+    }
 }
 
 const FAILS: &str = r#"
@@ -350,6 +426,22 @@ fn a_failed_run_is_tried_again_from_before_the_step_that_failed() {
     assert_eq!(again.state.end.as_ref().map(|end| end.end), Some(kernel::journal::End::Completed));
     let none = retry_point(again.state.run, &again.entries).unwrap_err();
     assert!(matches!(none, NotForked::NotFailed { .. }), "{none}");
+}
+
+#[test]
+fn what_was_in_time_for_its_source_has_its_time_again() {
+    let timed = FAILS.replace("                as: one\n", "                as: one\n                deadline: 1h\n");
+    let mut source = Drive::new(program(&timed), "null", Outside::new("all[1]/ask: !tool_rejected answered"));
+    source.run();
+    let at = retry_point(source.state.run, &source.entries).unwrap();
+    let asked = point(source.state.run, &source.entries, 6).unwrap();
+    expect!["entry 2, because at entry 6 the time of `all` is running"].assert_eq(&asked.to_string());
+    assert_eq!(at.entry, 2, "{}", source.outline());
+    let mut again = source.forked(at.entry, Effects::Live);
+    again.outside = Outside::new("");
+    again.now = kernel::values::Timestamp::parse("2026-12-20").unwrap();
+    again.run();
+    assert_eq!(again.state.end.as_ref().map(|end| end.end), Some(kernel::journal::End::Completed));
 }
 
 #[test]

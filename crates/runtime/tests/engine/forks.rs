@@ -284,7 +284,7 @@ async fn a_retry_that_would_act_twice_is_refused_and_a_taken_key_is_told() {
 }
 
 #[tokio::test]
-async fn what_heard_an_event_or_goes_on_elsewhere_is_not_tried_again() {
+async fn what_heard_an_event_hears_no_more_of_it_and_what_goes_on_elsewhere_is_not_tried_again() {
     let down = || {
         Outside::new(|asked, _, _| match &*asked.what {
             "rate" => Err(failure(FailureKind::ProviderAuth, Phase::Answered)),
@@ -299,8 +299,15 @@ async fn what_heard_an_event_or_goes_on_elsewhere_is_not_tried_again() {
     life.runtime.publish((None, "test".into()), topic, data, (Some("p1".into()), None), "ann").await.unwrap();
     world.settled(heard).await;
     assert_eq!(world.row(heard).await.status, Status::Failed);
-    let why = life.runtime.retry(heard, None).await.unwrap_err().to_string();
-    assert!(why.contains("the event `order.paid`, which it heard in entry 3"), "{why}");
+    let again = life.runtime.retry(heard, None).await.unwrap().run;
+    world.settled(again).await;
+    let told = world.store.inbox(again, 0).await.unwrap();
+    assert_eq!(told, [], "what its source heard it does not hear again");
+    // What goes on from before that has not heard of it.
+    let before = life.runtime.fork(heard, Some(1), Effects::Ask, None).await.unwrap().run;
+    world.settled(before).await;
+    assert_eq!(world.store.inbox(before, 0).await.unwrap().len(), 1);
+    world.check_store().await.unwrap();
     // Another run goes on from it: as long as it may do what this one did not, nobody else does.
     let world = World::new(SELL, down());
     let (life, source) = begun(&world).await;
@@ -312,5 +319,56 @@ async fn what_heard_an_event_or_goes_on_elsewhere_is_not_tried_again() {
     life.runtime.cancel(other, "ann").await.unwrap();
     world.settled(other).await;
     assert!(life.runtime.retry(source, None).await.unwrap().created);
+    world.check_store().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_started_the_source_asked_for_what_others_do_for_its_forks() {
+    let text = r#"
+    --- workflows/desk.yaml
+    workflow: desk
+    stages:
+      - stage: only
+        steps:
+          - step: call
+            handoff:
+              to: { workflow: pay }
+              task: Clear it
+              with: { payment: p1 }
+              contract: schemas/cleared.yaml
+              accept: claims
+              timeout: 2d
+    --- workflows/pay.yaml
+    workflow: pay
+    input: schemas/payment.yaml
+    result: { value: { clear: =may.approved } }
+    stages:
+      - stage: only
+        steps:
+          - step: may
+            approve: { ask: "Clear it?", of: desk, expires: 4h, no_self: true }
+    --- schemas/payment.yaml
+    type: object
+    required: [ payment ]
+    properties: { payment: { type: string } }
+    --- schemas/cleared.yaml
+    type: object
+    required: [ clear ]
+    properties: { clear: { type: boolean } }
+    --- people.yaml
+    groups: { desk: {} }
+    people:
+      sue: { name: Sue, groups: [ desk ] }
+"#;
+    let world = World::new(text, Outside::echo());
+    let (life, source) = begun(&world).await;
+    let forked = life.runtime.fork(source, Some(1), Effects::Live, Some("zoe".into())).await.unwrap().run;
+    world.settled(forked).await;
+    let children = world.store.runs(RunQuery { parent: Some(forked), ..RunQuery::default() }).await.unwrap();
+    world.settled(children[0].run).await;
+    let query = ApprovalQuery { run: Some(children[0].run), ..ApprovalQuery::default() };
+    let asked = life.runtime.approvals(query).await.unwrap().remove(0);
+    let terms = life.runtime.asked(&asked).await.unwrap().terms;
+    assert_eq!(terms.requesters, ["zoe".into(), "tom".into()]);
     world.check_store().await.unwrap();
 }

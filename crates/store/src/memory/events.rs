@@ -34,10 +34,7 @@ impl Inner {
                 let of = |event: &&Published| event.topic == *topic && event.at >= *since;
                 let mut kept: Vec<Published> = self.events.kept.values().filter(of).cloned().collect();
                 kept.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-                let known = |event: &Published| {
-                    self.runs.get(&run).is_some_and(|kept| kept.knows(&event.message().id).is_some())
-                };
-                kept.retain(|event| !known(event));
+                kept.retain(|event| !self.was_told(run, &event.message().id));
                 for event in kept.into_iter().take(TOLD_AT_ONCE as usize) {
                     self.hear(run, &event, *at)?;
                 }
@@ -65,12 +62,26 @@ impl Inner {
         Ok(true)
     }
 
+    /// What those were told whose entries a run inherited, it was told.
+    fn was_told(&self, run: RunId, message: &str) -> bool {
+        let (mut next, mut upto) = (Some(run), u64::MAX);
+        while let Some(kept) = next.and_then(|run| self.runs.get(&run)) {
+            if kept.knows(message).is_some_and(|seq| seq <= upto) {
+                return true;
+            }
+            next = kept.row.fork.map(|fork| fork.run);
+            upto = upto.min(kept.row.fork.map_or(0, |fork| fork.inbox));
+        }
+        false
+    }
+
     /// A run with a full inbox hears of it when it waits again.
     fn hear(&mut self, run: RunId, event: &Published, at: Timestamp) -> Result<(), StoreError> {
-        let Some(kept) = self.runs.get_mut(&run) else { return Ok(()) };
         let message = event.message();
+        let told = self.was_told(run, &message.id);
+        let Some(kept) = self.runs.get_mut(&run) else { return Ok(()) };
         let unread = kept.row.inbox_gen - kept.row.inbox_read;
-        if kept.row.status.is_final() || unread >= UNREAD_LIMIT || kept.knows(&message.id).is_some() {
+        if kept.row.status.is_final() || unread >= UNREAD_LIMIT || told {
             return Ok(());
         }
         let wake = kept.row.status != Status::Blocked;

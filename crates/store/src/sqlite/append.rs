@@ -29,6 +29,14 @@ impl Operation for NewRun {
         if let Some(started) = earlier(self, db)? {
             return Ok(started);
         }
+        if let Some(inherited) = &self.inherited {
+            let source = named_params! { ":run": inherited.of.bytes() };
+            match db.first(sql::FIND_SOURCE, source, |row| row.get(0))? {
+                None => return Err(Db::missing(inherited.of)),
+                Some(true) => return Ok(Started::Erased { run: inherited.of }),
+                Some(false) => {}
+            }
+        }
         if !db.exists(sql::FIND_BUNDLE, named_params! { ":digest": self.bundle.bytes() })? {
             return Err(StoreError::NoBundle { bundle: self.bundle }.into());
         }

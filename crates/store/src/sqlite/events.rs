@@ -5,7 +5,7 @@ use rusqlite::named_params;
 
 use super::{
     append::found_by,
-    dispatch::{InboxState, find_message},
+    dispatch::InboxState,
     sql,
     writer::{Db, Failure, Operation},
 };
@@ -108,7 +108,8 @@ fn hear(db: &Db<'_>, run: RunId, event: &Published, at: Timestamp) -> Result<(),
     let message = Message { at, ..event.message() };
     let Some(inbox) = InboxState::read(db, run)? else { return Ok(()) };
     let full = inbox.unread() >= UNREAD_LIMIT;
-    if inbox.ended().is_some() || full || find_message(db, run, &message.id)?.is_some() {
+    let told = || db.exists(sql::FIND_TOLD, named_params! { ":run": run.bytes(), ":id": &*message.id });
+    if inbox.ended().is_some() || full || told()? {
         return Ok(());
     }
     let wake = inbox.status() != Some(Status::Blocked);

@@ -16,6 +16,7 @@ pub async fn child(bed: &Bed, number: u16, parent: RunId, seconds: i64) -> NewRu
         scope: Scope::default(),
         envelope: Held::Value(Value::Null),
         effects: None,
+        starters: Vec::new(),
     };
     let (parent_of, fork) = (Some(Box::new(of)), None);
     let event =

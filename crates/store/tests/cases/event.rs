@@ -104,6 +104,33 @@ pub async fn who_waits_later_hears_of_what_is_kept(bed: Bed) {
     bed.sound().await;
 }
 
+pub async fn a_fork_is_told_nothing_that_it_has_inherited(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    let mut source = bed.owned(1, own, 1).await;
+    for (number, id) in (2..).zip(["e1", "e2", "e3"]) {
+        assert!(bed.store.publish(event(id, topic("paid", "7"), number)).await.unwrap());
+    }
+    bed.write(source.at(5).append(&[], vec![want(topic("paid", "7"), 0, 5)]), &mut source).await;
+    assert_eq!(told(&bed, source.run).await, ["event:e1", "event:e2", "event:e3"]);
+    // It goes on from where its source had read two messages, and one that goes on from it had read one.
+    let of = async |number, source: RunId, inbox| {
+        let new = super::start::forked(bed.new_run(number, None, 6).await, source, 1, inbox);
+        assert_eq!(bed.store.start(new).await.unwrap(), Started::Created);
+        let claimed = bed.claim(own, 10, 6).await;
+        Pen::of(claimed.iter().find(|claim| claim.run == run_id(number)).expect("it is due"), own, 6)
+    };
+    let mut fork = of(2, source.run, 2).await;
+    let mut again = of(3, fork.run, 1).await;
+    let mut late = of(4, fork.run, 3).await;
+    for (pen, wanted) in
+        [(&mut fork, vec!["event:e3"]), (&mut again, vec!["event:e2", "event:e3"]), (&mut late, vec![])]
+    {
+        bed.write(pen.at(7).append(&[], vec![want(topic("paid", "7"), 0, 7)]), pen).await;
+        assert_eq!(told(&bed, pen.run).await, wanted, "{}", pen.run);
+    }
+    bed.sound().await;
+}
+
 pub async fn many_events_come_in_portions_and_what_an_erased_run_published_is_gone(bed: Bed) {
     let own = bed.join(1, 0).await;
     let emitter = bed.owned(1, own, 1).await;

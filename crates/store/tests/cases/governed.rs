@@ -69,6 +69,7 @@ pub async fn a_change_wakes_what_waits_for_it(bed: Bed) {
         (4, Status::Waiting, "a word", None, None),
         (5, Status::Paused, "held: mail", None, None),
         (6, Status::Waiting, "HELD: mail", None, None),
+        (7, Status::Waiting, "an answer and held: mail and 2 more", None, Some(9)),
     ];
     for (number, status, waits_for, until, _) in cases {
         let mut pen = bed.owned(number, own, 1).await;
@@ -87,7 +88,7 @@ pub async fn a_change_wakes_what_waits_for_it(bed: Bed) {
             "{number}"
         );
     }
-    assert_eq!(bed.claim(own, 9, 9).await.len(), 3);
+    assert_eq!(bed.claim(own, 9, 9).await.len(), 4);
     bed.sound().await;
 }
 

@@ -64,6 +64,7 @@ cases! {
         the_same_start_is_known_and_another_input_is_a_conflict
         a_start_that_cannot_be_is_refused_whole
         a_fork_starts_with_all_that_it_inherits
+        nothing_goes_on_from_what_is_not_there_any_more
         a_fork_that_cannot_be_is_refused_whole;
     claim:
         the_longest_due_come_first_each_in_a_new_epoch
@@ -94,6 +95,7 @@ cases! {
     event:
         an_event_is_told_once_to_each_run_that_waits_for_it
         who_waits_later_hears_of_what_is_kept
+        a_fork_is_told_nothing_that_it_has_inherited
         many_events_come_in_portions_and_what_an_erased_run_published_is_gone;
     worker:
         a_lease_lives_by_its_beats

@@ -144,6 +144,23 @@ pub async fn a_fork_starts_with_all_that_it_inherits(bed: Bed) {
     bed.sound().await;
 }
 
+pub async fn nothing_goes_on_from_what_is_not_there_any_more(bed: Bed) {
+    let own = bed.join(1, 0).await;
+    let source = bed.owned(1, own, 1).await;
+    let new = forked(bed.new_run(2, None, 2).await, source.run, 1, 0);
+    let nothing = forked(bed.new_run(3, None, 2).await, run_id(9), 1, 0);
+    let refused = bed.store.start(nothing).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NoRun { run } if run == run_id(9)), "{refused:?}");
+    assert!(matches!(bed.append(source.at(3).finish(Status::Completed)).await, Appended::Done { .. }));
+    assert_eq!(bed.store.erase(source.run, at(3)).await.unwrap(), store::Erased::Done);
+    let keyed = NewRun { start_key: Some("retry".into()), ..new };
+    assert_eq!(bed.store.start(keyed.clone()).await.unwrap(), Started::Erased { run: source.run });
+    assert_eq!(bed.store.run(keyed.run).await.unwrap(), None);
+    let other = NewRun { start_key: Some("retry".into()), ..bed.new_run(4, None, 4).await };
+    assert_eq!(bed.store.start(other).await.unwrap(), Started::Created, "the key was not taken");
+    bed.sound().await;
+}
+
 pub async fn a_fork_that_cannot_be_is_refused_whole(bed: Bed) {
     let own = bed.join(1, 0).await;
     let new = forked(bed.new_run(2, None, 1).await, run_id(1), 5, 0);

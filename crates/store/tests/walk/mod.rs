@@ -17,12 +17,13 @@ use store::{
 use crate::cases::{LEASE, Pen, aside::cooled, at, blob_step, governed::missed, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 77] = [
+pub const KINDS: [&str; 78] = [
     "started",
     "forked",
     "started owned",
     "start known",
     "start conflict",
+    "start of an erased one",
     "start refused",
     "claimed",
     "claimed nothing",
@@ -235,6 +236,7 @@ impl Walk<'_> {
             }
             Ok(Started::Known { .. }) => self.did("start known"),
             Ok(Started::Conflict { .. }) => self.did("start conflict"),
+            Ok(Started::Erased { .. }) => self.did("start of an erased one"),
             Err(_) => self.did("start refused"),
         }
     }
