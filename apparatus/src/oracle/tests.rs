@@ -112,6 +112,7 @@ fn seen_in(epoch: u64, events: &[Event]) -> RunSeen {
         parent: None,
         cost: Some(0),
         fork: None,
+        again: None,
         workflow: "mixed".into(),
         bundle: Digest::ZERO,
         status: Status::Running,

@@ -123,7 +123,10 @@ impl Runtime {
 
     /// The run that tries this one again, if there is one.
     async fn retried(&self, run: RunId) -> Result<Option<Forked>, RunError> {
-        let known = self.forks(run).await?.into_iter().find(Seen::is_retry);
+        let row = self.inner.store.run(run).await.map_err(|why| RunError::store("read the run", why))?;
+        let again = row.and_then(|row| row.again);
+        let is_it = |seen: &Seen| again.map_or_else(|| seen.is_retry(), |again| seen.row.run == again);
+        let known = self.forks(run).await?.into_iter().find(is_it);
         Ok(known.and_then(|seen| {
             let entry = seen.row.fork?.entry;
             let point = Point { entry, asked: entry, moved: None };
@@ -178,7 +181,12 @@ impl Runtime {
             blobs,
             owner: None,
             parent: None,
-            inherited: Some(Box::new(Inherited { of: row.run, entries: made.inherited, inbox: made.inbox })),
+            inherited: Some(Box::new(Inherited {
+                of: row.run,
+                entries: made.inherited,
+                inbox: made.inbox,
+                again: retry,
+            })),
             key: clock::bytes(&*inner.random),
             now,
         };

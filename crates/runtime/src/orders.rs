@@ -60,19 +60,22 @@ impl Order {
 impl Runtime {
     /// Tells a run one thing.
     ///
+    /// # Returns
+    /// `false`: it is tried again already.
+    ///
     /// # Errors
     /// As [`Runtime::signal`]; a retry as [`Runtime::retry`].
-    pub async fn order(&self, run: RunId, order: Order, sender: Arc<str>) -> Result<(), RunError> {
+    pub async fn order(&self, run: RunId, order: Order, sender: Arc<str>) -> Result<bool, RunError> {
         match order {
-            Order::Pause => self.pause(run, sender).await.map(drop),
-            Order::Resume => self.resume(run, sender).await.map(drop),
-            Order::Cancel => self.cancel(run, sender).await.map(drop),
-            Order::Retry => self.retry(run, Some(sender)).await.map(drop),
+            Order::Pause => self.pause(run, sender).await.map(|_| true),
+            Order::Resume => self.resume(run, sender).await.map(|_| true),
+            Order::Cancel => self.cancel(run, sender).await.map(|_| true),
+            Order::Retry => self.retry(run, Some(sender)).await.map(|forked| forked.created),
         }
     }
 
     /// Runs that an order is for, newest first, at most [`ORDER_LIMIT`]: of those that a query wants, the ones for which it changes
-    /// anything. And how many there are of them, unless business keys are compared: that is not counted.
+    /// anything; of failed ones those that no other run answers for. And how many there are of them, unless business keys are compared: that is not counted.
     ///
     /// # Errors
     /// The store fails.
@@ -84,7 +87,8 @@ impl Runtime {
         if status.is_empty() {
             return Ok((Vec::new(), Some(0)));
         }
-        let query = RunQuery { status, before: None, limit: ORDER_LIMIT, ..query };
+        let covered = if order == Order::Retry { Some(false) } else { query.covered };
+        let query = RunQuery { status, covered, before: None, limit: ORDER_LIMIT, ..query };
         let failed = |why| RunError::store("list the runs", why);
         let counted = query.about.is_none() && query.parent.is_none();
         let counts = if counted { store.run_counts().await.map_err(failed)? } else { Vec::new() };
@@ -92,6 +96,7 @@ impl Runtime {
             query.status.contains(&count.status)
                 && query.workflow.as_ref().is_none_or(|workflow| *workflow == count.workflow)
                 && (query.failure.is_none() || query.failure == count.failure)
+                && query.covered.is_none_or(|covered| covered == count.covered)
         });
         let many = counted.then(|| wanted.map(|count| count.runs).sum());
         let rows = store.runs(query).await.map_err(failed)?;
@@ -104,7 +109,7 @@ impl Runtime {
         runs: Vec<RunId>,
         order: Order,
         sender: Arc<str>,
-    ) -> Vec<(RunId, Result<(), RunError>)> {
+    ) -> Vec<(RunId, Result<bool, RunError>)> {
         let told = runs.into_iter().map(|run| {
             let sender = sender.clone();
             async move { (run, self.order(run, order, sender).await) }

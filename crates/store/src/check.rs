@@ -345,10 +345,18 @@ pub fn counts(kept: &[RunCount], found: &[RunCount]) -> Vec<Finding> {
         .map(|(count, (kept, found))| {
             let failure = count.failure.map(|failure| format!(" with {failure}")).unwrap_or_default();
             let (workflow, status) = (count.workflow, count.status.as_str());
-            let detail = format!("{kept} runs of `{workflow}` are counted as {status}{failure}, there are {found}");
+            let covered = if count.covered { " that another run answers for" } else { "" };
+            let detail =
+                format!("{kept} runs of `{workflow}`{covered} are counted as {status}{failure}, there are {found}");
             Finding { rule: "counts", run: None, detail }
         })
         .collect()
+}
+
+/// A run is tried again, by its row, by one that does not go on from it.
+pub fn wrong_retry(run: RunId, again: RunId) -> Finding {
+    let detail = format!("by its row run {again} tries it again, which does not go on from it");
+    Finding { rule: "again", run: Some(run), detail }
 }
 
 /// Blobs that an event names: `{digest, bytes}` anywhere but inside a user's own values.

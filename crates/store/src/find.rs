@@ -21,6 +21,8 @@ pub struct RunQuery {
     pub parent: Option<RunId>,
     /// Only runs that were forked from this one.
     pub fork_of: Option<RunId>,
+    /// Only runs that another run answers for, or only those that none does: see [`RunRow::is_covered`].
+    pub covered: Option<bool>,
     /// Only runs before this one: the last of the page before.
     pub before: Option<RunId>,
     /// At most so many; 0 means 50.
@@ -36,6 +38,7 @@ impl RunQuery {
             && self.about.as_ref().is_none_or(|(key, value)| row.about.get(key) == Some(value))
             && self.parent.is_none_or(|parent| row.parent == Some(parent))
             && self.fork_of.is_none_or(|of| row.fork.is_some_and(|fork| fork.run == of))
+            && self.covered.is_none_or(|covered| row.is_covered() == covered)
     }
 }
 
@@ -135,6 +138,8 @@ pub struct RunCount {
     pub status: Status,
     /// With which failure kind, if they failed.
     pub failure: Option<Arc<str>>,
+    /// Whether another run answers for them.
+    pub covered: bool,
     /// How many; at least one.
     pub runs: u64,
 }

@@ -514,6 +514,15 @@ pub struct RunRow {
     pub cost: Option<i64>,
     /// The run that it goes on from.
     pub fork: Option<ForkOf>,
+    /// The run that tries it again. `None`: none does, or it began before this was kept.
+    pub again: Option<RunId>,
+}
+
+impl RunRow {
+    /// Another run answers for it: it works for one, or one tries it again.
+    pub fn is_covered(&self) -> bool {
+        self.parent.is_some() || self.again.is_some()
+    }
 }
 
 /// What a heartbeat came to.
@@ -647,7 +656,7 @@ pub trait Store: Send + Sync + 'static {
     /// beginning of one. Of what fits in a run, the best is told: all of a text before its beginning.
     async fn find(&self, query: FindQuery) -> Result<Vec<Found>, StoreError>;
 
-    /// How many runs there are, by workflow, status and failure, in that order. It costs the same with any number of runs.
+    /// How many runs there are, by workflow, status, failure and whether another run answers for them, in that order. It costs the same with any number of runs.
     async fn run_counts(&self) -> Result<Vec<RunCount>, StoreError>;
     /// How much waits for people and for answers, over all runs.
     async fn waiting(&self) -> Result<Waiting, StoreError>;

@@ -50,6 +50,8 @@ pub struct Inherited {
     pub entries: Vec<Entry>,
     /// Its inbox is counted on from this number.
     pub inbox: u64,
+    /// It tries the source again, which one run does.
+    pub again: bool,
 }
 
 /// Where a run was forked from.
@@ -68,7 +70,7 @@ pub struct ForkOf {
 pub enum Started {
     /// The run is new and durable.
     Created,
-    /// The same start was made before, by this run.
+    /// The same start was made before, by this run; or it is the one that tries the source again.
     Known {
         /// The run of the first start.
         run: RunId,

@@ -1,2 +1,2 @@
--- How many runs there are, by workflow, status and failure.
-SELECT workflow, status, failure, runs FROM run_count WHERE runs > 0;
+-- How many runs there are, by workflow, status and failure, and by whether another run answers for them.
+SELECT workflow, status, failure, covered, runs FROM run_count WHERE runs > 0;

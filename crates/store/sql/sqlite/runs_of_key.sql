@@ -5,4 +5,5 @@ SELECT run_key.run AS run FROM run_key CROSS JOIN run ON run.id = run_key.run
    AND (:status IS NULL OR run.status IN (SELECT value FROM json_each(:status)))
    AND (:workflow IS NULL OR run.workflow = :workflow)
    AND (:failure IS NULL OR run.failure = :failure)
+   AND (:covered IS NULL OR (run.parent IS NOT NULL OR run.again IS NOT NULL) = :covered)
  ORDER BY run_key.run DESC;

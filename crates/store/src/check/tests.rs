@@ -43,6 +43,7 @@ fn row(entries: &[Entry]) -> RunRow {
         updated_at: Timestamp::from_micros(1),
         parent: None,
         fork: None,
+        again: None,
         finished_at: None,
         cost: None,
     }

@@ -2,7 +2,7 @@
 
 use kernel::ids::RunId;
 
-use super::Inner;
+use super::{Inner, Kept};
 use crate::{
     ApprovalState, Finding, KeyKind, SYSTEM,
     check::{self, RunCheck},
@@ -22,6 +22,11 @@ impl Inner {
             about.for_each(|((_, _, name), value)| check.found_by(name, value));
             self.governed.answers.values().filter(|row| row.run == kept.row.run).for_each(|row| check.answer(row));
             findings.extend(check.finish());
+        }
+        let goes_on = |again| self.runs.get(&again).and_then(|kept| kept.row.fork).map(|fork| fork.run);
+        for Kept { row, .. } in self.runs.values() {
+            let wrong = row.again.filter(|again| goes_on(*again) != Some(row.run));
+            findings.extend(wrong.map(|again| check::wrong_retry(row.run, again)));
         }
         let governed = &self.governed;
         findings.extend(check::governance(&governed.log));

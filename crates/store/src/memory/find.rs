@@ -19,9 +19,10 @@ impl Inner {
     pub fn counts(&self) -> Vec<RunCount> {
         let mut counts: BTreeMap<_, u64> = BTreeMap::new();
         for Kept { row, .. } in self.runs.values() {
-            *counts.entry((row.workflow.clone(), row.status, row.failure.clone())).or_default() += 1;
+            *counts.entry((row.workflow.clone(), row.status, row.failure.clone(), row.is_covered())).or_default() += 1;
         }
-        let count = |((workflow, status, failure), runs)| RunCount { workflow, status, failure, runs };
+        let count =
+            |((workflow, status, failure, covered), runs)| RunCount { workflow, status, failure, covered, runs };
         counts.into_iter().map(count).collect()
     }
 

@@ -31,10 +31,13 @@ impl Operation for NewRun {
         }
         if let Some(inherited) = &self.inherited {
             let source = named_params! { ":run": inherited.of.bytes() };
-            match db.first(sql::FIND_SOURCE, source, |row| row.get(0))? {
-                None => return Err(Db::missing(inherited.of)),
-                Some(true) => return Ok(Started::Erased { run: inherited.of }),
-                Some(false) => {}
+            let found = db.first(sql::FIND_SOURCE, source, |row| Ok((row.get("erased")?, row.get("again")?)))?;
+            let Some((erased, again)) = found else { return Err(Db::missing(inherited.of)) };
+            if erased {
+                return Ok(Started::Erased { run: inherited.of });
+            }
+            if let Some(run) = Option::filter(again, |_| inherited.again) {
+                return Ok(Started::Known { run: RunId::from_bytes(run) });
             }
         }
         if !db.exists(sql::FIND_BUNDLE, named_params! { ":digest": self.bundle.bytes() })? {
@@ -78,6 +81,10 @@ impl Operation for NewRun {
             Some(inherited) => {
                 let all: Vec<Entry> = std::iter::once(&self.first).chain(&inherited.entries).cloned().collect();
                 add_entries(db, self.run, 0, &all)?;
+                if inherited.again {
+                    let params = named_params! { ":run": inherited.of.bytes(), ":again": self.run.bytes() };
+                    db.execute(sql::TRIED_AGAIN, params)?;
+                }
             }
         }
         add_blobs(db, self.run, &self.blobs)?;

@@ -134,6 +134,7 @@ impl<'r, 's> Cells<'r, 's> {
                 Some(run) => Some(ForkOf { run, entry: self.count("fork_entry")?, inbox: self.count("fork_inbox")? }),
                 None => None,
             },
+            again: self.get::<Option<[u8; 16]>>("again")?.map(RunId::from_bytes),
         })
     }
 

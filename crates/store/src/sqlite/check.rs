@@ -70,6 +70,10 @@ pub(super) fn check(conn: &Connection) -> Result<Vec<Finding>, StoreError> {
     findings.extend(cooling.compare(&cooldowns, &governance(&view, 0)?));
     let (kept, found) = (find::counts(&view, sql::LIST_RUN_COUNTS)?, find::counts(&view, sql::COUNT_RUNS)?);
     findings.extend(check::counts(&kept, &found));
+    each(&view, ("run", sql::WRONG_RETRIES), [], |cells| {
+        findings.push(check::wrong_retry(cells.run("run")?, cells.run("again")?));
+        Ok(true)
+    })?;
     findings.extend(check_governed(&view)?);
     Ok(findings)
 }

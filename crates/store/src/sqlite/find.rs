@@ -62,7 +62,8 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Result<Vec<RunRow>, S
         })?;
         return Ok(rows);
     }
-    let by_count = !query.status.is_empty() || query.workflow.is_some() || query.failure.is_some();
+    let by_count =
+        !query.status.is_empty() || query.workflow.is_some() || query.failure.is_some() || query.covered.is_some();
     if !by_count && query.about.is_none() {
         let params = named_params! { ":before": before, ":limit": limit as i64 };
         return all(&view, ("run", sql::LIST_RUNS), params, |cells| cells.run_row());
@@ -83,6 +84,7 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Result<Vec<RunRow>, S
                 ":status": (!names.is_empty()).then(|| rules::list(&names)),
                 ":workflow": query.workflow.as_deref(),
                 ":failure": query.failure.as_deref(),
+                ":covered": query.covered,
             };
             each(&view, ("run_key", sql::RUNS_OF_KEY), params, |cells| {
                 rows.extend(row(&view, cells.run("run")?)?.filter(|row| query.wants(row)));
@@ -101,6 +103,7 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Result<Vec<RunRow>, S
                             ":workflow": workflow,
                             ":status": status,
                             ":failure": failure,
+                            ":covered": count.covered,
                             ":before": before,
                             ":value": value,
                             ":name": &**name,
@@ -113,6 +116,7 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Result<Vec<RunRow>, S
                             ":workflow": workflow,
                             ":status": status,
                             ":failure": failure,
+                            ":covered": count.covered,
                             ":before": before,
                             ":limit": limit as i64,
                         };
@@ -145,6 +149,7 @@ fn wanted(conn: &Connection, query: &RunQuery) -> Result<Vec<RunCount>, StoreErr
         (query.status.is_empty() || query.status.contains(&count.status))
             && query.workflow.as_ref().is_none_or(|workflow| *workflow == count.workflow)
             && (query.failure.is_none() || query.failure == count.failure)
+            && query.covered.is_none_or(|covered| covered == count.covered)
     });
     Ok(counts)
 }
@@ -157,6 +162,7 @@ pub(super) fn counts(conn: &Connection, statement: &str) -> Result<Vec<RunCount>
             workflow: cells.text("workflow")?,
             status: cells.status()?,
             failure: Some(failure).filter(|failure| !failure.is_empty()),
+            covered: cells.get("covered")?,
             runs: cells.count("runs")?,
         })
     })?;

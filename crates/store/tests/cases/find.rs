@@ -74,9 +74,10 @@ pub async fn who_was_told_of_an_event_is_found_by_it(bed: Bed) {
 }
 
 pub async fn runs_are_counted_as_they_stand(bed: Bed) {
-    let counts = async || -> Vec<(String, Status, Option<String>, u64)> {
+    let counts = async || -> Vec<(String, Status, Option<String>, bool, u64)> {
         let told = |count: RunCount| {
-            (count.workflow.to_string(), count.status, count.failure.map(|kind| kind.to_string()), count.runs)
+            let failure = count.failure.map(|kind| kind.to_string());
+            (count.workflow.to_string(), count.status, failure, count.covered, count.runs)
         };
         bed.store.run_counts().await.unwrap().into_iter().map(told).collect()
     };
@@ -88,8 +89,8 @@ pub async fn runs_are_counted_as_they_stand(bed: Bed) {
     let mut other = bed.new_run(4, None, 1).await;
     other.workflow = "desk".into();
     bed.store.start(other).await.unwrap();
-    let lead = |status, runs| ("lead".to_owned(), status, None, runs);
-    let desk = ("desk".to_owned(), Status::Queued, None, 1);
+    let lead = |status, runs| ("lead".to_owned(), status, None, false, runs);
+    let desk = ("desk".to_owned(), Status::Queued, None, false, 1);
     assert_eq!(counts().await, [desk.clone(), lead(Status::Queued, 3)]);
     let mut pen = bed.claim_one(own, 2).await;
     assert_eq!(counts().await, [desk.clone(), lead(Status::Queued, 2), lead(Status::Running, 1)]);
@@ -97,8 +98,26 @@ pub async fn runs_are_counted_as_they_stand(bed: Bed) {
     bed.write(pen.finish(Status::Failed), &mut pen).await;
     let mut pen = bed.claim_one(own, 2).await;
     bed.write(pen.wait(None), &mut pen).await;
-    let failed = ("lead".to_owned(), Status::Failed, Some("internal".to_owned()), 1);
-    assert_eq!(counts().await, [desk, lead(Status::Queued, 1), lead(Status::Waiting, 1), failed]);
+    let failed = |covered| ("lead".to_owned(), Status::Failed, Some("internal".to_owned()), covered, 1);
+    assert_eq!(counts().await, [desk.clone(), lead(Status::Queued, 1), lead(Status::Waiting, 1), failed(false)]);
+    bed.sound().await;
+
+    // Once another run tries it again, that one answers for it. Only one does.
+    let source = bed.store.runs(RunQuery { status: vec![Status::Failed], ..RunQuery::default() }).await.unwrap()[0].run;
+    let again = async |number| {
+        let mut new = super::start::forked(bed.new_run(number, None, 3).await, source, 1, 0);
+        new.inherited.as_mut().unwrap().again = true;
+        bed.store.start(new).await.unwrap()
+    };
+    assert_eq!(again(5).await, Started::Created);
+    assert_eq!(again(6).await, Started::Known { run: run_id(5) });
+    assert_eq!(bed.row(source).await.again, Some(run_id(5)));
+    assert_eq!(counts().await, [desk, lead(Status::Queued, 2), lead(Status::Waiting, 1), failed(true)]);
+    for (covered, wanted) in [(Some(true), vec![source]), (Some(false), vec![]), (None, vec![source])] {
+        let failed = RunQuery { status: vec![Status::Failed], covered, ..RunQuery::default() };
+        let rows = bed.store.runs(failed).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.run).collect::<Vec<_>>(), wanted, "{covered:?}");
+    }
     bed.sound().await;
 }
 

@@ -39,6 +39,7 @@ pub async fn rows_are_listed_newest_first_and_filtered(bed: Bed) {
         parent: None,
         failure: None,
         fork_of: None,
+        covered: Some(false),
         limit: 5,
     };
     assert_eq!(list(both).await, numbers(vec![7]));

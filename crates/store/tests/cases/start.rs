@@ -30,6 +30,7 @@ pub async fn a_start_writes_row_and_first_entry(bed: Bed) {
         parent: None,
         cost: Some(0),
         fork: None,
+        again: None,
     };
     assert_eq!(row, wanted);
     assert_eq!(bed.store.journal(run, 0, 10).await.unwrap(), [new.first]);
@@ -110,7 +111,7 @@ pub fn forked(mut new: NewRun, of: RunId, entry: u64, inbox: u64) -> NewRun {
         head = entry.head();
         entries.push(entry);
     }
-    new.inherited = Some(Box::new(Inherited { of, entries, inbox }));
+    new.inherited = Some(Box::new(Inherited { of, entries, inbox, again: false }));
     new
 }
 

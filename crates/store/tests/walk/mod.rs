@@ -17,9 +17,10 @@ use store::{
 use crate::cases::{LEASE, Pen, aside::cooled, at, blob_step, governed::missed, message, run_id, step_done, worker};
 
 /// What must happen at least once in a walk that means something.
-pub const KINDS: [&str; 78] = [
+pub const KINDS: [&str; 79] = [
     "started",
     "forked",
+    "tried again",
     "started owned",
     "start known",
     "start conflict",
@@ -220,13 +221,15 @@ impl Walk<'_> {
         if self.dice.chance(20) {
             let of = run_id(1 + self.dice.roll(4) as u16);
             new = crate::cases::start::forked(new, of, 1 + self.dice.roll(80), self.dice.roll(5));
+            let again = self.dice.chance(30);
+            new.inherited.iter_mut().for_each(|inherited| inherited.again = again);
         }
         match both!(self, start(new)) {
             Ok(Started::Created) => {
                 self.runs = self.runs.max(number);
                 self.did("started");
-                if new.inherited.is_some() {
-                    self.did("forked");
+                if let Some(inherited) = &new.inherited {
+                    self.did(if inherited.again { "tried again" } else { "forked" });
                 }
                 if let Some(owner) = owner {
                     self.did("started owned");
@@ -540,6 +543,7 @@ impl Walk<'_> {
             fork_of: self.dice.chance(20).then(|| run_id(1 + self.dice.roll(4) as u16)),
             parent: self.dice.chance(20).then(|| run_id(1 + self.dice.roll(4) as u16)),
             failure: self.dice.chance(20).then(|| "internal".into()),
+            covered: self.dice.chance(30).then(|| self.dice.chance(50)),
         };
         if !both!(self, runs(query)).unwrap().is_empty() {
             self.did("listed");

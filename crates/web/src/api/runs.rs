@@ -58,6 +58,9 @@ pub(super) struct Run {
     parent: Option<RunId>,
     /// The run that it goes on from.
     fork: Option<Source>,
+    /// The run that tries it again.
+    #[schema(value_type = Option<String>)]
+    again: Option<RunId>,
     /// What models were charged for it, in millionths of a dollar, without runs that it handed work to; null: not known.
     cost_uusd: Option<i64>,
     /// What found it, if it was searched for.
@@ -129,6 +132,7 @@ impl Run {
             entries: row.head.seq,
             parent: row.parent,
             fork: row.fork.map(|fork| Source { run: fork.run, entry: fork.entry }),
+            again: row.again,
             cost_uusd: row.cost,
             found_by: None,
         }
@@ -220,6 +224,7 @@ fn query(text: Option<String>) -> Result<(RunQuery, Option<String>), Problem> {
             }
             "parent" => query.parent = Some(value.parse().map_err(|_| wrong("an id of a run"))?),
             "fork_of" => query.fork_of = Some(value.parse().map_err(|_| wrong("an id of a run"))?),
+            "covered" => query.covered = Some(value.parse().map_err(|_| wrong("true or false"))?),
             "before" => query.before = Some(value.parse().map_err(|_| wrong("an id of a run"))?),
             "limit" => {
                 let limit = value.parse::<u32>().ok().filter(|limit| (1..=MOST).contains(limit));
@@ -227,7 +232,7 @@ fn query(text: Option<String>) -> Result<(RunQuery, Option<String>), Problem> {
             }
             _ => {
                 return Err(Problem::malformed(format!("there is no filter `{key}`"))
-                    .hint("status, workflow, failure, about, parent, fork_of, q, before, limit"));
+                    .hint("status, workflow, failure, about, parent, fork_of, covered, q, before, limit"));
             }
         }
     }
@@ -245,6 +250,7 @@ fn query(text: Option<String>) -> Result<(RunQuery, Option<String>), Problem> {
         ("about" = Option<String>, Query, description = "Only runs with this business key: `about=order=A-17`"),
         ("parent" = Option<String>, Query, description = "Only runs that this one handed work to"),
         ("fork_of" = Option<String>, Query, description = "Only runs that go on from where this one was"),
+        ("covered" = Option<bool>, Query, description = "`true`: only runs that another run answers for, because it tries them again or they work for it; `false`: only those that none does"),
         ("before" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<u32>, Query, description = "Rows of a page, up to 500; 50 if absent"),
     ),
@@ -285,6 +291,8 @@ struct Count {
     status: &'static str,
     /// Which failure, if they failed.
     failure: Option<Arc<str>>,
+    /// Another run answers for them: it tries them again, or they work for it.
+    covered: bool,
     runs: u64,
 }
 
@@ -309,6 +317,7 @@ pub(super) async fn counts(caller: Caller) -> Result<Json<Counts>, Problem> {
         workflow: count.workflow,
         status: count.status.as_str(),
         failure: count.failure,
+        covered: count.covered,
         runs: count.runs,
     };
     let counts = store.run_counts().await?.into_iter().map(count).collect();
@@ -326,7 +335,7 @@ pub(super) struct Several {
     /// Up to 1000 ids.
     #[serde(default)]
     runs: Vec<String>,
-    /// Instead of ids: all that match and that the order changes anything for, the newest 1000 at once.
+    /// Instead of ids: all that match and that the order changes anything for, the newest 1000 at once; of failed ones those that no other run answers for.
     matching: Option<Matching>,
     /// Which person of people.yaml says so; a program must name one.
     #[serde(rename = "as")]
@@ -363,7 +372,7 @@ pub(super) struct Ordered {
 #[derive(Serialize, ToSchema)]
 struct OneOrdered {
     run: String,
-    /// `told`, `over` or `refused`.
+    /// `told`, `over`, `refused`, or `known`: it is tried again already.
     outcome: &'static str,
     /// Why not.
     detail: Option<String>,
@@ -400,10 +409,11 @@ pub(super) async fn order_several(caller: Caller, Body(said): Body<Several>) -> 
     let mut ordered = Ordered { told: 0, over: 0, runs: Vec::new(), matched };
     for (run, outcome) in runtime.order_all(runs, order, asker.by).await {
         let (outcome, detail) = match outcome {
-            Ok(_) => {
+            Ok(true) => {
                 ordered.told += 1;
                 ("told", None)
             }
+            Ok(false) => ("known", None),
             Err(why @ RunError::Over { .. }) => {
                 ordered.over += 1;
                 ("over", Some(why.to_string()))

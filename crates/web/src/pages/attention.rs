@@ -73,7 +73,8 @@ pub(super) async fn page(viewer: Viewer) -> Shown {
         runs::Asked { status: vec![Status::Paused, Status::Blocked, Status::Quarantined], ..Default::default() };
     let stuck = store.runs(RunQuery { status: parked.status.clone(), limit: MOST, ..RunQuery::default() }).await?;
     let (counts, waiting) = (store.run_counts().await?, store.waiting().await?);
-    let mut causes: Vec<&RunCount> = counts.iter().filter(|count| count.status == Status::Failed).collect();
+    let mut causes: Vec<&RunCount> =
+        counts.iter().filter(|count| count.status == Status::Failed && !count.covered).collect();
     causes.sort_by_key(|count| std::cmp::Reverse(count.runs));
     let rest = causes.len().saturating_sub(MOST as usize) as u64;
     let mut failed = Vec::new();
@@ -82,6 +83,7 @@ pub(super) async fn page(viewer: Viewer) -> Shown {
             status: vec![Status::Failed],
             workflow: Some(count.workflow.clone()),
             failure: count.failure.clone(),
+            covered: Some(false),
             limit: 1,
             ..RunQuery::default()
         };
@@ -90,6 +92,7 @@ pub(super) async fn page(viewer: Viewer) -> Shown {
             status: vec![Status::Failed],
             workflow: Some(count.workflow.to_string()),
             failure: count.failure.as_deref().map(str::to_owned),
+            covered: Some(false),
             ..Default::default()
         };
         failed.push(Cause {

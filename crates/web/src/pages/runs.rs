@@ -102,6 +102,7 @@ pub(super) struct Asked {
     pub(super) workflow: Option<String>,
     pub(super) failure: Option<String>,
     pub(super) about: Option<(String, String)>,
+    pub(super) covered: Option<bool>,
     pub(super) before: Option<RunId>,
 }
 
@@ -117,6 +118,7 @@ impl Asked {
                     let pair = value.split_once('=');
                     asked.about = pair.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
                 }
+                "covered" => asked.covered = value.parse().ok(),
                 "before" => asked.before = value.parse().ok(),
                 _ => {}
             }
@@ -129,6 +131,7 @@ impl Asked {
         pairs.extend(self.status.iter().map(|status| ("status", status.as_str().to_owned())));
         pairs.extend(self.workflow.iter().map(|name| ("workflow", name.clone())));
         pairs.extend(self.failure.iter().map(|kind| ("failure", kind.clone())));
+        pairs.extend(self.covered.iter().map(|covered| ("covered", covered.to_string())));
         pairs
     }
 
@@ -152,6 +155,7 @@ impl Asked {
             about: self.about.clone().map(|(key, value)| (key.into(), value)),
             parent: None,
             fork_of: None,
+            covered: self.covered,
             before: self.before,
             limit,
         }
@@ -162,6 +166,7 @@ impl Asked {
         (self.status.is_empty() || self.status.contains(&count.status))
             && self.workflow.as_deref().is_none_or(|workflow| *workflow == *count.workflow)
             && self.failure.as_deref().is_none_or(|failure| count.failure.as_deref() == Some(failure))
+            && self.covered.is_none_or(|covered| count.covered == covered)
     }
 }
 
@@ -199,11 +204,17 @@ fn facets(viewer: &Viewer, asked: &Asked, counts: &[RunCount]) -> Vec<Facet> {
         let many: u64 = counts.iter().filter(|count| asked.wants(count)).map(|count| count.runs).sum();
         Choice { word: words::plain(word), href: asked.href(viewer), count: words::grouped(many), chosen }
     };
-    let mut stands =
-        vec![choice("all", Asked { status: Vec::new(), failure: None, ..asked.clone() }, asked.status.is_empty())];
+    let mut stands = vec![choice(
+        "all",
+        Asked { status: Vec::new(), failure: None, covered: None, ..asked.clone() },
+        asked.status.is_empty(),
+    )];
     stands.extend(Status::ALL.into_iter().map(|status| {
-        let failure = asked.failure.clone().filter(|_| status == Status::Failed);
-        choice(status.as_str(), Asked { status: vec![status], failure, ..asked.clone() }, asked.status == [status])
+        let is_failed = status == Status::Failed;
+        let failure = asked.failure.clone().filter(|_| is_failed);
+        let covered = asked.covered.filter(|_| is_failed);
+        let asks = Asked { status: vec![status], failure, covered, ..asked.clone() };
+        choice(status.as_str(), asks, asked.status == [status])
     }));
     let mut facets = vec![Facet { label: "How runs stand", choices: stands }];
     let served = viewer.app.site.served();
@@ -228,6 +239,15 @@ fn facets(viewer: &Viewer, asked: &Asked, counts: &[RunCount]) -> Vec<Facet> {
             choice(kind, failed, chosen)
         }));
         facets.push(Facet { label: "Causes of failure", choices: failures });
+    }
+    if asked.covered.is_some() || asked.status == [Status::Failed] {
+        let covered = |covered| Asked { covered, ..asked.clone() };
+        let answered = vec![
+            choice("answered for or not", covered(None), asked.covered.is_none()),
+            choice("no run answers for it", covered(Some(false)), asked.covered == Some(false)),
+            choice("tried again, or works for another run", covered(Some(true)), asked.covered == Some(true)),
+        ];
+        facets.push(Facet { label: "Whether another run answers for them", choices: answered });
     }
     facets
 }
@@ -337,11 +357,12 @@ async fn done(
 ) -> Result<OrdersPage, Failed> {
     let site = &viewer.app.site;
     let now = site.now();
-    let (mut told, mut over) = (0, 0);
+    let (mut told, mut over, mut known) = (0, 0, 0);
     let mut refused = Vec::new();
     for (run, outcome) in site.runtime().order_all(runs, order, by).await {
         match outcome {
-            Ok(_) => told += 1,
+            Ok(true) => told += 1,
+            Ok(false) => known += 1,
             Err(RunError::Over { .. }) => over += 1,
             Err(why) => {
                 if let Some(row) = site.store().run(run).await? {
@@ -355,6 +376,7 @@ async fn done(
         (over > 0)
             .then(|| format!("{} over already", if over == 1 { "1 was".to_owned() } else { format!("{over} were") })),
     );
+    lines.extend((known > 0).then(|| format!("{} tried again already", words::runs(known))));
     lines.extend((!refused.is_empty()).then(|| format!("{} could not be told", words::runs(refused.len() as u64))));
     Ok(OrdersPage {
         layout: viewer.layout("Several runs", "What came of it?", "runs"),

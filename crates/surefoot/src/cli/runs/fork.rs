@@ -49,7 +49,7 @@ pub(super) struct Retry {
     /// Runs: ids, four or more characters of their beginnings or ends, or `last`
     #[arg(value_name = "RUN")]
     runs: Vec<String>,
-    /// All runs that failed with this kind
+    /// All runs that failed with this kind, unless another run tries them again or they work for one
     #[arg(long, value_name = "KIND", value_parser = kind)]
     failure: Option<FailureKind>,
     /// Of these, only runs of this workflow
@@ -139,7 +139,7 @@ impl Retry {
         if scene.out.json {
             scene.out.object(&json!({ "kind": "summary", "started": started, "known": known, "refused": refused }));
         } else if rows.is_empty() {
-            scene.out.line("no run failed so");
+            scene.out.line("no run that failed so is left to be tried again");
         } else {
             let runs = |number: u64, what: &str| format!("{} {what}", count(number, "run"));
             let all = [(started, "started"), (known, "known before"), (refused, "refused")];
@@ -175,17 +175,23 @@ fn not_told(scene: &Scene, row: &RunRow, why: &RunError) {
     hint.into_iter().for_each(|hint| scene.out.aside(hint));
 }
 
-/// Runs that failed with this kind, oldest first.
+/// Runs that failed with this kind and that no other run answers for, oldest first.
 async fn failed(store: &dyn Store, kind: FailureKind, workflow: Option<&str>) -> Result<Vec<RunRow>, CliError> {
     const PAGE: u32 = 500;
-    let (status, workflow) = (vec![Status::Failed], workflow.map(Into::into));
-    let mut query = RunQuery { status, workflow, limit: PAGE, ..RunQuery::default() };
+    let mut query = RunQuery {
+        status: vec![Status::Failed],
+        workflow: workflow.map(Into::into),
+        failure: Some(kind.as_str().into()),
+        covered: Some(false),
+        limit: PAGE,
+        ..RunQuery::default()
+    };
     let mut rows = Vec::new();
     loop {
         let page = store.runs(query.clone()).await?;
         let last = page.len() < PAGE as usize;
         query.before = page.last().map(|row| row.run);
-        rows.extend(page.into_iter().filter(|row| row.failure.as_deref() == Some(kind.as_str())));
+        rows.extend(page);
         if last {
             rows.reverse();
             return Ok(rows);

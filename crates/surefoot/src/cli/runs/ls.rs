@@ -26,7 +26,7 @@ pub(super) struct Ls {
     #[arg(long, value_name = "KIND")]
     failure: Option<String>,
     /// Only runs that this finds: a business key, a start key, the id of an event, what something is known by outside, a run id; or how it begins
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["status", "workflow", "failure", "about", "parent"])]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["status", "workflow", "failure", "about", "parent", "fork_of", "covered"])]
     search: Option<String>,
     /// Only runs whose `about` holds this, as in `district=Old Harbour`
     #[arg(long, value_name = "KEY=VALUE")]
@@ -37,6 +37,9 @@ pub(super) struct Ls {
     /// Only runs that go on from where this one was
     #[arg(long, value_name = "RUN")]
     fork_of: Option<RunId>,
+    /// `true`: only runs that another run answers for, because it tries them again or they work for it; `false`: only those that none does
+    #[arg(long, value_name = "BOOL")]
+    covered: Option<bool>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -72,6 +75,7 @@ impl Ls {
             about,
             parent: self.parent,
             fork_of: self.fork_of,
+            covered: self.covered,
             before: self.before,
             // One more tells whether there is another page.
             limit: self.limit + 1,
@@ -145,6 +149,6 @@ pub(super) fn as_json(row: &RunRow) -> serde_json::Value {
         "failure": row.failure, "epoch": row.epoch, "head": row.head, "unread": row.inbox_gen - row.inbox_read.min(row.inbox_gen),
         "strikes": row.strikes, "created_at": row.created_at.to_string(), "updated_at": row.updated_at.to_string(),
         "finished_at": row.finished_at.map(|at| at.to_string()), "parent": row.parent, "cost_uusd": row.cost,
-        "fork_of": row.fork.map(|fork| fork.run), "fork_entry": row.fork.map(|fork| fork.entry),
+        "fork_of": row.fork.map(|fork| fork.run), "fork_entry": row.fork.map(|fork| fork.entry), "again": row.again,
     })
 }

@@ -88,6 +88,46 @@ async fn a_failed_run_is_tried_again_once_from_its_page() {
 }
 
 #[tokio::test]
+async fn what_is_tried_again_needs_attention_no_more() {
+    let scene = scene_of(&FILES).await;
+    let runs = [scene.failed("A-1").await, scene.failed("A-2").await];
+    let cookie = scene.enter_as("cleo").await;
+    let page = scene.page(&cookie, "/").await;
+    assert!(page.text.contains("<button name=\"order\" value=\"retry\">Retry 2</button>"), "{}", page.text);
+    let (csrf, query) = (page.field("csrf"), page.field("query").replace("&amp;", "&"));
+    let asked = [("csrf", &*csrf), ("order", "retry"), ("all", "yes"), ("query", &query)];
+    let sure = scene.form(&cookie, "/runs/orders", &asked).await;
+    assert!(sure.text.contains("Retry 2 runs?"), "{}", sure.text);
+    let named = runs.clone().map(|run| format!("run.{run}"));
+    let mut told = vec![("csrf", &*csrf), ("order", "retry"), ("sure", "yes"), ("query", &*query)];
+    told.extend(named.iter().map(|name| (&**name, "yes")));
+    let done = scene.form(&cookie, "/runs/orders", &told).await;
+    assert!(done.text.contains("2 runs told to retry"), "{}", done.text);
+    let done = scene.form(&cookie, "/runs/orders", &told).await;
+    assert!(done.text.contains("0 runs told to retry, 2 runs tried again already"), "{}", done.text);
+    // What they left may fail as well: the new runs are counted, those two are not.
+    for run in &runs {
+        let whole = scene.api("GET", &format!("/runs/{run}"), &Json::Null).await.json();
+        assert_eq!(whole["again"], whole["forks"][0]["run"]);
+        scene.runtime.finished(whole["again"].as_str().unwrap().parse().unwrap()).await.unwrap();
+    }
+    let page = scene.page(&cookie, "/").await;
+    assert!(page.text.contains("Retry 2</button>"), "{}", page.text);
+    let list = scene.page(&cookie, "/runs?status=failed&covered=false").await;
+    for run in &runs {
+        assert!(!page.text.contains(run) && !list.text.contains(run), "{}", list.text);
+    }
+    assert!(list.text.contains("no run answers for it <span class=\"count\">2</span>"), "{}", list.text);
+    assert!(list.text.contains("answered for or not <span class=\"count\">4</span>"), "{}", list.text);
+    let all = json!({ "order": "retry", "matching": { "status": ["failed"] }, "as": "cleo" });
+    let ordered = scene.api("POST", "/runs/order", &all).await.json();
+    assert_eq!((&ordered["told"], &ordered["matched"]), (&json!(2), &json!(2)), "{ordered}");
+    let known = json!({ "order": "retry", "runs": runs, "as": "cleo" });
+    let ordered = scene.api("POST", "/runs/order", &known).await.json();
+    assert_eq!((&ordered["told"], &ordered["runs"][0]["outcome"]), (&json!(0), &json!("known")), "{ordered}");
+}
+
+#[tokio::test]
 async fn a_program_forks_and_tries_again_for_a_person() {
     let scene = scene_of(&FILES).await;
     let (waits, failed) = (scene.started("ship", "A-1").await, scene.failed("A-2").await);

@@ -86,7 +86,7 @@ async fn runs_are_counted_and_narrowed() {
     let noted = scene.started("note", "N-1").await;
     scene.ended(&noted).await;
     let counts = scene.api("GET", "/runs/counts", &Json::Null).await.json();
-    let count = |workflow: &str, status: &str, runs: u64| json!({ "workflow": workflow, "status": status, "failure": null, "runs": runs });
+    let count = |workflow: &str, status: &str, runs: u64| json!({ "workflow": workflow, "status": status, "failure": null, "covered": false, "runs": runs });
     assert_eq!(counts["counts"], json!([count("note", "completed", 1), count("ship", "waiting", 2)]));
     assert_eq!(counts["waiting"], json!({ "approvals": 2, "work": 0, "effects_open": 0, "effects_unknown": 0 }));
 
