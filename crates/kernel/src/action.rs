@@ -12,7 +12,8 @@ use crate::{
         self, Effect, Proposal, Ruling, Verdict,
         approval::{Action, Card, OnExpiry, Terms, Why, action_hash},
         charter::{Counting, Grounds, Hold, Resource, Statutes},
-        labels::{ActLabels, Now, PRIVATE, UNTRUSTED},
+        floor::{self, Beneath},
+        labels::{ActLabels, Now},
         people::People,
         policy::{self, Decision, Matched, Policies, Request, RunFacts},
     },
@@ -25,15 +26,10 @@ use crate::{
     values::{Span, Timestamp, Value},
 };
 
-/// Rules that no project writes and every project has.
-const CONTROL: &str = "untrusted-control";
 /// An act of work that was handed over within bounds which do not hold it.
 const SCOPE: &str = "handoff-scope";
 /// What a run waits for while something is held begins so.
 pub const RELEASE: &str = "the release of ";
-
-/// The default rule on information that leaves.
-const OUTWARD: &str = "private-untrusted-outward";
 
 /// Counters by name as rules read them, and what the action adds to each.
 type History = (BTreeMap<Arc<str>, i64>, Vec<Counting>);
@@ -179,28 +175,16 @@ impl Asking<'_> {
     /// The rules that hold whatever a project writes, for what no person is asked about.
     fn floor(&self, now: &Now, verdict: Verdict) -> Verdict {
         let Verdict::Allow { policy, .. } = &verdict else { return verdict };
-        let deny =
-            |rule: &str, reason: String| Verdict::Deny { rule: rule.into(), policy: *policy, reason, by: Vec::new() };
-        if let Some((argument, origin)) = now.control_untrusted.iter().next() {
+        let controls = now.control_untrusted.iter().map(|(argument, origin)| {
             let sources: Vec<String> = origin.untrusted_from().iter().map(|source| format!("`{source}`")).collect();
-            let reason = format!(
-                "`{argument}` says what `{}` does, and comes from {}, which is untrusted: tie it to trusted data with `trust:`, \
-                 allow-list it in the tool file, or let an ask rule put it before a person",
-                self.called(),
-                sources.join(", ")
-            );
-            return deny(CONTROL, reason);
+            (argument.clone(), sources.join(", "))
+        });
+        match floor::beneath(&self.called(), self.operation().is_outward(), controls, &now.labels) {
+            None => verdict,
+            Some(Beneath { rule, why }) => {
+                Verdict::Deny { rule: rule.into(), policy: *policy, reason: why, by: Vec::new() }
+            }
         }
-        let outward = self.operation().outward || self.operation().groups.iter().any(|group| &**group == "Outward");
-        if outward && now.labels.contains(PRIVATE) && now.labels.contains(UNTRUSTED) {
-            let reason = format!(
-                "`{}` would tell somebody outside what is private, and its arguments are shaped by untrusted text: let an ask rule \
-                 put it before a person",
-                self.called()
-            );
-            return deny(OUTWARD, reason);
-        }
-        verdict
     }
 
     /// The operation's counters as they stand, and what this action adds.

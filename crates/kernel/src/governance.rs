@@ -4,6 +4,7 @@ pub mod approval;
 pub mod budget;
 pub mod channel;
 pub mod charter;
+pub mod floor;
 pub mod labels;
 pub mod people;
 pub mod policy;

@@ -191,6 +191,23 @@ fn a_request_is_explained() {
         --- 0
     "#]]
     .assert_eq(&explained("action: shop.credit\nstep: mail/give\ninput: { order: o_1, cents: 6000 }\n"));
+    // The rules allow it, and it would be denied all the same.
+    let floor = explained(
+        "action: shop.credit\nstep: mail/give\ninput: { order: o_1, cents: 60 }\ncontrol_untrusted: [ order ]\n",
+    );
+    expect![[r#"
+        deny shop.credit  by untrusted-control, which every project has
+          `order` says what `shop.credit` does, and is untrusted: tie it to trusted data with `trust:`, allow-list it in the tool file, or let an ask rule put it before a person
+
+        by the rules of the project:
+        allow shop.credit  by mail.credit
+
+        mail.credit  policies/allow/mail.cedar:1
+          | @id("mail.credit")
+          | permit (principal is Step in Workflow::"mail", action == Action::"shop.credit", resource);
+        without `mail.credit`: deny by not_allowed
+        --- 0
+    "#]].assert_eq(&floor);
     expect![[r#"
         deny shop.credit  by not_allowed
           no rule in policies/allow/ permits `shop.credit` for the person `u_1`
@@ -219,7 +236,7 @@ fn a_request_is_explained() {
         "{\"action\": \"shop.credit\", \"step\": \"mail/give\", \"input\": {\"order\": \"o_1\", \"cents\": 6000}}",
     );
     expect![[r#"
-        {"changes":[{"rule":"mail.credit","verdict":"allow","without":"credit.review"}],"could_allow":[],"decision":{"matched":[{"at":"policies/ask/money.cedar:1","id":"credit.review","reason":"more than the desk gives alone","values":[{"name":"input.cents","value":6000},{"name":"history.given_90d","value":0}]}],"rule":"credit.review","terms":{"editable":["cents"],"expires_us":14400000000,"groups":[["leads"]],"no_self":false,"on_expiry":"deny","quorum":1,"severity":"medium"},"verdict":"ask","why":null},"policy":"<digest 1>"}
+        {"changes":[{"rule":"mail.credit","verdict":"allow","without":"credit.review"}],"could_allow":[],"decision":{"matched":[{"at":"policies/ask/money.cedar:1","id":"credit.review","reason":"more than the desk gives alone","values":[{"name":"input.cents","value":6000},{"name":"history.given_90d","value":0}]}],"rule":"credit.review","terms":{"editable":["cents"],"expires_us":14400000000,"groups":[["leads"]],"no_self":false,"on_expiry":"deny","quorum":1,"severity":"medium"},"verdict":"ask","why":null},"outcome":{"rule":"credit.review","verdict":"ask","why":null},"policy":"<digest 1>"}
         --- 0
     "#]].assert_eq(&shown(&place, &["policy", "explain", "shop", "--request", "r.json", "--json"]));
     expect![[r#"

@@ -17,6 +17,7 @@ use kernel::{
 };
 use runtime::seals;
 use store::Store;
+use tokio::sync::Semaphore;
 use web::{CaseCopy, ExportCopy, NotCopied, Verified};
 
 use super::session;
@@ -104,17 +105,31 @@ pub(super) struct Copies {
     pub(super) anchors: PathBuf,
 }
 
+/// A copy is held in memory whole, so few are made at once. Whoever asks for one more waits.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
+
+/// Does what takes the processor's time while pages go on being answered.
+async fn aside<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> Result<T, NotCopied> + Send + 'static,
+) -> Result<T, NotCopied> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| NotCopied::new(format!("{what} it panicked")))?
+}
+
 impl Copies {
-    async fn exported(&self, run: RunId) -> Result<(Vec<u8>, Head), CliError> {
-        let whole = Whole::of(&*self.store, run).await?;
-        let seals = session::seals_of(&*self.store, run).await?;
-        let log = self.store.governance(0).await?;
-        let entries = &whole.entries;
-        let contents = Contents { run, entries, seals: &seals, erased: export::erasure(run, &log) };
-        let mut text = Vec::new();
-        let blob = |digest: Digest| Ok::<_, CliError>(whole.blobs.get(&digest).cloned());
-        let head = export::write(&mut text, &contents, blob)?;
-        Ok((text, head))
+    async fn exported(&self, run: RunId) -> Result<(Vec<u8>, Head), NotCopied> {
+        let whole = Whole::of(&*self.store, run).await.map_err(why)?;
+        let seals = session::seals_of(&*self.store, run).await.map_err(|error| why(error.into()))?;
+        let log = self.store.governance(0).await.map_err(|error| why(error.into()))?;
+        aside("exporting", move || {
+            let contents = Contents { run, entries: &whole.entries, seals: &seals, erased: export::erasure(run, &log) };
+            let mut text = Vec::new();
+            let blob = |digest: Digest| Ok::<_, CliError>(whole.blobs.get(&digest).cloned());
+            let head = export::write(&mut text, &contents, blob).map_err(why)?;
+            Ok((text, head))
+        })
+        .await
     }
 }
 
@@ -122,11 +137,11 @@ impl Copies {
 impl web::Copies for Copies {
     async fn case(&self, run: RunId) -> Result<CaseCopy, NotCopied> {
         let setting = self.setting.clone().map_err(NotCopied::new)?;
+        let _turn = AT_ONCE.acquire().await;
         let whole = Whole::of(&*self.store, run).await.map_err(why)?.with_below(&*self.store).await.map_err(why)?;
         let folder = self.folder.clone();
         let file: Arc<str> = format!("cases/{run}.yaml").into();
-        // A case is played whole: pages go on being answered meanwhile.
-        let played = tokio::task::spawn_blocking(move || {
+        let made = aside("playing", move || {
             let stem = "what came of a run";
             // What is wrong with a case stands in the hints; whoever asked knows of which run.
             let said = |error: CliError| match error.hints.is_empty() {
@@ -134,50 +149,57 @@ impl web::Copies for Copies {
                 false => NotCopied { why: error.hints },
             };
             whole.record((stem, &file), (&setting, &folder)).map_err(said)
-        });
-        let made = played.await.map_err(|_| NotCopied::new("playing it panicked".to_owned()))??;
+        })
+        .await?;
         Ok(CaseCopy { text: made.text, notes: made.notes })
     }
 
     async fn export(&self, run: RunId) -> Result<ExportCopy, NotCopied> {
-        let (text, head) = self.exported(run).await.map_err(why)?;
+        let _turn = AT_ONCE.acquire().await;
+        let (text, head) = self.exported(run).await?;
         Ok(ExportCopy { bytes: text, head })
     }
 
     async fn verify(&self, run: RunId) -> Result<Verified, NotCopied> {
-        let (text, exported) = self.exported(run).await.map_err(why)?;
-        let anchors = match File::open(&self.anchors) {
-            Ok(file) => {
-                let unread = |error| NotCopied::new(format!("the anchor file cannot be read: {error}"));
-                let read = seals::read(BufReader::new(file)).map_err(unread)?;
-                Some(read.map_err(|broken| NotCopied::new(format!("the anchor file does not hold: {broken}")))?)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(NotCopied::new(format!("the anchor file cannot be read: {error}"))),
-        };
+        let _turn = AT_ONCE.acquire().await;
+        let (text, exported) = self.exported(run).await?;
         let row = self.store.run(run).await.map_err(|error| why(error.into()))?;
         // A run that went on meanwhile has another head by now.
         let noted = row.filter(|row| row.head.seq == exported.seq).map(|row| row.head.hash);
-        let kept = Kept { noted, anchors: anchors.as_deref() };
-        let verified = export::verify(text.as_slice(), &kept).map_err(|error| match error {
-            // Of the file that nobody keeps, the line says nothing.
-            VerifyError::Broken(broken) => {
-                let entry = broken.entry.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
-                NotCopied::new(format!("{entry}{}", broken.what))
-            }
-            error => NotCopied::new(error.to_string()),
-        })?;
-        Ok(Verified {
-            entries: verified.entries,
-            acts: verified.acts,
-            blobs: verified.blobs,
-            head: verified.head,
-            seals: verified.seals,
-            sealed: verified.sealed,
-            unanchored: anchors.is_some().then_some(verified.unanchored),
-            erased: verified.erased.is_some(),
-        })
+        let anchors = self.anchors.clone();
+        aside("verifying", move || verified(&text, noted, &anchors)).await
     }
+}
+
+fn verified(text: &[u8], noted: Option<Digest>, anchors: &Path) -> Result<Verified, NotCopied> {
+    let anchors = match File::open(anchors) {
+        Ok(file) => {
+            let unread = |error| NotCopied::new(format!("the anchor file cannot be read: {error}"));
+            let read = seals::read(BufReader::new(file)).map_err(unread)?;
+            Some(read.map_err(|broken| NotCopied::new(format!("the anchor file does not hold: {broken}")))?)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(NotCopied::new(format!("the anchor file cannot be read: {error}"))),
+    };
+    let kept = Kept { noted, anchors: anchors.as_deref() };
+    let verified = export::verify(text, &kept).map_err(|error| match error {
+        // Of the file that nobody keeps, the line says nothing.
+        VerifyError::Broken(broken) => {
+            let entry = broken.entry.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
+            NotCopied::new(format!("{entry}{}", broken.what))
+        }
+        error => NotCopied::new(error.to_string()),
+    })?;
+    Ok(Verified {
+        entries: verified.entries,
+        acts: verified.acts,
+        blobs: verified.blobs,
+        head: verified.head,
+        seals: verified.seals,
+        sealed: verified.sealed,
+        unanchored: anchors.is_some().then_some(verified.unanchored),
+        erased: verified.erased.is_some(),
+    })
 }
 
 fn why(error: CliError) -> NotCopied {

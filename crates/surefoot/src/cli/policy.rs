@@ -3,9 +3,12 @@ use std::{fs, path::PathBuf, sync::Arc};
 use clap::{Args, Subcommand};
 use kernel::{
     complaint::{Complaint, Complaints},
-    governance::policy::{
-        Decision, Explained, Folder as Set, Matched, NOT_ALLOWED, Policies, Rule,
-        cases::{self, Coverage, Judged, Sample},
+    governance::{
+        floor::Beneath,
+        policy::{
+            Decision, Explained, Folder as Set, Matched, NOT_ALLOWED, Policies, Rule,
+            cases::{self, Coverage, Judged, Sample},
+        },
     },
     workflow::project::{Project, Sources},
     yaml,
@@ -263,7 +266,9 @@ impl Explain {
         };
         let request = sample.request();
         let action = format!("{}.{}", request.tool, request.operation);
-        let Explained { decision, without, could, .. } = policies.explain(&request);
+        let explained = policies.explain(&sample);
+        let became = (explained.outcome(), explained.rule().to_owned());
+        let Explained { decision, without, could, beneath, .. } = explained;
         let without: Vec<(&Matched, Decision)> = decision.matched().iter().zip(without).collect();
         if scene.out.json {
             let without: Vec<Value> = without
@@ -273,17 +278,22 @@ impl Explain {
             scene.out.object(&json!({
                 "decision": decision_json(&decision),
                 "changes": without,
+                "outcome": { "verdict": became.0, "rule": became.1, "why": beneath.as_ref().map(|one| &one.why) },
                 "could_allow": could.iter().map(|rule| rule_json(rule)).collect::<Vec<_>>(),
                 "policy": policies.digest(),
             }));
         } else {
-            explained(scene, policies, &action, &decision, &without, &could);
+            if let Some(Beneath { rule, why }) = &beneath {
+                scene.out.line(format!("{} {action}  by {rule}, which every project has", paint(BAD, "deny")));
+                scene.out.line(format!("  {}\n\nby the rules of the project:", plain(why)));
+            }
+            told_why(scene, policies, &action, &decision, &without, &could);
         }
         Ok(Exit::Ok)
     }
 }
 
-fn explained(
+fn told_why(
     scene: &Scene,
     policies: &Policies,
     action: &str,

@@ -112,7 +112,7 @@ pub(super) struct Request {
 pub(super) struct Verdict {
     /// `allow`, `ask` or `deny`.
     verdict: &'static str,
-    /// The rule that decides, `policy_error`, or `not_allowed`.
+    /// The rule that decides, `policy_error`, `not_allowed`, or one that every project has: `untrusted-control`, `private-untrusted-outward`.
     rule: String,
     /// What an operator would be told.
     why: Option<String>,

@@ -59,6 +59,8 @@ pub(crate) struct Verdict {
     pub(crate) word: &'static str,
     pub(crate) class: &'static str,
     pub(crate) rule: String,
+    /// The rules of the project allow it, and one that every project has does not.
+    pub(crate) beneath: bool,
     /// What an operator is told of what is denied.
     pub(crate) why: String,
     /// Who is asked, if somebody is.
@@ -83,7 +85,7 @@ pub(crate) fn judge(project: &Project, policies: &Policies, request: &Value) -> 
         let said = complaints.into_sorted();
         return Err(said.iter().map(|one| words::plain(&one.message)).collect());
     };
-    let explained = policies.explain(&sample.request());
+    let explained = policies.explain(&sample);
     let decision = &explained.decision;
     let outcome = |decision: &Decision| format!("{} by {}", decision.as_str(), decision.rule());
     let why = |(rule, then): (&Matched, &Decision)| Why {
@@ -102,10 +104,12 @@ pub(crate) fn judge(project: &Project, policies: &Policies, request: &Value) -> 
         Decision::Deny { why, .. } => ("bad", why.as_str(), String::new()),
     };
     let could = explained.could.iter().map(|rule| (rule.id.to_string(), rule.at.to_string(), words::plain(&rule.text)));
+    let (class, said) = explained.beneath.as_ref().map_or((class, said), |beneath| ("bad", beneath.why.as_str()));
     Ok(Verdict {
-        word: decision.as_str(),
+        word: explained.outcome(),
         class,
-        rule: words::plain(decision.rule()),
+        rule: words::plain(explained.rule()),
+        beneath: explained.beneath.is_some(),
         why: words::plain(said),
         of: words::plain(&of),
         matched: decision.matched().iter().zip(&explained.without).map(why).collect(),

@@ -8,6 +8,7 @@ use std::{
 use super::{Decision, Folder, NOT_ALLOWED, POLICY_ERROR, Policies, Request, Rule, RunFacts};
 use crate::{
     complaint::{Complaint, Complaints, did_you_mean},
+    governance::floor::{self, Beneath},
     tool::{Operation, Tool},
     values::{Money, Timestamp, Value},
     workflow::project::{Project, Sources},
@@ -48,6 +49,7 @@ pub struct Sample {
     history: BTreeMap<Arc<str>, i64>,
     labels: BTreeSet<Arc<str>>,
     control_untrusted: BTreeSet<Arc<str>>,
+    is_outward: bool,
     now: Timestamp,
 }
 
@@ -172,9 +174,16 @@ impl Sample {
             history: history(&fields, found, complaints),
             labels: fields.get("labels").and_then(|node| node.texts(complaints)).into_iter().flatten().collect(),
             control_untrusted: controls(&fields, complaints),
+            is_outward: found.is_outward(),
             now: now(&fields, complaints).unwrap_or_default(),
         };
         (complaints.len() == before).then_some(sample)
+    }
+
+    /// Why it may not begin without a person, whatever the rules of a project say.
+    pub fn beneath(&self) -> Option<Beneath> {
+        let controls = self.control_untrusted.iter().map(|argument| (argument.clone(), String::new()));
+        floor::beneath(&format!("{}.{}", self.tool, self.operation), self.is_outward, controls, &self.labels)
     }
 
     /// As the policies take it.

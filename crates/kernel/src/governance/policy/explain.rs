@@ -1,7 +1,7 @@
 //! What would become of one request, by which rule, and what would change it.
 
-use super::{Decision, Folder, NOT_ALLOWED, Policies, Request, Rule};
-use crate::ids::Digest;
+use super::{Decision, Folder, NOT_ALLOWED, Policies, Request, Rule, cases::Sample};
+use crate::{governance::floor::Beneath, ids::Digest};
 
 /// A request, judged, with what is near it.
 #[derive(Debug)]
@@ -12,17 +12,33 @@ pub struct Explained<'p> {
     pub without: Vec<Decision>,
     /// The rules that could allow it, if nothing does.
     pub could: Vec<&'p Rule>,
+    /// Why it is denied although the rules allow it, if it is.
+    pub beneath: Option<Beneath>,
     /// The rules that were asked.
     pub policy: Digest,
 }
 
+impl Explained<'_> {
+    /// What becomes of it in the end: `allow`, `ask` or `deny`.
+    pub fn outcome(&self) -> &'static str {
+        if self.beneath.is_some() { "deny" } else { self.decision.as_str() }
+    }
+
+    /// The rule that makes it so.
+    pub fn rule(&self) -> &str {
+        self.beneath.as_ref().map_or_else(|| self.decision.rule(), |beneath| beneath.rule)
+    }
+}
+
 impl Policies {
-    /// Judges a request, and says what would change the answer.
-    pub fn explain(&self, request: &Request<'_>) -> Explained<'_> {
+    /// Judges a request, also by the rules that every project has, and says what would change the answer.
+    pub fn explain(&self, sample: &Sample) -> Explained<'_> {
+        let request = &sample.request();
         let decision = self.decide(request);
         let without = decision.matched().iter().map(|rule| self.decide_without(&rule.id, request)).collect();
         let could = if decision.rule() == NOT_ALLOWED { self.could_allow(request) } else { Vec::new() };
-        Explained { decision, without, could, policy: self.digest() }
+        let beneath = matches!(decision, Decision::Allow { .. }).then(|| sample.beneath()).flatten();
+        Explained { decision, without, could, beneath, policy: self.digest() }
     }
 
     fn could_allow(&self, request: &Request<'_>) -> Vec<&Rule> {

@@ -40,6 +40,9 @@ pub(super) struct Pages {
     /// Requests for each path
     #[arg(long, value_name = "N", default_value_t = 200)]
     requests: usize,
+    /// Ask for everything so often, and say how much memory there is after each time
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    rounds: usize,
 }
 
 /// Starts under way at once while the data are made.
@@ -112,14 +115,16 @@ pub(super) async fn run(scene: &Scene, ground: &Ground, pages: &Pages) -> Result
     let address = listener.local_addr().map_err(io)?;
     let server = Server::new(vec![Site::new("", served)], sessions.clone());
     let server = tokio::spawn(server.serve(listener, std::future::pending()));
-    let mut cookies = Vec::new();
-    for _ in 0..SESSIONS {
-        let mut line = Line::open(address).await.map_err(io)?;
-        let answer = line.get(&format!("/enter?token={}", sessions.link()), "").await.map_err(io)?;
-        cookies.push(answer.cookie);
-    }
-    let cookies: Arc<[String]> = cookies.into();
     // Once through all: code, caches and prepared statements are there before memory is looked at.
+    let enter = async || -> std::io::Result<Vec<String>> {
+        let mut cookies = Vec::with_capacity(SESSIONS);
+        for _ in 0..SESSIONS {
+            let mut line = Line::open(address).await?;
+            cookies.push(line.get(&format!("/enter?token={}", sessions.link()), "").await?.cookie);
+        }
+        Ok(cookies)
+    };
+    let mut cookies = enter().await.map_err(io)?;
     let mut line = Line::open(address).await.map_err(io)?;
     for (_, path) in &paths {
         line.get(path, &cookies[0]).await.map_err(io)?;
@@ -127,28 +132,7 @@ pub(super) async fn run(scene: &Scene, ground: &Ground, pages: &Pages) -> Result
     let (before, _) = memory();
     let (mut slowest, mut over) = (0.0_f64, Vec::new());
     for (number, (name, path)) in paths.iter().enumerate() {
-        let each = pages.requests.div_ceil(pages.connections.max(1));
-        let asking = (0..pages.connections.max(1)).map(|place| {
-            let cookie = cookies[(number * pages.connections + place) % cookies.len()].clone();
-            let path = path.clone();
-            tokio::spawn(async move {
-                let mut line = Line::open(address).await?;
-                let mut heard = Vec::with_capacity(each);
-                for _ in 0..each {
-                    heard.push(line.get(&path, &cookie).await?);
-                }
-                Ok::<_, std::io::Error>(heard)
-            })
-        });
-        let mut heard = Vec::new();
-        for asked in asking.collect::<Vec<_>>() {
-            let asked = asked.await.map_err(|error| CliError::internal("an asker panicked").caused_by(error))?;
-            heard.extend(asked.map_err(io)?);
-        }
-        // A search that finds one goes there at once.
-        if let Some(wrong) = heard.iter().find(|answer| !matches!(answer.status, 200 | 303)) {
-            return Err(CliError::internal(format!("{path} was answered with {}", wrong.status)));
-        }
+        let heard = ask(address, pages, &cookies, (number, path)).await?;
         let bytes = heard.first().map_or(0, |answer| answer.bytes);
         let mut times: Vec<Duration> = heard.iter().map(|answer| answer.took).collect();
         let mut said = ground.line("pages");
@@ -169,7 +153,15 @@ pub(super) async fn run(scene: &Scene, ground: &Ground, pages: &Pages) -> Result
         }
         scene.out.object(&said.into());
     }
-    let (after, peak) = memory();
+    let mut after = vec![memory().0];
+    for _ in 1..pages.rounds {
+        cookies = enter().await.map_err(io)?;
+        for (number, (_, path)) in paths.iter().enumerate() {
+            ask(address, pages, &cookies, (number, path)).await?;
+        }
+        after.push(memory().0);
+    }
+    let (_, peak) = memory();
     let mut line: Map<String, serde_json::Value> = ground.line("pages");
     line.remove("at_once");
     line.remove("commit_every_step");
@@ -181,11 +173,43 @@ pub(super) async fn run(scene: &Scene, ground: &Ground, pages: &Pages) -> Result
     line.insert("slowest_p95_ms".into(), slowest.into());
     line.insert("p95_above_50_ms".into(), over.into());
     line.insert("rss_mb_before".into(), before);
-    line.insert("rss_mb_after".into(), after);
+    line.insert("rss_mb_after".into(), after.into());
     line.insert("peak_rss_mb".into(), peak);
     scene.out.object(&line.into());
     server.abort();
     Ok(())
+}
+
+/// Asks for one path over all connections, each in a session of its own.
+async fn ask(
+    address: std::net::SocketAddr,
+    pages: &Pages,
+    cookies: &[String],
+    (number, path): (usize, &str),
+) -> Result<Vec<Answer>, CliError> {
+    let each = pages.requests.div_ceil(pages.connections.max(1));
+    let asking = (0..pages.connections.max(1)).map(|place| {
+        let cookie = cookies[(number * pages.connections + place) % cookies.len()].clone();
+        let path = path.to_owned();
+        tokio::spawn(async move {
+            let mut line = Line::open(address).await?;
+            let mut heard = Vec::with_capacity(each);
+            for _ in 0..each {
+                heard.push(line.get(&path, &cookie).await?);
+            }
+            Ok::<_, std::io::Error>(heard)
+        })
+    });
+    let mut heard = Vec::new();
+    for asked in asking.collect::<Vec<_>>() {
+        let asked = asked.await.map_err(|error| CliError::internal("an asker panicked").caused_by(error))?;
+        heard.extend(asked.map_err(|error| CliError::io("loopback cannot be used", error))?);
+    }
+    // A search that finds one goes there at once.
+    match heard.iter().find(|answer| !matches!(answer.status, 200 | 303)) {
+        Some(wrong) => Err(CliError::internal(format!("{path} was answered with {}", wrong.status))),
+        None => Ok(heard),
+    }
 }
 
 fn project(store: Arc<SqliteStore>, ground: &Ground) -> Result<Surefoot, CliError> {
@@ -309,6 +333,9 @@ async fn paths(store: &SqliteStore) -> Result<Vec<(&'static str, String)>, CliEr
         ("effects", "/effects".to_owned()),
         ("money", "/money".to_owned()),
         ("holds", "/holds".to_owned()),
+        ("workflows", "/workflows".to_owned()),
+        ("workflow", "/workflows/bill".to_owned()),
+        ("policies", "/policies".to_owned()),
         ("run", format!("/runs/{shipped}")),
         ("run", format!("/runs/{failed}")),
         ("run", format!("/runs/{held}")),

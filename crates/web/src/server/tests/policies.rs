@@ -100,6 +100,13 @@ async fn a_request_is_tried_and_does_nothing() {
     }
     let more = judge(&[("answer.cents", "900")]).await;
     assert!(more.text.contains("ask</span> by pay.look") && more.text.contains("somebody of chiefs"), "{}", more.text);
+    // What the rules allow is denied all the same; what they put before people is theirs to see.
+    let untrusted = judge(&[("answer.cents", "700"), ("control.to", "yes")]).await;
+    for told in ["deny</span> by untrusted-control", "By those of this one it would be allowed", "pay.small"] {
+        assert!(untrusted.text.contains(told), "{told}: {}", untrusted.text);
+    }
+    let seen = judge(&[("answer.cents", "900"), ("control.to", "yes")]).await;
+    assert!(seen.text.contains("ask</span> by pay.look"), "{}", seen.text);
     let much = judge(&[("answer.cents", "2000")]).await;
     assert!(
         much.text.contains("deny</span> by not_allowed") && much.text.contains("if one of these matched"),
