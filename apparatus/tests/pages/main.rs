@@ -134,6 +134,20 @@ async fn a_lead_is_added_and_enriched_while_its_seller_works_on() {
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(words(&marked), words(&quote));
 
+    // What does not fit a field comes back with a word about it, in its place.
+    driver.goto(&lead).await.unwrap();
+    click(driver, By::Css("#field-founded_year summary")).await;
+    let year = driver.find(By::Id("value-founded_year")).await.unwrap();
+    year.clear().await.unwrap();
+    year.send_keys("soon").await.unwrap();
+    click(driver, By::Css("#field-founded_year button")).await;
+    driver
+        .find(By::XPath("//li[@id='field-founded_year']//*[@role='alert'][contains(., '`soon` is no year')]"))
+        .await
+        .unwrap();
+    let kept = driver.find(By::Id("value-founded_year")).await.unwrap().prop("value").await.unwrap();
+    assert_eq!(kept.as_deref(), Some("soon"));
+
     // The same lead once more is not added, and one run was started.
     driver.goto(format!("{}/app/leads/new", served.base)).await.unwrap();
     driver.find(By::Id("name")).await.unwrap().send_keys("Other name").await.unwrap();

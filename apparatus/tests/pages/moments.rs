@@ -120,6 +120,7 @@ async fn ten_moments_are_two_clicks_away() {
     way.on("Refund $40.00 of P-Ada to Ada").await;
     way.on("Where do these values come from?").await;
     way.says("the run's input, entry 1").await;
+    other_values(Way::begin(driver, &served).await).await;
     // Approve one act.
     let mut way = Way::begin(driver, &served).await;
     way.on("Refund $40.00 of P-Ada to Ada").await;
@@ -166,6 +167,19 @@ async fn ten_moments_are_two_clicks_away() {
     way.on("I do it").await;
     way.says("You do it.").await;
     browser.close().await.unwrap();
+}
+
+/// What the rules say of other values stands beside them while they are typed, and nothing is decided by that.
+async fn other_values(mut way: Way<'_>) {
+    way.on("Refund $40.00 of P-Ada to Ada").await;
+    way.click(By::Css("#change summary")).await;
+    for (cents, said) in [("1000", "allow by all"), ("60000", "deny by refund.cap"), ("many", "no whole number")] {
+        let field = way.driver.find(By::Id("answer.cents")).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(cents).await.unwrap();
+        way.driver.find(By::XPath(format!("//*[@id='checked'][contains(., '{said}')]"))).await.unwrap();
+        assert_eq!(field.prop("value").await.unwrap().as_deref(), Some(cents), "what is typed stays");
+    }
 }
 
 /// All runs that failed of one cause are tried again.

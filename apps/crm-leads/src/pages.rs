@@ -82,6 +82,13 @@ fn after(changed: Changed, path: &str) -> Shown {
     }
 }
 
+/// The page of a lead. A program that adds leads may call them what it likes.
+fn lead_path(viewer: &Viewer, id: &str) -> String {
+    // In a path, a blank is no plus sign; one that was there stands as `%2B`.
+    let segment: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    viewer.own(format_args!("/leads/{}", segment.replace('+', "%20")))
+}
+
 /// A page that says what is wrong with what was sent.
 fn wrong(shown: Shown) -> Shown {
     let mut response = shown?;

@@ -61,6 +61,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::page))
         .route("/approvals/{id}/decision", post(approvals::decide))
+        .route("/approvals/{id}/check", post(approvals::check))
         .route("/work", get(work::list))
         .route("/work/{id}", get(work::page))
         .route("/work/{id}/claim", post(work::claim))

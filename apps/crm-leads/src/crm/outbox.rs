@@ -16,6 +16,9 @@ use super::{Act, Crm, CrmError, happened};
 /// How often the relay looks by itself; who writes an event tells it at once.
 const GLANCE: Duration = Duration::from_millis(500);
 
+/// So many leads are looked at in one turn.
+const AT_ONCE: usize = 50;
+
 /// An event that waits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -46,21 +49,22 @@ pub enum NotStarted {
 pub async fn relay(crm: Crm, site: Site, mut stop: Stop) {
     let mut ticks = tokio::time::interval(GLANCE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut after = String::new();
     loop {
         tokio::select! {
             () = &mut stop => return,
             () = crm.told() => {}
             _ = ticks.tick() => {}
         }
-        if let Err(error) = turn(&crm, &site).await {
+        if let Err(error) = turn(&crm, &site, &mut after).await {
             tracing::error!(%error, "the relay of the CRM tries again");
         }
     }
 }
 
-async fn turn(crm: &Crm, site: &Site) -> Result<(), CrmError> {
+async fn turn(crm: &Crm, site: &Site, after: &mut String) -> Result<(), CrmError> {
     deliver(crm, site.now().micros(), |event| start(site, event)).await?;
-    settle(crm, site).await?;
+    settle(crm, site, after).await?;
     crm.count_unread().await
 }
 
@@ -144,14 +148,14 @@ fn failed(db: &rusqlite::Connection, lead: &str, why: &str, now_us: i64) -> Resu
     Ok(())
 }
 
-/// A run that ended without a result says nothing itself.
-async fn settle(crm: &Crm, site: &Site) -> Result<(), CrmError> {
-    let running = crm.with(|db| {
-        let mut statement = db.prepare_cached(include_str!("sql/running.sql"))?;
-        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-        Ok(rows.collect::<Result<Vec<_>, _>>()?)
-    });
-    for (lead, run) in running.await? {
+/// A run that ended without a result says nothing itself. Each turn looks at some leads: those that come after the last ones.
+async fn settle(crm: &Crm, site: &Site, after: &mut String) -> Result<(), CrmError> {
+    let from = std::mem::take(after);
+    let running = crm.with(move |db| running(db, &from)).await?;
+    if let Some((last, _)) = running.last().filter(|_| running.len() >= AT_ONCE) {
+        after.clone_from(last);
+    }
+    for (lead, run) in running {
         let Ok(run) = run.parse() else { continue };
         // A store that does not answer is asked again at the next turn.
         let Ok(row) = site.run(run).await else { break };
@@ -168,4 +172,12 @@ async fn settle(crm: &Crm, site: &Site) -> Result<(), CrmError> {
         crm.with(move |db| failed(db, &lead, &why, now_us)).await?;
     }
     Ok(())
+}
+
+/// Leads whose run has not said yet what came of it, after one of them, with their runs.
+pub(super) fn running(db: &mut rusqlite::Connection, after: &str) -> Result<Vec<(String, String)>, CrmError> {
+    let mut statement = db.prepare_cached(include_str!("sql/running.sql"))?;
+    let params = named_params! { ":after": after, ":limit": i64::try_from(AT_ONCE).unwrap_or(i64::MAX) };
+    let rows = statement.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?)
 }

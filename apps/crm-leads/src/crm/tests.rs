@@ -313,3 +313,20 @@ fn leads_are_found_by_state_and_words_and_come_in_pages() {
     assert_eq!(found.len(), 1);
     assert_eq!(leads(&db, "done", "", 0).unwrap().0, []);
 }
+
+#[test]
+fn every_lead_that_is_being_enriched_is_looked_at_in_turn() {
+    let mut db = database();
+    for number in 0..120 {
+        let lead = added(&mut db, &format!("Firm{number}"));
+        runs(&db, &lead);
+    }
+    let (mut seen, mut after) = (BTreeSet::new(), String::new());
+    for wanted in [50, 50, 20] {
+        let some = outbox::running(&mut db, &after).unwrap();
+        assert_eq!(some.len(), wanted);
+        after = some.last().map(|(lead, _)| lead.clone()).unwrap();
+        seen.extend(some);
+    }
+    assert_eq!(seen.len(), 120);
+}

@@ -5,7 +5,7 @@ use axum::Extension;
 use serde::Deserialize;
 use surefoot::pages::{Sent, Shown, Viewer, go, plain};
 
-use super::{acting, wrong};
+use super::{acting, lead_path, wrong};
 use crate::crm::{
     self, Act, Added, Crm,
     draft::{self, Draft, Found, Known, PARTS},
@@ -68,7 +68,7 @@ fn form(viewer: &Viewer, mut draft: Draft, wrong: &draft::Wrong, found: Option<&
         text: draft.part(name).map(|text| plain(text)).unwrap_or_default(),
         wrong: says(name),
     });
-    let link = |(id, company): (&String, &String)| (viewer.own(format_args!("/leads/{id}")), plain(company));
+    let link = |(id, company): (&String, &String)| (lead_path(viewer, id), plain(company));
     let known = found.map(|found| match found {
         Found::Same { id, company, by } => (format!("has {}", by.told()), vec![link((id, company))]),
         Found::Unclear(all) => {
@@ -108,7 +108,7 @@ pub(super) async fn add(Extension(crm): Extension<Crm>, sent: Sent<Filled>) -> S
     match added.await? {
         Added::New(id) => {
             crm.tell();
-            go(&viewer.own(format_args!("/leads/{id}")))
+            go(&lead_path(&viewer, &id))
         }
         Added::Known(found) => wrong(form(&viewer, draft, &Vec::new(), Some(&found))),
     }

@@ -5,7 +5,7 @@ use axum::{Extension, extract::Path};
 use serde::Deserialize;
 use surefoot::pages::{Failed, Sent, Shown, Uploaded, Viewer, go, plain};
 
-use super::{acting, ago, wrong};
+use super::{acting, ago, lead_path, wrong};
 use crate::crm::{
     self, Act, Crm,
     draft::PARTS,
@@ -146,7 +146,7 @@ pub(super) async fn page(viewer: Viewer, Extension(crm): Extension<Crm>, Path(id
             class,
             word,
             says: plain(&row.says),
-            href: row.lead.as_ref().map(|lead| viewer.own(format_args!("/leads/{lead}"))),
+            href: row.lead.as_ref().map(|lead| lead_path(&viewer, lead)),
         }
     });
     let body = ImportPage {

@@ -13,7 +13,7 @@ use surefoot::{
     pages::{Failed, Sent, Shown, Site, Viewer, plain},
 };
 
-use super::{acting, after, ago, host, percent, review, standing, told};
+use super::{acting, after, ago, host, lead_path, percent, review, standing, told, wrong};
 use crate::{
     claim::{Claim, Field},
     crm::{self, Act, Crm, FieldValue, Lead, Proposal, value},
@@ -56,6 +56,8 @@ struct FieldRow {
     /// What other pages say: the value, and the page.
     conflicts: Vec<(String, String)>,
     written: String,
+    /// Why what was written is not taken.
+    wrong: Option<String>,
     hint: &'static str,
     long: bool,
     version: i64,
@@ -162,27 +164,36 @@ pub(super) async fn page(
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Shown {
-    let (lead, values, proposals, activity, numbers) = card(&crm, id).await?;
+    shown(&viewer, &crm, id, asked.was == "busy", None).await
+}
+
+/// The page, perhaps with what somebody wrote in a field, and why that is not taken.
+async fn shown(viewer: &Viewer, crm: &Crm, id: String, was_busy: bool, wrong: Option<(Edit, String)>) -> Shown {
+    let (lead, values, proposals, activity, numbers) = card(crm, id).await?;
     let behind = Behind::of(viewer.site(), lead.enriched_by.as_deref()).await?;
-    let (brief, sources) = behind.brief(&numbers, &viewer);
+    let (brief, sources) = behind.brief(&numbers, viewer);
     let (class, stands) = standing(&lead.enrichment);
     let busy = matches!(&*lead.enrichment, "queued" | "running");
     let fields = Field::ALL.into_iter().map(|field| {
         let now = values.iter().find(|value| value.field == field.as_str());
         let open = proposals.iter().any(|proposal| proposal.field == field.as_str());
-        row(field, now, open, (&behind, lead.enriched_by.as_deref()), &viewer)
+        let mut row = row(field, now, open, (&behind, lead.enriched_by.as_deref()), viewer);
+        if let Some((edit, why)) = wrong.as_ref().filter(|(edit, _)| edit.field == row.field) {
+            (row.written, row.wrong, row.version) = (plain(&edit.value), Some(plain(why)), edit.version);
+        }
+        row
     });
     let run = lead.run.as_ref().or(lead.enriched_by.as_ref());
     let why = lead.enriched_by.as_ref().map(|run| viewer.path(format_args!("/runs/{run}/why?step=scored")));
     let scores = [("fit", lead.fit), ("intent", lead.intent)];
     let body = LeadPage {
         csrf: viewer.csrf().to_owned(),
-        path: viewer.own(format_args!("/leads/{}", lead.id)),
+        path: lead_path(viewer, &lead.id),
         proposals_path: viewer.own("/proposals"),
         class,
         stands,
         busy,
-        ended: !busy && asked.was == "busy",
+        ended: !busy && was_busy,
         run: run.map(|run| viewer.path(format_args!("/runs/{run}"))),
         why,
         nobody: viewer.person().is_none(),
@@ -190,9 +201,9 @@ pub(super) async fn page(
         fields: fields.collect(),
         brief,
         sources,
-        proposals: proposals.into_iter().map(|proposal| review::Card::of(proposal, &viewer)).collect(),
-        activity: activity.into_iter().map(|(at, by, text)| (ago(at, &viewer), plain(&by), plain(&text))).collect(),
-        identity: identity(&lead, &viewer),
+        proposals: proposals.into_iter().map(|proposal| review::Card::of(proposal, viewer)).collect(),
+        activity: activity.into_iter().map(|(at, by, text)| (ago(at, viewer), plain(&by), plain(&text))).collect(),
+        identity: identity(&lead, viewer),
         company: plain(&lead.company),
     };
     viewer.page(body.company.clone(), "Who is it, what is known, and who says so?", "/leads", &body)
@@ -260,6 +271,7 @@ fn row(
             .map(|claim| claim.conflicts.iter().map(|other| (told(&other.value), host(&other.evidence.url))).collect())
             .unwrap_or_default(),
         written: now.map(|now| plain(&value::written(&now.value))).unwrap_or_default(),
+        wrong: None,
         hint: value::hint(field),
         long: field.is_list() || field == Field::Description,
         version: now.map_or(0, |now| now.version),
@@ -275,14 +287,17 @@ pub(super) struct Edit {
 }
 
 pub(super) async fn edit(Extension(crm): Extension<Crm>, Path(id): Path<String>, sent: Sent<Edit>) -> Shown {
-    let Sent { viewer, form: Edit { field, value: text, version } } = sent;
+    let Sent { viewer, form: said } = sent;
     let by = acting(&viewer)?;
-    let known = Field::parse(&field).ok_or_else(|| Failed::not_found("there is no such field"))?;
+    let known = Field::parse(&said.field).ok_or_else(|| Failed::not_found("there is no such field"))?;
     let now = viewer.site().now();
     let year = now.to_string().get(..4).and_then(|year| year.parse().ok()).unwrap_or(i64::MAX);
-    let read = value::read(known, &text, year);
-    let read = read.map_err(|why| Failed::refused(plain(&why)).hint("go back: what you wrote is still there"))?;
-    let path = viewer.own(format_args!("/leads/{id}"));
+    let read = match value::read(known, &said.value, year) {
+        Ok(read) => read,
+        Err(why) => return wrong(shown(&viewer, &crm, id, false, Some((said, why))).await),
+    };
+    let version = said.version;
+    let path = lead_path(&viewer, &id);
     let changed =
         crm.with(move |db| crm::edit(db, &id, (known, &read, version), &Act { by: &by, now_us: now.micros() }));
     after(changed.await?, &path)
@@ -295,7 +310,7 @@ pub(super) struct Nothing {}
 pub(super) async fn ask_again(Extension(crm): Extension<Crm>, Path(id): Path<String>, sent: Sent<Nothing>) -> Shown {
     let viewer = sent.viewer;
     let (by, now_us) = (acting(&viewer)?, viewer.site().now().micros());
-    let path = viewer.own(format_args!("/leads/{id}"));
+    let path = lead_path(&viewer, &id);
     let changed = crm.with(move |db| crm::ask_again(db, &id, &Act { by: &by, now_us })).await?;
     crm.tell();
     after(changed, &path)

@@ -5,7 +5,7 @@ use axum::{Extension, extract::Query};
 use serde::Deserialize;
 use surefoot::pages::{Shown, Viewer, plain};
 
-use super::{STATES, ago, standing};
+use super::{STATES, ago, lead_path, standing};
 use crate::crm::{self, Crm};
 
 #[derive(Template)]
@@ -85,7 +85,7 @@ pub(super) async fn page(viewer: Viewer, Extension(crm): Extension<Crm>, Query(a
         let scores = [("fit", line.fit), ("intent", line.intent)].into_iter();
         let scores = scores.filter_map(|(name, score)| Some(format!("{name} {}", score?))).collect::<Vec<_>>();
         Row {
-            href: viewer.own(format_args!("/leads/{}", line.id)),
+            href: lead_path(&viewer, &line.id),
             company: plain(&line.company),
             site: plain(&line.site),
             class,

@@ -5,7 +5,7 @@ use axum::Extension;
 use serde::Deserialize;
 use surefoot::pages::{Sent, Shown, Viewer, go, plain};
 
-use super::{acting, ago};
+use super::{acting, ago, lead_path};
 use crate::crm::{self, Crm};
 
 #[derive(Template)]
@@ -41,7 +41,7 @@ pub(super) async fn page(viewer: Viewer, Extension(crm): Extension<Crm>) -> Show
         leads: line
             .leads
             .into_iter()
-            .map(|(id, company, says)| (viewer.own(format_args!("/leads/{id}")), plain(&company), plain(&says)))
+            .map(|(id, company, says)| (lead_path(&viewer, &id), plain(&company), plain(&says)))
             .collect(),
     });
     let body = NewsPage {

@@ -8,7 +8,7 @@ use axum::{
 use serde::Deserialize;
 use surefoot::pages::{Sent, Shown, Viewer, plain};
 
-use super::{acting, after, host, percent, told};
+use super::{acting, after, host, lead_path, percent, told};
 use crate::crm::{self, Act, Crm, Proposal, value};
 
 /// Proposals of a page: the oldest; the next come when these are decided.
@@ -48,7 +48,7 @@ impl Card {
     pub(super) fn of(proposal: Proposal, viewer: &Viewer) -> Card {
         Card {
             claim: proposal.claim,
-            href: viewer.own(format_args!("/leads/{}", proposal.lead)),
+            href: lead_path(viewer, &proposal.lead),
             company: plain(&proposal.company),
             field: value::named(&proposal.field),
             old: proposal.now.as_ref().map(told),
@@ -115,6 +115,6 @@ pub(super) async fn decide(Extension(crm): Extension<Crm>, Path(claim): Path<i64
         Ok((crm::decide(db, claim, accept, form.version, &Act { by: &by, now_us })?, lead))
     });
     let (changed, lead) = said.await?;
-    let path = if form.back == "lead" { format!("/leads/{lead}") } else { "/review".to_owned() };
-    after(changed, &viewer.own(path))
+    let path = if form.back == "lead" { lead_path(&viewer, &lead) } else { viewer.own("/review") };
+    after(changed, &path)
 }

@@ -10,7 +10,7 @@ use surefoot::{
     pages::{Failed, Shown, Viewer, plain},
 };
 
-use super::{percent, told};
+use super::{lead_path, percent, told};
 use crate::{
     crm::{self, Crm, Said, value},
     page::Page,
@@ -82,7 +82,7 @@ pub(super) async fn page(viewer: Viewer, Extension(crm): Extension<Crm>, Path(cl
     let said = said.ok_or_else(|| Failed::not_found("there is no such claim"))?;
     let page = stored(&viewer, &said).await?;
     let body = SourcePage {
-        lead: viewer.own(format_args!("/leads/{}", said.lead)),
+        lead: lead_path(&viewer, &said.lead),
         company: plain(&said.company),
         field: value::named(&said.field),
         value: told(&said.value),

@@ -3,20 +3,29 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query};
+use axum::{
+    extract::{Path, Query},
+    http::StatusCode,
+};
 use kernel::{
-    governance::approval::Decision,
+    governance::approval::{self, Decision},
     ids::Digest,
+    journal::Event,
     values::{Timestamp, Value},
 };
-use runtime::govern::{Asked, Decide};
+use runtime::{
+    RunError,
+    govern::{Asked, Decide},
+};
 use serde::Deserialize;
 use store::{ApprovalQuery, ApprovalRow, ApprovalState};
 
-use super::{Layout, Sent, Shown, Viewer, go, show, why};
+use super::{Layout, Sent, Shown, Viewer, go, policies as rules, show, why};
 use crate::{
     problem::Problem,
     view::{
+        form::{self, Form},
+        policies,
         value::{self, Row},
         words,
     },
@@ -65,7 +74,6 @@ struct ApprovalPage {
     why: Vec<Rule>,
     with: Vec<Row>,
     evidence: Vec<Row>,
-    form: Vec<Row>,
     model_words: String,
     effect: String,
     on_yes: String,
@@ -78,8 +86,23 @@ struct ApprovalPage {
     state: &'static str,
     votes: Vec<String>,
     shown: String,
-    answerable: bool,
-    editable: String,
+    /// What is asked for instead of a yes.
+    answer: Option<Form>,
+    /// The arguments that a person may change.
+    change: Option<Form>,
+    /// What would become of it as it is written.
+    checked: Option<Checked>,
+    check: String,
+    reason: String,
+    /// Why a decision was not taken.
+    refused: Option<String>,
+}
+
+/// What the rules say of arguments that somebody wrote.
+enum Checked {
+    Verdict(policies::Verdict),
+    /// Why they cannot be judged.
+    Refused(Vec<String>),
 }
 
 /// A rule that stopped the action.
@@ -142,10 +165,32 @@ async fn find(viewer: &Viewer, id: &str) -> Result<ApprovalRow, super::Failed> {
 pub(super) async fn page(viewer: Viewer, Path(id): Path<String>) -> Shown {
     let row = find(&viewer, &id).await?;
     let asked = viewer.app.site.runtime().asked(&row).await?;
-    show(&card(&viewer, &row, &asked))
+    let with = with(&viewer, &row).await?;
+    show(&card(&viewer, &row, &asked, with.as_ref()))
 }
 
-fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked) -> ApprovalPage {
+/// What is asked about, as the journal has it: the entry, the operation, and the arguments whole.
+struct With {
+    seq: u64,
+    action: String,
+    with: Value,
+}
+
+async fn with(viewer: &Viewer, row: &ApprovalRow) -> Result<Option<With>, super::Failed> {
+    let runtime = viewer.app.site.runtime();
+    let record = runtime.record(row.run).await?;
+    for entry in &record.entries {
+        let Ok(Event::ApprovalRequested { approval, proposal: Some(proposal), .. }) = entry.event() else { continue };
+        if approval == row.id {
+            let action = format!("{}.{}", proposal.tool, proposal.operation);
+            let with = runtime.held(row.run, &proposal.with).await?;
+            return Ok(with.map(|with| With { seq: entry.seq, action, with }));
+        }
+    }
+    Ok(None)
+}
+
+fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, with: Option<&With>) -> ApprovalPage {
     let now = viewer.app.site.now();
     let text = |key: &str| asked.card.get(key).and_then(Value::as_str).map(words::plain).unwrap_or_default();
     let rows = |key: &str| asked.card.get(key).filter(|value| !value.is_null()).map(value::rows).unwrap_or_default();
@@ -153,6 +198,10 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked) -> ApprovalPage {
         Some(Value::List(rules)) => rules.iter().map(rule).collect(),
         _ => Vec::new(),
     };
+    let served = viewer.app.site.served();
+    let schema = |with: &With| rules::operation(&served.project, &with.action).map_or(Value::Bool(true), rules::params);
+    let change = with.filter(|_| !asked.terms.answerable);
+    let change = change.map(|with| Form::of(&schema(with)).only(&asked.terms.editable).optional().showing(&with.with));
     let in_time = row.expires_at.is_none_or(|at| at > now);
     ApprovalPage {
         layout: viewer.layout("Approval", "Should this be done?", "approvals"),
@@ -164,7 +213,6 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked) -> ApprovalPage {
         why,
         with: rows("with"),
         evidence: rows("evidence"),
-        form: rows("form"),
         model_words: text("model_words"),
         effect: text("effect"),
         on_yes: text("on_yes"),
@@ -176,8 +224,15 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked) -> ApprovalPage {
         state: if row.state == ApprovalState::Pending && !in_time { "out of time" } else { row.state.as_str() },
         votes: row.votes.iter().map(|vote| format!("{} {} at {}", vote.by, vote.decision, vote.at)).collect(),
         shown: row.shown.to_string(),
-        answerable: asked.terms.answerable,
-        editable: asked.terms.editable.join(", "),
+        answer: asked
+            .terms
+            .answerable
+            .then(|| Form::of(asked.card.get("form").unwrap_or(&Value::Bool(true))).beside_others()),
+        change: change.filter(|change| !change.fields.is_empty()),
+        checked: None,
+        check: viewer.path(format_args!("/approvals/{}/check", row.id)),
+        reason: String::new(),
+        refused: None,
     }
 }
 
@@ -193,37 +248,82 @@ fn rule(rule: &Value) -> Rule {
     Rule { rule: part("rule"), at: part("at"), reason: part("reason"), values }
 }
 
-/// What a person decides.
-#[derive(Deserialize)]
-pub(super) struct Decided {
-    decision: String,
-    /// The card that was looked at.
-    shown: String,
-    reason: Option<String>,
-    /// JSON, for an edit or an answer.
-    with: Option<String>,
-}
-
-/// `POST /approvals/{id}/decision`. Whether the person may is judged by the runtime.
-pub(super) async fn decide(Path(id): Path<String>, sent: Sent<Decided>) -> Shown {
-    let Sent { viewer, form } = sent;
+/// `POST /approvals/{id}/decision`. Whether the person may is judged by the runtime. What is not taken comes back with what was written.
+pub(super) async fn decide(Path(id): Path<String>, sent: Sent<form::Sent>) -> Shown {
+    let Sent { viewer, form: sent } = sent;
     let asker = viewer.asker()?;
     let row = find(&viewer, &id).await?;
+    let runtime = viewer.app.site.runtime();
+    let asked = runtime.asked(&row).await?;
+    let with = with(&viewer, &row).await?;
+    let page = card(&viewer, &row, &asked, with.as_ref());
+    let text = |name: &str| sent.get(name).map(|text| text.trim()).unwrap_or_default();
     let shown: Digest =
-        form.shown.parse().map_err(|_| Problem::malformed("the form does not say which card was looked at"))?;
-    let reason = form.reason.filter(|reason| !reason.trim().is_empty());
-    let with = || {
-        let text = form.with.as_deref().unwrap_or_default();
-        Value::from_json(text.as_bytes()).map_err(|_| Problem::malformed("what is given instead is no JSON"))
-    };
-    let decision = match &*form.decision {
-        "approve" => Decision::Approve,
-        "reject" => Decision::Reject { reason: reason.clone().unwrap_or_default() },
-        "edit" => Decision::Edit { with: with()? },
-        "answer" => Decision::Answer { value: with()? },
+        text("shown").parse().map_err(|_| Problem::malformed("the form does not say which card was looked at"))?;
+    let reason = Some(text("reason")).filter(|reason| !reason.is_empty()).map(str::to_owned);
+    let decision = match text("decision") {
+        "approve" => Ok(Decision::Approve),
+        "reject" => Ok(Decision::Reject { reason: reason.clone().unwrap_or_default() }),
+        "edit" => changed(page.change.as_ref(), with.as_ref(), &sent).map(|with| Decision::Edit { with }),
+        "answer" => match &page.answer {
+            Some(form) => form.read(&sent).map(|value| Decision::Answer { value }),
+            None => Err("nothing is asked for here but a yes or a no".to_owned()),
+        },
         other => return Err(Problem::malformed(format!("`{}` is no decision", words::plain(other))).into()),
     };
-    let decide = Decide { approval: row.id.clone(), decision, shown: Some(shown), reason };
-    viewer.app.site.runtime().decide(decide, &asker).await?;
-    go(&viewer.path(format_args!("/runs/{}", row.run)))
+    let why = match decision {
+        Err(why) => why,
+        Ok(decision) => {
+            let decide = Decide { approval: row.id.clone(), decision, shown: Some(shown), reason };
+            match runtime.decide(decide, &asker).await {
+                Ok(_) => return go(&viewer.path(format_args!("/runs/{}", row.run))),
+                Err(RunError::NotTaken { why }) => why,
+                Err(other) => return Err(other.into()),
+            }
+        }
+    };
+    let mut response = show(&ApprovalPage { refused: Some(words::plain(&why)), ..written(page, &sent) })?;
+    *response.status_mut() = StatusCode::CONFLICT;
+    Ok(response)
+}
+
+/// The page with what was written on it.
+fn written(page: ApprovalPage, sent: &form::Sent) -> ApprovalPage {
+    let reason = sent.get("reason").cloned().unwrap_or_default();
+    let filled = |form: Option<Form>| form.map(|form| form.filled(sent));
+    ApprovalPage { answer: filled(page.answer), change: filled(page.change), reason, ..page }
+}
+
+/// The arguments that somebody wrote otherwise than they were.
+fn changed(form: Option<&Form>, with: Option<&With>, sent: &form::Sent) -> Result<Value, String> {
+    let (Some(form), Some(with)) = (form, with) else { return Err("nothing can be changed here".to_owned()) };
+    let Value::Map(said) = form.read(sent)? else { return Err("nothing can be changed here".to_owned()) };
+    let other = said.iter().filter(|(field, value)| with.with.get(field) != Some(value));
+    let other: Vec<_> = other.map(|(field, value)| (field.clone(), value.clone())).collect();
+    match other.is_empty() {
+        true => Err("nothing was changed".to_owned()),
+        false => Ok(Value::map(other)),
+    }
+}
+
+/// `POST /approvals/{id}/check`: what the rules say of what is written now. Nothing is decided, and nothing is kept.
+pub(super) async fn check(Path(id): Path<String>, sent: Sent<form::Sent>) -> Shown {
+    let Sent { viewer, form: sent } = sent;
+    let row = find(&viewer, &id).await?;
+    let asked = viewer.app.site.runtime().asked(&row).await?;
+    let with = with(&viewer, &row).await?;
+    let page = card(&viewer, &row, &asked, with.as_ref());
+    let checked = match (changed(page.change.as_ref(), with.as_ref(), &sent), &with) {
+        (Err(why), _) => Some(Checked::Refused(vec![why])),
+        (Ok(_), None) => None,
+        (Ok(edit), Some(with)) => {
+            let input = approval::edited(&with.with, &edit);
+            let judged = rules::judged_with(&viewer, (row.run, with.seq), input).await?;
+            judged.map(|judged| match judged {
+                Ok(verdict) => Checked::Verdict(verdict),
+                Err(refused) => Checked::Refused(refused.iter().map(|why| words::plain(why)).collect()),
+            })
+        }
+    };
+    show(&ApprovalPage { checked, ..written(page, &sent) })
 }

@@ -202,6 +202,24 @@ pub(super) async fn ask(viewer: Viewer, Query(look): Query<Look>) -> Shown {
     show(&page(&viewer, known, request))
 }
 
+/// What would become now of an action that was judged in this entry, with other arguments. `None`: the project has no rules of its own.
+///
+/// # Errors
+/// There is no such entry. Inside: what is wrong with the arguments, in sentences.
+pub(super) async fn judged_with(
+    viewer: &Viewer,
+    (run, seq): (RunId, u64),
+    input: Value,
+) -> Result<Option<Result<Verdict, Vec<String>>>, Failed> {
+    let served = viewer.app.site.served();
+    let Some(known) = served.project.policies.as_deref() else { return Ok(None) };
+    let (facts, _) = recorded(viewer, run, seq).await?;
+    Ok(Some(written(&facts).and_then(|mut request| {
+        request.push(("input", input));
+        policies::judge(&served.project, known, &Value::map(request))
+    })))
+}
+
 /// The request of a decision that a journal holds.
 async fn recorded(viewer: &Viewer, run: RunId, seq: u64) -> Result<(Facts, Option<Value>), Failed> {
     let runtime = viewer.app.site.runtime();
@@ -231,18 +249,23 @@ async fn recorded(viewer: &Viewer, run: RunId, seq: u64) -> Result<(Facts, Optio
     Ok((facts, input))
 }
 
-fn operation<'p>(project: &'p Project, action: &str) -> Result<&'p Operation, Failed> {
+pub(super) fn operation<'p>(project: &'p Project, action: &str) -> Result<&'p Operation, Failed> {
     let found = action.split_once('.').and_then(|(tool, name)| project.tools.get(tool)?.operations.get(name));
     found.ok_or_else(|| Problem::not_found(format!("no tool has the operation `{}`", words::plain(action))).into())
+}
+
+/// The schema of an operation's arguments.
+pub(super) fn params(operation: &Operation) -> Value {
+    operation.params.as_ref().map_or(Value::Bool(true), |params| {
+        let text = params.json().to_string();
+        Value::from_json(text.as_bytes()).unwrap_or(Value::Bool(true))
+    })
 }
 
 /// The form of a request.
 fn request(project: &Project, facts: Facts) -> Result<Request, Failed> {
     let found = operation(project, &facts.action)?;
-    let schema = found.params.as_ref().map_or(Value::Bool(true), |params| {
-        let text = params.json().to_string();
-        Value::from_json(text.as_bytes()).unwrap_or(Value::Bool(true))
-    });
+    let schema = params(found);
     let mut steps = Vec::new();
     for (name, program) in &project.workflows {
         program.each_step(&mut |step| {

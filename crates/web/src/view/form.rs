@@ -187,6 +187,12 @@ impl Form {
         Form { insists: false, ..self }
     }
 
+    /// The same form, of some of its fields: those of a map, by their keys.
+    pub(crate) fn only(mut self, keys: &[Arc<str>]) -> Form {
+        self.fields.retain(|field| !self.whole && keys.contains(&field.key));
+        self
+    }
+
     /// The same form, of which nothing must be filled in.
     pub(crate) fn optional(mut self) -> Form {
         self.fields.iter_mut().for_each(|field| field.required = false);

@@ -1,2 +1,2 @@
--- Leads whose run has not said yet what came of it.
-SELECT id, run FROM lead WHERE enrichment = 'running' AND run IS NOT NULL ORDER BY id LIMIT 50;
+-- Leads whose run has not said yet what came of it, after one of them.
+SELECT id, run FROM lead WHERE enrichment = 'running' AND run IS NOT NULL AND id > :after ORDER BY id LIMIT :limit;

@@ -152,3 +152,63 @@ async fn a_real_decision_is_tried_with_other_values() {
     let first = format!("/policies/try?run={run}&entry=1");
     assert_eq!(scene.page(&cookie, &first).await.status, StatusCode::NOT_FOUND, "the start was judged by nothing");
 }
+
+#[tokio::test]
+async fn who_is_asked_changes_what_may_be_changed_and_sees_what_the_rules_say_of_it() {
+    let mut files = BANK.to_vec();
+    files[7].1 = "@id(\"pay.look\")\n@approve_by(\"chiefs\")\n@editable(\"cents\")\nforbid (principal, action == Action::\"bank.pay\", resource)\nwhen { context.input.cents > 600 };\n";
+    let tool = Native::new(|call: Call| async move { Ok(Value::map([("paid", call.input.clone())])) });
+    let scene = scene_with(&files, Gateway::new().with_tool("bank", tool)).await;
+    let run = scene.started("pay", "A-1").await;
+    let cookie = scene.enter_as("cleo").await;
+    let id = scene.api("GET", "/approvals", &Json::Null).await.json()["approvals"][0]["id"].clone();
+    let path = format!("/approvals/{}", id.as_str().expect("it has an id"));
+    let page = scene.page(&cookie, &path).await;
+    let written = |page: &Heard, cents: &str| {
+        page.text.contains(&format!("name=\"answer.cents\" inputmode=\"decimal\" value=\"{cents}\""))
+    };
+    assert!(written(&page, "700"), "what is asked about is there to be changed: {}", page.text);
+    assert!(!page.text.contains("answer.to"), "what may not be changed is not: {}", page.text);
+    let (csrf, shown) = (page.field("csrf"), page.field("shown"));
+    let send = async |what: &str, decision: &str, cents: &str| {
+        let fields = [
+            ("csrf", &*csrf),
+            ("shown", &shown),
+            ("decision", decision),
+            ("answer.cents", cents),
+            ("reason", "too much"),
+        ];
+        scene.form(&cookie, &format!("{path}/{what}"), &fields).await
+    };
+    for (cents, says) in [
+        ("500", "<span class=\"badge good\">allow</span> by pay.small"),
+        ("650", "<span class=\"badge wait\">ask</span> by pay.look, chiefs"),
+        ("1200", "<span class=\"badge bad\">deny</span> by not_allowed"),
+        ("0", "does not fit"),
+        ("many", "no whole number"),
+        ("700", "nothing was changed"),
+    ] {
+        let heard = send("check", "", cents).await;
+        assert_eq!(heard.status, StatusCode::OK);
+        assert!(heard.text.contains(says), "{cents}: {}", heard.text);
+        assert!(written(&heard, cents), "{cents}: {}", heard.text);
+    }
+    // Nothing was decided by that. What cannot be taken comes back as it was written.
+    let wrong = send("decision", "edit", "many").await;
+    assert_eq!(wrong.status, StatusCode::CONFLICT);
+    assert!(wrong.text.contains("Not taken: cents: `many` is no whole number"), "{}", wrong.text);
+    assert!(wrong.text.contains(">too much</textarea>"), "{}", wrong.text);
+    assert_eq!(
+        send("decision", "answer", "1").await.status,
+        StatusCode::CONFLICT,
+        "nothing but a yes or a no is asked for"
+    );
+    assert_eq!(send("decision", "perhaps", "1").await.status, StatusCode::BAD_REQUEST);
+    let unsigned = [("shown", &*shown), ("answer.cents", "500")];
+    assert_eq!(scene.form(&cookie, &format!("{path}/check"), &unsigned).await.status, StatusCode::FORBIDDEN);
+    let taken = send("decision", "edit", "500").await;
+    assert_eq!(taken.status, StatusCode::SEE_OTHER, "{}", taken.text);
+    scene.ended(&run).await;
+    let page = scene.page(&cookie, &format!("/runs/{run}")).await;
+    assert!(page.text.contains("500"), "{}", page.text);
+}
