@@ -274,6 +274,7 @@ async fn moments(served: &Served) -> Result<Vec<Place>, Trouble> {
         Some(format!("/effects/{}?step={}", one["run"].as_str()?, one["step"].as_str()?))
     });
     let unknown = unknown.await?;
+    let asked = until(served, "/approvals", |said| Some(text(said["approvals"].as_array()?.first()?, "id"))).await?;
     let short =
         until(served, "/runs?status=paused", |said| Some(text(said["runs"].as_array()?.first()?, "id"))).await?;
     Ok(vec![
@@ -283,5 +284,7 @@ async fn moments(served: &Served) -> Result<Vec<Place>, Trouble> {
         place("effects", "/effects"),
         place("effect", unknown),
         place("paused", format!("/runs/{short}")),
+        // The browser unfolds what the address leads into.
+        place("change", format!("/approvals/{asked}#answer.cents")),
     ])
 }

@@ -201,7 +201,8 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, with: Option<&With>) 
     let served = viewer.app.site.served();
     let schema = |with: &With| rules::operation(&served.project, &with.action).map_or(Value::Bool(true), rules::params);
     let change = with.filter(|_| !asked.terms.answerable);
-    let change = change.map(|with| Form::of(&schema(with)).only(&asked.terms.editable).optional().showing(&with.with));
+    let change =
+        change.map(|with| Form::of(&schema(with)).only(&asked.terms.editable).beside_others().showing(&with.with));
     let in_time = row.expires_at.is_none_or(|at| at > now);
     ApprovalPage {
         layout: viewer.layout("Approval", "Should this be done?", "approvals"),
