@@ -121,6 +121,21 @@ impl Runtime {
         }
     }
 
+    /// Runs that hold copies of what this one did: those that went on from it, and from them. Erased ones hold none.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn copies(&self, run: RunId) -> Result<Vec<RunId>, RunError> {
+        let (mut open, mut all) = (vec![run], Vec::new());
+        while let Some(source) = open.pop() {
+            for seen in self.forks(source).await? {
+                open.push(seen.row.run);
+                all.extend(seen.fork.map(|_| seen.row.run));
+            }
+        }
+        Ok(all)
+    }
+
     /// The run that tries this one again, if there is one.
     async fn retried(&self, run: RunId) -> Result<Option<Forked>, RunError> {
         let row = self.inner.store.run(run).await.map_err(|why| RunError::store("read the run", why))?;

@@ -55,6 +55,13 @@ fn a_run_is_forked_and_shows_where_it_goes_on_from() {
     place.ok(&["runs", "export", &forked, "demo", "--out", "fork.jsonl"]);
     place.ok(&["evidence", "verify", "fork.jsonl"]);
     place.ok(&["db", "check", "demo"]);
+    // Whoever erases the source hears who holds a copy.
+    let erase =
+        |run: &str| place.ok(&["evidence", "erase", run, "demo", "--as", "ann", "--reason", "asked for", "--json"]);
+    assert_eq!(objects(&erase(&source))[0]["copies"], serde_json::json!([forked]));
+    assert_eq!(objects(&erase(&forked))[0]["copies"], serde_json::json!([]));
+    assert_eq!(objects(&erase(&source))[0]["copies"], serde_json::json!([]), "and nobody does any more");
+    place.ok(&["db", "check", "demo"]);
 }
 
 #[test]

@@ -286,10 +286,19 @@ impl Erase {
         let runtime = Runtime::builder(store).build();
         let asker = Asker { by: self.by.as_str().into(), auth: "local".into() };
         let change = runtime.erase(run, &self.reason, &asker).await?;
+        let copies = runtime.copies(run).await?;
         if scene.out.json {
-            scene.out.object(&json!({ "kind": "erased", "run": run, "by": self.by, "change": change }));
+            scene
+                .out
+                .object(&json!({ "kind": "erased", "run": run, "by": self.by, "change": change, "copies": copies }));
         } else {
             scene.out.line(format!("{} {run}, by {} (change {change})", paint(GOOD, "erased"), self.by));
+            for copy in copies {
+                scene.out.line(format!(
+                    "{} {copy} went on from it, and holds a copy of what it inherited",
+                    paint(WAIT, "left")
+                ));
+            }
             scene.out.aside("exports, backups and what was sent outside are not reached");
         }
         Ok(Exit::Ok)

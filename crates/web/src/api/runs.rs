@@ -717,6 +717,8 @@ pub(super) struct Erased {
     by: Arc<str>,
     /// The number of the change that says so.
     change: u64,
+    /// Runs that went on from it and hold copies of what they inherited.
+    copies: Vec<String>,
 }
 
 /// Erases what a run held, for good
@@ -739,7 +741,8 @@ pub(super) async fn erase(
         return Err(Problem::malformed("`reason` says why it is erased, and says nothing"));
     }
     let change = caller.app.site.runtime().erase(run, reason, &asker).await?;
-    Ok(Json(Erased { run: run.to_string(), by: asker.by, change }))
+    let copies = caller.app.site.runtime().copies(run).await?.iter().map(ToString::to_string).collect();
+    Ok(Json(Erased { run: run.to_string(), by: asker.by, change, copies }))
 }
 
 /// Where a run is forked, and how.
