@@ -126,7 +126,8 @@ impl Asking<'_> {
         };
         let generation = walk.facts.charter.generation;
         let resource = self.resource()?.map(|(kind, id)| Resource { kind, id: id.into() });
-        let grounds = Grounds { generation, counted, labels, history: told, resource, ..Grounds::default() };
+        let controls = now.control_untrusted.keys().cloned().collect();
+        let grounds = Grounds { generation, counted, labels, controls, history: told, resource, ..Grounds::default() };
         let Some(policies) = &statutes.policies else {
             return Ok(match self.floor(&now, governance::judge(self.proposal)) {
                 verdict @ Verdict::Allow { .. } => Judged::Start(verdict, grounds),
@@ -360,7 +361,7 @@ impl Asking<'_> {
 }
 
 /// Rule of every project: the effects of a fork are put before people.
-const SECOND: &str = "forked";
+pub const SECOND: &str = "forked";
 
 /// Puts before people what a forked run would be allowed to do.
 fn second(walk: &Walk<'_>, allowed: &Verdict, grounds: Grounds) -> Judged {

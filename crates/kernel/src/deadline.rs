@@ -106,8 +106,8 @@ impl<'a> Walk<'a> {
 
     /// Nothing is under way in a run that is out of time.
     pub(crate) fn end_late(&mut self) {
-        if let Some(doubt) = self.doubt.take() {
-            self.then(Next::Suspend(doubt));
+        if let Some(doubt) = self.take_doubt() {
+            self.wait_in_doubt(doubt);
         } else if self.state.undoing.is_empty() {
             let until = self.run_ends_by().unwrap_or(self.facts.now);
             self.finish(End::Failed, None, Some(passed(self.program.deadline, until, "the run")));

@@ -139,6 +139,8 @@ pub struct Suspend {
     pub waits_for: Arc<str>,
     /// It was paused: only a person ends that.
     pub paused: bool,
+    /// A change of the charter ends it: the charter's generation in which it waits. In a later one it may have nothing to wait for.
+    pub generation: Option<u64>,
 }
 
 /// Something that may happen now.
@@ -316,7 +318,7 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
     if drain && walk.out.is_empty() && facts.in_flight.is_empty() {
         // No run ends over an action whose outcome is not known.
         match walk.doubt.take() {
-            Some(doubt) if state.cancelling => walk.out.push(Next::Suspend(doubt)),
+            Some(doubt) if state.cancelling => walk.wait_in_doubt(doubt),
             None if state.unwinds() && !state.unwound => walk.open_undo(),
             None if state.cancelling && !state.unwinds() => walk.finish(End::Cancelled, None, None),
             None if state.cancelling && !state.paused => {
@@ -331,18 +333,26 @@ pub fn next(program: &Program, state: &RunState, facts: &Facts<'_>) -> Vec<Next>
                     until: doubt.and_then(|doubt| doubt.until),
                     waits_for: waits_for.into(),
                     paused: true,
+                    generation: None,
                 }));
             }
         }
         return walk.out;
     }
-    if let Some(until) = walk.run_ends_by().filter(|_| !drain && !walk.waits.is_empty()) {
+    let waits = !walk.waits.is_empty() || !walk.blocked.is_empty();
+    if let Some(until) = walk.run_ends_by().filter(|_| !drain && waits) {
         walk.until = Some(walk.until.map_or(until, |other| other.min(until)));
     }
     if !drain && let Some(waiting) = walk.waiting() {
         walk.out.push(Next::Suspend(waiting));
     }
     walk.out
+}
+
+/// An action whose outcome is not known keeps the run from its end.
+pub(crate) struct Doubted {
+    /// Until when, if time alone ends it.
+    until: Option<Timestamp>,
 }
 
 /// One pass over what is in progress.
@@ -353,7 +363,7 @@ pub(crate) struct Walk<'a> {
     out: Vec<Next>,
     pub(crate) until: Option<Timestamp>,
     waits: Vec<String>,
-    pub(crate) doubt: Option<Suspend>,
+    doubt: Option<Doubted>,
     taken: BTreeSet<u64>,
     /// What nothing lets go on: the run was forked without effects.
     blocked: Vec<String>,

@@ -538,15 +538,21 @@ impl Engine {
 
     /// Gives the run back until its time or a message comes. `false`: a message came first.
     async fn suspend(&mut self, suspend: Suspend) -> Result<bool, Halt> {
-        let Suspend { until, waits_for, paused } = suspend;
+        let Suspend { until, waits_for, paused, generation } = suspend;
         let status = if paused { Status::Paused } else { Status::Waiting };
         let lease = Guard::Suspend { status, waits_for, wake_at: until };
         if self.inner.mutants.make(fault::FORGET_PENDING_ON_SUSPEND) {
             self.batch.clear();
         }
-        let guards = [Guard::InboxIs(self.inbox_read), lease];
-        let guards = if self.inner.mutants.make(fault::LOSE_SIGNAL) { &guards[1..] } else { &guards[..] };
-        match self.append(guards).await? {
+        let mut guards = vec![Guard::InboxIs(self.inbox_read)];
+        if self.inner.mutants.make(fault::LOSE_SIGNAL) {
+            guards.clear();
+        }
+        // What it waits for may have come while it was looked at: whoever changed it found nobody who waits.
+        let governed = guards.len();
+        guards.extend(generation.map(Guard::GovernanceIs));
+        guards.push(lease);
+        match self.append(&guards).await? {
             Appended::Done { .. } => {
                 if let Some(until) = until {
                     self.local.due_by(until);
@@ -555,6 +561,10 @@ impl Engine {
             }
             Appended::Refused { guard, current } if guard < self.batch.conditions() => {
                 self.decide_again(guard, current).await?;
+                Ok(false)
+            }
+            Appended::Refused { guard, .. } if generation.is_some() && guard - self.batch.conditions() == governed => {
+                self.charter = self.charter(true).await?;
                 Ok(false)
             }
             Appended::Refused { current, .. } => {

@@ -378,6 +378,10 @@ impl Runtime {
         if !row.status.is_final() {
             return Err(open(row.status));
         }
+        let first = store.journal(run, 0, 1).await.map_err(|why| RunError::store("read the run", why))?;
+        if first.first().is_some_and(|entry| entry.body.is_none()) {
+            return Err(RunError::NotTaken { why: format!("run {run} was erased before: who did, and why, stands") });
+        }
         let change = Change::Erase { run, reason: reason.into() };
         let generation = self.govern(&change, None, None, asker).await?;
         match store.erase(run, now).await.map_err(|why| RunError::store("erase the run", why))? {

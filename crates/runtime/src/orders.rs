@@ -87,6 +87,9 @@ impl Runtime {
         if status.is_empty() {
             return Ok((Vec::new(), Some(0)));
         }
+        if order == Order::Retry && query.covered == Some(true) {
+            return Ok((Vec::new(), Some(0)));
+        }
         let covered = if order == Order::Retry { Some(false) } else { query.covered };
         let query = RunQuery { status, covered, before: None, limit: ORDER_LIMIT, ..query };
         let failed = |why| RunError::store("list the runs", why);

@@ -514,7 +514,7 @@ pub struct RunRow {
     pub cost: Option<i64>,
     /// The run that it goes on from.
     pub fork: Option<ForkOf>,
-    /// The run that tries it again. `None`: none does, or it began before this was kept.
+    /// The run that tries it again. `None`: none does.
     pub again: Option<RunId>,
 }
 

@@ -60,7 +60,8 @@ fn a_run_is_forked_and_shows_where_it_goes_on_from() {
         |run: &str| place.ok(&["evidence", "erase", run, "demo", "--as", "ann", "--reason", "asked for", "--json"]);
     assert_eq!(objects(&erase(&source))[0]["copies"], serde_json::json!([forked]));
     assert_eq!(objects(&erase(&forked))[0]["copies"], serde_json::json!([]));
-    assert_eq!(objects(&erase(&source))[0]["copies"], serde_json::json!([]), "and nobody does any more");
+    let again = place.call(&["evidence", "erase", &source, "demo", "--as", "zoe", "--reason", "not me"]);
+    assert_eq!((again.code, again.err.contains("was erased before")), (9, true), "{}", again.err);
     place.ok(&["db", "check", "demo"]);
 }
 

@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::pace::Pace;
 
-/// The cookie of a session.
+/// The cookie of a session is called so, with the port: a browser gives cookies to every port of a host.
 const COOKIE: &str = "surefoot_session";
 /// Sessions at once; the longest unused one goes.
 const MOST: usize = 64;
@@ -93,7 +93,7 @@ impl Sessions {
     }
 
     /// Uses a link up: the value of the cookie of a new session.
-    pub(crate) fn enter(&self, token: &str) -> Option<String> {
+    pub(crate) fn enter(&self, token: &str, headers: &HeaderMap) -> Option<String> {
         let mut link = lock(&self.inner.link);
         link.take_if(|open| *open == digest(token))?;
         drop(link);
@@ -110,7 +110,7 @@ impl Sessions {
         let used = all.uses;
         all.sessions.insert(key, Kept { used, pace: Pace::default(), session });
         self.inner.entered.notify_one();
-        Some(format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict"))
+        Some(format!("{}={secret}; Path=/; HttpOnly; SameSite=Strict", name(headers)))
     }
 
     /// Whose request it is.
@@ -154,7 +154,17 @@ impl Sessions {
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    all.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    let name = name(headers);
+    all.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(&*name)?.strip_prefix('='))
+}
+
+/// What the cookie is called on the host that the browser names.
+fn name(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    match host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()) {
+        Some(port) => format!("{COOKIE}_{port}"),
+        None => COOKIE.to_owned(),
+    }
 }
 
 fn digest(text: &str) -> Digest {
@@ -187,9 +197,9 @@ mod tests {
     fn a_link_lets_one_browser_in_once() {
         let sessions = sessions(None);
         let token = sessions.link();
-        assert_eq!(sessions.enter("guessed"), None);
-        let set = sessions.enter(&token).expect("the link is new");
-        assert_eq!(sessions.enter(&token), None, "it was used");
+        assert_eq!(sessions.enter("guessed", &HeaderMap::new()), None);
+        let set = sessions.enter(&token, &HeaderMap::new()).expect("the link is new");
+        assert_eq!(sessions.enter(&token, &HeaderMap::new()), None, "it was used");
         let sent = set.split(';').next().expect("a cookie begins with its value");
         let session = sessions.find(&headers(header::COOKIE, &format!("other=1; {sent}"))).expect("it is known");
         assert!(session.signed(&session.csrf) && !session.signed("") && !session.is_program());
@@ -197,11 +207,25 @@ mod tests {
     }
 
     #[test]
+    fn servers_on_two_ports_keep_their_sessions_in_one_browser() {
+        let sessions = sessions(None);
+        let at = |port: u16| headers(header::HOST, &format!("127.0.0.1:{port}"));
+        let set = sessions.enter(&sessions.link(), &at(4000)).expect("the link is new");
+        let sent = set.split(';').next().expect("a cookie begins with its value");
+        let mut back = at(4000);
+        let both = format!("surefoot_session_4001=other; {sent}");
+        back.insert(header::COOKIE, HeaderValue::from_str(&both).expect("it is visible ASCII"));
+        assert!(sessions.find(&back).is_some(), "{both}");
+        back.insert(header::HOST, HeaderValue::from_static("127.0.0.1:4001"));
+        assert!(sessions.find(&back).is_none(), "{both}");
+    }
+
+    #[test]
     fn a_newer_link_closes_an_older_one() {
         let sessions = sessions(None);
         let (old, new) = (sessions.link(), sessions.link());
-        assert_eq!(sessions.enter(&old), None);
-        assert!(sessions.enter(&new).is_some());
+        assert_eq!(sessions.enter(&old, &HeaderMap::new()), None);
+        assert!(sessions.enter(&new, &HeaderMap::new()).is_some());
     }
 
     #[test]
@@ -217,7 +241,7 @@ mod tests {
     fn the_longest_unused_session_goes_first() {
         let sessions = sessions(None);
         let enter = || {
-            let set = sessions.enter(&sessions.link()).expect("the link is new");
+            let set = sessions.enter(&sessions.link(), &HeaderMap::new()).expect("the link is new");
             headers(header::COOKIE, set.split(';').next().unwrap_or_default())
         };
         let (first, second) = (enter(), enter());

@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, Query},
 };
 use serde::Deserialize;
-use surefoot::pages::{Sent, Shown, Viewer, plain};
+use surefoot::pages::{Failed, Sent, Shown, Viewer, plain};
 
 use super::{acting, after, host, lead_path, percent, told};
 use crate::crm::{self, Act, Crm, Proposal, value};
@@ -109,7 +109,11 @@ pub(super) struct Decision {
 pub(super) async fn decide(Extension(crm): Extension<Crm>, Path(claim): Path<i64>, sent: Sent<Decision>) -> Shown {
     let Sent { viewer, form } = sent;
     let (by, now_us) = (acting(&viewer)?, viewer.site().now().micros());
-    let accept = form.decision == "accept";
+    let accept = match &*form.decision {
+        "accept" => true,
+        "reject" => false,
+        _ => return Err(Failed::refused("a proposal is accepted or rejected, and nothing else")),
+    };
     let said = crm.with(move |db| {
         let lead = crm::claim(db, claim)?.map(|said| said.lead).unwrap_or_default();
         Ok((crm::decide(db, claim, accept, form.version, &Act { by: &by, now_us })?, lead))

@@ -394,6 +394,9 @@ pub struct Grounds {
     /// What its arguments carried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Arc<str>>,
+    /// The arguments under control that were untrusted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<Arc<str>>,
     /// The values of counters that the rules read.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub history: Value,

@@ -36,7 +36,7 @@ use self::{
 };
 pub use self::{
     decide::{Decision, Matched},
-    explain::Explained,
+    explain::{Explained, Then},
     request::{Request, RunFacts},
     terms::{OnExpiry, Severity, Terms},
 };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use super::{Suspend, Walk};
+use super::{Doubted, Next, Suspend, Walk};
 use crate::{action::RELEASE, routes::COOLING, spend::ROOM, values::Timestamp};
 
 impl Walk<'_> {
@@ -21,7 +21,19 @@ impl Walk<'_> {
         if more > 0 {
             let _ = write!(waits_for, " and {more} more");
         }
-        Some(Suspend { until: self.until, waits_for: waits_for.into(), paused })
+        let generation = (!named.is_empty()).then_some(self.facts.charter.generation);
+        Some(Suspend { until: self.until, waits_for: waits_for.into(), paused, generation })
+    }
+
+    /// What keeps the run from its end, if something does.
+    pub(crate) fn take_doubt(&mut self) -> Option<Doubted> {
+        self.doubt.take()
+    }
+
+    /// Waits because an action's outcome is not known; other waits end nothing now.
+    pub(crate) fn wait_in_doubt(&mut self, doubt: Doubted) {
+        let waiting = self.waiting().map(|waiting| Suspend { until: doubt.until, ..waiting });
+        self.out.extend(waiting.map(Next::Suspend));
     }
 
     /// A step can do nothing until `until`, or until something comes from outside.
@@ -44,7 +56,7 @@ impl Walk<'_> {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        self.doubt = Some(Suspend { until, waits_for: what.as_str().into(), paused: false });
+        self.doubt = Some(Doubted { until });
         self.wait(until, || what);
     }
 }

@@ -1,5 +1,8 @@
--- The run that tries a failed one again; NULL: none does, or it began before this was kept.
+-- The run that tries a failed one again, which has a start key that says so; NULL: none does.
 ALTER TABLE run ADD COLUMN again BLOB CHECK (again IS NULL OR length(again) = 16);
+UPDATE run SET again = start_key.run FROM start_key JOIN run AS other ON other.id = start_key.run
+ WHERE start_key.tenant = run.tenant AND start_key.workflow = run.workflow AND start_key.key = 'retry:run_' || lower(hex(run.id))
+   AND other.fork_of = run.id;
 
 -- Counts and lists tell runs that another one answers for from those that none does: what works for a run, or was tried again.
 DROP TRIGGER run_counted;

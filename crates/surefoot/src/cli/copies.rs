@@ -17,7 +17,7 @@ use kernel::{
 };
 use runtime::seals;
 use store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use web::{CaseCopy, ExportCopy, NotCopied, Verified};
 
 use super::session;
@@ -108,21 +108,30 @@ pub(super) struct Copies {
 /// A copy is held in memory whole, so few are made at once. Whoever asks for one more waits.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
+/// One of them, until it is made: also when whoever asked has gone away.
+type Turn = Option<SemaphorePermit<'static>>;
+
+async fn turn() -> Turn {
+    AT_ONCE.acquire().await.ok()
+}
+
 /// Does what takes the processor's time while pages go on being answered.
 async fn aside<T: Send + 'static>(
     what: &str,
+    turn: Turn,
     work: impl FnOnce() -> Result<T, NotCopied> + Send + 'static,
-) -> Result<T, NotCopied> {
+) -> Result<(T, Turn), NotCopied> {
+    let work = move || work().map(|done| (done, turn));
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| NotCopied::new(format!("{what} it panicked")))?
 }
 
 impl Copies {
-    async fn exported(&self, run: RunId) -> Result<(Vec<u8>, Head), NotCopied> {
+    async fn exported(&self, run: RunId, turn: Turn) -> Result<((Vec<u8>, Head), Turn), NotCopied> {
         let whole = Whole::of(&*self.store, run).await.map_err(why)?;
         let seals = session::seals_of(&*self.store, run).await.map_err(|error| why(error.into()))?;
         let log = self.store.governance(0).await.map_err(|error| why(error.into()))?;
-        aside("exporting", move || {
+        aside("exporting", turn, move || {
             let contents = Contents { run, entries: &whole.entries, seals: &seals, erased: export::erasure(run, &log) };
             let mut text = Vec::new();
             let blob = |digest: Digest| Ok::<_, CliError>(whole.blobs.get(&digest).cloned());
@@ -137,11 +146,11 @@ impl Copies {
 impl web::Copies for Copies {
     async fn case(&self, run: RunId) -> Result<CaseCopy, NotCopied> {
         let setting = self.setting.clone().map_err(NotCopied::new)?;
-        let _turn = AT_ONCE.acquire().await;
+        let turn = turn().await;
         let whole = Whole::of(&*self.store, run).await.map_err(why)?.with_below(&*self.store).await.map_err(why)?;
         let folder = self.folder.clone();
         let file: Arc<str> = format!("cases/{run}.yaml").into();
-        let made = aside("playing", move || {
+        let (made, _) = aside("playing", turn, move || {
             let stem = "what came of a run";
             // What is wrong with a case stands in the hints; whoever asked knows of which run.
             let said = |error: CliError| match error.hints.is_empty() {
@@ -155,19 +164,17 @@ impl web::Copies for Copies {
     }
 
     async fn export(&self, run: RunId) -> Result<ExportCopy, NotCopied> {
-        let _turn = AT_ONCE.acquire().await;
-        let (text, head) = self.exported(run).await?;
+        let ((text, head), _) = self.exported(run, turn().await).await?;
         Ok(ExportCopy { bytes: text, head })
     }
 
     async fn verify(&self, run: RunId) -> Result<Verified, NotCopied> {
-        let _turn = AT_ONCE.acquire().await;
-        let (text, exported) = self.exported(run).await?;
+        let ((text, exported), turn) = self.exported(run, turn().await).await?;
         let row = self.store.run(run).await.map_err(|error| why(error.into()))?;
         // A run that went on meanwhile has another head by now.
         let noted = row.filter(|row| row.head.seq == exported.seq).map(|row| row.head.hash);
         let anchors = self.anchors.clone();
-        aside("verifying", move || verified(&text, noted, &anchors)).await
+        aside("verifying", turn, move || verified(&text, noted, &anchors)).await.map(|(verified, _)| verified)
     }
 }
 

@@ -6,7 +6,7 @@ use kernel::{
     governance::{
         floor::Beneath,
         policy::{
-            Decision, Explained, Folder as Set, Matched, NOT_ALLOWED, Policies, Rule,
+            Decision, Explained, Folder as Set, Matched, NOT_ALLOWED, Policies, Rule, Then,
             cases::{self, Coverage, Judged, Sample},
         },
     },
@@ -269,11 +269,11 @@ impl Explain {
         let explained = policies.explain(&sample);
         let became = (explained.outcome(), explained.rule().to_owned());
         let Explained { decision, without, could, beneath, .. } = explained;
-        let without: Vec<(&Matched, Decision)> = decision.matched().iter().zip(without).collect();
+        let without: Vec<(&Matched, Then)> = decision.matched().iter().zip(without).collect();
         if scene.out.json {
             let without: Vec<Value> = without
                 .iter()
-                .map(|(rule, then)| json!({ "without": rule.id, "verdict": then.as_str(), "rule": then.rule() }))
+                .map(|(rule, then)| json!({ "without": rule.id, "verdict": then.outcome, "rule": then.rule }))
                 .collect();
             scene.out.object(&json!({
                 "decision": decision_json(&decision),
@@ -298,7 +298,7 @@ fn told_why(
     policies: &Policies,
     action: &str,
     decision: &Decision,
-    without: &[(&Matched, Decision)],
+    without: &[(&Matched, Then)],
     could: &[&Rule],
 ) {
     let out = &scene.out;
@@ -324,7 +324,7 @@ fn told_why(
         }
     }
     for (rule, then) in without {
-        out.line(format!("without `{}`: {}", rule.id, outcome(then)));
+        out.line(format!("without `{}`: {} by {}", rule.id, then.outcome, then.rule));
     }
     if decision.rule() == NOT_ALLOWED {
         out.line(match could.is_empty() {

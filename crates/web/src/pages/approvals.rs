@@ -1,6 +1,6 @@
 //! `GET /approvals`: what is a person asked? And one card, with what follows on yes and on no.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -18,7 +18,7 @@ use runtime::{
     govern::{Asked, Decide},
 };
 use serde::Deserialize;
-use store::{ApprovalQuery, ApprovalRow, ApprovalState};
+use store::{ApprovalQuery, ApprovalRow, ApprovalState, VoteRow};
 
 use super::{Layout, Sent, Shown, Viewer, go, policies as rules, show, why};
 use crate::{
@@ -165,32 +165,51 @@ async fn find(viewer: &Viewer, id: &str) -> Result<ApprovalRow, super::Failed> {
 pub(super) async fn page(viewer: Viewer, Path(id): Path<String>) -> Shown {
     let row = find(&viewer, &id).await?;
     let asked = viewer.app.site.runtime().asked(&row).await?;
-    let with = with(&viewer, &row).await?;
-    show(&card(&viewer, &row, &asked, with.as_ref()))
+    let told = told(&viewer, &row).await?;
+    show(&card(&viewer, &row, &asked, &told))
 }
 
-/// What is asked about, as the journal has it: the entry, the operation, and the arguments whole.
+/// What the journal says beyond the row: what is asked about, and why people decided so.
+#[derive(Default)]
+struct Told {
+    with: Option<With>,
+    /// By person.
+    reasons: BTreeMap<Arc<str>, String>,
+}
+
+/// What is asked about: the entry, the operation, and the arguments whole.
 struct With {
     seq: u64,
     action: String,
     with: Value,
 }
 
-async fn with(viewer: &Viewer, row: &ApprovalRow) -> Result<Option<With>, super::Failed> {
+async fn told(viewer: &Viewer, row: &ApprovalRow) -> Result<Told, super::Failed> {
     let runtime = viewer.app.site.runtime();
     let record = runtime.record(row.run).await?;
-    for entry in &record.entries {
-        let Ok(Event::ApprovalRequested { approval, proposal: Some(proposal), .. }) = entry.event() else { continue };
-        if approval == row.id {
-            let action = format!("{}.{}", proposal.tool, proposal.operation);
-            let with = runtime.held(row.run, &proposal.with).await?;
-            return Ok(with.map(|with| With { seq: entry.seq, action, with }));
+    let (mut id, mut told) = (row.id.clone(), Told::default());
+    for entry in record.entries.iter().rev() {
+        match entry.event() {
+            Ok(Event::VoteReceived { approval, vote, .. }) if approval == id => {
+                if let (Some(by), Some(reason)) = (vote.by.person(), vote.reason.as_deref()) {
+                    told.reasons.insert(by.clone(), words::plain(reason));
+                }
+            }
+            // Who is asked in the end is asked about the same.
+            Ok(Event::ApprovalEscalated { approval, to, .. }) if to == id => id = approval,
+            Ok(Event::ApprovalRequested { approval, proposal: Some(proposal), .. }) if approval == id => {
+                let action = format!("{}.{}", proposal.tool, proposal.operation);
+                let with = runtime.held(row.run, &proposal.with).await?;
+                told.with = with.map(|with| With { seq: entry.seq, action, with });
+                break;
+            }
+            _ => {}
         }
     }
-    Ok(None)
+    Ok(told)
 }
 
-fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, with: Option<&With>) -> ApprovalPage {
+fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, told: &Told) -> ApprovalPage {
     let now = viewer.app.site.now();
     let text = |key: &str| asked.card.get(key).and_then(Value::as_str).map(words::plain).unwrap_or_default();
     let rows = |key: &str| asked.card.get(key).filter(|value| !value.is_null()).map(value::rows).unwrap_or_default();
@@ -200,9 +219,8 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, with: Option<&With>) 
     };
     let served = viewer.app.site.served();
     let schema = |with: &With| rules::operation(&served.project, &with.action).map_or(Value::Bool(true), rules::params);
-    let change = with.filter(|_| !asked.terms.answerable);
-    let change =
-        change.map(|with| Form::of(&schema(with)).only(&asked.terms.editable).beside_others().showing(&with.with));
+    let change = told.with.as_ref().filter(|_| !asked.terms.answerable);
+    let change = change.map(|with| Form::of_some(&schema(with), &asked.terms.editable).showing(&with.with));
     let in_time = row.expires_at.is_none_or(|at| at > now);
     ApprovalPage {
         layout: viewer.layout("Approval", "Should this be done?", "approvals"),
@@ -223,7 +241,7 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, with: Option<&With>) 
         left: row.expires_at.map(|at| words::left(at, now)).unwrap_or_default(),
         open: row.state == ApprovalState::Pending && in_time,
         state: if row.state == ApprovalState::Pending && !in_time { "out of time" } else { row.state.as_str() },
-        votes: row.votes.iter().map(|vote| format!("{} {} at {}", vote.by, vote.decision, vote.at)).collect(),
+        votes: row.votes.iter().map(|vote| said(vote, told.reasons.get(&vote.by))).collect(),
         shown: row.shown.to_string(),
         answer: asked
             .terms
@@ -235,6 +253,19 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, with: Option<&With>) 
         reason: String::new(),
         refused: None,
     }
+}
+
+/// `ines approved at …: it was agreed`.
+fn said(vote: &VoteRow, reason: Option<&String>) -> String {
+    let decided = match &*vote.decision {
+        "approve" => "approved",
+        "reject" => "rejected",
+        "edit" => "changed it",
+        "answer" => "answered",
+        other => other,
+    };
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{} {decided} at {}{reason}", words::plain(&vote.by), vote.at)
 }
 
 fn rule(rule: &Value) -> Rule {
@@ -256,16 +287,28 @@ pub(super) async fn decide(Path(id): Path<String>, sent: Sent<form::Sent>) -> Sh
     let row = find(&viewer, &id).await?;
     let runtime = viewer.app.site.runtime();
     let asked = runtime.asked(&row).await?;
-    let with = with(&viewer, &row).await?;
-    let page = card(&viewer, &row, &asked, with.as_ref());
+    let told = told(&viewer, &row).await?;
+    let page = card(&viewer, &row, &asked, &told);
+    let with = told.with;
     let text = |name: &str| sent.get(name).map(|text| text.trim()).unwrap_or_default();
     let shown: Digest =
         text("shown").parse().map_err(|_| Problem::malformed("the form does not say which card was looked at"))?;
     let reason = Some(text("reason")).filter(|reason| !reason.is_empty()).map(str::to_owned);
     let decision = match text("decision") {
-        "approve" => Ok(Decision::Approve),
+        // Nobody approves one thing and has another before his eyes.
+        "approve" => match changed(page.change.as_ref(), with.as_ref(), &sent) {
+            Ok(None) => Ok(Decision::Approve),
+            Ok(Some(_)) => {
+                Err("you have changed values, and a yes is to those that were asked about: change them and ask again, \
+                 or write them as they were"
+                    .to_owned())
+            }
+            Err(why) => Err(why),
+        },
         "reject" => Ok(Decision::Reject { reason: reason.clone().unwrap_or_default() }),
-        "edit" => changed(page.change.as_ref(), with.as_ref(), &sent).map(|with| Decision::Edit { with }),
+        "edit" => changed(page.change.as_ref(), with.as_ref(), &sent)
+            .and_then(|edit| edit.ok_or_else(|| NO_CHANGE.to_owned()))
+            .map(|with| Decision::Edit { with }),
         "answer" => match &page.answer {
             Some(form) => form.read(&sent).map(|value| Decision::Answer { value }),
             None => Err("nothing is asked for here but a yes or a no".to_owned()),
@@ -295,15 +338,13 @@ fn written(page: ApprovalPage, sent: &form::Sent) -> ApprovalPage {
     ApprovalPage { answer: filled(page.answer), change: filled(page.change), reason, ..page }
 }
 
+const NO_CHANGE: &str = "nothing was changed";
+
 /// The arguments that somebody wrote otherwise than they were.
-fn changed(form: Option<&Form>, with: Option<&With>, sent: &form::Sent) -> Result<Value, String> {
-    let (Some(form), Some(with)) = (form, with) else { return Err("nothing can be changed here".to_owned()) };
-    let Value::Map(said) = form.read(sent)? else { return Err("nothing can be changed here".to_owned()) };
-    let other = said.iter().filter(|(field, value)| with.with.get(field) != Some(value));
-    let other: Vec<_> = other.map(|(field, value)| (field.clone(), value.clone())).collect();
-    match other.is_empty() {
-        true => Err("nothing was changed".to_owned()),
-        false => Ok(Value::map(other)),
+fn changed(form: Option<&Form>, with: Option<&With>, sent: &form::Sent) -> Result<Option<Value>, String> {
+    match (form, with) {
+        (Some(form), Some(with)) => form.changed(sent, &with.with),
+        _ => Ok(None),
     }
 }
 
@@ -312,12 +353,14 @@ pub(super) async fn check(Path(id): Path<String>, sent: Sent<form::Sent>) -> Sho
     let Sent { viewer, form: sent } = sent;
     let row = find(&viewer, &id).await?;
     let asked = viewer.app.site.runtime().asked(&row).await?;
-    let with = with(&viewer, &row).await?;
-    let page = card(&viewer, &row, &asked, with.as_ref());
+    let told = told(&viewer, &row).await?;
+    let page = card(&viewer, &row, &asked, &told);
+    let with = told.with;
     let checked = match (changed(page.change.as_ref(), with.as_ref(), &sent), &with) {
         (Err(why), _) => Some(Checked::Refused(vec![why])),
-        (Ok(_), None) => None,
-        (Ok(edit), Some(with)) => {
+        (Ok(None), _) => Some(Checked::Refused(vec![NO_CHANGE.to_owned()])),
+        (Ok(Some(_)), None) => None,
+        (Ok(Some(edit)), Some(with)) => {
             let input = approval::edited(&with.with, &edit);
             let judged = rules::judged_with(&viewer, (row.run, with.seq), input).await?;
             judged.map(|judged| match judged {

@@ -11,11 +11,12 @@ use kernel::{
         policy::{Folder, Policies},
     },
     ids::{RunId, StepPath},
-    journal::Event,
+    journal::{Effects, Event},
     tool::Operation,
     values::Value,
     workflow::project::Project,
 };
+use runtime::record::Record;
 use serde::Deserialize;
 
 use super::{Failed, Layout, Sent, Shown, Viewer, run::named, show};
@@ -184,7 +185,8 @@ pub(super) async fn ask(viewer: Viewer, Query(look): Query<Look>) -> Shown {
     let known = rules(&served.project)?;
     let (mut facts, mut input) = (Facts::default(), None);
     if let (Some(run), Some(seq)) = (&look.run, look.entry) {
-        (facts, input) = recorded(&viewer, named(run)?, seq).await?;
+        let record = viewer.app.site.runtime().record(named(run)?).await?;
+        (facts, input) = recorded(&viewer, &record, seq).await?;
     } else if let Some(action) = look.action.filter(|action| !action.is_empty()) {
         facts.action = action;
     }
@@ -213,17 +215,30 @@ pub(super) async fn judged_with(
 ) -> Result<Option<Result<Verdict, Vec<String>>>, Failed> {
     let served = viewer.app.site.served();
     let Some(known) = served.project.policies.as_deref() else { return Ok(None) };
-    let (facts, _) = recorded(viewer, run, seq).await?;
+    let record = viewer.app.site.runtime().record(run).await?;
+    let (facts, _) = recorded(viewer, &record, seq).await?;
+    let (state, row) = (&record.state, &record.row);
     Ok(Some(written(&facts).and_then(|mut request| {
-        request.push(("input", input));
-        policies::judge(&served.project, known, &Value::map(request))
+        let of_run = Value::map([
+            ("id", Value::from(run.to_string())),
+            ("steps", Value::Int(i64::try_from(state.steps).unwrap_or(i64::MAX))),
+            ("cost_microusd", Value::Int(row.cost.unwrap_or_default())),
+        ]);
+        request.extend([
+            ("input", input),
+            ("tenant", Value::Text(row.tenant.clone())),
+            ("version", Value::from(row.bundle.to_string())),
+            ("now", Value::from(viewer.app.site.now().to_string())),
+            ("run", of_run),
+        ]);
+        let verdict = policies::judge(&served.project, known, &Value::map(request))?;
+        Ok(if state.effects() == Some(Effects::Ask) { verdict.of_fork() } else { verdict })
     })))
 }
 
 /// The request of a decision that a journal holds.
-async fn recorded(viewer: &Viewer, run: RunId, seq: u64) -> Result<(Facts, Option<Value>), Failed> {
-    let runtime = viewer.app.site.runtime();
-    let record = runtime.record(run).await?;
+async fn recorded(viewer: &Viewer, record: &Record, seq: u64) -> Result<(Facts, Option<Value>), Failed> {
+    let (runtime, run) = (viewer.app.site.runtime(), record.row.run);
     let nothing = || Problem::not_found(format!("entry {seq} of {run} says nothing of an action that was judged"));
     let entry = record.entries.iter().find(|entry| entry.seq == seq).ok_or_else(nothing)?;
     let event = entry.event().map_err(|_| nothing())?;
@@ -242,6 +257,7 @@ async fn recorded(viewer: &Viewer, run: RunId, seq: u64) -> Result<(Facts, Optio
         record.state.start.as_ref().and_then(|start| start.acts_for.as_deref()).unwrap_or_default().to_owned();
     if let Some(grounds) = grounds {
         facts.labels = grounds.labels.join(", ");
+        facts.controls = grounds.controls.iter().map(ToString::to_string).collect();
         if let Value::Map(counters) = &grounds.history {
             facts.counters = counters.iter().map(|(name, count)| (name.to_string(), count.to_json())).collect();
         }

@@ -14,7 +14,10 @@ use futures_util::stream;
 use kernel::{
     evidence::{Ledger, Said},
     fork::{self, NotForked, Point},
-    governance::budget::{self, Unit},
+    governance::{
+        budget::{self, Unit},
+        charter::Change,
+    },
     ids::RunId,
     journal::{Effects, Entry, Event},
     recovery::Failure,
@@ -66,6 +69,8 @@ struct RunPage {
     fork: Option<Result<Point, String>>,
     /// Where a new run would try it again; why it cannot.
     retry: Option<Result<u64, String>>,
+    /// Who erased it, and why.
+    erased: Option<String>,
     input: Vec<Row>,
     result: Vec<Row>,
     failed: Option<String>,
@@ -264,7 +269,11 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
     let retry = (row.status == Status::Failed && !past && !seen.iter().any(Seen::is_retry)).then(|| {
         fork::retry_point(run, entries).map(|point| point.entry).map_err(|why| words::plain(&why.to_string()))
     });
-    let Lines { inherited, own } = story::lines(entries);
+    let erased = match entries.first() {
+        Some(first) if first.body.is_none() => Some(erased(&viewer, run).await?),
+        _ => None,
+    };
+    let Lines { inherited, own } = if erased.is_some() { Lines::default() } else { story::lines(entries) };
     let told = chapters(entries, state.fork(), (program.as_deref(), until), &href);
     let page = RunPage {
         layout: viewer.layout("Run", "What has it done, what does it do now, and what does it wait for?", "runs"),
@@ -282,7 +291,7 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
         source,
         forks: forks.collect(),
         fork,
-        retry,
+        retry: retry.filter(|_| erased.is_none()),
         input,
         result,
         failed: report.failed.as_ref().map(|failure| words::plain(&kernel::story::failure(failure))),
@@ -314,12 +323,26 @@ pub(super) async fn page(viewer: Viewer, Path(run): Path<String>, Query(look): Q
             when: words::span((state.at.micros() - report.started.unwrap_or(state.at).micros()).max(0)),
         },
         outcomes: outcomes.iter().map(|one| Outcome::of(one, now)).collect(),
-        over: row.status.is_final() && !past,
+        over: row.status.is_final() && !past && erased.is_none(),
+        erased,
         cases: viewer.app.site.served().copies.is_some(),
         live: !row.status.is_final() && !past,
         head: row.head.seq,
     };
     show(&page)
+}
+
+/// Who erased a run, when and why, as the log of changes has it.
+async fn erased(viewer: &Viewer, run: RunId) -> Result<String, Failed> {
+    let log = viewer.app.site.store().governance(0).await?;
+    let erases = log.iter().rev().find_map(|entry| match Change::read(entry.no, &entry.body) {
+        Ok(Change::Erase { run: of, reason }) if of == run => Some((entry, reason)),
+        _ => None,
+    });
+    Ok(match erases {
+        Some((entry, reason)) => format!("by {} at {}: {}", words::plain(&entry.by), entry.at, words::plain(&reason)),
+        None => "by nobody whom the log of changes names".to_owned(),
+    })
 }
 
 /// What was short, if a limit is what paused it.

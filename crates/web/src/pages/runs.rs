@@ -46,6 +46,8 @@ struct RunsPage {
     more: Option<String>,
     /// Whether something is left out.
     filtered: bool,
+    /// What cannot be read of what was asked for.
+    wrong: Vec<String>,
     choose: bool,
 }
 
@@ -95,7 +97,8 @@ impl Line {
     }
 }
 
-/// What the address asks for. Unknown keys and values are left out: an old link still shows something.
+/// What the address asks for. Unknown keys are left out: an old link still shows something. What cannot be read is told, and shows nothing:
+/// without it, there would be more than was asked for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
     pub(super) status: Vec<Status>,
@@ -104,6 +107,8 @@ pub(super) struct Asked {
     pub(super) about: Option<(String, String)>,
     pub(super) covered: Option<bool>,
     pub(super) before: Option<RunId>,
+    /// What cannot be read, in sentences.
+    pub(super) wrong: Vec<String>,
 }
 
 impl Asked {
@@ -111,15 +116,27 @@ impl Asked {
         let mut asked = Asked::default();
         for (key, value) in serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default() {
             match &*key {
-                "status" => asked.status.extend(Status::parse(&value)),
+                "status" if !value.is_empty() => match Status::parse(&value) {
+                    Some(status) => asked.status.push(status),
+                    None => asked.wrong.push(format!("no run stands so: `{}`", words::plain(&value))),
+                },
                 "workflow" if !value.is_empty() => asked.workflow = Some(value),
                 "failure" if !value.is_empty() => asked.failure = Some(value),
-                "about" => {
-                    let pair = value.split_once('=');
-                    asked.about = pair.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
-                }
-                "covered" => asked.covered = value.parse().ok(),
-                "before" => asked.before = value.parse().ok(),
+                "about" if !value.trim().is_empty() => match value.split_once('=') {
+                    Some((key, value)) => asked.about = Some((key.trim().to_owned(), value.trim().to_owned())),
+                    None => asked.wrong.push(format!(
+                        "`{}` has no name: write `order=A-17`, or look for it with *Find a run*",
+                        words::plain(&value)
+                    )),
+                },
+                "covered" if !value.is_empty() => match value.parse() {
+                    Ok(covered) => asked.covered = Some(covered),
+                    Err(_) => asked.wrong.push("`covered` is true or false".to_owned()),
+                },
+                "before" if !value.is_empty() => match value.parse() {
+                    Ok(run) => asked.before = Some(run),
+                    Err(_) => asked.wrong.push(format!("`{}` is no run", words::plain(&value))),
+                },
                 _ => {}
             }
         }
@@ -175,7 +192,7 @@ pub(super) async fn page(viewer: Viewer, RawQuery(query): RawQuery) -> Shown {
     let site = &viewer.app.site;
     let (store, now) = (site.store(), site.now());
     // One more tells whether there is another page.
-    let mut rows = store.runs(asked.query(PAGE + 1)).await?;
+    let mut rows = if asked.wrong.is_empty() { store.runs(asked.query(PAGE + 1)).await? } else { Vec::new() };
     let more = rows.len() > PAGE as usize;
     rows.truncate(PAGE as usize);
     let counts = store.run_counts().await?;
@@ -190,7 +207,8 @@ pub(super) async fn page(viewer: Viewer, RawQuery(query): RawQuery) -> Shown {
         query: first.written(),
         many: asked.about.is_none().then(|| words::runs(many)),
         more: rows.last().filter(|_| more).map(|last| Asked { before: Some(last.run), ..asked.clone() }.href(&viewer)),
-        filtered: !first.filters().is_empty() || asked.about.is_some(),
+        filtered: !first.filters().is_empty() || asked.about.is_some() || !asked.wrong.is_empty(),
+        wrong: asked.wrong.clone(),
         orders: orders.map(|order| (order.as_str(), word(order))).collect(),
         rows: rows.iter().map(|row| Line::of(row, &viewer, now)).collect(),
         choose: true,
@@ -299,6 +317,9 @@ pub(super) async fn order(sent: Sent<form::Sent>) -> Shown {
         Problem::malformed(format!("`{}` is no order: pause, resume, cancel or retry", words::plain(said)))
     })?;
     let asked = Asked::read(form.get("query").map(String::as_str).unwrap_or_default());
+    if let Some(wrong) = asked.wrong.first() {
+        return Err(Problem::malformed(wrong.clone()).into());
+    }
     let chosen = form.keys().filter_map(|name| name.strip_prefix(CHOSEN)?.parse::<RunId>().ok());
     let mut chosen: Vec<RunId> = chosen.take(ORDER_LIMIT as usize).collect();
     chosen.sort_unstable_by(|a, b| b.cmp(a));

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::{
     Router,
     extract::{Query, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::IntoResponse as _,
     routing::get,
 };
@@ -22,16 +22,18 @@ pub(super) struct Link {
 }
 
 /// `GET /enter?token=…`: uses the link up.
-pub(super) async fn enter(State(app): State<App>, Query(link): Query<Link>) -> Shown {
-    let cookie = let_in(&app.sessions, link)?;
+pub(super) async fn enter(State(app): State<App>, headers: HeaderMap, Query(link): Query<Link>) -> Shown {
+    let cookie = let_in(&app.sessions, link, &headers)?;
     let mut response = go(&format!("{}/", app.site.base()))?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
 }
 
-fn let_in(sessions: &Sessions, link: Link) -> Result<HeaderValue, Failed> {
-    let cookie =
-        link.token.and_then(|token| sessions.enter(&token)).and_then(|cookie| HeaderValue::from_str(&cookie).ok());
+fn let_in(sessions: &Sessions, link: Link, headers: &HeaderMap) -> Result<HeaderValue, Failed> {
+    let cookie = link
+        .token
+        .and_then(|token| sessions.enter(&token, headers))
+        .and_then(|cookie| HeaderValue::from_str(&cookie).ok());
     cookie.ok_or_else(|| {
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "session", "this link was used already, or never was one");
         Failed(problem.hint("a new link stands in the terminal"))
@@ -79,13 +81,13 @@ struct Doors {
 
 /// The root of a server of several projects.
 pub(crate) fn doors(sessions: Sessions, sites: Arc<[(Arc<str>, Arc<str>)]>) -> Router {
-    let enter = async |State(doors): State<Doors>, Query(link): Query<Link>| -> Shown {
-        let cookie = let_in(&doors.sessions, link)?;
+    let enter = async |State(doors): State<Doors>, headers: HeaderMap, Query(link): Query<Link>| -> Shown {
+        let cookie = let_in(&doors.sessions, link, &headers)?;
         let mut response = go("/")?;
         response.headers_mut().insert(header::SET_COOKIE, cookie);
         Ok(response)
     };
-    let choose = async |State(doors): State<Doors>, headers: axum::http::HeaderMap| -> Shown {
+    let choose = async |State(doors): State<Doors>, headers: HeaderMap| -> Shown {
         if doors.sessions.find(&headers).is_none_or(|session| session.is_program()) {
             let problem =
                 Problem::new(StatusCode::UNAUTHORIZED, "session", "this browser has not come in by a link yet");

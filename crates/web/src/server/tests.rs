@@ -271,7 +271,8 @@ async fn nobody_is_let_in_without_a_link_or_the_token() {
         assert!(!heard.text.contains("csrf"), "{path}");
     }
     for path in ["/api/v1/runs", "/api/v1/runs/run_x", "/api/v1/runs/run_x/entries"] {
-        for headers in [vec![], vec![("authorization", "Bearer guessed")], vec![("cookie", "surefoot_session=guessed")]]
+        for headers in
+            [vec![], vec![("authorization", "Bearer guessed")], vec![("cookie", "surefoot_session_4000=guessed")]]
         {
             let heard = scene.send(get(path, &headers)).await;
             assert_eq!(heard.status, StatusCode::UNAUTHORIZED, "{path}");

@@ -111,7 +111,8 @@ impl Control {
     fn read(&self, text: &str) -> Result<Value, String> {
         let shown = words::plain(text);
         match self {
-            Control::Text => Ok(Value::text(text)),
+            // A browser sends each line end as two characters, whatever it was.
+            Control::Text => Ok(Value::text(one_line_end(text))),
             Control::Whole => text.trim().parse().map(Value::Int).map_err(|_| format!("`{shown}` is no whole number")),
             Control::Number => {
                 let number = text.trim().parse().ok().and_then(Value::number);
@@ -187,10 +188,38 @@ impl Form {
         Form { insists: false, ..self }
     }
 
-    /// The same form, of some of its fields: those of a map, by their keys.
-    pub(crate) fn only(mut self, keys: &[Arc<str>]) -> Form {
-        self.fields.retain(|field| !self.whole && keys.contains(&field.key));
-        self
+    /// A form of some fields of a map, by their keys. What the schema does not tell of is written as JSON.
+    pub(crate) fn of_some(schema: &Value, keys: &[Arc<str>]) -> Form {
+        let mut form = Form::of(schema).beside_others();
+        let known = |key: &Arc<str>| form.fields.iter().find(|field| !form.whole && field.key == *key).cloned();
+        form.fields = keys
+            .iter()
+            .map(|key| known(key).unwrap_or_else(|| Field::of(key, &Value::map::<&str>([]), false)))
+            .collect();
+        (form.ready, form.answers, form.under, form.whole) = (Vec::new(), Vec::new(), None, false);
+        form
+    }
+
+    /// The fields of a map that were written otherwise than they are; `None`: none was.
+    ///
+    /// # Errors
+    /// One sentence for the person who wrote it.
+    pub(crate) fn changed(&self, sent: &Sent, old: &Value) -> Result<Option<Value>, String> {
+        let mut all = Vec::new();
+        for field in &self.fields {
+            let Some(text) = sent.get(&field.name).map(|text| one_line_end(text)) else { continue };
+            let before = old.get(&field.key);
+            let was = before.map(|value| field.control.write(value)).unwrap_or_default();
+            if text == one_line_end(&was) {
+                continue;
+            }
+            if text.is_empty() && field.control != Control::Text {
+                return Err(format!("{}: what is there cannot be taken out, only written otherwise", field.label));
+            }
+            let value = field.control.read(&text).map_err(|why| format!("{}: {why}", field.label))?;
+            all.extend((before != Some(&value)).then(|| (field.key.clone(), value)));
+        }
+        Ok((!all.is_empty()).then(|| Value::map(all)))
     }
 
     /// The same form, of which nothing must be filled in.
@@ -250,6 +279,10 @@ impl Form {
             None => value,
         })
     }
+}
+
+fn one_line_end(text: &str) -> String {
+    text.replace("\r\n", "\n")
 }
 
 impl Field {
@@ -327,6 +360,30 @@ mod tests {
         assert_eq!(wrong("answer.rate", "NaN"), Err("rate: `NaN` is no number".to_owned()));
         assert_eq!(wrong("answer.tone", "rude"), Err("tone: `rude` is none of the choices".to_owned()));
         assert!(wrong("answer.tags", "[1").is_err());
+    }
+
+    #[test]
+    fn what_was_written_otherwise_is_all_that_changed() {
+        let schema = Value::from_json(
+            br#"{"type": "object", "required": ["cents"], "properties": {"cents": {"type": "integer"}, "body": {"type": "string"}, "urgent": {"type": "boolean"}}}"#,
+        );
+        let keys = ["body", "cents", "urgent", "more"].map(Into::into);
+        let form = Form::of_some(&schema.expect("it is JSON"), &keys);
+        let old = Value::from_json(b"{\"cents\": 7, \"body\": \"Dear A\\nBye\", \"more\": {\"a\": 1}, \"other\": 3}")
+            .expect("it is JSON");
+        let changed = |sent: &[(&str, &str)]| {
+            let sent = sent.iter().map(|(name, text)| (format!("answer.{name}"), (*text).to_owned())).collect();
+            form.changed(&sent, &old).map(|value| value.map(|value| value.to_json()).unwrap_or_default())
+        };
+        // As a browser sends what nobody touched.
+        let same = [("cents", "7"), ("body", "Dear A\r\nBye"), ("urgent", ""), ("more", "{\"a\":1}")];
+        assert_eq!(changed(&same), Ok(String::new()));
+        assert_eq!(changed(&[]), Ok(String::new()));
+        assert_eq!(changed(&[("more", " {\"a\": 1} ")]), Ok(String::new()), "the same, written otherwise");
+        assert_eq!(changed(&[("body", "Dear B\r\nBye")]), Ok(r#"{"body":"Dear B\nBye"}"#.to_owned()));
+        assert_eq!(changed(&[("body", ""), ("urgent", "yes")]), Ok(r#"{"body":"","urgent":true}"#.to_owned()));
+        assert!(changed(&[("cents", "")]).unwrap_err().starts_with("cents: what is there cannot be taken out"));
+        assert_eq!(changed(&[("cents", "x")]), Err("cents: `x` is no whole number".to_owned()));
     }
 
     #[test]

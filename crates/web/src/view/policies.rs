@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kernel::{
     complaint::Complaints,
     governance::policy::{
-        Decision, Matched, Policies,
+        Decision, Matched, Policies, Then,
         cases::{self, Judged, Sample},
     },
     values::Value,
@@ -72,6 +72,16 @@ pub(crate) struct Verdict {
     pub(crate) nothing: bool,
 }
 
+impl Verdict {
+    /// The same of a fork, whose effects are put before people even if the rules allow them.
+    pub(crate) fn of_fork(self) -> Verdict {
+        match self.word {
+            "allow" => Verdict { word: "ask", class: "wait", rule: kernel::action::SECOND.to_owned(), ..self },
+            _ => self,
+        }
+    }
+}
+
 /// Judges a request that is written as in a case.
 ///
 /// # Errors
@@ -87,14 +97,13 @@ pub(crate) fn judge(project: &Project, policies: &Policies, request: &Value) -> 
     };
     let explained = policies.explain(&sample);
     let decision = &explained.decision;
-    let outcome = |decision: &Decision| format!("{} by {}", decision.as_str(), decision.rule());
-    let why = |(rule, then): (&Matched, &Decision)| Why {
+    let why = |(rule, then): (&Matched, &Then)| Why {
         id: rule.id.to_string(),
         at: rule.at.to_string(),
         reason: rule.reason.as_deref().map(words::plain).unwrap_or_default(),
         values: rule.values.iter().map(|(name, one)| (words::plain(name), value::text(one))).collect(),
         text: policies.rule(&rule.id).map(|rule| words::plain(&rule.text)).unwrap_or_default(),
-        without: words::plain(&outcome(then)),
+        without: words::plain(&format!("{} by {}", then.outcome, then.rule)),
     };
     let (class, said, of) = match decision {
         Decision::Allow { .. } => ("good", "", String::new()),

@@ -42,6 +42,7 @@ pub(crate) fn lines(entries: &[Entry]) -> Lines {
 }
 
 /// A story: what the run did itself, and what the run did before it that it goes on from.
+#[derive(Default)]
 pub(crate) struct Lines {
     /// Between its first entry and the next one.
     pub(crate) inherited: Vec<Line>,

@@ -1,5 +1,7 @@
 //! What would become of one request, by which rule, and what would change it.
 
+use std::sync::Arc;
+
 use super::{Decision, Folder, NOT_ALLOWED, Policies, Request, Rule, cases::Sample};
 use crate::{governance::floor::Beneath, ids::Digest};
 
@@ -8,14 +10,23 @@ use crate::{governance::floor::Beneath, ids::Digest};
 pub struct Explained<'p> {
     /// What becomes of it.
     pub decision: Decision,
-    /// What would become of it without each of the rules that matched, in their order.
-    pub without: Vec<Decision>,
+    /// What would become of it in the end without each of the rules that matched, in their order.
+    pub without: Vec<Then>,
     /// The rules that could allow it, if nothing does.
     pub could: Vec<&'p Rule>,
     /// Why it is denied although the rules allow it, if it is.
     pub beneath: Option<Beneath>,
     /// The rules that were asked.
     pub policy: Digest,
+}
+
+/// What would become of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Then {
+    /// `allow`, `ask` or `deny`.
+    pub outcome: &'static str,
+    /// The rule that makes it so.
+    pub rule: Arc<str>,
 }
 
 impl Explained<'_> {
@@ -35,9 +46,18 @@ impl Policies {
     pub fn explain(&self, sample: &Sample) -> Explained<'_> {
         let request = &sample.request();
         let decision = self.decide(request);
-        let without = decision.matched().iter().map(|rule| self.decide_without(&rule.id, request)).collect();
+        let beneath =
+            |decision: &Decision| matches!(decision, Decision::Allow { .. }).then(|| sample.beneath()).flatten();
+        let without = decision.matched().iter().map(|rule| {
+            let decision = self.decide_without(&rule.id, request);
+            match beneath(&decision) {
+                Some(beneath) => Then { outcome: "deny", rule: beneath.rule.into() },
+                None => Then { outcome: decision.as_str(), rule: decision.rule().into() },
+            }
+        });
+        let without = without.collect();
         let could = if decision.rule() == NOT_ALLOWED { self.could_allow(request) } else { Vec::new() };
-        let beneath = matches!(decision, Decision::Allow { .. }).then(|| sample.beneath()).flatten();
+        let beneath = beneath(&decision);
         Explained { decision, without, could, beneath, policy: self.digest() }
     }
 

@@ -103,4 +103,13 @@ async fn a_run_is_erased_by_somebody_with_a_name() {
     let cookie = scene.enter().await;
     let page = scene.page(&cookie, &format!("/runs/{run}/evidence")).await;
     assert!(page.text.contains("What the run held was erased"), "{}", page.text);
+    let page = scene.page(&cookie, &format!("/runs/{run}")).await;
+    for (told, is) in
+        [("was erased by cleo at", true), ("article 17", true), ("cannot be read", false), ("Was it right?", false)]
+    {
+        assert_eq!(page.text.contains(told), is, "{told}: {}", page.text);
+    }
+    // Who erased it, and why, stands: nobody says so a second time.
+    let (status, why) = said(&scene.api("POST", &path, &json!({ "reason": "mine", "as": "cleo" })).await);
+    assert_eq!((status, why.contains("was erased before")), (409, true), "{why}");
 }

@@ -197,7 +197,7 @@ async fn who_is_asked_changes_what_may_be_changed_and_sees_what_the_rules_say_of
     let wrong = send("decision", "edit", "many").await;
     assert_eq!(wrong.status, StatusCode::CONFLICT);
     assert!(wrong.text.contains("Not taken: cents: `many` is no whole number"), "{}", wrong.text);
-    assert!(wrong.text.contains(">too much</textarea>"), "{}", wrong.text);
+    assert!(wrong.text.contains(">\ntoo much</textarea>"), "{}", wrong.text);
     assert_eq!(
         send("decision", "answer", "1").await.status,
         StatusCode::CONFLICT,
@@ -206,6 +206,12 @@ async fn who_is_asked_changes_what_may_be_changed_and_sees_what_the_rules_say_of
     assert_eq!(send("decision", "perhaps", "1").await.status, StatusCode::BAD_REQUEST);
     let unsigned = [("shown", &*shown), ("answer.cents", "500")];
     assert_eq!(scene.form(&cookie, &format!("{path}/check"), &unsigned).await.status, StatusCode::FORBIDDEN);
+    // A yes is to what was asked about, and to nothing that stands on the page besides.
+    let other = send("decision", "approve", "500").await;
+    assert_eq!(other.status, StatusCode::CONFLICT, "{}", other.text);
+    assert!(other.text.contains("Not taken: you have changed values"), "{}", other.text);
+    let emptied = send("decision", "edit", "").await;
+    assert!(emptied.text.contains("cents: what is there cannot be taken out"), "{}", emptied.text);
     let taken = send("decision", "edit", "500").await;
     assert_eq!(taken.status, StatusCode::SEE_OTHER, "{}", taken.text);
     scene.ended(&run).await;

@@ -77,6 +77,28 @@ async fn a_run_is_found_by_what_it_did_and_not_by_what_it_read() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_of_a_filter_is_told_and_widens_nothing() {
+    let scene = scene().await;
+    let cookie = scene.enter_as("cleo").await;
+    let run = scene.started("ship", "A-1").await;
+    for (query, says) in [
+        ("about=A-1", "`A-1` has no name"),
+        ("status=nope", "no run stands so: `nope`"),
+        ("covered=perhaps", "true or false"),
+        ("before=yesterday", "`yesterday` is no run"),
+    ] {
+        let page = scene.page(&cookie, &format!("/runs?{query}")).await;
+        assert!(page.text.contains(says) && !page.text.contains(&run), "{query}: {}", page.text);
+        let csrf = page.field("csrf");
+        let all = [("csrf", &*csrf), ("order", "pause"), ("all", "yes"), ("query", query)];
+        assert_eq!(scene.form(&cookie, "/runs/orders", &all).await.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+    // An empty field of a form is no filter.
+    let page = scene.page(&cookie, "/runs?about=&status=").await;
+    assert!(page.text.contains(&run), "{}", page.text);
+}
+
+#[tokio::test]
 async fn runs_are_counted_and_narrowed() {
     let scene = scene().await;
     let cookie = scene.enter().await;
