@@ -330,6 +330,24 @@ fn a_fork_without_effects_goes_on_with_what_has_none() {
 }
 
 #[test]
+fn a_fork_without_effects_ends_at_its_deadline() {
+    let text = DESK.replace(
+        "        workflow: desk\n        input",
+        "        workflow: desk\n        deadline: 2d\n        input",
+    );
+    let mut source = desk(&text, "small", OUTSIDE);
+    source.run();
+    let mut fork = source.forked(1, Effects::Block);
+    fork.run();
+    assert!(fork.slept.len() == 1 && fork.slept[0].starts_with("nothing: it was forked"), "{:?}", fork.slept);
+    expect![[r#"
+        1   run started: desk
+        2   run failed, deadline_exceeded: the deadline of 2d of the run passed at 2026-11-22T00:00:00.000Z
+    "#]]
+    .assert_eq(&printed(&fork));
+}
+
+#[test]
 fn a_fork_looks_for_what_is_kept_itself_and_is_forked_like_any_run() {
     let text = r#"
         --- workflows/kept.yaml

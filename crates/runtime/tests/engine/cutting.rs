@@ -54,6 +54,8 @@ pub struct Cutting {
     pub failing: Mutex<Vec<Fails>>,
     /// Comes right before the next suspend is written.
     pub at_suspend: Mutex<Option<Message>>,
+    /// What changes in the log of rules just before a run is given back.
+    pub governs_at_suspend: Mutex<Option<store::Change>>,
     /// Whoever comes by this store comes as this worker, so that several live at once on a store that admits one process.
     pub known_as: Option<WorkerId>,
 }
@@ -70,6 +72,7 @@ impl Cutting {
             panics: AtomicBool::new(false),
             failing: Mutex::default(),
             at_suspend: Mutex::default(),
+            governs_at_suspend: Mutex::default(),
             known_as: None,
         }
     }
@@ -161,6 +164,10 @@ impl Store for Cutting {
             let message = self.at_suspend.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(message) = message {
                 self.inner.post(append.run, message, false).await?;
+            }
+            let change = self.governs_at_suspend.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(change) = change {
+                self.inner.govern(change).await?;
             }
         }
         let (write, tell) = self.count();

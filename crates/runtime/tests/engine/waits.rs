@@ -110,6 +110,43 @@ pub async fn hears_the_signal(mutant: Option<&'static str>) -> bool {
 }
 
 #[tokio::test]
+async fn a_hold_that_is_lifted_between_the_last_look_and_the_suspend_is_waited_for_no_more() {
+    use kernel::governance::charter::Change;
+
+    let text = r#"
+    --- workflows/put.yaml
+    workflow: put
+    result: { value: =put.id }
+    stages:
+      - stage: only
+        steps:
+          - { step: put, act: box.put, with: { id: =input.id } }
+    --- tools/box.yaml
+    tool: box
+    native: true
+    operations: { put: { effect: idempotent } }
+"#;
+    let world = World::new(text, Outside::echo());
+    let (life, cutting) = world.boot_cut(Cut::Never).await;
+    let asker = runtime::govern::Asker { by: "ada".into(), auth: "local".into() };
+    life.runtime.hold("tool:box", "it is looked at", &asker).await.unwrap();
+    let release = Change::Release { scope: "tool:box".into(), reason: "it is well".into() };
+    *crate::world::lock(&cutting.governs_at_suspend) = Some(store::Change {
+        at: world.now(),
+        by: "ada".into(),
+        auth: "local".into(),
+        body: release.to_bytes(),
+        expect: None,
+        wake: Some("the release of tool:box,".into()),
+    });
+    let run = life.start(world.start(r#"{"id": 5}"#)).await.run;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.row(run).await.status, Status::Completed, "{}", world.outline(run).await);
+}
+
+#[tokio::test]
 async fn a_clock_that_goes_back_makes_no_entry_older() {
     times_go_forward(None).await.unwrap();
 }
