@@ -104,3 +104,22 @@ fn no_failure_of_a_model_ends_a_run_and_no_effect_is_doubled() {
     }
     assert_eq!((&lines.last().unwrap()["bad"], &lines.last().unwrap()["ok"]), (&0.into(), &true.into()));
 }
+
+#[test]
+fn a_run_whose_words_a_model_wrote_in_turns_becomes_a_case() {
+    let place = place();
+    let ran =
+        program().args(["run", "--input", "seed/refund-30.json"]).arg(place.path()).current_dir(place.path()).output();
+    let ran = ran.unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let file = place.path().join("cases/small.yaml");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    let run = common::last(place.path(), "support-email");
+    let output = program().args(["runs", "export", &run, "--case"]).arg(&file).arg(place.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !said.contains("the run did"), "{said}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("draft[0]/ask") && text.contains("proposes:"), "{text}");
+    let (code, said) = test(place.path(), &[]);
+    assert!(code == 0 && said[0]["status"] == "completed", "{said:#?}");
+}

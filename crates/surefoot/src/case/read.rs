@@ -607,7 +607,7 @@ fn handed_to<'p>(program: &'p Program, project: &'p Project) -> Vec<&'p Program>
 }
 
 /// Whether it is a turn of a step that proposes: `tell[0]/ask`.
-fn is_turn(path: &StepPath, program: &Program) -> bool {
+pub(super) fn is_turn(path: &StepPath, program: &Program) -> bool {
     let Some((of, _)) = path.as_str().rsplit_once('/').filter(|_| path.name() == "ask") else { return false };
     let step = program.step(StepPath::new(of).name());
     step.is_some_and(|step| matches!(step.kind, Kind::Agent(_) | Kind::Plan(_)))

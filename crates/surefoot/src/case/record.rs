@@ -17,7 +17,7 @@ use kernel::{
 
 use super::{
     Setting, kind_of,
-    read::{OF_MODELS, OF_TOOLS, read},
+    read::{OF_MODELS, OF_TOOLS, is_turn, read},
     updated, write,
 };
 use crate::trial;
@@ -203,7 +203,7 @@ impl Recorder<'_> {
             match event {
                 // In a case its model is asked, and says the same.
                 Event::AnswerReused { step, output, .. } => {
-                    let line = self.said(&StepResult::Done(output.clone()), &OF_MODELS)?;
+                    let line = self.answered(step, &StepResult::Done(output.clone()))?;
                     self.models.push((step.as_str().to_owned(), vec![Value::map(line)]));
                 }
                 // In a case everything is done: of what this run did not do, only another journal holds the answers.
@@ -214,7 +214,7 @@ impl Recorder<'_> {
                     )]);
                 }
                 Event::ModelAnswered { step, result, usage, .. } => {
-                    let mut line = self.said(result, &OF_MODELS)?;
+                    let mut line = self.answered(step, result)?;
                     let used = serde_json::to_vec(usage).ok().and_then(|json| Value::from_json(&json).ok());
                     if let Some(Value::Map(used)) = used {
                         let counted = used.iter().filter(|(_, count)| **count != Value::Int(0));
@@ -303,6 +303,28 @@ impl Recorder<'_> {
             line.push(("step".into(), Value::from(step.as_str())));
         }
         self.tools.entry(operation).or_default().push(Value::map(line));
+    }
+
+    /// What a model answered. A turn is told by what it proposes: the journal has it in a form of its own.
+    fn answered(&self, step: &StepPath, result: &StepResult) -> Result<Vec<(Arc<str>, Value)>, Vec<String>> {
+        let line = self.said(result, &OF_MODELS)?;
+        let turns = self.setting.project.workflows.values().any(|program| is_turn(step, program));
+        let Some((_, Value::List(proposed))) =
+            line.first().and_then(|(key, value)| Some((key, value.get("proposed")?))).filter(|_| turns)
+        else {
+            return Ok(line);
+        };
+        if proposed.is_empty() {
+            let text = line[0].1.get("text").cloned().unwrap_or_else(|| "".into());
+            return Ok(vec![("text".into(), text)]);
+        }
+        let part = |one: &Value, key: &'static str| one.get(key).map(|value| (Arc::from(key), value.clone()));
+        let proposes = proposed.iter().map(|one| {
+            Value::map(
+                ["name", "arguments"].into_iter().filter_map(|key| part(one, key)).collect::<Vec<(Arc<str>, _)>>(),
+            )
+        });
+        Ok(vec![("proposes".into(), Value::list(proposes))])
     }
 
     fn said(&self, result: &StepResult, kinds: &[FailureKind]) -> Result<Vec<(Arc<str>, Value)>, Vec<String>> {
