@@ -1,11 +1,12 @@
 //! What people may ask of the rules that all runs are judged by, and of what waits for people: policies, holds, approvals, actions
 //! whose outcome is unknown.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::{
     action::RELEASE,
     governance::{
+        Proposal,
         approval::{self, By, Decision, Terms},
         charter::{Change, Charter, is_scope},
         policy::Policies,
@@ -406,6 +407,7 @@ impl Runtime {
         let run = row.run;
         let broken = |detail: String| RunError::Journal { run, detail };
         let (mut head, mut started, mut found) = (Head::START, None, None);
+        let (mut proposals, mut reasons) = (BTreeMap::new(), BTreeMap::new());
         loop {
             let read = self.inner.store.journal(run, head.seq, PAGE).await;
             let entries = read.map_err(|why| RunError::store("read the run", why))?;
@@ -415,10 +417,23 @@ impl Runtime {
                     Event::RunStarted { project, bundle, workflow, .. } => {
                         started = Some((project, (bundle, workflow)))
                     }
-                    Event::ApprovalRequested { approval, terms, card, .. } if approval == row.id => {
-                        found = Some((card, terms));
+                    Event::ApprovalRequested { approval, proposal, terms, card, .. } => {
+                        proposals.extend(proposal.map(|proposal| (approval.clone(), (entry.seq, proposal))));
+                        if approval == row.id {
+                            found = Some((card, terms));
+                        }
                     }
-                    Event::ApprovalEscalated { to, terms, card, .. } if to == row.id => found = Some((card, terms)),
+                    Event::ApprovalEscalated { approval, to, terms, card, .. } => {
+                        // Whoever is asked then is asked about the same.
+                        let same = proposals.remove(&approval);
+                        proposals.extend(same.map(|proposal| (to.clone(), proposal)));
+                        if to == row.id {
+                            found = Some((card, terms));
+                        }
+                    }
+                    Event::VoteReceived { approval, vote, .. } if approval == row.id => {
+                        reasons.extend(vote.by.person().cloned().zip(vote.reason));
+                    }
                     _ => {}
                 }
             }
@@ -430,7 +445,8 @@ impl Runtime {
         let held = card;
         let card = self.read_held(run, &held).await?;
         let (project, program) = started.ok_or_else(|| broken("it has no first entry".to_owned()))?;
-        Ok(Asked { project, program, held, card, terms })
+        let proposal = proposals.remove(&row.id);
+        Ok(Asked { project, program, held, card, terms, proposal, reasons })
     }
 }
 
@@ -446,6 +462,10 @@ pub struct Asked {
     pub card: Value,
     /// Who may decide, and until when.
     pub terms: Terms,
+    /// What is to be done, and the entry that asked about it first; `None`: the step asks and does nothing else.
+    pub proposal: Option<(u64, Proposal)>,
+    /// Why people decided so, by person, as far as they said.
+    pub reasons: BTreeMap<Arc<str>, String>,
     held: Held,
     program: (Digest, Arc<str>),
 }

@@ -383,3 +383,58 @@ async fn a_word_told_twice_lets_an_action_be_sent_once_more_and_not_twice() {
     assert_eq!(sent(), 3, "{}", outline(&world, run).await);
     world.check_store().await.unwrap();
 }
+
+#[tokio::test]
+async fn who_is_asked_in_the_end_is_asked_about_what_was_asked_first() {
+    let text = r#"
+    --- workflows/pay.yaml
+    workflow: pay
+    stages:
+      - stage: only
+        steps:
+          - { step: pay, act: bank.pay, with: { cents: =input.cents } }
+    --- schemas/payment.yaml
+    type: object
+    required: [ cents ]
+    properties: { cents: { type: integer } }
+    --- tools/bank.yaml
+    tool: bank
+    native: true
+    operations: { pay: { effect: idempotent, params: schemas/payment.yaml } }
+    --- policies/allow/pay.cedar
+    @id("pay")
+    permit (principal, action == Action::"bank.pay", resource);
+    --- policies/ask/pay.cedar
+    @id("pay.look") @approve_by("desk") @expires("4h") @on_expiry("escalate") @escalate_to("leads") @editable("cents")
+    forbid (principal, action == Action::"bank.pay", resource) when { context.input.cents > 5 };
+"#;
+    let world = World::new(&with_people(text), Outside::echo());
+    let life = world.boot().await;
+    let policies = world.project.policies.as_deref();
+    life.runtime.enact(&"test".into(), policies, Some(PEOPLE), &asker("program")).await.unwrap();
+    let starter = Starter { project: "test".into(), by: None };
+    let run = life.start(Start { starter, ..world.start(r#"{"cents": 7}"#) }).await.run;
+    world.settled(run).await;
+    let open = async || {
+        let rows = life.runtime.approvals(ApprovalQuery { run: Some(run), ..ApprovalQuery::default() }).await.unwrap();
+        let asked = life.runtime.asked(&rows[0]).await.unwrap();
+        (rows[0].id.clone(), asked)
+    };
+    let (first, asked) = open().await;
+    let (seq, proposal) = asked.proposal.unwrap();
+    world.pass_to(world.now() + Span::from_millis(4 * 3_600_000));
+    world.settled(run).await;
+    let (second, asked) = open().await;
+    assert_ne!(first, second);
+    assert_eq!((asked.proposal, asked.terms.editable), (Some((seq, proposal)), vec!["cents".into()]));
+    let decision = Decision::Reject { reason: "not today".into() };
+    let decide = Decide { approval: second, decision, shown: None, reason: Some("not today".into()) };
+    life.runtime.decide(decide, &asker("ann")).await.unwrap();
+    world.settled(run).await;
+    let query = ApprovalQuery { run: Some(run), all_states: true, ..ApprovalQuery::default() };
+    let rows = life.runtime.approvals(query).await.unwrap();
+    let row = rows.iter().find(|row| !row.votes.is_empty()).unwrap();
+    let asked = life.runtime.asked(row).await.unwrap();
+    assert_eq!(asked.reasons, [("ann".into(), "not today".to_owned())].into());
+    world.check_store().await.unwrap();
+}

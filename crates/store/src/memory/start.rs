@@ -85,7 +85,7 @@ impl Inner {
         };
         keys.into_iter().for_each(|key| kept.found_by(key));
         if let Some(source) = source.and_then(|source| self.runs.get_mut(&source)) {
-            source.row.again = Some(new.run);
+            source.set(RunRow { again: Some(new.run), ..source.row.clone() })?;
         }
         self.runs.insert(new.run, kept);
         self.appends.push(new.run);

@@ -1,6 +1,6 @@
 //! `GET /approvals`: what is a person asked? And one card, with what follows on yes and on no.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{
@@ -10,7 +10,6 @@ use axum::{
 use kernel::{
     governance::approval::{self, Decision},
     ids::Digest,
-    journal::Event,
     values::{Timestamp, Value},
 };
 use runtime::{
@@ -165,51 +164,25 @@ async fn find(viewer: &Viewer, id: &str) -> Result<ApprovalRow, super::Failed> {
 pub(super) async fn page(viewer: Viewer, Path(id): Path<String>) -> Shown {
     let row = find(&viewer, &id).await?;
     let asked = viewer.app.site.runtime().asked(&row).await?;
-    let told = told(&viewer, &row).await?;
-    show(&card(&viewer, &row, &asked, &told))
+    let with = with(&viewer, &row, &asked).await?;
+    show(&card(&viewer, &row, &asked, with.as_ref()))
 }
 
-/// What the journal says beyond the row: what is asked about, and why people decided so.
-#[derive(Default)]
-struct Told {
-    with: Option<With>,
-    /// By person.
-    reasons: BTreeMap<Arc<str>, String>,
-}
-
-/// What is asked about: the entry, the operation, and the arguments whole.
+/// What is asked about: the entry that did, the operation, and the arguments whole.
 struct With {
     seq: u64,
     action: String,
     with: Value,
 }
 
-async fn told(viewer: &Viewer, row: &ApprovalRow) -> Result<Told, super::Failed> {
-    let runtime = viewer.app.site.runtime();
-    let record = runtime.record(row.run).await?;
-    let (mut id, mut told) = (row.id.clone(), Told::default());
-    for entry in record.entries.iter().rev() {
-        match entry.event() {
-            Ok(Event::VoteReceived { approval, vote, .. }) if approval == id => {
-                if let (Some(by), Some(reason)) = (vote.by.person(), vote.reason.as_deref()) {
-                    told.reasons.insert(by.clone(), words::plain(reason));
-                }
-            }
-            // Who is asked in the end is asked about the same.
-            Ok(Event::ApprovalEscalated { approval, to, .. }) if to == id => id = approval,
-            Ok(Event::ApprovalRequested { approval, proposal: Some(proposal), .. }) if approval == id => {
-                let action = format!("{}.{}", proposal.tool, proposal.operation);
-                let with = runtime.held(row.run, &proposal.with).await?;
-                told.with = with.map(|with| With { seq: entry.seq, action, with });
-                break;
-            }
-            _ => {}
-        }
-    }
-    Ok(told)
+async fn with(viewer: &Viewer, row: &ApprovalRow, asked: &Asked) -> Result<Option<With>, super::Failed> {
+    let Some((seq, proposal)) = &asked.proposal else { return Ok(None) };
+    let action = format!("{}.{}", proposal.tool, proposal.operation);
+    let with = viewer.app.site.runtime().held(row.run, &proposal.with).await?;
+    Ok(with.map(|with| With { seq: *seq, action, with }))
 }
 
-fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, told: &Told) -> ApprovalPage {
+fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, with: Option<&With>) -> ApprovalPage {
     let now = viewer.app.site.now();
     let text = |key: &str| asked.card.get(key).and_then(Value::as_str).map(words::plain).unwrap_or_default();
     let rows = |key: &str| asked.card.get(key).filter(|value| !value.is_null()).map(value::rows).unwrap_or_default();
@@ -219,7 +192,7 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, told: &Told) -> Appro
     };
     let served = viewer.app.site.served();
     let schema = |with: &With| rules::operation(&served.project, &with.action).map_or(Value::Bool(true), rules::params);
-    let change = told.with.as_ref().filter(|_| !asked.terms.answerable);
+    let change = with.filter(|_| !asked.terms.answerable);
     let change = change.map(|with| Form::of_some(&schema(with), &asked.terms.editable).showing(&with.with));
     let in_time = row.expires_at.is_none_or(|at| at > now);
     ApprovalPage {
@@ -241,7 +214,7 @@ fn card(viewer: &Viewer, row: &ApprovalRow, asked: &Asked, told: &Told) -> Appro
         left: row.expires_at.map(|at| words::left(at, now)).unwrap_or_default(),
         open: row.state == ApprovalState::Pending && in_time,
         state: if row.state == ApprovalState::Pending && !in_time { "out of time" } else { row.state.as_str() },
-        votes: row.votes.iter().map(|vote| said(vote, told.reasons.get(&vote.by))).collect(),
+        votes: row.votes.iter().map(|vote| said(vote, asked.reasons.get(&vote.by))).collect(),
         shown: row.shown.to_string(),
         answer: asked
             .terms
@@ -264,7 +237,7 @@ fn said(vote: &VoteRow, reason: Option<&String>) -> String {
         "answer" => "answered",
         other => other,
     };
-    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = reason.map(|reason| format!(": {}", words::plain(reason))).unwrap_or_default();
     format!("{} {decided} at {}{reason}", words::plain(&vote.by), vote.at)
 }
 
@@ -287,9 +260,8 @@ pub(super) async fn decide(Path(id): Path<String>, sent: Sent<form::Sent>) -> Sh
     let row = find(&viewer, &id).await?;
     let runtime = viewer.app.site.runtime();
     let asked = runtime.asked(&row).await?;
-    let told = told(&viewer, &row).await?;
-    let page = card(&viewer, &row, &asked, &told);
-    let with = told.with;
+    let with = with(&viewer, &row, &asked).await?;
+    let page = card(&viewer, &row, &asked, with.as_ref());
     let text = |name: &str| sent.get(name).map(|text| text.trim()).unwrap_or_default();
     let shown: Digest =
         text("shown").parse().map_err(|_| Problem::malformed("the form does not say which card was looked at"))?;
@@ -353,9 +325,8 @@ pub(super) async fn check(Path(id): Path<String>, sent: Sent<form::Sent>) -> Sho
     let Sent { viewer, form: sent } = sent;
     let row = find(&viewer, &id).await?;
     let asked = viewer.app.site.runtime().asked(&row).await?;
-    let told = told(&viewer, &row).await?;
-    let page = card(&viewer, &row, &asked, &told);
-    let with = told.with;
+    let with = with(&viewer, &row, &asked).await?;
+    let page = card(&viewer, &row, &asked, with.as_ref());
     let checked = match (changed(page.change.as_ref(), with.as_ref(), &sent), &with) {
         (Err(why), _) => Some(Checked::Refused(vec![why])),
         (Ok(None), _) => Some(Checked::Refused(vec![NO_CHANGE.to_owned()])),

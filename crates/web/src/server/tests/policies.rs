@@ -217,4 +217,6 @@ async fn who_is_asked_changes_what_may_be_changed_and_sees_what_the_rules_say_of
     scene.ended(&run).await;
     let page = scene.page(&cookie, &format!("/runs/{run}")).await;
     assert!(page.text.contains("500"), "{}", page.text);
+    let page = scene.page(&cookie, &path).await;
+    assert!(page.text.contains("cleo changed it at") && page.text.contains(": too much"), "{}", page.text);
 }
